@@ -1,0 +1,402 @@
+"""The contract: every method, declared once.
+
+`SchedulerAPI` has the signatures, the types and the documentation. `METHODS` is
+read off it, and from `METHODS` come the server's routes, the remote client, the
+command line and docs/api.md. A subclass says how one call is carried, in
+`_invoke`; it inherits everything else.
+
+Source of every behaviour named here: luigi.scheduler.Scheduler, 3.8.1.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
+
+from msgspec import Meta
+
+from broker_sched import wire
+
+JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
+Number: TypeAlias = int | float
+TaskId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
+WorkerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
+Amount: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
+Resources: TypeAlias = Mapping[str, Amount]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Method(NamedTuple):
+    """One method of the contract, as read off SchedulerAPI."""
+
+    name: str
+    parameters: tuple[inspect.Parameter, ...]  # without self and **kwargs, types resolved
+    returns: Any  # the reply's type
+    takes_any: bool  # unknown keyword arguments are accepted and ignored
+    collects: bool  # the keyword arguments are themselves the data (update_resources)
+    reads_only: bool  # changes nothing
+    attempts: int  # how often a client tries when it gets no answer; 1 for ping
+    allow_null: bool  # False: a null reply is an error (get_work)
+    doc: str
+
+
+def rpc(
+    *, reads_only: bool = False, attempts: int = 3, allow_null: bool = True, collects: bool = False
+) -> Callable[[F], F]:
+    """Mark a method of SchedulerAPI as part of the contract, with what a signature can't say."""
+
+    def mark(function: F) -> F:
+        function.__dict__["rpc"] = {
+            "reads_only": reads_only,
+            "attempts": attempts,
+            "allow_null": allow_null,
+            "collects": collects,
+        }
+        return function
+
+    return mark
+
+
+class SchedulerAPI:
+    """Luigi's scheduler API. Base of everything that a worker can take for a scheduler.
+
+    Every method may raise InvalidArgument (nothing was changed) and, when the
+    state can't be reached, RedisUnavailable or RPCError. Every change is atomic.
+    """
+
+    def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
+        """Carry one call. `arguments` has only what the caller gave."""
+        raise NotImplementedError
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for method in METHODS.values():
+            if method.name not in cls.__dict__:
+                setattr(cls, method.name, _calling(method))
+
+    # Tasks: what workers report
+
+    @rpc()
+    def add_task(
+        self,
+        task_id: TaskId,
+        status: str = "PENDING",
+        runnable: bool = True,
+        deps: Sequence[TaskId] | None = None,
+        new_deps: Sequence[TaskId] | None = None,
+        expl: str | None = None,
+        resources: Resources | None = None,
+        priority: Number = 0,
+        family: str | None = "",
+        module: str | None = None,
+        params: Mapping[str, JSON] | None = None,
+        param_visibilities: Mapping[str, int] | None = None,
+        accepts_messages: bool | None = False,
+        assistant: bool = False,
+        tracking_url: str | None = None,
+        worker: WorkerId = ...,  # type: ignore[assignment]  # required, but not first on Luigi's wire
+        batchable: bool | None = None,
+        batch_id: str | None = None,
+        retry_policy_dict: Mapping[str, Number | None] | None = None,
+        owners: JSON = None,
+        **kwargs: Any,
+    ) -> None:
+        """Create a task or update it, report its status, and sign the worker up for it.
+
+        status: PENDING, RUNNING, DONE, FAILED, DISABLED, UNKNOWN, or SUSPENDED (stored as PENDING).
+        runnable: this worker can run it; unless the status is FAILED, it joins the task's workers.
+        deps: the ids it depends on: null leaves them, [] clears them. new_deps adds to them.
+        resources: {name: amount ≥ 0} it holds while running, replaced at every call.
+        priority: only ever raises the task's; existing deps are raised with it.
+        retry_policy_dict: retry_count, disable_hard_timeout, disable_window (seconds); null means the scheduler's.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def add_task_batcher(
+        self,
+        worker: WorkerId,
+        task_family: str,
+        batched_args: Sequence[str],
+        max_batch_size: Number = float("inf"),
+    ) -> None:
+        """Let get_work hand this worker several tasks of the family as one, with a list per batched parameter."""
+        raise NotImplementedError
+
+    @rpc()
+    def announce_scheduling_failure(
+        self, task_name: str, family: str, params: JSON, expl: JSON, owners: JSON, **kwargs: Any
+    ) -> None:
+        """Tell that a task could not be scheduled. Only e-mail batching would use it."""
+        raise NotImplementedError
+
+    @rpc()
+    def set_task_status_message(self, task_id: TaskId, status_message: str | None) -> None:
+        """Show a text beside the task; a running combined task passes it on to its batch."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def get_task_status_message(self, task_id: TaskId) -> wire.StatusMessage:
+        """Read the text beside the task; '' for an unknown task."""
+        raise NotImplementedError
+
+    @rpc()
+    def set_task_progress_percentage(self, task_id: TaskId, progress_percentage: Number | None) -> None:
+        """Show a progress (0 to 100) beside the task; a running combined task passes it on to its batch."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def get_task_progress_percentage(self, task_id: TaskId) -> wire.ProgressPercentage:
+        """Read the progress beside the task; null for an unknown task."""
+        raise NotImplementedError
+
+    @rpc()
+    def decrease_running_task_resources(self, task_id: TaskId, decrease_resources: Mapping[str, Number]) -> None:
+        """Give back part of what a RUNNING task holds; never below 0."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def get_running_task_resources(self, task_id: TaskId) -> wire.RunningResources:
+        """Read what the task holds; null when it never ran or is unknown."""
+        raise NotImplementedError
+
+    @rpc()
+    def report_task_statistics(self, task_id: TaskId, statistics: JSON) -> None:
+        """Take a task's own measurements. Accepted; nothing is derived from them yet."""
+        raise NotImplementedError
+
+    @rpc()
+    def update_metrics_task_started(self, task: JSON) -> None:
+        """Accepted for completeness: Luigi declares it, but no client can send it a task object."""
+        raise NotImplementedError
+
+    # Work: what workers ask for
+
+    @rpc(allow_null=False)
+    def get_work(
+        self,
+        host: str | None = None,
+        assistant: bool = False,
+        current_tasks: Sequence[TaskId] | None = None,
+        worker: WorkerId = ...,  # type: ignore[assignment]  # required, but not first on Luigi's wire
+        **kwargs: Any,
+    ) -> wire.Work:
+        """Hand out the best task, or batch of tasks, that this worker may run now.
+
+        current_tasks: what the worker believes it runs. A task RUNNING here but not in the list is handed out
+        again, since the reply that carried it was lost. null: no reconciliation.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def count_pending(self, worker: WorkerId) -> wire.PendingCounts:
+        """Count the tasks this worker still has to do, alone or with others."""
+        raise NotImplementedError
+
+    @rpc(attempts=1)
+    def ping(self, worker: WorkerId = ..., **kwargs: Any) -> wire.Ping:  # type: ignore[assignment]  # required
+        """Tell that the worker lives, and take the messages that wait for it (each is given once)."""
+        raise NotImplementedError
+
+    # Workers
+
+    @rpc()
+    def add_worker(
+        self, worker: WorkerId, info: Mapping[str, JSON] | Sequence[tuple[str, JSON]], **kwargs: Any
+    ) -> None:
+        """Merge info (a dict, or a list of pairs) into what is known of the worker.
+
+        `workers` is its number of processes, `assistant` whether it runs others' tasks.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def disable_worker(self, worker: WorkerId) -> None:
+        """Give the worker no more work; what it runs, it may finish."""
+        raise NotImplementedError
+
+    @rpc()
+    def set_worker_processes(self, worker: WorkerId, n: int) -> None:
+        """Leave the worker a message to change its number of processes."""
+        raise NotImplementedError
+
+    @rpc()
+    def worker_list(self, include_running: bool = True, **kwargs: Any) -> list[dict[str, JSON]]:
+        """List the workers, newest first, each merged with its info; prunes first."""
+        raise NotImplementedError
+
+    # Messages to running tasks
+
+    @rpc()
+    def send_scheduler_message(self, worker: WorkerId, task: TaskId, content: JSON) -> wire.MessageId:
+        """Leave the worker a message for one of its tasks; the id is null when messages are off."""
+        raise NotImplementedError
+
+    @rpc()
+    def add_scheduler_message_response(self, task_id: TaskId, message_id: str, response: JSON) -> None:
+        """Keep a task's answer to a message until it is read."""
+        raise NotImplementedError
+
+    @rpc()
+    def get_scheduler_message_response(self, task_id: TaskId, message_id: str) -> wire.MessageResponse:
+        """Take a task's answer; null when there is none. Reading removes it."""
+        raise NotImplementedError
+
+    # Upkeep: what operators do
+
+    @rpc()
+    def prune(self) -> None:
+        """Remove silent workers, fail what they ran, retry what is due, re-enable and remove what is due."""
+        raise NotImplementedError
+
+    @rpc()
+    def pause(self) -> None:
+        """Hand out nothing new until unpause (where pause_enabled)."""
+        raise NotImplementedError
+
+    @rpc()
+    def unpause(self) -> None:
+        """Hand out work again."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def is_paused(self) -> wire.Paused:
+        """Whether handing out is paused."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def is_pause_enabled(self) -> wire.Enabled:
+        """Whether pause has an effect."""
+        raise NotImplementedError
+
+    @rpc()
+    def forgive_failures(self, task_id: TaskId | None = None) -> wire.TaskStatus:
+        """Put a FAILED task back to PENDING now; its failures still count. status null: unknown task."""
+        raise NotImplementedError
+
+    @rpc()
+    def mark_as_done(self, task_id: TaskId | None = None) -> wire.TaskStatus:
+        """Make a RUNNING, FAILED or DISABLED task DONE. status null: unknown task."""
+        raise NotImplementedError
+
+    @rpc()
+    def re_enable_task(self, task_id: TaskId) -> dict[str, JSON]:
+        """Lift a scheduler disable: the task is FAILED, its failures forgotten. {} when it had none."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def has_task_history(self) -> bool:
+        """Whether a task history is recorded."""
+        raise NotImplementedError
+
+    # Resources
+
+    @rpc(collects=True)
+    def update_resources(self, **resources: Number) -> None:
+        """Set the limits of the resources named; a resource without a limit has 1."""
+        raise NotImplementedError
+
+    @rpc()
+    def update_resource(self, resource: str, amount: JSON) -> bool:
+        """Set one limit; False, and no change, when the amount is no int or negative."""
+        raise NotImplementedError
+
+    @rpc()
+    def resource_list(self) -> list[wire.Resource]:
+        """List the limits, what is in use, and by which running tasks; prunes first."""
+        raise NotImplementedError
+
+    # Views
+
+    @rpc()
+    def graph(self, **kwargs: Any) -> dict[str, JSON]:
+        """All tasks with their deps; prunes first."""
+        raise NotImplementedError
+
+    @rpc()
+    def dep_graph(self, task_id: TaskId, include_done: bool = True, **kwargs: Any) -> dict[str, JSON]:
+        """The task and all it depends on, breadth first up to max_graph_nodes; prunes first."""
+        raise NotImplementedError
+
+    @rpc()
+    def inverse_dep_graph(self, task_id: TaskId, include_done: bool = True, **kwargs: Any) -> dict[str, JSON]:
+        """The task and all that depend on it, breadth first up to max_graph_nodes; prunes first."""
+        raise NotImplementedError
+
+    @rpc()
+    def task_list(
+        self,
+        status: str | None = "",
+        upstream_status: str | None = "",
+        limit: bool = True,
+        search: str | None = None,
+        max_shown_tasks: int | None = None,
+        **kwargs: Any,
+    ) -> dict[str, JSON]:
+        """The tasks of a status (all: ''), or only {num_tasks} when they are more than max_shown_tasks.
+
+        upstream_status: of the PENDING ones, only those with this. search: words that must all be in
+        the display name, whatever their case. Prunes first, unless only the number is answered.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def task_search(self, task_str: str, **kwargs: Any) -> dict[str, dict[str, JSON]]:
+        """The tasks whose id has this text in it, by status; prunes first."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def fetch_error(self, task_id: TaskId, **kwargs: Any) -> wire.TaskError:
+        """The explanation of the task's last failure, with all its parameters."""
+        raise NotImplementedError
+
+
+def _calling(method: Method) -> Callable[..., Any]:
+    """A method that gathers its arguments and hands them to the instance's _invoke."""
+    names = [parameter.name for parameter in method.parameters]
+    declared = SchedulerAPI.__dict__[method.name]
+
+    @wraps(declared)
+    def call(self: SchedulerAPI, *args: Any, **kwargs: Any) -> Any:
+        if len(args) > len(names):
+            raise TypeError(f"{method.name} takes {len(names)} arguments ({len(args)} given)")
+        for name, value in zip(names, args):
+            if name in kwargs:
+                raise TypeError(f"{method.name} got {name!r} twice")
+            kwargs[name] = value
+        return self._invoke(method, kwargs)
+
+    return call
+
+
+def _read_methods() -> dict[str, Method]:
+    """Read the table off SchedulerAPI's signatures. `...` as a default means: required."""
+    methods = {}
+    for name, function in vars(SchedulerAPI).items():
+        marks = getattr(function, "rpc", None)
+        if marks is None:
+            continue
+        hints = typing.get_type_hints(function, include_extras=True)
+        signature = inspect.signature(function)
+        named = tuple(
+            p.replace(annotation=hints[p.name], default=p.empty if p.default is ... else p.default)
+            for p in signature.parameters.values()
+            if p.name != "self" and p.kind is not p.VAR_KEYWORD
+        )
+        varkw = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+        methods[name] = Method(
+            name=name,
+            parameters=named,
+            returns=hints["return"],
+            takes_any=varkw and not marks["collects"],
+            doc=inspect.getdoc(function) or "",
+            **marks,
+        )
+    return methods
+
+
+METHODS: dict[str, Method] = _read_methods()

@@ -1,0 +1,1 @@
+"""HTTP: the server in front of the scheduler."""

@@ -1,0 +1,1 @@
+"""The Lua scripts: one file per effect, what they share in lib/."""

@@ -1,0 +1,1 @@
+"""The scheduler on Redis: its keys, its connections, and the steps of every method."""

@@ -1,0 +1,150 @@
+"""`Scheduler`: the contract straight to Redis, over a blocking client."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import redis
+import redis.exceptions
+
+from broker_sched.api import Method, SchedulerAPI
+from broker_sched.arguments import check
+from broker_sched.clock import Clock
+from broker_sched.config import SchedulerConfig, from_hash, parse_options, to_text
+from broker_sched.errors import RedisUnavailable
+from broker_sched.lua.loader import Script
+from broker_sched.scheduler.connection import connect
+from broker_sched.scheduler.methods import STEPS, configure
+from broker_sched.scheduler.script_call import evalsha, translate
+from broker_sched.scheduler.space import Space
+from broker_sched.steps import Argument, Call, Read, Steps
+
+T = TypeVar("T")
+ATTEMPTS = 5  # of one call, when the connection breaks
+WAIT_SECONDS = 0.2  # between attempts, doubled each time
+LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+
+class Scheduler(SchedulerAPI):
+    """Luigi's scheduler, its state in Redis. Safe to use from many threads and processes at once.
+
+    redis: a URL (`redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`, `local:`,
+        `memory:`), a redis-py client, or None for BSCHED_REDIS, else `local:`.
+    namespace: schedulers on one namespace are one scheduler; two namespaces never meet.
+    clock: float seconds since the epoch, for tests; without it Redis tells the time.
+    prune_interval_seconds: how often get_work prunes when nobody else did; None never.
+    options: Luigi's scheduler options (see SchedulerConfig) and `resources`, a dict of limits. Those given are
+        written to the namespace, so that every process on it agrees.
+    """
+
+    def __init__(
+        self,
+        redis: str | redis.Redis | None = None,
+        namespace: str = "default",
+        *,
+        clock: Clock | None = None,
+        prune_interval_seconds: float | None = 1.0,
+        resources: Mapping[str, float] | None = None,
+        **options: Any,
+    ) -> None:
+        self._space = Space.named(namespace)
+        self._url = redis
+        self._clock = clock
+        self._prune_interval_seconds = prune_interval_seconds
+        self._options = {name: to_text(value) for name, value in parse_options(options).items()}
+        self._resources = dict(resources or {})
+        self._start()
+
+    def _start(self) -> None:
+        self._client = connect(self._url)
+        self._caller = uuid.uuid4().hex[:16]
+        self._counter = itertools.count()
+        self._local = threading.local()
+        self._next_prune = 0.0
+        self._drive(configure(self._space, self._options))
+        if self._resources:
+            self.update_resources(**self._resources)
+
+    def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
+        checked = check(method, arguments)
+        if method.name == "get_work":
+            self._prune_when_due()
+        return self._drive(STEPS[method.name](self._space, **checked))
+
+    def config(self) -> SchedulerConfig:
+        """The namespace's options, as all its processes see them."""
+        stored = self._read([("HGETALL", self._space.key("config"))])[0]
+        return from_hash(stored)
+
+    def close(self) -> None:
+        """Close the connections. The scheduler itself lives on in Redis."""
+        self._client.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        if not isinstance(self._url, (str, type(None))):
+            raise TypeError("A Scheduler made from a client can't be pickled; make it from a URL.")
+        kept = ("_space", "_url", "_clock", "_prune_interval_seconds", "_options", "_resources")
+        return {name: self.__dict__[name] for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start()
+
+    def _prune_when_due(self) -> None:
+        """Without a server somebody has to prune: the first direct user that notices it is time."""
+        if self._prune_interval_seconds is None or time.monotonic() < self._next_prune:
+            return
+        self._next_prune = time.monotonic() + self._prune_interval_seconds
+        if self._read([("SET", self._space.key("prune_lock"), self._caller, "NX", "PX", 1000)])[0]:
+            self._drive(STEPS["prune"](self._space))
+
+    def _drive(self, steps: Steps[T]) -> T:
+        """Carry out a method's steps and return its result."""
+        reply: Any = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as finished:
+                return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
+            reply = self._read(step.commands) if isinstance(step, Read) else self._run(step)
+
+    def _run(self, call: Call) -> Any:
+        """Run a script. After a lost connection the same request id is sent, so that nothing happens twice."""
+        request_id = f"{self._caller}.{threading.get_ident()}:{next(self._counter)}"
+        script, command = evalsha(self._space, self._clock, call, request_id)
+        return self._persist(lambda: self._evalsha(script, command))
+
+    def _evalsha(self, script: Script, command: list[Argument]) -> Any:
+        try:
+            try:
+                return self._client.execute_command(*command)
+            except redis.exceptions.NoScriptError:
+                self._client.script_load(script.source)
+                return self._client.execute_command(*command)
+        except redis.exceptions.ResponseError as error:
+            raise translate(script, str(error)) from None
+
+    def _read(self, commands: list[tuple[Argument, ...]]) -> list[Any]:
+        def send() -> list[Any]:
+            pipeline = self._client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            return pipeline.execute()
+
+        return self._persist(send) if commands else []
+
+    def _persist(self, send: Any) -> Any:
+        wait = WAIT_SECONDS
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return send()
+            except LOST as error:
+                if attempt == ATTEMPTS:
+                    raise RedisUnavailable(f"Redis did not answer after {ATTEMPTS} attempts: {error}") from error
+                time.sleep(wait)
+                wait *= 2

@@ -1,0 +1,31 @@
+"""What a method asks of Redis, apart from how it is carried there.
+
+A method is a generator: it yields a `Call` or a `Read`, is sent the reply, and
+returns its result. `Scheduler` drives it with a blocking client, the HTTP server
+with an asynchronous one. No method is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, NamedTuple, TypeAlias, TypeVar, Union
+
+Argument: TypeAlias = Union[str, int, float, bytes]
+
+
+class Call(NamedTuple):
+    """Run one Lua script, atomically. The reply is what the script returns."""
+
+    script: str  # file name below broker_sched/lua, without .lua
+    args: tuple[Argument, ...]  # the script's own arguments, after the common header
+
+
+class Read(NamedTuple):
+    """Send read-only commands together. Not atomic; the reply is a list, one item a command."""
+
+    commands: list[tuple[Argument, ...]]  # ("HGETALL", key), …
+
+
+T = TypeVar("T")
+# What comes back is whatever Redis answers: nested lists, strings, integers, None.
+Steps: TypeAlias = Generator[Union[Call, Read], Any, T]

@@ -1,0 +1,121 @@
+"""The shapes of the replies, as Luigi's clients and its page read them.
+
+Times are float seconds since the epoch. The names are Luigi's and are used
+nowhere else in this package.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+JSON = Any  # any JSON value: a client's own data, or Luigi's own merging of keys
+
+
+class PendingCounts(TypedDict, total=False):
+    """count_pending. A disabled worker's get_work has no n_pending_last_scheduled."""
+
+    n_pending_tasks: int  # PENDING or FAILED tasks this worker may run, upstream not disabled
+    n_unique_pending: int  # of these, those no other worker may run
+    n_pending_last_scheduled: int  # of these, those this worker was the last to sign up for
+    worker_state: str  # "active" or "disabled"
+    running_tasks: list[dict[str, JSON]]  # task_id, worker and that worker's info
+
+
+class Work(PendingCounts, total=False):
+    """get_work. Without work: task_id is null, and family, module, params are absent."""
+
+    task_id: str | None  # null for a batch too
+    task_family: str
+    task_module: str | None
+    task_params: dict[str, JSON]  # in a batch: a list for each batched parameter
+    batch_id: str
+    batch_task_ids: list[str]
+
+
+class RpcMessage(TypedDict):
+    """What a worker is asked to do: a method of its own and the arguments."""
+
+    name: str
+    kwargs: dict[str, JSON]
+
+
+class Ping(TypedDict):
+    rpc_messages: list[RpcMessage]
+
+
+class Paused(TypedDict):
+    paused: bool
+
+
+class Enabled(TypedDict):
+    enabled: bool
+
+
+class TaskStatus(TypedDict):
+    task_id: str | None
+    status: str | None
+
+
+class MessageId(TypedDict):
+    message_id: str | None
+
+
+class MessageResponse(TypedDict):
+    response: JSON
+
+
+class StatusMessage(TypedDict):
+    taskId: str
+    statusMessage: str | None
+
+
+class ProgressPercentage(TypedDict):
+    taskId: str
+    progressPercentage: float | None
+
+
+class RunningResources(TypedDict):
+    taskId: str
+    resources: dict[str, float] | None
+
+
+class TaskError(TypedDict, total=False):
+    """fetch_error. An unknown task has only taskId and error ''."""
+
+    taskId: str
+    error: str | None
+    displayName: str
+    taskParams: dict[str, JSON]
+    taskModule: str | None
+    taskFamily: str
+
+
+class Task(TypedDict, total=False):
+    """A task as listings and graphs show it: public parameters only."""
+
+    display_name: str
+    status: str
+    workers: list[str]
+    worker_running: str | None
+    time_running: float | None
+    start_time: float
+    last_updated: float
+    params: dict[str, JSON]
+    name: str
+    priority: float
+    resources: dict[str, float]
+    resources_running: dict[str, float] | None
+    tracking_url: str | None
+    status_message: str | None
+    progress_percentage: float | None
+    re_enable_able: bool  # when DISABLED
+    deps: list[str]  # in graphs
+    accepts_messages: bool  # when RUNNING and messages are on
+
+
+class Resource(TypedDict):
+    name: str
+    num_total: float
+    num_used: float
+    num_consumer: int
+    running: dict[str, Task]
