@@ -38,6 +38,11 @@ def check(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise _naming_the_field(method, arguments, error) from None
     except RecursionError:
         raise InvalidArgument(_deepest(arguments), "is nested too deeply") from None
+    try:
+        msgspec.json.encode(struct)
+    except (UnicodeEncodeError, RecursionError, TypeError):
+        for name in struct.__struct_fields__:
+            check_encoding(name, getattr(struct, name))
     values = {name: getattr(struct, name) for name in struct.__struct_fields__}
     for name, check_value in _CHECKS.items():
         if values.get(name) is not None:

@@ -15,12 +15,13 @@ import redis.exceptions
 from broker_sched.api import Method, SchedulerAPI
 from broker_sched.arguments import check
 from broker_sched.clock import Clock
-from broker_sched.config import SchedulerConfig, from_hash, parse_options, to_text
+from broker_sched.config import SchedulerConfig, parse_options, to_text
 from broker_sched.errors import RedisUnavailable
 from broker_sched.lua.loader import Script
 from broker_sched.scheduler.connection import connect
 from broker_sched.scheduler.methods import STEPS, configure
-from broker_sched.scheduler.script_call import evalsha, translate
+from broker_sched.scheduler.methods.listing import read_config
+from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Argument, Call, Read, Steps
 
@@ -78,8 +79,7 @@ class Scheduler(SchedulerAPI):
 
     def config(self) -> SchedulerConfig:
         """The namespace's options, as all its processes see them."""
-        stored = self._read([("HGETALL", self._space.key("config"))])[0]
-        return from_hash(stored)
+        return self._drive(read_config(self._space))
 
     def close(self) -> None:
         """Close the connections. The scheduler itself lives on in Redis."""
@@ -117,7 +117,11 @@ class Scheduler(SchedulerAPI):
         """Run a script. After a lost connection the same request id is sent, so that nothing happens twice."""
         request_id = f"{self._caller}.{threading.get_ident()}:{next(self._counter)}"
         script, command = evalsha(self._space, self._clock, call, request_id)
-        return self._persist(lambda: self._evalsha(script, command))
+        try:
+            return self._persist(lambda: self._evalsha(script, command))
+        except Unconfigured:  # somebody emptied Redis: start the namespace anew
+            self._drive(configure(self._space, self._options))
+            return self._persist(lambda: self._evalsha(script, command))
 
     def _evalsha(self, script: Script, command: list[Argument]) -> Any:
         try:
@@ -132,6 +136,7 @@ class Scheduler(SchedulerAPI):
     def _read(self, commands: list[tuple[Argument, ...]]) -> list[Any]:
         def send() -> list[Any]:
             pipeline = self._client.pipeline(transaction=False)
+            pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
             for command in commands:
                 pipeline.execute_command(*command)
             return pipeline.execute()

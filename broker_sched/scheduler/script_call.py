@@ -11,6 +11,11 @@ from broker_sched.scheduler.keys import SCHEMA_VERSION
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Argument, Call
 
+
+class Unconfigured(BrokerSchedError):
+    """The namespace has no configuration: new, or flushed. The driver runs `configure` and calls again."""
+
+
 # Prefixes of an error reply that say: not now, try again.
 TRY_AGAIN = ("LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "NOREPLICAS", "MISCONF")
 
@@ -34,6 +39,8 @@ def evalsha(space: Space, clock: Clock | None, call: Call, request_id: str) -> t
 
 def translate(script: Script | None, message: str) -> BrokerSchedError:
     """Our error for an error reply. Redis 7 puts `ERR ` and the script's sha around a script's own message."""
+    if "BSCHED_UNCONFIGURED" in message:
+        return Unconfigured("The namespace is gone from Redis.")
     if "BSCHED_SCHEMA" in message:
         found = message.split("BSCHED_SCHEMA ", 1)[1].split()[0]
         return SchemaMismatch(found, SCHEMA_VERSION)

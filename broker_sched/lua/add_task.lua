@@ -1,0 +1,195 @@
+-- Create or update a task, report its status, sign the worker up for it: one atomic step.
+-- What many deps or dependents need beyond a budget becomes jobs; the reply says how many are left.
+--
+-- ARGV  6 task_id  7 worker  8 status  9 flags: r runnable, a assistant, n has new deps  10 priority  11 family
+--       12 module  13 params (JSON)  14 param_visibilities (JSON)  15 accepts_messages: '', 0, 1
+--       16 tracking_url  17 batchable: '', 0, 1  18 batch_id  19 expl  20 resources (JSON, '' for none)
+--       21 retry policy '<count>|<hard timeout>|<window>' or ''  22 number of deps, '' to leave them
+--       23 token of staged deps or ''  24… the deps, then the new deps
+--       12, 13, 14, 16, 18 and 19 are '' for null, else '=' and the text.
+-- Reply the number of jobs left.
+-- Cost  O(deps), at most the caller's chunk of them, and a budget of jobs.
+-- Source: luigi.scheduler.Scheduler.add_task, 3.8.1.
+-- @include lib/header.lua
+-- @include lib/crowds.lua
+-- @include lib/workers.lua
+-- @include lib/resources.lua
+-- @include lib/tasks.lua
+-- @include lib/placing.lua
+-- @include lib/links.lua
+-- @include lib/statuses.lua
+-- @include lib/removing.lua
+-- @include lib/jobs.lua
+
+local BUDGET = 300
+
+local function has_flag(flag) return string.find(ARGV[9], flag, 1, true) ~= nil end
+
+-- Luigi: family, module, parameters and visibilities are set only while empty.
+local function describe(task)
+  local fields = call('HMGET', key('task:', task.id), 'family', 'module', 'params')
+  if (fields[1] or '') == '' and ARGV[11] ~= '' then set(task, 'family', ARGV[11]) end
+  if not fields[2] and optional(ARGV[12]) then
+    call('HSET', key('task:', task.id), 'module', optional(ARGV[12]))
+  end
+  if fields[3] then return end
+  local detail = key('detail:', task.id)
+  if call('HEXISTS', detail, 'params') == 1 then return end
+  local visibilities, params = optional(ARGV[14]), optional(ARGV[13])
+  if visibilities and call('HEXISTS', detail, 'param_visibilities') == 0 then
+    call('HSET', detail, 'param_visibilities', visibilities)
+  end
+  if params then
+    call('HSET', #params > MAX_INLINE_PARAMS and detail or key('task:', task.id), 'params', params)
+  end
+end
+
+local function batch_members(task)
+  if not task.batch_id then return {} end
+  return call('SMEMBERS', key('batch:', task.batch_id))
+end
+
+-- Set, or with nil remove, a field beside the task, and beside the members of its batch.
+local function set_detail(task, name, value)
+  local ids = { task.id }
+  for _, n in ipairs(batch_members(task)) do ids[#ids + 1] = call('HGET', key('ids', ''), n) end
+  for _, id in ipairs(ids) do
+    if value then
+      call('HSET', key('detail:', id), name, value)
+    else
+      call('HDEL', key('detail:', id), name)
+    end
+  end
+end
+
+local function set_batch_id(task, batch_id)
+  local moves = task.status == 'BATCH_RUNNING' and batch_id ~= task.batch_id
+  if moves then leave_status(task) end
+  set(task, 'batch_id', batch_id)
+  if moves then enter_status(task) end
+end
+
+-- A worker says that it runs a task which nobody runs. Luigi: of a batch, it holds what a member was given.
+local function take_over(task, worker, batch_id)
+  set(task, 'worker_running', worker.id)
+  set(task, 'time_running', NOW_TEXT)
+  if batch_id then
+    local n = call('SMEMBERS', key('batch:', batch_id))[1]
+    set_held(task, n and holding(load_task(call('HGET', key('ids', ''), n))) or {})
+  end
+end
+
+local function set_resources(task, needs)
+  if needs == task.resources then return end
+  local counted_by_needs = task.status == 'RUNNING' and not task.held
+  if counted_by_needs then use_all(holding(task), -1) end
+  set(task, 'resources', needs)
+  if counted_by_needs then use_all(holding(task), 1) end
+end
+
+local function forget_staged_deps(task)
+  if not task.linking then return end
+  call('DEL', key('staged:', task.linking))
+  call('SREM', key('unmet:', task.n), '!')
+  set(task, 'linking', nil)
+end
+
+-- The deps were staged: the task is not ready ('!' among its unmet deps) until a job has read them in.
+local function set_staged_deps(task, token, replaces, worker)
+  forget_staged_deps(task)
+  call('PERSIST', key('staged:', token))
+  if replaces then
+    local deps_key, old = key('deps:', task.n), key('unlink:', task.n)
+    call('SUNIONSTORE', old, old, deps_key)
+    call('DEL', deps_key)
+  end
+  call('SADD', key('unmet:', task.n), '!')
+  set(task, 'linking', token)
+  add_job('link', task.n, token, worker and worker.w or '0')
+end
+
+-- Placeholders are made in the order given: it decides their rank.
+local function dep_number(id, worker)
+  local n = call('HGET', key('task:', id), 'n')
+  if n then return n end
+  return worker and create_task(id, 'UNKNOWN', ARGV[10]).n or number_of(id)
+end
+
+local function set_deps(task, worker)
+  local count, token = tonumber(ARGV[22]), ARGV[23]
+  if token ~= '' then return set_staged_deps(task, token, count, worker) end
+  if count then
+    forget_staged_deps(task)
+    local wanted = {}
+    for index = 24, 23 + count do wanted[dep_number(ARGV[index], worker)] = true end
+    for _, dep in ipairs(call('SMEMBERS', key('deps:', task.n))) do
+      if wanted[dep] then wanted[dep] = nil else unlink(task.n, dep) end
+    end
+    for dep in pairs(wanted) do link(task.n, dep) end
+  end
+  for index = 24 + (count or 0), #ARGV do link(task.n, dep_number(ARGV[index], worker)) end
+end
+
+local function tend_deps(task, worker)
+  local deps_key = key('deps:', task.n)
+  local count = call('SCARD', deps_key)
+  if count == 0 then return end
+  if count > BUDGET then
+    add_job('tend', task.n, worker and worker.w or '0', '0')
+    return
+  end
+  local lowest = tonumber(call('HGET', key('counters', ''), 'lowest_priority') or 0)
+  if not worker and tonumber(task.priority) <= lowest then return end
+  local deps = call('SMEMBERS', deps_key)
+  table.sort(deps)
+  for _, dep in ipairs(deps) do tend_dep(task, dep, worker) end
+end
+
+local function may_change_status(task, worker, status)
+  local is_running = task.status == 'RUNNING' or task.status == 'BATCH_RUNNING'
+  local started = status == 'DONE' or status == 'FAILED' or status == 'RUNNING'
+  return not is_running or (started and task.worker_running == worker.id) or has_flag('n')
+end
+
+local function report(task, worker)
+  local status, batch_id = ARGV[8], optional(ARGV[18])
+  if batch_id then set_batch_id(task, batch_id) end
+  if status == 'RUNNING' and not task.worker_running then take_over(task, worker, batch_id) end
+  if ARGV[15] ~= '' then
+    call('HSET', key('task:', task.id), 'accepts_messages', ARGV[15])
+  end
+  local tracking_url, expl = optional(ARGV[16]), optional(ARGV[19])
+  if tracking_url or task.status ~= 'RUNNING' then set_detail(task, 'tracking_url', tracking_url) end
+  if ARGV[17] ~= '' then set(task, 'batchable', ARGV[17] == '1' and '1') end
+  if not task.created then call('ZREM', key('due:remove', ''), task.n) end
+  if expl then set_detail(task, 'expl', expl) end
+  if may_change_status(task, worker, status) then
+    set_status(task, status == 'SUSPENDED' and 'PENDING' or status)
+  end
+end
+
+local function add_task()
+  local worker = touch_worker(ARGV[7])
+  local task, status = load_task(ARGV[6]), ARGV[8]
+  if not worker.disabled and not task then task = create_task(ARGV[6], 'PENDING', ARGV[10]) end
+  if not task or (worker.disabled and task.status ~= 'RUNNING') then return 0 end
+  local cooldown = OPTIONS.stable_done_cooldown_secs
+  if status == 'PENDING' and task.status == 'DONE' and NOW - tonumber(task.updated) < cooldown then return 0 end
+
+  describe(task)
+  report(task, worker)
+  local claims = not worker.disabled and not has_flag('a')
+  set_deps(task, claims and worker)
+  set_resources(task, ARGV[20])
+  if claims then join_claim(task, worker) end
+  if task.claim == '0' then call('SADD', key('unclaimed', ''), task.n) end
+  task.asked_priority = ARGV[10]
+  raise_priority(task, ARGV[10])
+  set(task, 'policy', ARGV[21] ~= '' and ARGV[21])
+  if has_flag('r') and status ~= 'FAILED' and not worker.disabled then join_workers(task, worker) end
+  finish_task(task)
+  tend_deps(task, claims and worker)
+  return work_off(BUDGET)
+end
+
+return answer(add_task)

@@ -1,0 +1,28 @@
+-- Merge info into what is known of a worker. An unknown worker is created.
+--
+-- ARGV  6 worker  7 assistant: '', 0, 1 (as the info says)  8 slots: '' or a number (info.workers)
+--       9… info: key, JSON, key, JSON, …
+-- Reply 0
+-- Cost  O(info); O(what it runs) when it ceases to be an assistant
+-- Source: luigi.scheduler.Scheduler.add_worker, 3.8.1.
+-- @include lib/header.lua
+-- @include lib/workers.lua
+
+local function add_worker()
+  local worker = get_worker(ARGV[6])
+  if ARGV[7] == '1' then
+    call('HSET', key('worker:', worker.id), 'assistant', '1')
+  elseif ARGV[7] == '0' and worker.assistant then
+    call('HDEL', key('worker:', worker.id), 'assistant')
+    local strays = key('strays', '')
+    call('SUNIONSTORE', strays, strays, key('running:', worker.id))
+    for _, batch_id in ipairs(call('SMEMBERS', key('worker_batches:', worker.id))) do
+      call('SUNIONSTORE', strays, strays, key('batch:', batch_id))
+    end
+  end
+  if ARGV[8] ~= '' then call('HSET', key('worker:', worker.id), 'slots', ARGV[8]) end
+  for index = 9, #ARGV, 2 do call('HSET', key('worker_info:', worker.id), ARGV[index], ARGV[index + 1]) end
+  return 0
+end
+
+return answer(add_worker)

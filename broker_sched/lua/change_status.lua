@@ -1,0 +1,37 @@
+-- Change a task's status by hand: forgive_failures, mark_as_done, re_enable_task.
+--
+-- ARGV  6 task_id  7 what: forgive (FAILED → PENDING, its failures still count), done (RUNNING, FAILED or
+--       DISABLED → DONE), enable (a scheduler disable → FAILED, its failures forgotten)
+-- Reply { status or '' when unknown, 1 when re-enabled else 0, jobs left }
+-- Cost  O(1) and a budget of jobs
+-- Source: luigi.scheduler.Scheduler.forgive_failures, mark_as_done, re_enable_task, 3.8.1.
+-- @include lib/header.lua
+-- @include lib/crowds.lua
+-- @include lib/workers.lua
+-- @include lib/resources.lua
+-- @include lib/tasks.lua
+-- @include lib/placing.lua
+-- @include lib/links.lua
+-- @include lib/statuses.lua
+-- @include lib/removing.lua
+-- @include lib/jobs.lua
+
+local DONE_FROM = { RUNNING = true, FAILED = true, DISABLED = true }
+
+local function change_status()
+  local task, what = load_task(ARGV[6]), ARGV[7]
+  if not task then return { '', 0, 0 } end
+  local re_enabled = 0
+  if what == 'forgive' and task.status == 'FAILED' then
+    set_status(task, 'PENDING')
+  elseif what == 'done' and DONE_FROM[task.status] then
+    set_status(task, 'DONE')
+  elseif what == 'enable' and task.status == 'DISABLED' and task.disabled_at then
+    re_enable(task)
+    re_enabled = 1
+  end
+  finish_task(task)
+  return { task.status, re_enabled, work_off(300) }
+end
+
+return answer(change_status)

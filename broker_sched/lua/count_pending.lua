@@ -1,0 +1,12 @@
+-- Count what a worker still has to do. An unknown worker is created.
+--
+-- ARGV  6 worker
+-- Reply { state, pending, unique, last_scheduled, { {task_id, worker, {info…}}, … } }
+-- Cost  O(the worker's crews + running tasks in them)
+-- Source: luigi.scheduler.Scheduler.count_pending, 3.8.1.
+-- @include lib/header.lua
+-- @include lib/workers.lua
+-- @include lib/crowds.lua
+-- @include lib/counts.lua
+
+return answer(function() return count_for(get_worker(ARGV[6])) end)

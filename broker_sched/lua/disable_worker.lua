@@ -1,0 +1,26 @@
+-- Give a worker no more work. It leaves the workers of its tasks, but keeps its stake in them.
+--
+-- ARGV  6 worker
+-- Reply the number of jobs left
+-- Cost  O(its crews), in bites
+-- Source: luigi.scheduler.Scheduler.disable_worker, 3.8.1.
+-- @include lib/header.lua
+-- @include lib/crowds.lua
+-- @include lib/workers.lua
+-- @include lib/resources.lua
+-- @include lib/tasks.lua
+-- @include lib/placing.lua
+-- @include lib/links.lua
+-- @include lib/statuses.lua
+-- @include lib/removing.lua
+-- @include lib/jobs.lua
+
+local function disable_worker()
+  local worker = get_worker(ARGV[6])
+  worker.disabled = true
+  call('HSET', key('worker:', worker.id), 'disabled', '1')
+  add_job('quit', worker.w, string.format('%.0f', worker.weight))
+  return work_off(300)
+end
+
+return answer(disable_worker)

@@ -1,0 +1,125 @@
+-- Hand out the best task, or batch, that this worker may run now.
+--
+-- ARGV  6 worker  7 host ('' or '=host')  8 assistant: 0, 1  9 current tasks: '' for null, else their number
+--       10… the current tasks
+-- Reply { state, pending, unique, last_scheduled, { {task_id, worker, {info…}}, … }, kind, … }, kind one of
+--       none
+--       task   task_id, family, module or '', params (JSON)
+--       batch  provisional batch id, family, module or '', batched names (JSON), { {task_id, params}, … }
+-- Cost  O(crews and groups of the worker), O(log n) in ready tasks; with contested resources O(running tasks +
+--       idle slots + groups).
+-- Source: luigi.scheduler.Scheduler.get_work, 3.8.1.
+-- @include lib/header.lua
+-- @include lib/crowds.lua
+-- @include lib/workers.lua
+-- @include lib/resources.lua
+-- @include lib/tasks.lua
+-- @include lib/placing.lua
+-- @include lib/links.lua
+-- @include lib/statuses.lua
+-- @include lib/removing.lua
+-- @include lib/jobs.lua
+-- @include lib/counts.lua
+-- @include lib/choosing.lua
+-- @include lib/batching.lua
+-- @include lib/pruning.lua
+
+local BUDGET = 60
+
+local function contact(worker)
+  local fields = { 'last_get_work', NOW_TEXT }
+  if ARGV[7] ~= '' then
+    fields[3], fields[4] = 'host', optional(ARGV[7])
+  end
+  if ARGV[8] == '1' and not worker.disabled and not worker.assistant then
+    fields[#fields + 1], fields[#fields + 2] = 'assistant', '1'
+    call('HSET', key('worker_info:', worker.id), 'assistant', 'true')
+    worker.assistant = true
+  end
+  call('HSET', key('worker:', worker.id), unpack(fields))
+end
+
+-- The best-ranked task that runs here according to us but not according to the worker: its hand-out was lost.
+local function lost_task(worker)
+  local current = {}
+  for index = 10, #ARGV do current[ARGV[index]] = true end
+  local best
+  for _, n in ipairs(call('SMEMBERS', key('running:', worker.id))) do
+    local id = call('HGET', key('ids', ''), n)
+    if not current[id] then
+      local task = load_task(id)
+      local entry = { score = -tonumber(task.priority), rank = task.rank, task = task }
+      if not best or before(entry, best) then best = entry end
+    end
+  end
+  return best and best.task
+end
+
+-- Members of batches whose combined task does not run go back to PENDING.
+local function release_orphaned_batches(worker)
+  local running_batches = {}
+  for _, n in ipairs(call('SMEMBERS', key('running:', worker.id))) do
+    local task = load_task(call('HGET', key('ids', ''), n))
+    if task.batch_id then running_batches[task.batch_id] = true end
+  end
+  for _, batch_id in ipairs(call('SMEMBERS', key('worker_batches:', worker.id))) do
+    if not running_batches[batch_id] then
+      for _, n in ipairs(call('SMEMBERS', key('batch:', batch_id))) do
+        local task = load_task(call('HGET', key('ids', ''), n))
+        if task.worker_running == worker.id then
+          set_status(task, 'PENDING')
+          finish_task(task)
+        end
+      end
+    end
+  end
+end
+
+local function append_task(reply, task)
+  reply[6], reply[7], reply[8] = 'task', task.id, task.family or ''
+  reply[9] = call('HGET', key('task:', task.id), 'module') or ''
+  reply[10] = params_text(task)
+end
+
+local function append_batch(reply, batch, names_text, batch_id)
+  local best = batch[1]
+  reply[6], reply[7], reply[8] = 'batch', batch_id, best.family or ''
+  reply[9] = call('HGET', key('task:', best.id), 'module') or ''
+  reply[10], reply[11] = names_text, {}
+  for index, task in ipairs(batch) do reply[11][index] = { task.id, params_text(task) } end
+end
+
+local function get_work()
+  if OPTIONS.prune_on_get_work == 1 then
+    local bites = 0
+    while bites < 10 and prune(BUDGET * 4) > 0 do bites = bites + 1 end
+  end
+  local worker = touch_worker(ARGV[6])
+  contact(worker)
+  if worker.disabled then return { 'disabled', 0, 0, 0, {}, 'none' } end
+  work_off(BUDGET)
+
+  local lost
+  if ARGV[9] ~= '' then
+    lost = lost_task(worker)
+    release_orphaned_batches(worker)
+    work_off(BUDGET)
+  end
+  local batch, names_text = { lost }, nil
+  if not lost and OPTIONS.paused ~= 1 then
+    local best = choose(worker, ARGV[8] == '1')
+    if best then batch, names_text = batch_of(best, worker, is_trivial(worker)) end
+  end
+  local reply = count_for(worker)
+  reply[6] = 'none'
+  if #batch > 1 then
+    append_batch(reply, batch, names_text, hand_out_batch(batch, worker))
+  elseif batch[1] then
+    hand_out(batch[1], worker)
+    append_task(reply, batch[1])
+  end
+  work_off(BUDGET)
+  return reply
+end
+
+return answer(get_work)

@@ -1,0 +1,67 @@
+-- What every script begins with: its header arguments, the time, the namespace's options, and the answer
+-- that a repeated request gets.
+--
+-- KEYS[1]  the `config` key: it routes the call; all other keys are derived inside the namespace's slot.
+-- ARGV[1]  prefix, bsched:{<namespace>}:
+-- ARGV[2]  schema version the caller was written for
+-- ARGV[3]  time in seconds, or '' for Redis TIME
+-- ARGV[4]  request id <caller>:<number>, or ''. A caller's repeated request gets its first answer.
+-- ARGV[5]  48 random bits, as a number: the weight of a worker that this call may create
+-- ARGV[6…] the script's own arguments
+--
+-- A script's writes stay when it fails, so: read and check everything first, write after.
+
+local call = redis.call
+local PREFIX = ARGV[1]
+local REQUEST_ID = ARGV[4]
+
+local NOW = tonumber(ARGV[3])
+if not NOW then
+  local time = call('TIME')
+  NOW = tonumber(time[1]) + tonumber(time[2]) / 1000000
+end
+local NOW_TEXT = string.format('%.6f', NOW)
+
+local OPTION_NAMES = {
+  'schema', 'paused', 'retry_delay', 'remove_delay', 'worker_disconnect_delay', 'disable_window', 'retry_count',
+  'disable_hard_timeout', 'disable_persist', 'prune_on_get_work', 'pause_enabled', 'send_messages',
+  'stable_done_cooldown_secs',
+}
+local OPTIONS = {}
+for index, value in ipairs(call('HMGET', PREFIX .. 'config', unpack(OPTION_NAMES))) do
+  OPTIONS[OPTION_NAMES[index]] = tonumber(value) or value
+end
+
+-- The key of these parts: key('task:', id).
+local function key(kind, name)
+  return PREFIX .. kind .. name
+end
+
+-- A number as Redis should store it: all its digits, whole numbers without a point.
+local function number_text(number)
+  return string.format('%.17g', number)
+end
+
+-- An optional argument: '' is null, '=text' is the text.
+local function optional(text)
+  if text == '' then return nil end
+  return string.sub(text, 2)
+end
+
+-- Run the script's body and return its reply, or the first answer to this request when it is a repetition.
+local function answer(body)
+  if not OPTIONS.schema then return redis.error_reply('BSCHED_UNCONFIGURED') end
+  if tostring(OPTIONS.schema) ~= ARGV[2] then
+    return redis.error_reply('BSCHED_SCHEMA ' .. tostring(OPTIONS.schema))
+  end
+  if REQUEST_ID == '' then return body() end
+  local caller, number = string.match(REQUEST_ID, '^(.*):([^:]*)$')
+  local kept = call('GET', key('reply:', caller))
+  if kept then
+    local kept_number, reply = string.match(kept, '^([^\n]*)\n(.*)$')
+    if kept_number == number then return cjson.decode(reply)[1] end
+  end
+  local reply = body()
+  call('SET', key('reply:', caller), number .. '\n' .. cjson.encode({ reply }), 'EX', 900)
+  return reply
+end

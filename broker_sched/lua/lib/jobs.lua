@@ -1,0 +1,182 @@
+-- Work that is done in bites. A job is a line of words in the list `jobs`:
+--   edges <n> <cursor>          tell the dependents of n how it stands
+--   tend <n> <w> <cursor>       see to the deps of n (see tend_dep), for worker number w, or '0'
+--   link <n> <token> <w>        read in the deps of n that wait in staged:<token>
+--   unlink <n>                  drop the edges in unlink:<n>
+--   bury <w> <weight>           take a dead worker out of its crews and claims
+--   quit <w> <weight>           take a disabled worker out of its crews
+--   last <crew> <w>             find the next-to-last to sign up for what w was the last
+--   orphan <claim> <time>       mark the tasks of a claim that nobody holds any more for removal
+--   rebatch <cursor> <family>   index the family's ready tasks for newly registered batched parameters
+-- A job's function does at most about `budget` steps and returns how many it did and, when it is
+-- not done, the line to go on with.
+
+local run = {}
+
+function run.edges(words, budget)
+  local n, cursor = string.match(words, '^(%S+) (%S+)$')
+  local is_done, blocks = standing(n)
+  local page = call('SSCAN', key('dependents:', n), cursor, 'COUNT', budget)
+  for _, dependent in ipairs(page[2]) do
+    local unmet_flips, blockers_flip = sync_edge(dependent, n, is_done, blocks)
+    if unmet_flips or blockers_flip then
+      local task = load_task(call('HGET', key('ids', ''), dependent))
+      if task and task.status == 'PENDING' then
+        if blockers_flip then task.was_blocking = not is_blocking(task) end
+        finish_task(task)
+      end
+    end
+  end
+  return #page[2], page[1] ~= '0' and table.concat({ 'edges', n, page[1] }, ' ')
+end
+
+-- The task and the worker behind their numbers; nil for what is gone.
+local function resolve(n, w)
+  local id = call('HGET', key('ids', ''), n)
+  local worker_id = w ~= '0' and call('HGET', key('worker_ids', ''), w)
+  return id and load_task(id), worker_id and find_worker(worker_id) or nil
+end
+
+function run.tend(words, budget)
+  local n, w, cursor = string.match(words, '^(%S+) (%S+) (%S+)$')
+  local task, worker = resolve(n, w)
+  if not task then return 1 end
+  local page = call('SSCAN', key('deps:', n), cursor, 'COUNT', math.ceil(budget / 2))
+  for _, dep in ipairs(page[2]) do tend_dep(task, dep, worker) end
+  return 2 * #page[2], page[1] ~= '0' and table.concat({ 'tend', n, w, page[1] }, ' ')
+end
+
+function run.link(words, budget)
+  local n, token, w = string.match(words, '^(%S+) (%S+) (%S+)$')
+  local staged = key('staged:', token)
+  local task = resolve(n, '0')
+  if not task or task.linking ~= token then
+    call('DEL', staged)
+    return 1
+  end
+  local ids = call('LRANGE', staged, 0, math.ceil(budget / 2) - 1)
+  for _, id in ipairs(ids) do link(n, number_of(id)) end
+  call('LTRIM', staged, #ids, -1)
+  if call('EXISTS', staged) == 1 then
+    finish_task(task)
+    return 2 * #ids, 'link ' .. words
+  end
+  call('SREM', key('unmet:', n), '!')
+  set(task, 'linking', nil)
+  finish_task(task)
+  add_job('unlink', n)
+  add_job('tend', n, w, '0')
+  return 2 * #ids
+end
+
+function run.unlink(n, budget)
+  local old = key('unlink:', n)
+  local deps = call('SPOP', old, budget)
+  for _, dep in ipairs(deps) do
+    if call('SISMEMBER', key('deps:', n), dep) == 0 then
+      local task = resolve(n, '0')
+      unlink(n, dep)
+      if task then finish_task(task) end
+    end
+  end
+  return #deps, call('EXISTS', old) == 1 and 'unlink ' .. n
+end
+
+local function leave_crews(w, weight, budget)
+  local worker = { w = w, weight = tonumber(weight) }
+  local crews = call('SPOP', key('worker_crews:', w), budget)
+  for _, crew in ipairs(crews) do
+    leave_crowd('crew', crew, worker)
+    if call('EXISTS', key('counted:', crew .. ':' .. w)) == 1 then add_job('last', crew, w) end
+  end
+  return #crews
+end
+
+function run.quit(words, budget)
+  local w, weight = string.match(words, '^(%S+) (%S+)$')
+  local steps = leave_crews(w, weight, budget)
+  return steps, call('EXISTS', key('worker_crews:', w)) == 1 and 'quit ' .. words
+end
+
+function run.bury(words, budget)
+  local w, weight = string.match(words, '^(%S+) (%S+)$')
+  local steps = leave_crews(w, weight, budget)
+  local claims = call('SPOP', key('worker_claims:', w), budget)
+  for _, claim in ipairs(claims) do
+    if leave_crowd('claim', claim, { w = w, weight = tonumber(weight) }) == 0 then
+      add_job('orphan', claim, NOW_TEXT)
+    end
+  end
+  if call('EXISTS', key('worker_crews:', w), key('worker_claims:', w)) > 0 then
+    return steps + #claims, 'bury ' .. words
+  end
+  call('HDEL', key('worker_ids', ''), w)
+  return steps + #claims + 1
+end
+
+function run.last(words, budget)
+  local crew, w = string.match(words, '^(%S+) (%S+)$')
+  local counted = key('counted:', crew .. ':' .. w)
+  local numbers = call('SRANDMEMBER', counted, budget)
+  for _, n in ipairs(numbers) do
+    local task = resolve(n, '0')
+    finish_task(task)
+  end
+  return #numbers, call('EXISTS', counted) == 1 and 'last ' .. words
+end
+
+-- Luigi: the removal is due remove_delay after the prune that notices; a RUNNING task is not marked.
+local function mark_for_removal(task, since)
+  if task.status ~= 'RUNNING' and not call('ZSCORE', key('due:remove', ''), task.n) then
+    call('ZADD', key('due:remove', ''), string.format('%.6f', since + OPTIONS.remove_delay), task.n)
+  end
+end
+
+function run.orphan(words, budget)
+  local claim, since = string.match(words, '^(%S+) (%S+)$')
+  local tasks_key = key('claim:', claim .. ':tasks')
+  local numbers = call('SPOP', tasks_key, budget)
+  for _, n in ipairs(numbers) do
+    local task = resolve(n, '0')
+    set(task, 'claim', '0')
+    flush(task)
+    mark_for_removal(task, tonumber(since))
+  end
+  if call('EXISTS', tasks_key) == 1 then return #numbers, 'orphan ' .. words end
+  drop_crowd('claim', claim)
+  return #numbers + 1
+end
+
+function run.rebatch(words, budget)
+  local cursor, family = string.match(words, '^(%S+) (.*)$')
+  local page = call('SSCAN', key('batchable:', family), cursor, 'COUNT', math.ceil(budget / 2))
+  for _, n in ipairs(page[2]) do
+    local task = resolve(n, '0')
+    task.reranked = true
+    finish_task(task)
+  end
+  return 2 * #page[2], page[1] ~= '0' and table.concat({ 'rebatch', page[1], family }, ' ')
+end
+
+-- Do up to `budget` steps of what waits: this script's own jobs first. What is left goes to the list `jobs`.
+-- Returns the number of jobs left.
+local function work_off(budget)
+  local jobs_key = key('jobs', '')
+  local next_own = 1
+  while budget > 0 do
+    local line = todo[next_own]
+    if line then
+      next_own = next_own + 1
+    else
+      line = call('LPOP', jobs_key)
+      if not line then break end
+    end
+    local kind, words = string.match(line, '^(%S+) (.*)$')
+    local steps, rest = run[kind](words, budget)
+    if rest then table.insert(todo, next_own, rest) end
+    budget = budget - math.max(steps, 1)
+  end
+  for index = next_own, #todo do call('RPUSH', jobs_key, todo[index]) end
+  todo = {}
+  return call('LLEN', jobs_key)
+end

@@ -1,0 +1,96 @@
+-- Edges between tasks: deps:<n> and dependents:<n> (sets of numbers, kept in step), unmet:<n> (its deps that
+-- are not DONE; '!' while deps are still being read in), blockers:<n> (its deps that make it UPSTREAM_DISABLED).
+-- Work that may be long is a job: run here within a budget, the rest waits in the list `jobs` for the next
+-- calls. A job brings things in line with the *current* state, so doing one twice, late or after a
+-- flip back is harmless.
+
+local todo = {}
+
+local function add_job(...)
+  todo[#todo + 1] = table.concat({ ... }, ' ')
+end
+
+-- How the task with this number stands to those above it: is it DONE, does it block them?
+local function standing(n)
+  local id = call('HGET', key('ids', ''), n)
+  local task = id and load_task(id)
+  if not task or task.removed then return false, false end
+  return task.status == 'DONE', is_blocking(task)
+end
+
+-- Write the task's changes, move it in the indexes, and tell its dependents if they should know.
+local function finish_task(task)
+  place_task(task)
+  if task.left_crew then
+    change_crew(task.left_crew, task.crew)
+    task.left_crew = nil
+  end
+  flush(task)
+  local is_done, blocks = task.status == 'DONE', is_blocking(task)
+  if is_done ~= task.was_done or blocks ~= task.was_blocking then
+    task.was_done, task.was_blocking = is_done, blocks
+    if call('EXISTS', key('dependents:', task.n)) == 1 then add_job('edges', task.n, '0') end
+  end
+end
+
+-- Bring one edge in line with how its dep stands. Returns whether the dependent's unmet deps, and whether
+-- its blockers, became none or ceased to be none.
+local function sync_edge(dependent, dep, is_done, blocks)
+  local unmet, blockers = key('unmet:', dependent), key('blockers:', dependent)
+  local unmet_flips, blockers_flip = false, false
+  if is_done then
+    if call('SREM', unmet, dep) == 1 then unmet_flips = call('EXISTS', unmet) == 0 end
+  elseif call('SADD', unmet, dep) == 1 then
+    unmet_flips = call('SCARD', unmet) == 1
+  end
+  if blocks then
+    if call('SADD', blockers, dep) == 1 then blockers_flip = call('SCARD', blockers) == 1 end
+  elseif call('SREM', blockers, dep) == 1 then
+    blockers_flip = call('EXISTS', blockers) == 0
+  end
+  return unmet_flips, blockers_flip
+end
+
+-- Make `dep` a dep of `n` (both numbers). The caller finishes the task.
+local function link(n, dep)
+  if call('SADD', key('deps:', n), dep) == 1 then call('SADD', key('dependents:', dep), n) end
+  sync_edge(n, dep, standing(dep))
+end
+
+local function unlink(n, dep)
+  call('SREM', key('deps:', n), dep)
+  call('SREM', key('unmet:', n), dep)
+  call('SREM', key('blockers:', n), dep)
+  call('SREM', key('dependents:', dep), n)
+  drop_idle_ghost(dep)
+end
+
+-- A priority only rises. Returns whether it did; the caller finishes the task.
+local function raise_priority(task, priority)
+  if tonumber(task.priority) >= tonumber(priority) then return false end
+  set(task, 'priority', priority)
+  task.reranked = true
+  if task.status == 'RUNNING' then
+    call('ZADD', key('running', ''), number_text(-tonumber(priority)), task.rank)
+  end
+  return true
+end
+
+-- What an add_task owes a dep of its task: a placeholder where there is none and a stake (both only from an
+-- enabled worker that is no assistant), and the task's priority.
+local function tend_dep(task, dep, worker)
+  local id = call('HGET', key('ids', ''), dep)
+  local dep_task = load_task(id)
+  if not dep_task then
+    if not worker then return end
+    dep_task = create_task(id, 'UNKNOWN', task.asked_priority or task.priority)
+  end
+  if worker then
+    join_claim(dep_task, worker)
+    flush(dep_task)
+  end
+  if raise_priority(dep_task, task.priority) then
+    finish_task(dep_task)
+    if call('EXISTS', key('deps:', dep)) == 1 then add_job('tend', dep, '0', '0') end
+  end
+end

@@ -1,0 +1,111 @@
+-- Pruning, by due time and in bites: dead workers, what they ran, tasks without stakeholders, disables that
+-- are over, retries, removals. In this order, as the reference does per task.
+-- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
+
+local MAX_WORKERS = 20
+
+-- A dead worker is gone at once; its crews and claims follow as a job, what it ran is looked at as stray.
+local function bury_worker(id)
+  local worker = find_worker(id)
+  local strays = key('strays', '')
+  call('SUNIONSTORE', strays, strays, key('running:', id))
+  for _, batch_id in ipairs(call('SMEMBERS', key('worker_batches:', id))) do
+    call('SUNIONSTORE', strays, strays, key('batch:', batch_id))
+  end
+  call('ZREM', key('workers', ''), id)
+  call('DEL', key('worker:', id), key('worker_info:', id), key('messages:', id))
+  if call('EXISTS', key('batchers:', id)) == 1 then call('EXPIRE', key('batchers:', id), 604800) end
+  known_workers[id] = nil
+  add_job('bury', worker.w, string.format('%.0f', worker.weight))
+end
+
+-- Strict: silent for longer than worker_disconnect_delay.
+local function prune_workers(budget)
+  local delay = OPTIONS.worker_disconnect_delay
+  local silent = call('ZRANGEBYSCORE', key('workers', ''), '-inf', number_text(NOW - delay + 1), 'WITHSCORES',
+    'LIMIT', 0, MAX_WORKERS)
+  local buried = 0
+  for index = 1, #silent, 2 do
+    if tonumber(silent[index + 1]) + delay < NOW then
+      bury_worker(silent[index])
+      buried = buried + 1
+    end
+  end
+  return buried == MAX_WORKERS and budget or buried
+end
+
+local function tasks_of(numbers)
+  local tasks = {}
+  for _, n in ipairs(numbers) do
+    local id = call('HGET', key('ids', ''), n)
+    local task = id and load_task(id)
+    if task then tasks[#tasks + 1] = task end
+  end
+  table.sort(tasks, function(a, b) return a.rank < b.rank end)
+  return tasks
+end
+
+local function fail_strays(budget)
+  local tasks = tasks_of(call('SPOP', key('strays', ''), budget))
+  for _, task in ipairs(tasks) do
+    if is_stray(task) then
+      set_status(task, 'FAILED')
+      set(task, 'worker_running', nil)
+      finish_task(task)
+    end
+  end
+  return #tasks
+end
+
+local function mark_unclaimed(budget)
+  local tasks = tasks_of(call('SPOP', key('unclaimed', ''), budget))
+  for _, task in ipairs(tasks) do
+    if task.claim == '0' then mark_for_removal(task, NOW) end
+  end
+  return #tasks
+end
+
+local function end_disables(budget)
+  local numbers = call('ZRANGEBYSCORE', key('due:enable', ''), '-inf', number_text(NOW - OPTIONS.disable_persist + 1),
+    'LIMIT', 0, budget)
+  local ended = 0
+  for _, task in ipairs(tasks_of(numbers)) do
+    if NOW - tonumber(task.disabled_at) > OPTIONS.disable_persist then
+      re_enable(task)
+      finish_task(task)
+      ended = ended + 1
+    end
+  end
+  return ended
+end
+
+local function retry_failed(budget)
+  if OPTIONS.retry_delay < 0 then return 0 end
+  local numbers = call('ZRANGEBYSCORE', key('due:retry', ''), '-inf', '(' .. NOW_TEXT, 'LIMIT', 0, budget)
+  local tasks = tasks_of(numbers)
+  for _, task in ipairs(tasks) do
+    set_status(task, 'PENDING')
+    finish_task(task)
+  end
+  return #tasks
+end
+
+local function remove_due(budget)
+  local tasks = tasks_of(call('ZRANGEBYSCORE', key('due:remove', ''), '-inf', NOW_TEXT, 'LIMIT', 0, budget))
+  for _, task in ipairs(tasks) do remove_task(task) end
+  return #tasks
+end
+
+-- One bite. Each phase starts when the one before has nothing left, so that its order holds across bites.
+-- Returns 1 while there is more to do, else 0.
+local function prune(budget)
+  if work_off(budget) > 0 then return 1 end
+  for _, phase in ipairs({ prune_workers, fail_strays, mark_unclaimed, end_disables, retry_failed, remove_due }) do
+    local share = math.ceil(budget / 4)
+    local steps = phase(share)
+    budget = budget - 4 * steps
+    local jobs_left = work_off(math.max(budget, 10))
+    if jobs_left > 0 or steps >= share or budget <= 0 then return 1 end
+  end
+  return 0
+end

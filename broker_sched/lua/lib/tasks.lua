@@ -1,0 +1,154 @@
+-- Tasks: hash task:<task_id>, with what is long or rare in detail:<task_id>. Inside sets a task is its
+-- number n (hash `ids`: n → task_id). Its rank within equal priorities is the text in sorted sets: the
+-- creation number, ten digits; '<creation number>:<n>' for a task that was named before it was created.
+-- `ghosts` (task_id → n) are ids that tasks depend on and that are not there: never added, or removed.
+--
+-- A script changes a task through the one table that load_task gives, and ends with finish_task.
+
+local FIELDS = {
+  'n', 'rank', 'status', 'priority', 'updated', 'family', 'crew', 'workers', 'last', 'claim', 'batchable',
+  'batch_id', 'resources', 'worker_running', 'held', 'first_failure', 'disabled_at', 'policy', 'ready',
+  'counted', 'tally', 'batched', 'linking',
+}
+local MAX_INLINE_PARAMS = 64 -- bytes; a longer value would cost the whole hash its compact encoding
+
+local loaded_tasks = {}
+
+-- Is this task a reason that those above it are UPSTREAM_DISABLED?
+local function is_blocking(task)
+  return task.status == 'DISABLED'
+    or (task.status == 'PENDING' and call('EXISTS', key('blockers:', task.n)) == 1)
+end
+
+-- The task, or nil when it is not there. Always the same table within a script.
+local function load_task(id)
+  local task = loaded_tasks[id]
+  if task then return task end
+  local values = call('HMGET', key('task:', id), unpack(FIELDS))
+  if not values[1] then return nil end
+  task = { id = id, changes = {} }
+  for index, name in ipairs(FIELDS) do
+    if values[index] then task[name] = values[index] end
+  end
+  task.rank = task.rank or task.n
+  task.crew = task.crew or '0'
+  task.claim = task.claim or '0'
+  task.resources = task.resources or ''
+  task.was_done = task.status == 'DONE'
+  task.was_blocking = is_blocking(task)
+  loaded_tasks[id] = task
+  return task
+end
+
+-- Change a field; nil (or false) removes it.
+local function set(task, name, value)
+  if not value then value = nil end
+  if task[name] == value then return end
+  task[name] = value
+  task.changes[name] = true
+end
+
+local NEUTRAL = { crew = '0', claim = '0', resources = '' }
+
+-- Write what was changed.
+local function flush(task)
+  local write, remove = {}, {}
+  for name in pairs(task.changes) do
+    local value = task[name]
+    if value == nil or value == NEUTRAL[name] then
+      remove[#remove + 1] = name
+    else
+      write[#write + 1] = name
+      write[#write + 1] = value
+    end
+  end
+  task.changes = {}
+  if #write > 0 then call('HSET', key('task:', task.id), unpack(write)) end
+  if #remove > 0 then call('HDEL', key('task:', task.id), unpack(remove)) end
+end
+
+-- The number that stands for this id, whether the task exists or not; made when there is none.
+local function number_of(id)
+  local n = call('HGET', key('task:', id), 'n') or call('HGET', key('ghosts', ''), id)
+  if n then return n end
+  n = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
+  call('HSET', key('ids', ''), n, id)
+  call('HSET', key('ghosts', ''), id, n)
+  return n
+end
+
+-- Forget a ghost that no task depends on any more.
+local function drop_idle_ghost(n)
+  if call('EXISTS', key('dependents:', n)) == 1 then return end
+  local id = call('HGET', key('ids', ''), n)
+  if id and call('HDEL', key('ghosts', ''), id) == 1 then call('HDEL', key('ids', ''), n) end
+end
+
+local function note_lowest_priority(priority)
+  local lowest = call('HGET', key('counters', ''), 'lowest_priority')
+  if not lowest or tonumber(priority) < tonumber(lowest) then
+    call('HSET', key('counters', ''), 'lowest_priority', priority)
+  end
+end
+
+-- A new task. `priority` is a number's text.
+local function create_task(id, status, priority)
+  local ghost = call('HGET', key('ghosts', ''), id)
+  local seq
+  if ghost then
+    seq = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
+    call('HDEL', key('ghosts', ''), id)
+  else
+    seq = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
+    call('HSET', key('ids', ''), seq, id)
+  end
+  local n = ghost or seq
+  local task = {
+    id = id, n = n, rank = ghost and (seq .. ':' .. n) or n, status = status, priority = priority,
+    updated = NOW_TEXT, crew = '0', claim = '0', resources = '', changes = {}, created = true,
+    was_done = false, was_blocking = false,
+  }
+  call('HSET', key('task:', id), 'n', n, 'status', status, 'priority', priority,
+    'created', NOW_TEXT, 'updated', NOW_TEXT)
+  if ghost then call('HSET', key('task:', id), 'rank', task.rank) end
+  call('SADD', key('tasks:', status), n)
+  note_lowest_priority(priority)
+  loaded_tasks[id] = task
+  return task
+end
+
+-- The numbers of the workers that can run it, first to join first.
+local function workers_of(task)
+  local workers = {}
+  if task.workers and task.crew ~= '0' then
+    for w in string.gmatch(task.workers, '%d+') do
+      if is_in_crowd('crew', task.crew, w) then workers[#workers + 1] = w end
+    end
+  end
+  return workers
+end
+
+-- Let a worker run the task. Joining again changes nothing.
+local function join_workers(task, worker)
+  if is_in_crowd('crew', task.crew, worker.w) then return end
+  local crew = join_crowd('crew', task.crew, worker)
+  local workers = workers_of(task)
+  workers[#workers + 1] = worker.w
+  local old = task.crew
+  set(task, 'workers', table.concat(workers, ','))
+  set(task, 'last', worker.w)
+  set(task, 'crew', crew)
+  task.left_crew = task.left_crew or old
+end
+
+-- Give a worker a stake in the task, so that it is not removed while the worker lives.
+local function join_claim(task, worker)
+  local claim = join_crowd('claim', task.claim, worker)
+  if claim == task.claim then return end
+  change_claim(task.n, task.claim, claim)
+  set(task, 'claim', claim)
+end
+
+local function is_stakeholder(task, worker)
+  return worker ~= nil and is_in_crowd('claim', task.claim, worker.w)
+end

@@ -1,0 +1,55 @@
+-- Workers: hash worker:<worker_id>, their info (JSON by key) in worker_info:<worker_id>, all of them in the
+-- sorted set `workers` by last contact. Inside crowds a worker is its number w; a worker that was pruned
+-- and comes back has a new one.
+
+local known_workers = {}
+
+local function create_worker(id)
+  local w = tostring(call('HINCRBY', key('counters', ''), 'worker', 1))
+  -- A call may create several workers: each gets its own share of the random bits.
+  local weight = (tonumber(ARGV[5]) + tonumber(w) * 7919) % 281474976710656
+  call('HSET', key('worker:', id), 'w', w, 'weight', string.format('%.0f', weight),
+    'started', NOW_TEXT, 'last_active', NOW_TEXT)
+  call('HSET', key('worker_ids', ''), w, id)
+  call('ZADD', key('workers', ''), NOW_TEXT, id)
+  if call('EXISTS', key('batchers:', id)) == 1 then call('PERSIST', key('batchers:', id)) end
+  return { id = id, w = w, weight = weight, created = true }
+end
+
+-- The worker, or nil when it is unknown.
+local function find_worker(id)
+  if known_workers[id] then return known_workers[id] end
+  local fields = call('HMGET', key('worker:', id), 'w', 'weight', 'disabled', 'assistant')
+  if not fields[1] then return nil end
+  local worker = {
+    id = id, w = fields[1], weight = tonumber(fields[2]),
+    disabled = fields[3] == '1', assistant = fields[4] == '1',
+  }
+  known_workers[id] = worker
+  return worker
+end
+
+-- The worker, created when it is unknown.
+local function get_worker(id)
+  local worker = find_worker(id)
+  if not worker then
+    worker = create_worker(id)
+    known_workers[id] = worker
+  end
+  return worker
+end
+
+-- The worker, its contact refreshed.
+local function touch_worker(id)
+  local worker = get_worker(id)
+  if not worker.created then
+    call('HSET', key('worker:', id), 'last_active', NOW_TEXT)
+    call('ZADD', key('workers', ''), NOW_TEXT, id)
+  end
+  return worker
+end
+
+-- The worker's info as a flat list: key, JSON, key, JSON, …
+local function worker_info(id)
+  return call('HGETALL', key('worker_info:', id))
+end

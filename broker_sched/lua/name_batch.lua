@@ -1,0 +1,30 @@
+-- Give a batch that get_work handed out its final id, md5 of the member ids, which a script can't compute.
+-- When the caller dies before this, the worker never got its reply: its next get_work releases the members.
+--
+-- ARGV  6 worker  7 provisional batch id  8 final batch id
+-- Reply the number of members
+-- Cost  O(members)
+-- @include lib/header.lua
+-- @include lib/crowds.lua
+-- @include lib/workers.lua
+-- @include lib/resources.lua
+-- @include lib/tasks.lua
+-- @include lib/placing.lua
+-- @include lib/links.lua
+-- @include lib/statuses.lua
+-- @include lib/removing.lua
+-- @include lib/jobs.lua
+
+local function name_batch()
+  local numbers = call('SMEMBERS', key('batch:', ARGV[7]))
+  for _, n in ipairs(numbers) do
+    local task = load_task(call('HGET', key('ids', ''), n))
+    leave_status(task)
+    set(task, 'batch_id', ARGV[8])
+    enter_status(task)
+    flush(task)
+  end
+  return #numbers
+end
+
+return answer(name_batch)

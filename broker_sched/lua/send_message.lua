@@ -1,0 +1,13 @@
+-- Leave a worker a message for its next ping. An unknown worker is created.
+--
+-- ARGV  6 worker  7 the message, JSON  8 the option that must be on, or ''
+-- Reply how many wait; 0 when the option is off
+-- Cost  O(1)
+-- Source: luigi.scheduler.Scheduler.set_worker_processes, send_scheduler_message, 3.8.1.
+-- @include lib/header.lua
+-- @include lib/workers.lua
+
+return answer(function()
+  if ARGV[8] ~= '' and OPTIONS[ARGV[8]] ~= 1 then return 0 end
+  return call('RPUSH', key('messages:', get_worker(ARGV[6]).id), ARGV[7])
+end)

@@ -1,0 +1,91 @@
+"""What workers ask: work, counts, messages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from broker_sched import wire
+from broker_sched.arguments import to_json
+from broker_sched.scheduler.methods.reporting import optional
+from broker_sched.scheduler.space import Space
+from broker_sched.steps import Argument, Call, Steps
+
+
+def get_work(
+    space: Space, *, host: str | None, assistant: bool, current_tasks: Sequence[str] | None, worker: str
+) -> Steps[wire.Work]:
+    """One script; a batch takes a second one, which gives it its id."""
+    arguments: list[Argument] = [worker, optional(host), int(assistant)]
+    if current_tasks is None:
+        arguments.append("")
+    else:
+        arguments += [len(current_tasks), *current_tasks]
+    reply = yield Call("get_work", tuple(arguments))
+    kind = reply[5]
+    work: wire.Work = {**_counts(reply), "task_id": None}  # type: ignore[typeddict-item]  # same keys, one more
+    if work["worker_state"] == "disabled":
+        del work["n_pending_last_scheduled"]
+    if kind == "task":
+        work["task_id"] = reply[6]
+        work["task_family"], work["task_module"] = reply[7], reply[8] or None
+        work["task_params"] = json.loads(reply[9])
+    elif kind == "batch":
+        work["task_family"], work["task_module"] = reply[7], reply[8] or None
+        yield from _name_batch(work, worker, reply[6], json.loads(reply[9]), reply[10])
+    return work
+
+
+def _name_batch(
+    work: wire.Work, worker: str, provisional_id: str, names: list[str], members: list[list[str]]
+) -> Steps[None]:
+    """Luigi's batch id is the md5 of the member ids, which a script can't compute."""
+    ids = [member[0] for member in members]
+    params = [json.loads(member[1]) for member in members]
+    batch_id = hashlib.new("md5", "|".join(ids).encode(), usedforsecurity=False).hexdigest()
+    yield Call("name_batch", (worker, provisional_id, batch_id))
+    work["task_params"] = {**params[0], **{name: [each.get(name) for each in params] for name in names}}
+    work["batch_id"] = batch_id
+    work["batch_task_ids"] = ids
+
+
+def count_pending(space: Space, *, worker: str) -> Steps[wire.PendingCounts]:
+    """One script."""
+    reply = yield Call("count_pending", (worker,))
+    return _counts(reply)
+
+
+def ping(space: Space, *, worker: str) -> Steps[wire.Ping]:
+    """One script."""
+    messages = yield Call("ping", (worker,))
+    return {"rpc_messages": [json.loads(message) for message in messages]}
+
+
+def add_worker(space: Space, *, worker: str, info: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> Steps[None]:
+    """One script. `assistant` and `workers` are kept a second time, as scripts need them."""
+    merged = dict(info)
+    assistant = str(int(bool(merged["assistant"]))) if "assistant" in merged else ""
+    slots = merged.get("workers")
+    countable = isinstance(slots, (int, float)) and slots == slots
+    flat = [text for name, value in merged.items() for text in (name, to_json(f"info.{name}", value))]
+    yield Call("add_worker", (worker, assistant, repr(float(slots)) if countable and slots is not None else "", *flat))
+
+
+def _counts(reply: list[Any]) -> wire.PendingCounts:
+    state, pending, unique, last_scheduled, running = reply[:5]
+    return {
+        "n_pending_tasks": pending,
+        "n_unique_pending": unique,
+        "n_pending_last_scheduled": last_scheduled,
+        "worker_state": state,
+        "running_tasks": [
+            {"task_id": task_id, "worker": runner, **_info(flat)} for task_id, runner, flat in running
+        ],
+    }
+
+
+def _info(flat: Any) -> dict[str, Any]:
+    """A worker's info from Redis's flat list of key, JSON, key, JSON, …"""
+    return {flat[i]: json.loads(flat[i + 1]) for i in range(0, len(flat), 2)}

@@ -1,0 +1,111 @@
+"""What is kept beside a task and is not its status: messages, progress, resources held, its error."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from broker_sched import wire
+from broker_sched.arguments import to_json
+from broker_sched.scheduler.methods.records import display_name, load_records
+from broker_sched.scheduler.methods.reporting import number, optional
+from broker_sched.scheduler.space import Space
+from broker_sched.steps import Call, Read, Steps
+
+
+def set_task_status_message(space: Space, *, task_id: str, status_message: str | None) -> Steps[None]:
+    """One script."""
+    yield Call("set_detail", (task_id, "status_message", optional(status_message)))
+
+
+def get_task_status_message(space: Space, *, task_id: str) -> Steps[wire.StatusMessage]:
+    """Luigi: '' for an unknown task, null for one without a message."""
+    known, message = yield _task_and_detail(space, task_id, "status_message")
+    return {"taskId": task_id, "statusMessage": message if known else ""}
+
+
+def set_task_progress_percentage(space: Space, *, task_id: str, progress_percentage: float | None) -> Steps[None]:
+    """One script."""
+    text = None if progress_percentage is None else json.dumps(progress_percentage)
+    yield Call("set_detail", (task_id, "progress_percentage", optional(text)))
+
+
+def get_task_progress_percentage(space: Space, *, task_id: str) -> Steps[wire.ProgressPercentage]:
+    """Null for an unknown task and for one without progress."""
+    known, progress = yield _task_and_detail(space, task_id, "progress_percentage")
+    return {"taskId": task_id, "progressPercentage": json.loads(progress) if known and progress else None}
+
+
+def decrease_running_task_resources(
+    space: Space, *, task_id: str, decrease_resources: Mapping[str, float]
+) -> Steps[None]:
+    """One script."""
+    flat = [text for name, amount in decrease_resources.items() for text in (name, number(amount))]
+    yield Call("decrease_resources", (task_id, *flat))
+
+
+def get_running_task_resources(space: Space, *, task_id: str) -> Steps[wire.RunningResources]:
+    """Null for an unknown task and for one that was never handed out."""
+    records = yield from load_records(space, [task_id])
+    record = records.get(task_id)
+    return {"taskId": task_id, "resources": record["resources_running"] if record else None}
+
+
+def report_task_statistics(space: Space, *, task_id: str, statistics: Any) -> Steps[None]:
+    """Accepted; nothing is derived from it yet."""
+    yield from ()
+
+
+def update_metrics_task_started(space: Space, *, task: Any) -> Steps[None]:
+    """Accepted; no client can send a task object."""
+    yield from ()
+
+
+def fetch_error(space: Space, *, task_id: str) -> Steps[wire.TaskError]:
+    """Luigi: with all parameters, hidden ones too."""
+    records = yield from load_records(space, [task_id])
+    record = records.get(task_id)
+    if record is None:
+        return {"taskId": task_id, "error": ""}
+    return {
+        "taskId": task_id,
+        "error": record["expl"],
+        "displayName": display_name(record),
+        "taskParams": record["params"],
+        "taskModule": record["module"],
+        "taskFamily": record["family"],
+    }
+
+
+def set_worker_processes(space: Space, *, worker: str, n: int) -> Steps[None]:
+    """One script."""
+    message = to_json("n", {"name": "set_worker_processes", "kwargs": {"n": n}})
+    yield Call("send_message", (worker, message, ""))
+
+
+def send_scheduler_message(space: Space, *, worker: str, task: str, content: Any) -> Steps[wire.MessageId]:
+    """One script; the id is null where send_messages is off."""
+    message_id = str(uuid.uuid4())
+    kwargs = {"task_id": task, "message_id": message_id, "content": content}
+    message = to_json("content", {"name": "dispatch_scheduler_message", "kwargs": kwargs})
+    sent = yield Call("send_message", (worker, message, "send_messages"))
+    return {"message_id": message_id if sent else None}
+
+
+def add_scheduler_message_response(space: Space, *, task_id: str, message_id: str, response: Any) -> Steps[None]:
+    """One script; the response of an unknown task is dropped."""
+    yield Call("message_response", (task_id, message_id, optional(to_json("response", response))))
+
+
+def get_scheduler_message_response(space: Space, *, task_id: str, message_id: str) -> Steps[wire.MessageResponse]:
+    """One script."""
+    response = yield Call("message_response", (task_id, message_id, ""))
+    return {"response": json.loads(response) if response else None}
+
+
+def _task_and_detail(space: Space, task_id: str, field: str) -> Read:
+    return Read(
+        [("EXISTS", space.key("task", task_id)), ("HGET", space.key("detail", task_id), field)],
+    )

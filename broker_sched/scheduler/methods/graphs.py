@@ -1,0 +1,133 @@
+"""Dependency graphs, both ways, breadth first.
+
+Source: luigi.scheduler.Scheduler.graph, dep_graph, inverse_dep_graph, 3.8.1.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from broker_sched.config import SchedulerConfig
+from broker_sched.scheduler.methods.listing import STATUSES, read_config
+from broker_sched.scheduler.methods.records import (
+    Record,
+    ids_by_status,
+    ids_of,
+    load_records,
+    serialize,
+)
+from broker_sched.scheduler.methods.upkeep import prune
+from broker_sched.scheduler.space import Space
+from broker_sched.states import Status
+from broker_sched.steps import Read, Steps
+
+FAMILY_IN_ID = re.compile(r"([^(_]+)[(_]")
+
+
+def graph(space: Space) -> Steps[dict[str, Any]]:
+    """Every task, as the graphs of all tasks in the order of creation, each task once."""
+    config = yield from read_config(space)
+    yield from prune(space)
+    roots = yield from ids_by_status(space, STATUSES)
+    shown: dict[str, Any] = {}
+    seen: set[str] = set()
+    cache: dict[str, Record | None] = dict((yield from load_records(space, roots, with_deps=True)))
+    for root in roots:
+        if root not in seen:
+            shown.update((yield from _traverse(space, root, config, seen, cache, "deps", include_done=True)))
+    return shown
+
+
+def dep_graph(space: Space, *, task_id: str, include_done: bool) -> Steps[dict[str, Any]]:
+    """The task and what it depends on; {} for an unknown task."""
+    return (yield from _graph_from(space, task_id, "deps", include_done))
+
+
+def inverse_dep_graph(space: Space, *, task_id: str, include_done: bool) -> Steps[dict[str, Any]]:
+    """The task and what depends on it; {} for an unknown task."""
+    return (yield from _graph_from(space, task_id, "dependents", include_done))
+
+
+def _graph_from(space: Space, task_id: str, edges: str, include_done: bool) -> Steps[dict[str, Any]]:
+    config = yield from read_config(space)
+    yield from prune(space)
+    (exists,) = yield Read([("EXISTS", space.key("task", task_id))])
+    if not exists:
+        return {}
+    return (yield from _traverse(space, task_id, config, set(), {}, edges, include_done))
+
+
+def _traverse(
+    space: Space,
+    root: str,
+    config: SchedulerConfig,
+    seen: set[str],
+    cache: dict[str, Record | None],
+    edges: str,
+    include_done: bool,
+) -> Steps[dict[str, Any]]:
+    """Luigi: stops at max_graph_nodes; only the root has a display name; the unknown are shown with less."""
+    seen.add(root)
+    shown: dict[str, Any] = {}
+    wave = [root]
+    while wave:
+        yield from _load(space, wave, edges, include_done, cache)
+        following = []
+        for task_id in wave:
+            record = cache[task_id]
+            if record is None or not record["family"]:
+                shown[task_id] = _unknown(task_id)
+            else:
+                neighbours = [i for i in record[edges] if include_done or not _is_done(cache, i)]
+                shown[task_id] = serialize(record, deps=neighbours, with_messages=config.send_messages)
+                fresh = [i for i in sorted(neighbours) if i not in seen]
+                seen.update(fresh)
+                following += fresh
+            if task_id != root:
+                del shown[task_id]["display_name"]
+            if len(shown) >= config.max_graph_nodes:
+                return shown
+        wave = following
+    return shown
+
+
+def _load(
+    space: Space, ids: list[str], edges: str, include_done: bool, cache: dict[str, Record | None]
+) -> Steps[None]:
+    """Read these tasks with their edges and, where DONE ones are to be left out, the neighbours."""
+    yield from _load_missing(space, ids, cache)
+    lacking = [(i, record) for i in ids if (record := cache[i]) is not None and edges not in record]
+    sets = yield Read([("SMEMBERS", space.key(edges, record["n"])) for _, record in lacking])
+    names = yield from ids_of(space, sorted({n for numbers in sets for n in numbers}))
+    for (_, record), numbers in zip(lacking, sets):
+        record[edges] = sorted(names[n] for n in numbers if n in names)
+    if not include_done:
+        neighbours = {i for task_id in ids if (record := cache[task_id]) is not None for i in record[edges]}
+        yield from _load_missing(space, sorted(neighbours), cache)
+
+
+def _load_missing(space: Space, ids: list[str], cache: dict[str, Record | None]) -> Steps[None]:
+    wanted = [task_id for task_id in ids if task_id not in cache]
+    records = yield from load_records(space, wanted)
+    cache.update((task_id, records.get(task_id)) for task_id in wanted)
+
+
+def _is_done(cache: dict[str, Record | None], task_id: str) -> bool:
+    record = cache.get(task_id)
+    return record is not None and record["status"] == Status.DONE
+
+
+def _unknown(task_id: str) -> dict[str, Any]:
+    """A node about which nothing is known but its id."""
+    family = FAMILY_IN_ID.match(task_id)
+    return {
+        "deps": [],
+        "status": Status.UNKNOWN.value,
+        "workers": [],
+        "start_time": Status.UNKNOWN.value,
+        "params": {"task_id": task_id},
+        "name": family.group(1) if family else Status.UNKNOWN.value,
+        "display_name": task_id,
+        "priority": 0,
+    }

@@ -1,0 +1,134 @@
+"""What workers report: tasks, batchers, failures to schedule."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from broker_sched.arguments import to_json
+from broker_sched.scheduler.space import Space
+from broker_sched.steps import Argument, Call, Steps
+
+MAX_DEPS_AT_ONCE = 300  # a longer list of deps is staged in chunks of this, so that no script runs long
+WORK_OFF_BUDGET = 400  # steps in one script that works off what a call left behind
+MAX_WORK_OFFS = 2000  # a caller does not wait for more of them: others go on
+MAX_BATCH_SIZE = 1_000_000  # stands for "no maximum"
+
+
+def add_task(
+    space: Space,
+    *,
+    task_id: str,
+    status: str,
+    runnable: bool,
+    deps: Sequence[str] | None,
+    new_deps: Sequence[str] | None,
+    expl: str | None,
+    resources: Mapping[str, float] | None,
+    priority: float,
+    family: str | None,
+    module: str | None,
+    params: Mapping[str, Any] | None,
+    param_visibilities: Mapping[str, int] | None,
+    accepts_messages: bool | None,
+    assistant: bool,
+    tracking_url: str | None,
+    worker: str,
+    batchable: bool | None,
+    batch_id: str | None,
+    retry_policy_dict: Mapping[str, float | None] | None,
+    owners: Any,
+) -> Steps[None]:
+    """One script; a long list of deps is staged before it and read in after it."""
+    flags = ("r" if runnable else "") + ("a" if assistant else "") + ("n" if new_deps else "")
+    visible = not any((param_visibilities or {}).values())
+    arguments: list[Argument] = [
+        task_id,
+        worker,
+        status,
+        flags,
+        number(priority),
+        family or "",
+        optional(module),
+        optional(to_json("params", params) if params else None),
+        optional(None if visible else to_json("param_visibilities", param_visibilities)),
+        flag(accepts_messages),
+        optional(tracking_url),
+        flag(batchable),
+        optional(batch_id),
+        optional(expl),
+        needs(resources),
+        policy(retry_policy_dict),
+    ]
+    given = [*(deps or ()), *(new_deps or ())]
+    if len(given) <= MAX_DEPS_AT_ONCE:
+        left = yield Call("add_task", (*arguments, "" if deps is None else len(deps), "", *given))
+    else:
+        token = uuid.uuid4().hex
+        for chunk in chunks(given, MAX_DEPS_AT_ONCE):
+            yield Call("stage_deps", (token, *chunk))
+        left = yield Call("add_task", (*arguments, "" if deps is None else 0, token))
+    yield from work_off(left)
+
+
+def add_task_batcher(
+    space: Space, *, worker: str, task_family: str, batched_args: Sequence[str], max_batch_size: float
+) -> Steps[None]:
+    """Register; the family's ready tasks are indexed for new parameter names."""
+    maximum = number(max(-MAX_BATCH_SIZE, min(max_batch_size, MAX_BATCH_SIZE)))
+    names = to_json("batched_args", sorted(set(batched_args)))
+    left = yield Call("add_task_batcher", (worker, task_family, maximum, names))
+    yield from work_off(left)
+
+
+def announce_scheduling_failure(
+    space: Space, *, task_name: str, family: str, params: Any, expl: Any, owners: Any
+) -> Steps[None]:
+    """Only e-mail batching would use it; there is none yet."""
+    yield from ()
+
+
+def work_off(left: int) -> Steps[None]:
+    """Work off what a call left behind, in further short scripts. When the caller dies, others go on."""
+    for _ in range(MAX_WORK_OFFS):
+        if not left:
+            return
+        left = yield Call("work_off", (WORK_OFF_BUDGET,))
+
+
+def optional(text: str | None) -> str:
+    """How a script takes an optional argument: '' for null, else '=' and the text."""
+    return "" if text is None else f"={text}"
+
+
+def flag(value: bool | None) -> str:
+    """How a script takes an optional truth: '' for null, else 0 or 1."""
+    return "" if value is None else str(int(value))
+
+
+def number(value: float) -> str:
+    """A number's text, whole ones without a point."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def needs(resources: Mapping[str, float] | None) -> str:
+    """Resources as text that is equal exactly when they are; '' for none."""
+    if not resources:
+        return ""
+    whole = {name: int(amount) if amount == int(amount) else amount for name, amount in sorted(resources.items())}
+    return to_json("resources", whole)
+
+
+def policy(fields: Mapping[str, float | None] | None) -> str:
+    """'<retry_count>|<disable_hard_timeout>|<disable_window>', what is not given empty; '' for nothing given."""
+    given = [(fields or {}).get(name) for name in ("retry_count", "disable_hard_timeout", "disable_window")]
+    if all(value is None for value in given):
+        return ""
+    return "|".join("" if value is None else number(value) for value in given)
+
+
+def chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """The items, `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

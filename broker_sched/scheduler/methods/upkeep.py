@@ -1,0 +1,112 @@
+"""What operators and timers do: configure, prune, pause, forgive, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from broker_sched import wire
+from broker_sched.config import SchedulerConfig, to_text
+from broker_sched.scheduler.methods.records import load_records, serialize
+from broker_sched.scheduler.methods.reporting import number, work_off
+from broker_sched.scheduler.space import Space
+from broker_sched.steps import Call, Read, Steps
+
+PRUNE_BUDGET = 800  # steps in one script
+MAX_PRUNES = 100_000  # scripts in one call of prune
+DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text in (name, to_text(value))]
+
+
+def configure(space: Space, options: Mapping[str, str]) -> Steps[int]:
+    """Make the namespace ready and write these options (name → text, as config.to_text makes it).
+
+    Returns the configuration's version. Raises SchemaMismatch.
+    """
+    given = [text for pair in options.items() for text in pair]
+    version = yield Call("configure", (len(options), *given, *DEFAULTS))
+    return int(version)
+
+
+def prune(space: Space) -> Steps[None]:
+    """Bites until nothing is due."""
+    for _ in range(MAX_PRUNES):
+        more = yield Call("prune", (PRUNE_BUDGET,))
+        if not more:
+            return
+
+
+def pause(space: Space) -> Steps[None]:
+    """One script."""
+    yield Call("set_fields", ("config", "pause_enabled", "paused", "1"))
+
+
+def unpause(space: Space) -> Steps[None]:
+    """One script."""
+    yield Call("set_fields", ("config", "pause_enabled", "paused", "0"))
+
+
+def is_paused(space: Space) -> Steps[wire.Paused]:
+    """One read."""
+    (paused,) = yield Read([("HGET", space.key("config"), "paused")])
+    return {"paused": paused == "1"}
+
+
+def is_pause_enabled(space: Space) -> Steps[wire.Enabled]:
+    """One read."""
+    (enabled,) = yield Read([("HGET", space.key("config"), "pause_enabled")])
+    return {"enabled": enabled == "1"}
+
+
+def has_task_history(space: Space) -> Steps[bool]:
+    """One read."""
+    (recorded,) = yield Read([("HGET", space.key("config"), "record_task_history")])
+    return bool(recorded == "1")
+
+
+def forgive_failures(space: Space, *, task_id: str | None) -> Steps[wire.TaskStatus]:
+    """One script."""
+    return (yield from _change_status(task_id, "forgive"))
+
+
+def mark_as_done(space: Space, *, task_id: str | None) -> Steps[wire.TaskStatus]:
+    """One script."""
+    return (yield from _change_status(task_id, "done"))
+
+
+def re_enable_task(space: Space, *, task_id: str) -> Steps[dict[str, Any]]:
+    """One script; then the task is read."""
+    _, re_enabled, left = yield Call("change_status", (task_id, "enable"))
+    yield from work_off(left)
+    if not re_enabled:
+        return {}
+    records = yield from load_records(space, [task_id], with_deps=True)
+    return dict(serialize(records[task_id], deps=records[task_id]["deps"])) if task_id in records else {}
+
+
+def disable_worker(space: Space, *, worker: str) -> Steps[None]:
+    """One script, and more when it has many crews."""
+    left = yield Call("disable_worker", (worker,))
+    yield from work_off(left)
+
+
+def update_resources(space: Space, *, resources: Mapping[str, float]) -> Steps[None]:
+    """One script."""
+    flat = [text for name, amount in resources.items() for text in (name, number(amount))]
+    yield Call("set_fields", ("resources", "", *flat))
+
+
+def update_resource(space: Space, *, resource: str, amount: Any) -> Steps[bool]:
+    """One script. Luigi: True is an int."""
+    if not isinstance(amount, int) or amount < 0:
+        return False
+    yield Call("set_fields", ("resources", "", resource, str(int(amount))))
+    return True
+
+
+def _change_status(task_id: str | None, what: str) -> Steps[wire.TaskStatus]:
+    if task_id is None:
+        return {"task_id": None, "status": None}
+    status, _, left = yield Call("change_status", (task_id, what))
+    yield from work_off(left)
+    return {"task_id": task_id, "status": status or None}

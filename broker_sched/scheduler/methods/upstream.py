@@ -1,0 +1,68 @@
+"""Upstream status: the worst of what keeps a PENDING task from running.
+
+Source: luigi.scheduler.Scheduler._upstream_status, 3.8.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from broker_sched.scheduler.methods.records import CHUNK, ids_of
+from broker_sched.scheduler.space import Space
+from broker_sched.states import UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY, Status
+from broker_sched.steps import Read, Steps
+
+
+def upstream_of(space: Space, ids: Sequence[str]) -> Steps[dict[str, str]]:
+    """Task id → upstream status, for these PENDING tasks. Reads what is above them, each task once."""
+    statuses, deps = yield from _read_above(space, ids)
+    known: dict[str, str] = {}
+    for task_id in ids:
+        _resolve(task_id, statuses, deps, known)
+    return {task_id: known[task_id] for task_id in ids}
+
+
+def _read_above(space: Space, ids: Sequence[str]) -> Steps[tuple[dict[str, str | None], dict[str, list[str]]]]:
+    """Statuses of the tasks and of all above them, through PENDING ones, and the deps of those."""
+    statuses: dict[str, str | None] = {}
+    deps: dict[str, list[str]] = {}
+    wave = list(dict.fromkeys(ids))
+    while wave:
+        above: dict[str, None] = {}
+        for start in range(0, len(wave), CHUNK):
+            chunk = wave[start : start + CHUNK]
+            replies = yield Read([("HMGET", space.key("task", task_id), "status", "n") for task_id in chunk])
+            statuses.update((task_id, reply[0]) for task_id, reply in zip(chunk, replies))
+            pending = [(i, reply[1]) for i, reply in zip(chunk, replies) if reply[0] == Status.PENDING]
+            sets = yield Read([("SMEMBERS", space.key("deps", n)) for _, n in pending])
+            names = yield from ids_of(space, sorted({n for numbers in sets for n in numbers}))
+            for (task_id, _), numbers in zip(pending, sets):
+                deps[task_id] = [names[n] for n in numbers if n in names]
+                above.update(dict.fromkeys(deps[task_id]))
+        wave = [task_id for task_id in above if task_id not in statuses]
+    return statuses, deps
+
+
+def _resolve(task_id: str, statuses: dict[str, str | None], deps: dict[str, list[str]], known: dict[str, str]) -> None:
+    """Fill in `known` for the task and all above it, deepest first."""
+    stack = [task_id]
+    while stack:
+        current = stack[-1]
+        if current in known and known[current] != "…":
+            stack.pop()
+            continue
+        waiting = [dep for dep in deps.get(current, ()) if dep not in known]
+        if waiting and current not in known:
+            known[current] = "…"  # being worked on: a cycle does not come back here
+            stack.extend(waiting)
+            continue
+        stack.pop()
+        known[current] = _severity(current, statuses, deps, known)
+
+
+def _severity(task_id: str, statuses: dict[str, str | None], deps: dict[str, list[str]], known: dict[str, str]) -> str:
+    status = statuses.get(task_id)
+    if status == Status.PENDING and deps.get(task_id):
+        above = [known.get(dep, "") for dep in deps[task_id]]
+        return max((each for each in above if each != "…"), key=UPSTREAM_SEVERITY.index, default="")
+    return UPSTREAM_OF_STATUS.get(Status(status), "") if status else ""
