@@ -18,6 +18,7 @@ class Call(NamedTuple):
 
     script: str  # file name below broker_sched/lua, without .lua
     args: tuple[Argument, ...]  # the script's own arguments, after the common header
+    once: bool = False  # a repetition would do harm: send a request id, so that it gets the first answer
 
 
 class Read(NamedTuple):

@@ -15,11 +15,11 @@
 -- @include lib/workers.lua
 -- @include lib/resources.lua
 -- @include lib/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
 -- @include lib/placing.lua
 -- @include lib/links.lua
 -- @include lib/statuses.lua
--- @include lib/removing.lua
--- @include lib/jobs.lua
+-- @include lib/working_off.lua
 
 local BUDGET = 300
 
@@ -27,26 +27,21 @@ local function has_flag(flag) return string.find(ARGV[9], flag, 1, true) ~= nil 
 
 -- Luigi: family, module, parameters and visibilities are set only while empty.
 local function describe(task)
-  local fields = call('HMGET', key('task:', task.id), 'family', 'module', 'params')
-  if (fields[1] or '') == '' and ARGV[11] ~= '' then set(task, 'family', ARGV[11]) end
-  if not fields[2] and optional(ARGV[12]) then
-    call('HSET', key('task:', task.id), 'module', optional(ARGV[12]))
-  end
-  if fields[3] then return end
-  local detail = key('detail:', task.id)
-  if call('HEXISTS', detail, 'params') == 1 then return end
-  local visibilities, params = optional(ARGV[14]), optional(ARGV[13])
-  if visibilities and call('HEXISTS', detail, 'param_visibilities') == 0 then
-    call('HSET', detail, 'param_visibilities', visibilities)
-  end
-  if params then
-    call('HSET', #params > MAX_INLINE_PARAMS and detail or key('task:', task.id), 'params', params)
+  if (task.family or '') == '' then set(task, 'family', ARGV[11] ~= '' and ARGV[11]) end
+  if not task.module then set(task, 'module', optional(ARGV[12])) end
+  local params, visibilities, detail = optional(ARGV[13]), optional(ARGV[14]), key('detail:', task.id)
+  if task.params or (not params and not visibilities) then return end
+  if not task.is_new and call('HEXISTS', detail, 'params') == 1 then return end
+  if visibilities then call('HSETNX', detail, 'param_visibilities', visibilities) end
+  if params and #params > MAX_INLINE_PARAMS then
+    call('HSET', detail, 'params', params)
+  elseif params then
+    set(task, 'params', params)
   end
 end
 
 local function batch_members(task)
-  if not task.batch_id then return {} end
-  return call('SMEMBERS', key('batch:', task.batch_id))
+  return task.batch_id and call('SMEMBERS', key('batch:', task.batch_id)) or {}
 end
 
 -- Set, or with nil remove, a field beside the task, and beside the members of its batch.
@@ -56,7 +51,7 @@ local function set_detail(task, name, value)
   for _, id in ipairs(ids) do
     if value then
       call('HSET', key('detail:', id), name, value)
-    else
+    elseif not task.is_new then
       call('HDEL', key('detail:', id), name)
     end
   end
@@ -110,9 +105,13 @@ end
 
 -- Placeholders are made in the order given: it decides their rank.
 local function dep_number(id, worker)
-  local n = call('HGET', key('task:', id), 'n')
+  local n = loaded_tasks[id] and loaded_tasks[id].n or call('HGET', key('task:', id), 'n')
   if n then return n end
-  return worker and create_task(id, 'UNKNOWN', ARGV[10]).n or number_of(id)
+  if not worker then return number_of(id) end
+  local placeholder = create_task(id, 'UNKNOWN', ARGV[10])
+  join_claim(placeholder, worker)
+  flush(placeholder)
+  return placeholder.n
 end
 
 local function set_deps(task, worker)
@@ -138,8 +137,7 @@ local function tend_deps(task, worker)
     add_job('tend', task.n, worker and worker.w or '0', '0')
     return
   end
-  local lowest = tonumber(call('HGET', key('counters', ''), 'lowest_priority') or 0)
-  if not worker and tonumber(task.priority) <= lowest then return end
+  if not worker and tonumber(task.priority) <= OPTIONS.lowest_priority then return end
   local deps = call('SMEMBERS', deps_key)
   table.sort(deps)
   for _, dep in ipairs(deps) do tend_dep(task, dep, worker) end
@@ -155,13 +153,11 @@ local function report(task, worker)
   local status, batch_id = ARGV[8], optional(ARGV[18])
   if batch_id then set_batch_id(task, batch_id) end
   if status == 'RUNNING' and not task.worker_running then take_over(task, worker, batch_id) end
-  if ARGV[15] ~= '' then
-    call('HSET', key('task:', task.id), 'accepts_messages', ARGV[15])
-  end
+  if ARGV[15] ~= '' then set(task, 'accepts_messages', ARGV[15] == '1' and '1') end
   local tracking_url, expl = optional(ARGV[16]), optional(ARGV[19])
   if tracking_url or task.status ~= 'RUNNING' then set_detail(task, 'tracking_url', tracking_url) end
   if ARGV[17] ~= '' then set(task, 'batchable', ARGV[17] == '1' and '1') end
-  if not task.created then call('ZREM', key('due:remove', ''), task.n) end
+  if not task.is_new then call('ZREM', key('due:remove', ''), task.n) end
   if expl then set_detail(task, 'expl', expl) end
   if may_change_status(task, worker, status) then
     set_status(task, status == 'SUSPENDED' and 'PENDING' or status)

@@ -8,7 +8,7 @@ local config = ARGV[1] .. 'config'
 local schema = call('HGET', config, 'schema')
 if schema and schema ~= ARGV[2] then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
 if not schema then
-  call('HSET', config, 'schema', ARGV[2], 'paused', '0', 'version', '0')
+  call('HSET', config, 'schema', ARGV[2], 'paused', '0', 'version', '0', 'lowest_priority', '0')
   -- Ten digits from the first task on: numbers as text sort like numbers.
   call('HSETNX', ARGV[1] .. 'counters', 'task', '1000000000')
 end

@@ -14,15 +14,15 @@
 -- @include lib/workers.lua
 -- @include lib/resources.lua
 -- @include lib/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
 -- @include lib/placing.lua
 -- @include lib/links.lua
 -- @include lib/statuses.lua
--- @include lib/removing.lua
--- @include lib/jobs.lua
+-- @include lib/working_off.lua
 -- @include lib/counts.lua
 -- @include lib/choosing.lua
--- @include lib/batching.lua
--- @include lib/pruning.lua
+-- @lazy batch_of, hand_out_batch lib/batching.lua
+-- @lazy prune lib/pruning.lua
 
 local BUDGET = 60
 
@@ -77,14 +77,14 @@ end
 
 local function append_task(reply, task)
   reply[6], reply[7], reply[8] = 'task', task.id, task.family or ''
-  reply[9] = call('HGET', key('task:', task.id), 'module') or ''
+  reply[9] = task.module or ''
   reply[10] = params_text(task)
 end
 
 local function append_batch(reply, batch, names_text, batch_id)
   local best = batch[1]
   reply[6], reply[7], reply[8] = 'batch', batch_id, best.family or ''
-  reply[9] = call('HGET', key('task:', best.id), 'module') or ''
+  reply[9] = best.module or ''
   reply[10], reply[11] = names_text, {}
   for index, task in ipairs(batch) do reply[11][index] = { task.id, params_text(task) } end
 end
@@ -108,7 +108,8 @@ local function get_work()
   local batch, names_text = { lost }, nil
   if not lost and OPTIONS.paused ~= 1 then
     local best = choose(worker, ARGV[8] == '1')
-    if best then batch, names_text = batch_of(best, worker, is_trivial(worker)) end
+    batch[1] = best
+    if best and best.batchable == '1' then batch, names_text = batch_of(best, worker) end
   end
   local reply = count_for(worker)
   reply[6] = 'none'

@@ -1,6 +1,10 @@
 """Reads the .lua files, joins what they include, and maps a line of the whole back to file and line.
 
-`-- @include lib/tasks.lua` on a line of its own is replaced by that file, once.
+    -- @include lib/tasks.lua                   the file, once; what follows stands in a function of its own
+    -- @lazy merge, weigh lib/greedy.lua        functions that the file returns, made when first called
+
+Every run of a script makes its functions anew, so both matter for speed: Lua finds a captured local by walking
+all captured locals of the same function, which nesting keeps few; and what is rarely called is rarely made.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 INCLUDE = re.compile(r"^-- @include (\S+)$")
+LAZY = re.compile(r"^-- @lazy (\w+(?:, \w+)*) (\S+)$")
 LINE_IN_ERROR = re.compile(r"(?:user_script|\[string \"<python>\"\]):(\d+)")
 
 
@@ -24,14 +29,72 @@ class Script(NamedTuple):
     origins: tuple[str, ...]  # "lib/tasks.lua:12" for each line of the source
 
 
+class _Joined:
+    """The lines so far, where each comes from, and what they included."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.origins: list[str] = []
+        self.seen: set[str] = set()
+
+    def add(self, line: str, origin: str) -> None:
+        self.lines.append(line)
+        self.origins.append(origin)
+
+    def add_file(self, file_name: str) -> None:
+        """The file's lines, its directives carried out; functions opened by includes are closed at its end."""
+        self.seen.add(file_name)
+        opened = 0
+        text = files(__package__).joinpath(file_name).read_text(encoding="utf-8")
+        for number, line in enumerate(text.splitlines(), start=1):
+            origin = f"{file_name}:{number}"
+            include, lazy = INCLUDE.match(line), LAZY.match(line)
+            if include:
+                opened += self.add_include(include.group(1), origin)
+            elif lazy:
+                self.add_lazy(lazy.group(1), lazy.group(2), origin)
+            else:
+                self.add(line, origin)
+        for _ in range(opened):
+            self.add("end)()", f"{file_name}:end")
+
+    def add_include(self, file_name: str, origin: str) -> int:
+        """Returns how many functions were opened, 0 when the file was included before."""
+        if file_name in self.seen:
+            return 0
+        self.seen.add(file_name)
+        opened = 1
+        text = files(__package__).joinpath(file_name).read_text(encoding="utf-8")
+        for number, line in enumerate(text.splitlines(), start=1):
+            inner, lazy = INCLUDE.match(line), LAZY.match(line)
+            if inner:
+                opened += self.add_include(inner.group(1), f"{file_name}:{number}")
+            elif lazy:
+                self.add_lazy(lazy.group(1), lazy.group(2), f"{file_name}:{number}")
+            else:
+                self.add(line, f"{file_name}:{number}")
+        self.add("return (function()", origin)
+        return opened
+
+    def add_lazy(self, names: str, file_name: str, origin: str) -> None:
+        """Each name is a function that makes the real ones and calls the one of its name."""
+        self.add(f"local {names}", origin)
+        self.add("do local function make()", origin)
+        self.add(f"{names} = (function()", origin)
+        self.add_file(file_name)
+        self.add("end)() end", origin)
+        for name in names.split(", "):
+            self.add(f"{name} = function(...) make() return {name}(...) end", origin)
+        self.add("end", origin)
+
+
 @cache
 def load(name: str) -> Script:
-    """The script of broker_sched/lua/<name>.lua with its includes."""
-    lines: list[str] = []
-    origins: list[str] = []
-    _append(f"{name}.lua", lines, origins, seen=set())
-    source = "\n".join(lines) + "\n"
-    return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), tuple(origins))
+    """The script of broker_sched/lua/<name>.lua, everything it needs joined in."""
+    joined = _Joined()
+    joined.add_file(f"{name}.lua")
+    source = "\n".join(joined.lines) + "\n"
+    return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), tuple(joined.origins))
 
 
 def names() -> list[str]:
@@ -47,17 +110,3 @@ def locate(script: Script, message: str) -> str:
         return script.origins[line - 1] if 0 < line <= len(script.origins) else match.group(0)
 
     return LINE_IN_ERROR.sub(origin, message)
-
-
-def _append(file_name: str, lines: list[str], origins: list[str], seen: set[str]) -> None:
-    if file_name in seen:
-        return
-    seen.add(file_name)
-    text = files(__package__).joinpath(file_name).read_text(encoding="utf-8")
-    for number, line in enumerate(text.splitlines(), start=1):
-        include = INCLUDE.match(line)
-        if include:
-            _append(include.group(1), lines, origins, seen)
-        else:
-            lines.append(line)
-            origins.append(f"{file_name}:{number}")

@@ -9,11 +9,11 @@
 -- @include lib/workers.lua
 -- @include lib/resources.lua
 -- @include lib/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
 -- @include lib/placing.lua
 -- @include lib/links.lua
 -- @include lib/statuses.lua
--- @include lib/removing.lua
--- @include lib/jobs.lua
+-- @include lib/working_off.lua
 
 local function name_batch()
   local numbers = call('SMEMBERS', key('batch:', ARGV[7]))

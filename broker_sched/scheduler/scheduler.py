@@ -114,8 +114,8 @@ class Scheduler(SchedulerAPI):
             reply = self._read(step.commands) if isinstance(step, Read) else self._run(step)
 
     def _run(self, call: Call) -> Any:
-        """Run a script. After a lost connection the same request id is sent, so that nothing happens twice."""
-        request_id = f"{self._caller}.{threading.get_ident()}:{next(self._counter)}"
+        """Run a script; after a lost connection once more, with the same request id where that matters."""
+        request_id = f"{self._caller}.{threading.get_ident()}:{next(self._counter)}" if call.once else ""
         script, command = evalsha(self._space, self._clock, call, request_id)
         try:
             return self._persist(lambda: self._evalsha(script, command))

@@ -25,12 +25,13 @@ end
 
 -- The tasks to hand out together, the best one first; at least that one. Luigi: a worker without
 -- resource-bearing tasks takes only its own, any other takes whatever is ready.
-local function batch_of(best, worker, only_own)
+local function batch_of(best, worker)
   local names_text, maximum = batcher_of(worker, best.family or '')
   local batch = { best }
   if not names_text or best.batchable ~= '1' or maximum < 2 then return batch, names_text end
   local signature = batch_signature(best, names_text)
   if not signature then return batch, names_text end
+  local only_own = is_trivial(worker)
   local entries = {}
   for _, crew in ipairs(call('SMEMBERS', key('batch_crews:', signature))) do
     if not only_own or is_in_crowd('crew', crew, worker.w) then
@@ -60,3 +61,5 @@ local function hand_out_batch(batch, worker)
   end
   return batch_id
 end
+
+return batch_of, hand_out_batch

@@ -4,7 +4,6 @@
 
 local MAX_STALE_HEADS = 20
 local MAX_CHECKED_DEPS = 200
-local PAGE = 16
 
 local function before(a, b)
   if a.score ~= b.score then return a.score < b.score end
@@ -32,7 +31,7 @@ local function own_groups(worker, as_assistant)
     end
     return groups
   end
-  for _, crew in ipairs(call('SMEMBERS', key('worker_crews:', worker.w))) do
+  for _, crew in ipairs(crews_of(worker)) do
     for _, group in ipairs(call('SMEMBERS', key('groups:', crew))) do groups[#groups + 1] = group end
   end
   return groups
@@ -40,7 +39,7 @@ end
 
 -- While jobs wait, a ready task may have a dep that is not DONE any more. Puts that right; true when it did.
 local function is_stale(head)
-  if call('EXISTS', key('jobs', '')) == 0 then return false end
+  if not has_backlog() then return false end
   local n = number_in(head.rank)
   local suspects
   if call('SCARD', key('deps:', n)) <= MAX_CHECKED_DEPS then
@@ -99,126 +98,7 @@ local function is_contested(candidate)
   return false
 end
 
--- A stream of ranked entries, read in pages.
-local function open_stream(stream)
-  stream.next_index, stream.page, stream.position = 0, {}, 1
-  return stream
-end
-
-local function advance(stream)
-  if stream.position > #stream.page then
-    stream.page = call('ZRANGE', stream.key, stream.next_index, stream.next_index + PAGE - 1, 'WITHSCORES')
-    stream.next_index = stream.next_index + PAGE
-    stream.position = 1
-  end
-  stream.rank = stream.page[stream.position]
-  if not stream.rank then return false end
-  stream.score = tonumber(stream.page[stream.position + 1])
-  stream.position = stream.position + 2
-  return true
-end
-
--- A binary heap of streams by their current entry.
-local function push(heap, stream)
-  local index = #heap + 1
-  heap[index] = stream
-  while index > 1 do
-    local parent = math.floor(index / 2)
-    if not before(heap[index], heap[parent]) then break end
-    heap[index], heap[parent] = heap[parent], heap[index]
-    index = parent
-  end
-end
-
-local function pop(heap)
-  local top, last = heap[1], table.remove(heap)
-  if #heap == 0 then return top end
-  heap[1] = last
-  local index = 1
-  while true do
-    local child = 2 * index
-    if child > #heap then break end
-    if child < #heap and before(heap[child + 1], heap[child]) then child = child + 1 end
-    if not before(heap[child], heap[index]) then break end
-    heap[index], heap[child] = heap[child], heap[index]
-    index = child
-  end
-  return top
-end
-
--- The idle slots of workers whose last get_work is recent enough: info `workers`, 1 where absent.
-local function slot_table()
-  local slots = {}
-  local limit = NOW - OPTIONS.worker_disconnect_delay
-  return function(id, change)
-    if slots[id] == nil then
-      local fields = call('HMGET', key('worker:', id), 'last_get_work', 'slots')
-      slots[id] = fields[1] and tonumber(fields[1]) > limit and tonumber(fields[2] or 1) or false
-    end
-    if slots[id] and change then slots[id] = slots[id] + change end
-    return slots[id] or 0, slots[id] ~= false
-  end
-end
-
--- Use up a slot of the first of the task's workers that has one. False when none of them has.
-local function take_slot(task, worker, as_assistant, slot)
-  for _, w in ipairs(workers_of(task)) do
-    local id = call('HGET', key('worker_ids', ''), w)
-    if id and slot(id) > 0 then
-      slot(id, -1)
-      return true
-    end
-  end
-  if as_assistant and slot(worker.id) > 0 then
-    slot(worker.id, -1)
-    return true
-  end
-  return false
-end
-
-local function count_running(entry, slot, greedy)
-  local task = load_task(call('HGET', key('ids', ''), number_in(entry.rank)))
-  local _, is_live = slot(task.worker_running)
-  if not is_live then return end
-  slot(task.worker_running, -1)
-  for name, amount in pairs(holding(task)) do greedy[name] = (greedy[name] or 0) + amount end
-end
-
--- The starvation guard: fill live workers' idle slots in rank order; the first task that is this worker's,
--- fits beside what is in use and beside what the better ones would take, is the one. nil when there is none.
-local function merge_greedily(worker, as_assistant)
-  local heap, slot, greedy, own = {}, slot_table(), {}, {}
-  local function taken(name) return greedy[name] or 0 end
-  for _, group in ipairs(own_groups(worker, as_assistant)) do own[group] = true end
-  local streams = { { key = key('running', ''), is_running = true } }
-  for _, group in ipairs(call('SMEMBERS', key('groups', ''))) do
-    local needs = string.match(group, '|(.*)$')
-    streams[#streams + 1] =
-      { key = key('ready:', group), group = group, needs = needs, is_candidate = own[group] and fits(needs, used) }
-  end
-  for _, stream in ipairs(streams) do
-    if advance(open_stream(stream)) then push(heap, stream) end
-  end
-  while #heap > 0 do
-    local stream = pop(heap)
-    local goes_on = true
-    if stream.is_running then
-      count_running(stream, slot, greedy)
-    elseif not fits(stream.needs, taken) then
-      goes_on = false
-    elseif stream.is_candidate then
-      if not is_stale(stream) then return stream end
-    else
-      local task = load_task(call('HGET', key('ids', ''), number_in(stream.rank)))
-      goes_on = take_slot(task, worker, as_assistant, slot)
-      if goes_on then
-        for name, amount in pairs(amounts(stream.needs)) do greedy[name] = (greedy[name] or 0) + amount end
-      end
-    end
-    if goes_on and advance(stream) then push(heap, stream) end
-  end
-  return nil
-end
+-- @lazy merge_greedily lib/greedy.lua
 
 -- The task this worker should run next; nil when there is none.
 local function choose(worker, as_assistant)

@@ -2,17 +2,33 @@
 -- Reply: { state, pending, unique, last_scheduled, { {task_id, worker, {info…}}, … } }
 -- Source: luigi.scheduler.Scheduler.count_pending, 3.8.1.
 
-local function running_in(crew, list)
-  for _, n in ipairs(call('SMEMBERS', key('crew:', crew .. ':running'))) do
-    local task_id = call('HGET', key('ids', ''), n)
-    local runner = get_worker(call('HGET', key('task:', task_id), 'worker_running'))
-    list[#list + 1] = { task_id, runner.id, worker_info(runner.id) }
+local crews_by_number = {}
+
+local function crews_of(worker)
+  local crews = crews_by_number[worker.w]
+  if not crews then
+    crews = call('SMEMBERS', key('worker_crews:', worker.w))
+    crews_by_number[worker.w] = crews
+  end
+  return crews
+end
+
+-- Luigi: a runner that is unknown becomes known.
+local function running_in(crew, list, infos)
+  local flat = call('HGETALL', key('crew:', crew .. ':running'))
+  for index = 1, #flat, 2 do
+    local runner = flat[index + 1]
+    if not infos[runner] then
+      get_worker(runner)
+      infos[runner] = call('HGETALL', key('worker_info:', runner))
+    end
+    list[#list + 1] = { flat[index], runner, infos[runner] }
   end
 end
 
 local function count_for(worker)
-  local pending, unique, last_scheduled, running = 0, 0, 0, {}
-  for _, crew in ipairs(call('SMEMBERS', key('worker_crews:', worker.w))) do
+  local pending, unique, last_scheduled, running, infos = 0, 0, 0, {}, {}
+  for _, crew in ipairs(crews_of(worker)) do
     local fields = call('HMGET', key('crew:', crew), 'counted', 'size')
     local counted = tonumber(fields[1] or 0)
     pending = pending + counted
@@ -20,7 +36,7 @@ local function count_for(worker)
     if counted > 0 then
       last_scheduled = last_scheduled + call('SCARD', key('counted:', crew .. ':' .. worker.w))
     end
-    running_in(crew, running)
+    running_in(crew, running, infos)
   end
   return { worker.disabled and 'disabled' or 'active', pending, unique, last_scheduled, running }
 end
@@ -28,7 +44,7 @@ end
 -- Not an assistant, and none of its PENDING tasks needs resources.
 local function is_trivial(worker)
   if worker.assistant then return false end
-  for _, crew in ipairs(call('SMEMBERS', key('worker_crews:', worker.w))) do
+  for _, crew in ipairs(crews_of(worker)) do
     if tonumber(call('HGET', key('crew:', crew), 'with_resources') or 0) > 0 then return false end
   end
   return true

@@ -8,6 +8,8 @@
 
 local WEIGHT_LIMIT = 4503599627370496
 
+local joined = {} -- what join_crowd answered before, in this script
+
 local function is_in_crowd(kind, crowd, w)
   return crowd ~= '0' and call('SISMEMBER', key(kind, ':' .. crowd .. ':workers'), w) == 1
 end
@@ -21,12 +23,11 @@ local function make_crowd(kind, from, w, crowd_key, size)
   for _, member in ipairs(call('SMEMBERS', workers_key)) do
     call('SADD', key('worker_' .. kind .. 's:', member), crowd)
   end
-  call('HSETNX', key(kind, 's'), crowd_key, crowd)
+  call('HSETNX', key(kind, 's'), crowd_key, crowd .. ' ' .. size)
   return crowd
 end
 
--- The crowd that has this worker too. O(1); O(workers in it) the first time.
-local function join_crowd(kind, crowd, worker)
+local function find_or_make_crowd(kind, crowd, worker)
   if is_in_crowd(kind, crowd, worker.w) then return crowd end
   local old_key, size = 0, 0
   if crowd ~= '0' then
@@ -34,12 +35,29 @@ local function join_crowd(kind, crowd, worker)
     old_key, size = tonumber(fields[1]), tonumber(fields[2])
   end
   local crowd_key = string.format('%.0f', (old_key + worker.weight) % WEIGHT_LIMIT)
-  local found = call('HGET', key(kind, 's'), crowd_key)
-  if found and is_in_crowd(kind, found, worker.w)
-    and tonumber(call('HGET', key(kind, ':' .. found), 'size')) == size + 1 then
-    return found
+  local interned = call('HGET', key(kind, 's'), crowd_key)
+  if interned then
+    local found, found_size = string.match(interned, '^(%d+) (%d+)$')
+    if tonumber(found_size) == size + 1 and is_in_crowd(kind, found, worker.w) then return found end
   end
   return make_crowd(kind, crowd, worker.w, crowd_key, size + 1)
+end
+
+-- The crowd that has this worker too. O(1); O(workers in it) the first time.
+local function join_crowd(kind, crowd, worker)
+  local memo = kind .. crowd .. ' ' .. worker.w
+  local answer = joined[memo]
+  if not answer then
+    answer = find_or_make_crowd(kind, crowd, worker)
+    joined[memo] = answer
+  end
+  return answer
+end
+
+-- Is a crowd found under this key?
+local function is_interned(kind, crowd_key, crowd)
+  local interned = call('HGET', key(kind, 's'), crowd_key)
+  return interned and string.match(interned, '^%d+') == crowd
 end
 
 -- Take a worker out of a crowd. Returns how many are left. O(1).
@@ -48,12 +66,13 @@ local function leave_crowd(kind, crowd, worker)
   local fields = call('HMGET', crowd_hash, 'key', 'size')
   if not fields[1] then return 0 end
   if call('SREM', key(kind, ':' .. crowd .. ':workers'), worker.w) == 0 then return tonumber(fields[2]) end
-  local index, old_key = key(kind, 's'), fields[1]
+  local index, old_key, size = key(kind, 's'), fields[1], tonumber(fields[2]) - 1
   local new_key = string.format('%.0f', (tonumber(old_key) - worker.weight) % WEIGHT_LIMIT)
-  if call('HGET', index, old_key) == crowd then call('HDEL', index, old_key) end
-  call('HSETNX', index, new_key, crowd)
-  call('HSET', crowd_hash, 'key', new_key, 'size', tonumber(fields[2]) - 1)
-  return tonumber(fields[2]) - 1
+  if is_interned(kind, old_key, crowd) then call('HDEL', index, old_key) end
+  call('HSETNX', index, new_key, crowd .. ' ' .. size)
+  call('HSET', crowd_hash, 'key', new_key, 'size', size)
+  joined = {}
+  return size
 end
 
 -- Forget a crowd that no task refers to. O(workers in it).
@@ -64,8 +83,9 @@ local function drop_crowd(kind, crowd)
   for _, member in ipairs(call('SMEMBERS', workers_key)) do
     call('SREM', key('worker_' .. kind .. 's:', member), crowd)
   end
-  if crowd_key and call('HGET', key(kind, 's'), crowd_key) == crowd then call('HDEL', key(kind, 's'), crowd_key) end
+  if crowd_key and is_interned(kind, crowd_key, crowd) then call('HDEL', key(kind, 's'), crowd_key) end
   call('DEL', crowd_hash, workers_key)
+  joined = {}
 end
 
 -- Move a task from one crew to another; '0' is none. The crew hash counts its tasks.

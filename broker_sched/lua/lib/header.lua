@@ -5,7 +5,8 @@
 -- ARGV[1]  prefix, bsched:{<namespace>}:
 -- ARGV[2]  schema version the caller was written for
 -- ARGV[3]  time in seconds, or '' for Redis TIME
--- ARGV[4]  request id <caller>:<number>, or ''. A caller's repeated request gets its first answer.
+-- ARGV[4]  request id <caller>:<number> for what must not happen twice, else ''. A repeated request gets its
+--          first answer.
 -- ARGV[5]  48 random bits, as a number: the weight of a worker that this call may create
 -- ARGV[6…] the script's own arguments
 --
@@ -22,15 +23,15 @@ if not NOW then
 end
 local NOW_TEXT = string.format('%.6f', NOW)
 
-local OPTION_NAMES = {
-  'schema', 'paused', 'retry_delay', 'remove_delay', 'worker_disconnect_delay', 'disable_window', 'retry_count',
-  'disable_hard_timeout', 'disable_persist', 'prune_on_get_work', 'pause_enabled', 'send_messages',
-  'stable_done_cooldown_secs',
-}
-local OPTIONS = {}
-for index, value in ipairs(call('HMGET', PREFIX .. 'config', unpack(OPTION_NAMES))) do
-  OPTIONS[OPTION_NAMES[index]] = tonumber(value) or value
-end
+-- An option of the namespace, a number where it is one; read when first asked for.
+local OPTIONS = setmetatable({}, {
+  __index = function(options, name)
+    local text = call('HGET', PREFIX .. 'config', name)
+    local value = tonumber(text or nil) or text
+    rawset(options, name, value)
+    return value
+  end,
+})
 
 -- The key of these parts: key('task:', id).
 local function key(kind, name)
@@ -50,10 +51,9 @@ end
 
 -- Run the script's body and return its reply, or the first answer to this request when it is a repetition.
 local function answer(body)
-  if not OPTIONS.schema then return redis.error_reply('BSCHED_UNCONFIGURED') end
-  if tostring(OPTIONS.schema) ~= ARGV[2] then
-    return redis.error_reply('BSCHED_SCHEMA ' .. tostring(OPTIONS.schema))
-  end
+  local schema = call('HGET', PREFIX .. 'config', 'schema')
+  if not schema then return redis.error_reply('BSCHED_UNCONFIGURED') end
+  if schema ~= ARGV[2] then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
   if REQUEST_ID == '' then return body() end
   local caller, number = string.match(REQUEST_ID, '^(.*):([^:]*)$')
   local kept = call('GET', key('reply:', caller))

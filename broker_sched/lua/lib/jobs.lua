@@ -125,13 +125,6 @@ function run.last(words, budget)
   return #numbers, call('EXISTS', counted) == 1 and 'last ' .. words
 end
 
--- Luigi: the removal is due remove_delay after the prune that notices; a RUNNING task is not marked.
-local function mark_for_removal(task, since)
-  if task.status ~= 'RUNNING' and not call('ZSCORE', key('due:remove', ''), task.n) then
-    call('ZADD', key('due:remove', ''), string.format('%.6f', since + OPTIONS.remove_delay), task.n)
-  end
-end
-
 function run.orphan(words, budget)
   local claim, since = string.match(words, '^(%S+) (%S+)$')
   local tasks_key = key('claim:', claim .. ':tasks')
@@ -160,7 +153,7 @@ end
 
 -- Do up to `budget` steps of what waits: this script's own jobs first. What is left goes to the list `jobs`.
 -- Returns the number of jobs left.
-local function work_off(budget)
+local function run_jobs(budget)
   local jobs_key = key('jobs', '')
   local next_own = 1
   while budget > 0 do
@@ -168,8 +161,9 @@ local function work_off(budget)
     if line then
       next_own = next_own + 1
     else
-      line = call('LPOP', jobs_key)
+      line = has_backlog() and call('LPOP', jobs_key)
       if not line then break end
+      backlog = backlog - 1
     end
     local kind, words = string.match(line, '^(%S+) (.*)$')
     local steps, rest = run[kind](words, budget)
@@ -178,5 +172,8 @@ local function work_off(budget)
   end
   for index = next_own, #todo do call('RPUSH', jobs_key, todo[index]) end
   todo = {}
-  return call('LLEN', jobs_key)
+  backlog = call('LLEN', jobs_key)
+  return backlog
 end
+
+return run_jobs

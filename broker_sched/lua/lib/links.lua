@@ -5,6 +5,12 @@
 -- flip back is harmless.
 
 local todo = {}
+local backlog -- how many jobs wait in Redis; nil before this script has looked
+
+local function has_backlog()
+  backlog = backlog or call('LLEN', key('jobs', ''))
+  return backlog > 0
+end
 
 local function add_job(...)
   todo[#todo + 1] = table.concat({ ... }, ' ')
@@ -38,6 +44,7 @@ end
 local function sync_edge(dependent, dep, is_done, blocks)
   local unmet, blockers = key('unmet:', dependent), key('blockers:', dependent)
   local unmet_flips, blockers_flip = false, false
+  blocked_by_number[dependent] = nil
   if is_done then
     if call('SREM', unmet, dep) == 1 then unmet_flips = call('EXISTS', unmet) == 0 end
   elseif call('SADD', unmet, dep) == 1 then
@@ -58,6 +65,7 @@ local function link(n, dep)
 end
 
 local function unlink(n, dep)
+  blocked_by_number[n] = nil
   call('SREM', key('deps:', n), dep)
   call('SREM', key('unmet:', n), dep)
   call('SREM', key('blockers:', n), dep)
@@ -85,10 +93,8 @@ local function tend_dep(task, dep, worker)
     if not worker then return end
     dep_task = create_task(id, 'UNKNOWN', task.asked_priority or task.priority)
   end
-  if worker then
-    join_claim(dep_task, worker)
-    flush(dep_task)
-  end
+  if worker then join_claim(dep_task, worker) end
+  flush(dep_task)
   if raise_priority(dep_task, task.priority) then
     finish_task(dep_task)
     if call('EXISTS', key('deps:', dep)) == 1 then add_job('tend', dep, '0', '0') end

@@ -2,6 +2,8 @@
 -- are over, retries, removals. In this order, as the reference does per task.
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
 
+-- @include lib/removing.lua
+
 local MAX_WORKERS = 20
 
 -- A dead worker is gone at once; its crews and claims follow as a job, what it ran is looked at as stray.
@@ -109,3 +111,5 @@ local function prune(budget)
   end
   return 0
 end
+
+return prune

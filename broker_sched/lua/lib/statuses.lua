@@ -167,3 +167,10 @@ local function hand_out(task, worker)
   set(task, 'time_running', NOW_TEXT)
   finish_task(task)
 end
+
+-- Luigi: the removal is due remove_delay after the prune that notices; a RUNNING task is not marked.
+local function mark_for_removal(task, since)
+  if task.status ~= 'RUNNING' and not call('ZSCORE', key('due:remove', ''), task.n) then
+    call('ZADD', key('due:remove', ''), string.format('%.6f', since + OPTIONS.remove_delay), task.n)
+  end
+end

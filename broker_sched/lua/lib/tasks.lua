@@ -6,18 +6,23 @@
 -- A script changes a task through the one table that load_task gives, and ends with finish_task.
 
 local FIELDS = {
-  'n', 'rank', 'status', 'priority', 'updated', 'family', 'crew', 'workers', 'last', 'claim', 'batchable',
-  'batch_id', 'resources', 'worker_running', 'held', 'first_failure', 'disabled_at', 'policy', 'ready',
-  'counted', 'tally', 'batched', 'linking',
+  'n', 'rank', 'status', 'priority', 'updated', 'family', 'module', 'params', 'accepts_messages', 'crew', 'workers',
+  'last', 'claim', 'batchable', 'batch_id', 'resources', 'worker_running', 'held', 'first_failure', 'disabled_at',
+  'policy', 'ready', 'counted', 'tally', 'batched', 'linking',
 }
 local MAX_INLINE_PARAMS = 64 -- bytes; a longer value would cost the whole hash its compact encoding
 
 local loaded_tasks = {}
+local blocked_by_number = {} -- what is known in this script of blockers:<n>
+
+local function is_blocked(n)
+  if blocked_by_number[n] == nil then blocked_by_number[n] = call('EXISTS', key('blockers:', n)) == 1 end
+  return blocked_by_number[n]
+end
 
 -- Is this task a reason that those above it are UPSTREAM_DISABLED?
 local function is_blocking(task)
-  return task.status == 'DISABLED'
-    or (task.status == 'PENDING' and call('EXISTS', key('blockers:', task.n)) == 1)
+  return task.status == 'DISABLED' or (task.status == 'PENDING' and is_blocked(task.n))
 end
 
 -- The task, or nil when it is not there. Always the same table within a script.
@@ -69,6 +74,7 @@ end
 
 -- The number that stands for this id, whether the task exists or not; made when there is none.
 local function number_of(id)
+  if loaded_tasks[id] then return loaded_tasks[id].n end
   local n = call('HGET', key('task:', id), 'n') or call('HGET', key('ghosts', ''), id)
   if n then return n end
   n = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
@@ -84,33 +90,31 @@ local function drop_idle_ghost(n)
   if id and call('HDEL', key('ghosts', ''), id) == 1 then call('HDEL', key('ids', ''), n) end
 end
 
+-- No task ever had a lower priority: who has it need not look whether to raise its deps.
 local function note_lowest_priority(priority)
-  local lowest = call('HGET', key('counters', ''), 'lowest_priority')
-  if not lowest or tonumber(priority) < tonumber(lowest) then
-    call('HSET', key('counters', ''), 'lowest_priority', priority)
+  if tonumber(priority) < OPTIONS.lowest_priority then
+    OPTIONS.lowest_priority = tonumber(priority)
+    call('HSET', key('config', ''), 'lowest_priority', priority)
   end
 end
 
--- A new task. `priority` is a number's text.
+-- A new task, written by flush. `priority` is a number's text.
 local function create_task(id, status, priority)
   local ghost = call('HGET', key('ghosts', ''), id)
-  local seq
+  local seq = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
   if ghost then
-    seq = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
     call('HDEL', key('ghosts', ''), id)
   else
-    seq = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
     call('HSET', key('ids', ''), seq, id)
   end
   local n = ghost or seq
   local task = {
     id = id, n = n, rank = ghost and (seq .. ':' .. n) or n, status = status, priority = priority,
-    updated = NOW_TEXT, crew = '0', claim = '0', resources = '', changes = {}, created = true,
+    created = NOW_TEXT, updated = NOW_TEXT, crew = '0', claim = '0', resources = '', is_new = true,
     was_done = false, was_blocking = false,
+    changes = { n = true, status = true, priority = true, created = true, updated = true, rank = ghost and true },
   }
-  call('HSET', key('task:', id), 'n', n, 'status', status, 'priority', priority,
-    'created', NOW_TEXT, 'updated', NOW_TEXT)
-  if ghost then call('HSET', key('task:', id), 'rank', task.rank) end
+  blocked_by_number[n] = false
   call('SADD', key('tasks:', status), n)
   note_lowest_priority(priority)
   loaded_tasks[id] = task
@@ -128,6 +132,10 @@ local function workers_of(task)
   return workers
 end
 
+local function params_text(task)
+  return task.params or call('HGET', key('detail:', task.id), 'params') or '{}'
+end
+
 -- Let a worker run the task. Joining again changes nothing.
 local function join_workers(task, worker)
   if is_in_crowd('crew', task.crew, worker.w) then return end
@@ -137,6 +145,7 @@ local function join_workers(task, worker)
   local old = task.crew
   set(task, 'workers', table.concat(workers, ','))
   set(task, 'last', worker.w)
+  task.last_is_live = true
   set(task, 'crew', crew)
   task.left_crew = task.left_crew or old
 end

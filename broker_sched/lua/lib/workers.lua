@@ -9,7 +9,7 @@ local function create_worker(id)
   -- A call may create several workers: each gets its own share of the random bits.
   local weight = (tonumber(ARGV[5]) + tonumber(w) * 7919) % 281474976710656
   call('HSET', key('worker:', id), 'w', w, 'weight', string.format('%.0f', weight),
-    'started', NOW_TEXT, 'last_active', NOW_TEXT)
+    'started', NOW_TEXT)
   call('HSET', key('worker_ids', ''), w, id)
   call('ZADD', key('workers', ''), NOW_TEXT, id)
   if call('EXISTS', key('batchers:', id)) == 1 then call('PERSIST', key('batchers:', id)) end
@@ -42,14 +42,7 @@ end
 -- The worker, its contact refreshed.
 local function touch_worker(id)
   local worker = get_worker(id)
-  if not worker.created then
-    call('HSET', key('worker:', id), 'last_active', NOW_TEXT)
-    call('ZADD', key('workers', ''), NOW_TEXT, id)
-  end
+  if not worker.created then call('ZADD', key('workers', ''), NOW_TEXT, id) end
   return worker
 end
 
--- The worker's info as a flat list: key, JSON, key, JSON, …
-local function worker_info(id)
-  return call('HGETALL', key('worker_info:', id))
-end

@@ -23,7 +23,7 @@ def get_work(
         arguments.append("")
     else:
         arguments += [len(current_tasks), *current_tasks]
-    reply = yield Call("get_work", tuple(arguments))
+    reply = yield Call("get_work", tuple(arguments), once=True)
     kind = reply[5]
     work: wire.Work = {**_counts(reply), "task_id": None}  # type: ignore[typeddict-item]  # same keys, one more
     if work["worker_state"] == "disabled":
@@ -59,7 +59,7 @@ def count_pending(space: Space, *, worker: str) -> Steps[wire.PendingCounts]:
 
 def ping(space: Space, *, worker: str) -> Steps[wire.Ping]:
     """One script."""
-    messages = yield Call("ping", (worker,))
+    messages = yield Call("ping", (worker,), once=True)
     return {"rpc_messages": [json.loads(message) for message in messages]}
 
 

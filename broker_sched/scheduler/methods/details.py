@@ -43,7 +43,7 @@ def decrease_running_task_resources(
 ) -> Steps[None]:
     """One script."""
     flat = [text for name, amount in decrease_resources.items() for text in (name, number(amount))]
-    yield Call("decrease_resources", (task_id, *flat))
+    yield Call("decrease_resources", (task_id, *flat), once=True)
 
 
 def get_running_task_resources(space: Space, *, task_id: str) -> Steps[wire.RunningResources]:
@@ -82,7 +82,7 @@ def fetch_error(space: Space, *, task_id: str) -> Steps[wire.TaskError]:
 def set_worker_processes(space: Space, *, worker: str, n: int) -> Steps[None]:
     """One script."""
     message = to_json("n", {"name": "set_worker_processes", "kwargs": {"n": n}})
-    yield Call("send_message", (worker, message, ""))
+    yield Call("send_message", (worker, message, ""), once=True)
 
 
 def send_scheduler_message(space: Space, *, worker: str, task: str, content: Any) -> Steps[wire.MessageId]:
@@ -90,7 +90,7 @@ def send_scheduler_message(space: Space, *, worker: str, task: str, content: Any
     message_id = str(uuid.uuid4())
     kwargs = {"task_id": task, "message_id": message_id, "content": content}
     message = to_json("content", {"name": "dispatch_scheduler_message", "kwargs": kwargs})
-    sent = yield Call("send_message", (worker, message, "send_messages"))
+    sent = yield Call("send_message", (worker, message, "send_messages"), once=True)
     return {"message_id": message_id if sent else None}
 
 
@@ -101,7 +101,7 @@ def add_scheduler_message_response(space: Space, *, task_id: str, message_id: st
 
 def get_scheduler_message_response(space: Space, *, task_id: str, message_id: str) -> Steps[wire.MessageResponse]:
     """One script."""
-    response = yield Call("message_response", (task_id, message_id, ""))
+    response = yield Call("message_response", (task_id, message_id, ""), once=True)
     return {"response": json.loads(response) if response else None}
 
 

@@ -127,15 +127,16 @@ def _load_by_status(space: Space, statuses: list[str]) -> Steps[dict[str, Record
 
 
 def _worker_entry(space: Space, name: str) -> Steps[dict[str, Any] | None]:
-    fields, info, unread = yield Read(
+    fields, info, unread, last_active = yield Read(
         [
-            ("HMGET", space.key("worker", name), "last_active", "started", "disabled", "w"),
+            ("HMGET", space.key("worker", name), "started", "disabled", "w"),
             ("HGETALL", space.key("worker_info", name)),
             ("LLEN", space.key("messages", name)),
+            ("ZSCORE", space.key("workers"), name),
         ]
     )
-    last_active, started, disabled, w = fields
-    if w is None:
+    started, disabled, w = fields
+    if w is None or last_active is None:
         return None
     details = {key: json.loads(text) for key, text in pairs(info).items()}
     first_task = details.get("first_task", "")

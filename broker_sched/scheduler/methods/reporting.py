@@ -62,13 +62,14 @@ def add_task(
         policy(retry_policy_dict),
     ]
     given = [*(deps or ()), *(new_deps or ())]
+    once = status == "FAILED"  # a failure counted twice could disable the task; the rest may be repeated
     if len(given) <= MAX_DEPS_AT_ONCE:
-        left = yield Call("add_task", (*arguments, "" if deps is None else len(deps), "", *given))
+        left = yield Call("add_task", (*arguments, "" if deps is None else len(deps), "", *given), once)
     else:
         token = uuid.uuid4().hex
         for chunk in chunks(given, MAX_DEPS_AT_ONCE):
             yield Call("stage_deps", (token, *chunk))
-        left = yield Call("add_task", (*arguments, "" if deps is None else 0, token))
+        left = yield Call("add_task", (*arguments, "" if deps is None else 0, token), once)
     yield from work_off(left)
 
 

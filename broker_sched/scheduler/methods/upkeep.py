@@ -76,7 +76,7 @@ def mark_as_done(space: Space, *, task_id: str | None) -> Steps[wire.TaskStatus]
 
 def re_enable_task(space: Space, *, task_id: str) -> Steps[dict[str, Any]]:
     """One script; then the task is read."""
-    _, re_enabled, left = yield Call("change_status", (task_id, "enable"))
+    _, re_enabled, left = yield Call("change_status", (task_id, "enable"), once=True)
     yield from work_off(left)
     if not re_enabled:
         return {}
@@ -107,6 +107,6 @@ def update_resource(space: Space, *, resource: str, amount: Any) -> Steps[bool]:
 def _change_status(task_id: str | None, what: str) -> Steps[wire.TaskStatus]:
     if task_id is None:
         return {"task_id": None, "status": None}
-    status, _, left = yield Call("change_status", (task_id, what))
+    status, _, left = yield Call("change_status", (task_id, what), once=True)
     yield from work_off(left)
     return {"task_id": task_id, "status": status or None}

@@ -1,0 +1,244 @@
+"""Carries the methods' steps to Redis for many requests at once. The server's counterpart of `Scheduler`."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from broker_sched.api import Method
+from broker_sched.arguments import check
+from broker_sched.errors import InvalidArgument, RedisUnavailable, SchemaMismatch
+from broker_sched.http.pipeline import Command, ConnectionLost, Lane, ReplyError
+from broker_sched.lua.loader import Script, load, names
+from broker_sched.scheduler.keys import SCHEMA_VERSION
+from broker_sched.scheduler.methods import STEPS, configure
+from broker_sched.scheduler.script_call import evalsha, translate
+from broker_sched.scheduler.space import Space
+from broker_sched.steps import Call, Read, Steps
+
+log = logging.getLogger("bsched.server")
+T = TypeVar("T")
+
+# Views, which read as much as there is. Of what a caller can see they change nothing: they only prune.
+VIEWS = frozenset(
+    ("graph", "dep_graph", "inverse_dep_graph", "task_list", "task_search", "worker_list", "resource_list")
+)
+VIEWS_AT_ONCE = 4
+PERSIST_SECONDS = 3.0  # a call is repeated so long while Redis is away; then the client hears of it
+FIRST_WAIT_SECONDS = 0.05  # between attempts, doubled each time
+LONGEST_WAIT_SECONDS = 0.8
+# Error replies of a server that is not, or no longer, the right one: look for Redis anew.
+MISPLACED = ("MOVED", "ASK", "READONLY", "-READONLY", "MASTERDOWN")
+# Error replies of a server that will serve soon.
+SOON = ("LOADING", "BUSY ", "TRYAGAIN", "CLUSTERDOWN")
+
+
+class Driver:
+    """One namespace, over two lanes: `calls`, and `views`, so that a long listing delays no get_work.
+
+    options: name → text, written to the namespace at the first contact.
+    resources: limits, likewise.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        calls: Lane,
+        views: Lane,
+        options: Mapping[str, str] | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> None:
+        self.space = space
+        self.id = uuid.uuid4().hex[:16]
+        self._calls = calls
+        self._views = views
+        self._options = dict(options or {})
+        self._resources = dict(resources or {})
+        self._configured = False
+        self._configuring: asyncio.Task[None] | None = None
+        self._counter = itertools.count()
+        # Redis keeps the last answer of each caller, so a caller may have one call in flight. Each call takes one.
+        self._free_callers: list[str] = []
+        self._callers = itertools.count()
+        self._view_slots = asyncio.Semaphore(VIEWS_AT_ONCE)
+        self._threads = ThreadPoolExecutor(VIEWS_AT_ONCE, thread_name_prefix="view")
+
+    async def invoke(self, method: Method, arguments: Mapping[str, Any]) -> Any:
+        """Check the arguments and carry out one method of the contract."""
+        checked = check(method, arguments)
+        steps = STEPS[method.name](self.space, **checked)
+        if method.name not in VIEWS:
+            return await self.drive(steps)
+        async with self._view_slots:
+            return await self._drive_view(steps)
+
+    async def drive(self, steps: Steps[T]) -> T:
+        """Carry out a method's steps and return its result."""
+        if not self._configured:
+            await self.configure()
+        return await self._carry_all(steps)
+
+    async def configure(self) -> None:
+        """Load the scripts, make the namespace ready and write the options. Raises SchemaMismatch."""
+        if self._configuring is None:
+            self._configuring = asyncio.create_task(self._configure())
+            self._configuring.add_done_callback(self._after_configuring)
+        await asyncio.shield(self._configuring)
+
+    async def _configure(self) -> None:
+        await self._persist(self._calls, [("SCRIPT", "LOAD", load(name).source) for name in names()])
+        await self._carry_all(configure(self.space, self._options))
+        if self._resources:
+            await self._carry_all(STEPS["update_resources"](self.space, resources=self._resources))
+        self._configured = True
+
+    def _after_configuring(self, task: asyncio.Task[None]) -> None:
+        self._configuring = None
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; when nobody does any more, asyncio shall not complain
+
+    async def why_not_ready(self) -> str | None:
+        """None when Redis answers with the scripts loaded and the schema this program needs; else the reason."""
+        try:
+            if not self._configured:
+                await self.configure()
+            shas = [load(name).sha for name in names()]
+            commands = [("SCRIPT", "EXISTS", *shas), ("HGET", self.space.key("config"), "schema")]
+            loaded, schema = await self._calls.send(commands)
+        except (RedisUnavailable, SchemaMismatch) as error:
+            return str(error)
+        for reply in (loaded, schema):
+            if isinstance(reply, ReplyError):
+                return str(translate(None, str(reply)))
+        if schema != SCHEMA_VERSION:
+            self._configured = False  # Redis was emptied: the next call, or question, makes the namespace ready
+            return str(SchemaMismatch(str(schema), SCHEMA_VERSION)) if schema else "The namespace is not set up yet."
+        if not all(loaded):
+            self._configured = False
+            return "The scripts are not loaded yet."
+        return None
+
+    async def take_lock(self, name: str, milliseconds: int) -> bool:
+        """Take a lock of this namespace that goes away by itself; False when another process has it."""
+        command = ("SET", self.space.key(name), self.id, "NX", "PX", milliseconds)
+        (taken,) = await self._carry(self._calls, Read([command]))
+        return bool(taken)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        await self._calls.close()
+        await self._views.close()
+
+    async def _drive_view(self, steps: Steps[T]) -> T:
+        """As drive, but what a view makes of thousands of replies is computed beside the event loop."""
+        if not self._configured:
+            await self.configure()
+        loop = asyncio.get_running_loop()
+        reply: Any = None
+        while True:
+            step = await loop.run_in_executor(self._threads, _advance, steps, reply)
+            if isinstance(step, _Finished):
+                return step.value  # type: ignore[no-any-return]  # as StopIteration
+            reply = await self._carry(self._views, step)
+
+    async def _carry_all(self, steps: Steps[T]) -> T:
+        reply: Any = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as finished:
+                return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
+            reply = await self._carry(self._calls, step)
+
+    async def _carry(self, lane: Lane, step: Call | Read) -> Any:
+        if isinstance(step, Call):
+            return await self._run(lane, step)
+        return await self._persist(lane, step.commands) if step.commands else []
+
+    async def _run(self, lane: Lane, call: Call) -> Any:
+        """Run a script. Each attempt has the same request id, so that nothing happens twice."""
+        caller = self._free_callers.pop() if self._free_callers else f"{self.id}.{next(self._callers)}"
+        script, command = evalsha(self.space, None, call, f"{caller}:{next(self._counter)}")
+        try:
+            replies = await self._attempt(lane, [command], script)
+        except ConnectionLost as error:
+            # A copy of the lost command may still arrive, so this caller makes no other call afterwards.
+            return (await self._again(lane, [command], script, error))[0]
+        self._free_callers.append(caller)
+        return replies[0]
+
+    async def _persist(self, lane: Lane, commands: list[Any]) -> list[Any]:
+        try:
+            return await self._attempt(lane, commands, None)
+        except ConnectionLost as error:
+            return await self._again(lane, commands, None, error)
+
+    async def _again(
+        self, lane: Lane, commands: list[Any], script: Script | None, error: ConnectionLost
+    ) -> list[Any]:
+        """Send until answered, for PERSIST_SECONDS at the most."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + PERSIST_SECONDS
+        wait = FIRST_WAIT_SECONDS
+        while now() + wait < deadline:
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+            try:
+                return await self._attempt(lane, commands, script)
+            except ConnectionLost as latest:
+                error = latest
+        raise RedisUnavailable(str(error)) from error
+
+    async def _attempt(self, lane: Lane, commands: list[Command], script: Script | None) -> list[Any]:
+        try:
+            replies = await lane.send(commands)
+        except UnicodeEncodeError:
+            raise InvalidArgument("arguments", "hold a lone surrogate, which UTF-8 can't carry") from None
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                return await self._after_error(lane, commands, script, str(reply))
+        return replies
+
+    async def _after_error(
+        self, lane: Lane, commands: list[Command], script: Script | None, message: str
+    ) -> list[Any]:
+        """What can be set right is, and the commands are sent again; the rest is raised as one of our errors."""
+        if message.startswith("NOSCRIPT") and script is not None:  # SCRIPT FLUSH, a failover, another Redis
+            replies = await lane.send([("SCRIPT", "LOAD", script.source), *commands])
+            if not isinstance(replies[1], ReplyError):
+                return replies[1:]
+            message = str(replies[1])
+        if "BSCHED_UNCONFIGURED" in message and script is not None:  # Redis was emptied, or is another one
+            await self.configure()
+            replies = await lane.send(commands)
+            if not isinstance(replies[0], ReplyError):
+                return replies
+            message = str(replies[0])
+        if message.startswith(MISPLACED) or "-READONLY" in message:
+            lane.drop(f"Redis answered {message.split(' ', 1)[0]}")
+            raise ConnectionLost(f"Redis can't serve this here: {message}")
+        if message.startswith(SOON):
+            raise ConnectionLost(f"Redis can't serve now: {message}")
+        raise translate(script, message)
+
+
+class _Finished:
+    """A generator's result; StopIteration can't pass through a future."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _advance(steps: Steps[Any], reply: Any) -> Call | Read | _Finished:
+    try:
+        return steps.send(reply)
+    except StopIteration as finished:
+        return _Finished(finished.value)

@@ -1,0 +1,34 @@
+"""Refuses calls that a foreign web page makes through its visitor's browser.
+
+Luigi's page, and so the contract, changes state with plain GET. Any page on the web
+could do so too. Browsers say where a request comes from; Luigi's clients say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def is_foreign(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser sent this on behalf of a page that is not ours.
+
+    Sec-Fetch-Site decides where it is sent: it holds behind a proxy that rewrites Host, too. Else Origin must
+    name our own host.
+    """
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in (b"same-origin", b"none")
+    origin = headers.get(b"origin")
+    return origin is not None and _host_of(origin) != headers.get(b"host", b"").decode("latin-1").lower()
+
+
+def _host_of(origin: bytes) -> str:
+    """The host as a Host header has it: a browser leaves out the scheme's own port in both."""
+    try:
+        parts = urlsplit(origin.decode("latin-1").lower())
+    except ValueError:
+        return "?"
+    return parts.netloc.removesuffix(DEFAULT_PORTS.get(parts.scheme, "")) or "?"

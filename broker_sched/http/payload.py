@@ -1,0 +1,118 @@
+"""From the bytes of a request to the arguments of a call."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from broker_sched.arguments import check_encoding
+from broker_sched.errors import InvalidArgument
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_DEPTH = 100  # of nested values: what is stored must be readable by every program, however deep its own stack is
+FORM = b"application/x-www-form-urlencoded"
+JSON_TYPE = b"application/json"
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class UnsupportedType(InvalidArgument):
+    """The body is neither a form nor JSON."""
+
+    def __init__(self, content_type: str) -> None:
+        super().__init__("Content-Type", f"is {content_type!r}; send {FORM.decode()} or {JSON_TYPE.decode()}")
+
+
+class _Repeated(dict[str, Any]):
+    """An object in which a name stands twice."""
+
+
+def from_query(query: bytes) -> dict[str, Any]:
+    """The arguments in `?data=<JSON>`; {} without `data`."""
+    return from_json(_form_field(query)) if query else {}
+
+
+def from_body(content_type: bytes, body: bytes, query: bytes) -> dict[str, Any]:
+    """The arguments of a POST: a JSON body, a form field `data`, or, like Luigi's, `data` in the query.
+
+    Raises InvalidArgument.
+    """
+    kind = content_type.partition(b";")[0].strip().lower()
+    if kind == JSON_TYPE:
+        return from_json(_text(body)) if body else {}
+    if kind in (FORM, b""):
+        return from_json(_form_field(body)) if body else from_query(query)
+    if not body:
+        return from_query(query)
+    raise UnsupportedType(content_type.decode("latin-1"))
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """The object of arguments in this text. Infinity is allowed: Luigi sends it as max_batch_size."""
+    try:
+        arguments = _DECODER.decode(text)
+    except RecursionError:
+        raise InvalidArgument("data", "is nested too deeply") from None
+    except ValueError as error:  # JSONDecodeError, or an integer with more digits than Python converts
+        raise InvalidArgument("data", f"is not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise InvalidArgument("data", f"is a JSON object of arguments, not {_kind(arguments)}")
+    if isinstance(arguments, _Repeated):
+        raise InvalidArgument("data", "has the same name twice")
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        for name, value in arguments.items():
+            if _is_deeper(value, MAX_DEPTH):
+                raise InvalidArgument(name, f"is nested deeper than {MAX_DEPTH} levels")
+    if _ESCAPED_SURROGATE.search(text):
+        for name, value in arguments.items():
+            check_encoding("data", name)
+            check_encoding(name, value)
+    return arguments
+
+
+def _form_field(form: bytes) -> str:
+    """The field `data` of a form; '{}' when there is none."""
+    found: bytes | None = None
+    for pair in form.split(b"&") if b"&" in form else (form,):
+        name, _, value = pair.partition(b"=")
+        if name == b"data" or (b"%" in name and unquote_to_bytes(name) == b"data"):
+            if found is not None:
+                raise InvalidArgument("data", "is given twice")
+            found = value
+    return "{}" if found is None else _text(unquote_to_bytes(found.replace(b"+", b" ")))
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidArgument("data", f"is not UTF-8 at byte {error.start}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _Repeated(found)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects are nested more than so many levels; without recursion."""
+    wave = [value]
+    for _ in range(levels + 1):
+        wave = [
+            inner
+            for outer in wave
+            if isinstance(outer, (list, dict))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not wave:
+            return False
+    return True
+
+
+def _kind(value: Any) -> str:
+    names = {list: "a list", str: "text", bool: "a truth value", int: "a number", float: "a number"}
+    return names.get(type(value), "null")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)

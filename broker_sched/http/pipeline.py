@@ -1,0 +1,274 @@
+"""One connection to Redis that many coroutines share: their commands travel together.
+
+Whatever is sent within one turn of the event loop goes out in one write; replies
+come back first in, first out. A broken connection fails all that is in flight with
+ConnectionLost, and the next `send` opens a new one, to wherever Redis is by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import hiredis
+import redis
+import redis.exceptions
+
+from broker_sched.errors import BrokerSchedError, RedisUnavailable
+from broker_sched.scheduler.script_call import translate
+from broker_sched.steps import Argument
+
+CONNECT_SECONDS = 2.0  # for finding Redis, connecting and logging in
+REPLY_SECONDS = 10.0  # the oldest command may wait so long for its reply; then the connection is given up
+MAX_IN_FLIGHT = 20_000  # sends waiting on one connection; more are refused
+
+Command: TypeAlias = Sequence[Argument]
+ReplyError = hiredis.ReplyError
+_NOTHING = object()  # what the reader gives when the next reply is not complete
+
+
+class ConnectionLost(RedisUnavailable):
+    """The connection broke. Whether the commands in flight were carried out is unknown."""
+
+
+class Address(NamedTuple):
+    """Where Redis is now, and how to log in."""
+
+    host: str
+    port: int
+    unix_path: str | None = None  # instead of host and port
+    username: str | None = None
+    password: str | None = None
+    db: int = 0
+    tls: ssl.SSLContext | None = None
+
+
+class Lane(Protocol):
+    """What carries commands to Redis."""
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands together; one reply each, an error reply as a ReplyError. May raise ConnectionLost."""
+
+    def drop(self, reason: str) -> None:
+        """Give up the connection: it leads to the wrong place."""
+
+    async def close(self) -> None:
+        """Close for good."""
+
+
+class _Waiting:
+    """The commands of one send, until all their replies are there."""
+
+    __slots__ = ("future", "replies", "since", "wanted")
+
+    def __init__(self, future: asyncio.Future[list[Any]], wanted: int, since: float) -> None:
+        self.future = future
+        self.wanted = wanted
+        self.since = since  # event loop time
+        self.replies: list[Any] = []
+
+
+class _Link(asyncio.Protocol):
+    """One open connection."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reply_seconds: float) -> None:
+        self._loop = loop
+        self._reply_seconds = reply_seconds
+        self._reader = hiredis.Reader(encoding="utf-8", errors="replace", notEnoughData=_NOTHING)
+        self._waiting: deque[_Waiting] = deque()
+        self._outgoing: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self.lost: str | None = None  # the reason, once it is
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._keep_watch()
+
+    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        if self.lost is not None:
+            future.set_exception(ConnectionLost(self.lost))
+        elif len(self._waiting) >= MAX_IN_FLIGHT:
+            future.set_exception(RedisUnavailable(f"{MAX_IN_FLIGHT} calls wait for Redis already; try again."))
+        else:
+            packed = [hiredis.pack_command(tuple(command)) for command in commands]
+            if not self._outgoing:
+                self._loop.call_soon(self._flush)
+            self._outgoing += packed
+            self._waiting.append(_Waiting(future, len(commands), self._loop.time()))
+        return future
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if self._transport is not None and self.lost is None:
+            self._transport.write(b"".join(outgoing))
+
+    def data_received(self, data: bytes) -> None:
+        reader, waiting = self._reader, self._waiting
+        try:
+            reader.feed(data)
+            while (reply := reader.gets()) is not _NOTHING:
+                first = waiting[0]
+                first.replies.append(reply)
+                if len(first.replies) == first.wanted:
+                    waiting.popleft()
+                    if not first.future.done():  # its request may have been cancelled
+                        first.future.set_result(first.replies)
+        except (hiredis.ProtocolError, IndexError) as error:
+            self.abandon(f"Redis sent something that is no reply: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.abandon(f"The connection to Redis broke: {exc or 'closed by Redis'}")
+
+    def abandon(self, reason: str) -> None:
+        """Fail what is in flight and close."""
+        if self.lost is not None:
+            return
+        self.lost = reason
+        if self._watch is not None:
+            self._watch.cancel()
+        for waiting in self._waiting:
+            if not waiting.future.done():
+                waiting.future.set_exception(ConnectionLost(reason))
+        self._waiting.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _keep_watch(self) -> None:
+        """A Redis that neither answers nor hangs up must not keep the callers waiting for ever."""
+        if self._waiting and self._loop.time() - self._waiting[0].since > self._reply_seconds:
+            self.abandon(f"Redis did not answer within {self._reply_seconds:g} s")
+        elif self.lost is None:
+            self._watch = self._loop.call_later(min(1.0, self._reply_seconds / 4), self._keep_watch)
+
+
+class Pipeline:
+    """A connection that comes back: opened at the first send, and again after each loss.
+
+    find: where Redis is now. It may block (Sentinel, cluster), is called in a thread before each connect, and
+        may raise RedisUnavailable.
+    name: what CLIENT LIST shows.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Address],
+        name: str,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        reply_seconds: float = REPLY_SECONDS,
+    ) -> None:
+        self._find = find
+        self._name = name
+        self._connect_seconds = connect_seconds
+        self._reply_seconds = reply_seconds
+        self._link: _Link | None = None
+        self._opening: asyncio.Task[_Link] | None = None
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands together and return their replies."""
+        link = self._link
+        if link is None or link.lost is not None:
+            link = await self._reopened()
+        return await link.send(commands)
+
+    def drop(self, reason: str) -> None:
+        """Fail what is in flight; the next send looks for Redis anew."""
+        if self._link is not None:
+            self._link.abandon(reason)
+
+    async def close(self) -> None:
+        """Close for good."""
+        if self._opening is not None:
+            self._opening.cancel()
+        self.drop("The server is closing")
+
+    async def _reopened(self) -> _Link:
+        """The new connection; all who wait for it share one attempt."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(self._opened)
+        return await asyncio.shield(self._opening)
+
+    def _opened(self, task: asyncio.Task[_Link]) -> None:
+        self._opening = None
+        if not task.cancelled() and task.exception() is None:
+            self._link = task.result()
+
+    async def _open(self) -> _Link:
+        try:
+            return await asyncio.wait_for(self._connect(), self._connect_seconds)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise ConnectionLost(f"Redis did not accept a connection within {self._connect_seconds:g} s") from None
+        except (OSError, redis.exceptions.RedisError) as error:
+            raise ConnectionLost(f"Redis can't be reached: {error}") from error
+
+    async def _connect(self) -> _Link:
+        address = await asyncio.to_thread(self._find)
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> _Link:
+            return _Link(loop, self._reply_seconds)
+
+        if address.unix_path is not None:
+            _, link = await loop.create_unix_connection(protocol, address.unix_path)
+        else:
+            server_hostname = address.host if address.tls is not None else None
+            transport, link = await loop.create_connection(
+                protocol, address.host, address.port, ssl=address.tls, server_hostname=server_hostname
+            )
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        try:
+            await self._log_in(link, address)
+        except BaseException:
+            link.abandon("The login failed")
+            raise
+        return link
+
+    async def _log_in(self, link: _Link, address: Address) -> None:
+        commands: list[Command] = [("CLIENT", "SETNAME", self._name)]
+        if address.password is not None:
+            login = [address.username, address.password] if address.username else [address.password]
+            commands.insert(0, ("AUTH", *login))
+        if address.db:
+            commands.append(("SELECT", address.db))
+        for command, reply in zip(commands, await link.send(commands)):
+            if isinstance(reply, ReplyError) and command[0] != "CLIENT":  # the name is only a courtesy
+                raise _refusal(str(reply))
+
+
+class InProcess:
+    """The same for a Redis inside this process (`memory:`): every command blocks, for microseconds."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry out the commands one by one."""
+        return [self._answer(command) for command in commands]
+
+    def drop(self, reason: str) -> None:
+        """There is no connection to give up."""
+
+    async def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+    def _answer(self, command: Command) -> Any:
+        try:
+            return self._client.execute_command(*command)
+        except redis.exceptions.NoScriptError as error:
+            return ReplyError(f"NOSCRIPT {error}")  # redis-py takes the code off
+        except redis.exceptions.ResponseError as error:
+            return ReplyError(str(error))
+
+
+def _refusal(message: str) -> BrokerSchedError:
+    error = translate(None, message)
+    return error if isinstance(error, RedisUnavailable) else RedisUnavailable(f"Redis refuses the login: {message}")

@@ -1,0 +1,56 @@
+-- The ready batchable tasks by what tasks of one batch share, once for each list of batched parameters that was
+-- registered for the family:
+--   batch_ready:<crew>|<signature>  sorted set like ready:…   batch_crews:<signature>  crews that have one
+--   batch_keys:<n>  where a task stands                        batchable:<family>      the ready batchable ones
+
+-- Values as text that is equal exactly when they are; `null` and other odd values by their name.
+local function canonical(value)
+  local kind = type(value)
+  if kind == 'string' then return #value .. ':' .. value end
+  if kind == 'number' then return number_text(value) end
+  if kind ~= 'table' then return tostring(value) end
+  local parts = {}
+  for name, inner in pairs(value) do parts[#parts + 1] = canonical(name) .. '=' .. canonical(inner) end
+  table.sort(parts)
+  return '{' .. table.concat(parts, ',') .. '}'
+end
+
+-- What tasks of one batch share, as text: family, batched names, needs, other parameters. nil when the task
+-- lacks a batched parameter, or when its parameters can't be compared.
+local function batch_signature(task, names_text)
+  local readable, params = pcall(cjson.decode, params_text(task))
+  if not readable then return nil end
+  for _, name in ipairs(cjson.decode(names_text)) do
+    if params[name] == nil then return nil end
+    params[name] = nil
+  end
+  return table.concat({ task.family or '', names_text, task.resources, canonical(params) }, '\n')
+end
+
+local function leave_batches(task)
+  for _, entry in ipairs(call('SMEMBERS', key('batch_keys:', task.n))) do
+    local batch_key = key('batch_ready:', entry)
+    call('ZREM', batch_key, task.rank)
+    if call('EXISTS', batch_key) == 0 then
+      local crew, signature = string.match(entry, '^(%d+)|(.*)$')
+      call('SREM', key('batch_crews:', signature), crew)
+    end
+  end
+  call('DEL', key('batch_keys:', task.n))
+  call('SREM', key('batchable:', task.family or ''), task.n)
+end
+
+local function enter_batches(task)
+  call('SADD', key('batchable:', task.family or ''), task.n)
+  for _, names_text in ipairs(call('SMEMBERS', key('batch_names:', task.family or ''))) do
+    local signature = batch_signature(task, names_text)
+    if signature then
+      local entry = task.crew .. '|' .. signature
+      call('ZADD', key('batch_ready:', entry), number_text(-tonumber(task.priority)), task.rank)
+      call('SADD', key('batch_crews:', signature), task.crew)
+      call('SADD', key('batch_keys:', task.n), entry)
+    end
+  end
+end
+
+return enter_batches, leave_batches, batch_signature

@@ -1,0 +1,129 @@
+-- The starvation guard of get_work: would the task still fit after every live worker's idle slots were filled, in
+-- rank order, with the better tasks they may run? Running tasks, and the ready groups, are merged as streams.
+-- A group is left as soon as it no longer fits or none of its workers has a slot: use only grows, slots only
+-- shrink. So the steps are at most running tasks + idle slots + groups.
+
+local PAGE = 16
+
+-- A stream of ranked entries, read in pages.
+local function open_stream(stream)
+  stream.next_index, stream.page, stream.position = 0, {}, 1
+  return stream
+end
+
+local function advance(stream)
+  if stream.position > #stream.page then
+    stream.page = call('ZRANGE', stream.key, stream.next_index, stream.next_index + PAGE - 1, 'WITHSCORES')
+    stream.next_index = stream.next_index + PAGE
+    stream.position = 1
+  end
+  stream.rank = stream.page[stream.position]
+  if not stream.rank then return false end
+  stream.score = tonumber(stream.page[stream.position + 1])
+  stream.position = stream.position + 2
+  return true
+end
+
+-- A binary heap of streams by their current entry.
+local function push(heap, stream)
+  local index = #heap + 1
+  heap[index] = stream
+  while index > 1 do
+    local parent = math.floor(index / 2)
+    if not before(heap[index], heap[parent]) then break end
+    heap[index], heap[parent] = heap[parent], heap[index]
+    index = parent
+  end
+end
+
+local function pop(heap)
+  local top, last = heap[1], table.remove(heap)
+  if #heap == 0 then return top end
+  heap[1] = last
+  local index = 1
+  while true do
+    local child = 2 * index
+    if child > #heap then break end
+    if child < #heap and before(heap[child + 1], heap[child]) then child = child + 1 end
+    if not before(heap[child], heap[index]) then break end
+    heap[index], heap[child] = heap[child], heap[index]
+    index = child
+  end
+  return top
+end
+
+-- The idle slots of workers whose last get_work is recent enough: info `workers`, 1 where absent.
+local function slot_table()
+  local slots = {}
+  local limit = NOW - OPTIONS.worker_disconnect_delay
+  return function(id, change)
+    if slots[id] == nil then
+      local fields = call('HMGET', key('worker:', id), 'last_get_work', 'slots')
+      slots[id] = fields[1] and tonumber(fields[1]) > limit and tonumber(fields[2] or 1) or false
+    end
+    if slots[id] and change then slots[id] = slots[id] + change end
+    return slots[id] or 0, slots[id] ~= false
+  end
+end
+
+-- Use up a slot of the first of the task's workers that has one. False when none of them has.
+local function take_slot(task, worker, as_assistant, slot)
+  for _, w in ipairs(workers_of(task)) do
+    local id = call('HGET', key('worker_ids', ''), w)
+    if id and slot(id) > 0 then
+      slot(id, -1)
+      return true
+    end
+  end
+  if as_assistant and slot(worker.id) > 0 then
+    slot(worker.id, -1)
+    return true
+  end
+  return false
+end
+
+local function count_running(entry, slot, greedy)
+  local task = load_task(call('HGET', key('ids', ''), number_in(entry.rank)))
+  local _, is_live = slot(task.worker_running)
+  if not is_live then return end
+  slot(task.worker_running, -1)
+  for name, amount in pairs(holding(task)) do greedy[name] = (greedy[name] or 0) + amount end
+end
+
+-- The starvation guard: fill live workers' idle slots in rank order; the first task that is this worker's,
+-- fits beside what is in use and beside what the better ones would take, is the one. nil when there is none.
+local function merge_greedily(worker, as_assistant)
+  local heap, slot, greedy, own = {}, slot_table(), {}, {}
+  local function taken(name) return greedy[name] or 0 end
+  for _, group in ipairs(own_groups(worker, as_assistant)) do own[group] = true end
+  local streams = { { key = key('running', ''), is_running = true } }
+  for _, group in ipairs(call('SMEMBERS', key('groups', ''))) do
+    local needs = string.match(group, '|(.*)$')
+    streams[#streams + 1] =
+      { key = key('ready:', group), group = group, needs = needs, is_candidate = own[group] and fits(needs, used) }
+  end
+  for _, stream in ipairs(streams) do
+    if advance(open_stream(stream)) then push(heap, stream) end
+  end
+  while #heap > 0 do
+    local stream = pop(heap)
+    local goes_on = true
+    if stream.is_running then
+      count_running(stream, slot, greedy)
+    elseif not fits(stream.needs, taken) then
+      goes_on = false
+    elseif stream.is_candidate then
+      if not is_stale(stream) then return stream end
+    else
+      local task = load_task(call('HGET', key('ids', ''), number_in(stream.rank)))
+      goes_on = take_slot(task, worker, as_assistant, slot)
+      if goes_on then
+        for name, amount in pairs(amounts(stream.needs)) do greedy[name] = (greedy[name] or 0) + amount end
+      end
+    end
+    if goes_on and advance(stream) then push(heap, stream) end
+  end
+  return nil
+end
+
+return merge_greedily

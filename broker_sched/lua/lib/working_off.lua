@@ -1,0 +1,7 @@
+-- @lazy run_jobs lib/jobs.lua
+
+-- Do up to `budget` steps of what waits, this script's own jobs first. Returns the number of jobs left.
+local function work_off(budget)
+  if #todo == 0 and not has_backlog() then return 0 end
+  return run_jobs(budget)
+end
