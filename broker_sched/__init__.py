@@ -17,8 +17,8 @@ __all__ = [
     "ConfigurationError",
     "InvalidArgument",
     "RedisUnavailable",
-    "SchemaMismatch",
     "Scheduler",
+    "SchemaMismatch",
     "ScriptError",
     "UnknownMethod",
 ]

@@ -85,7 +85,7 @@ class SchedulerAPI:
         self,
         task_id: TaskId,
         status: str = "PENDING",
-        runnable: bool = True,
+        runnable: bool | None = True,
         deps: Sequence[TaskId] | None = None,
         new_deps: Sequence[TaskId] | None = None,
         expl: str | None = None,
@@ -96,7 +96,7 @@ class SchedulerAPI:
         params: Mapping[str, JSON] | None = None,
         param_visibilities: Mapping[str, int] | None = None,
         accepts_messages: bool | None = False,
-        assistant: bool = False,
+        assistant: bool | None = False,
         tracking_url: str | None = None,
         worker: WorkerId = ...,  # type: ignore[assignment]  # required, but not first on Luigi's wire
         batchable: bool | None = None,
@@ -180,7 +180,7 @@ class SchedulerAPI:
     def get_work(
         self,
         host: str | None = None,
-        assistant: bool = False,
+        assistant: bool | None = False,
         current_tasks: Sequence[TaskId] | None = None,
         worker: WorkerId = ...,  # type: ignore[assignment]  # required, but not first on Luigi's wire
         **kwargs: Any,

@@ -1,12 +1,12 @@
 """Every error this package raises on purpose.
 
-    BrokerSchedError
-    ├── InvalidArgument      a call's argument is wrong: nothing was changed
-    ├── UnknownMethod        no such method in the contract
-    ├── ConfigurationError   a URL, namespace or option can't be used
-    ├── SchemaMismatch       the namespace was written by another version
-    ├── RedisUnavailable     Redis can't be reached, is loading, or refuses us
-    └── ScriptError          a Lua script failed: a bug of ours, with file and line
+BrokerSchedError
+├── InvalidArgument      a call's argument is wrong: nothing was changed
+├── UnknownMethod        no such method in the contract
+├── ConfigurationError   a URL, namespace or option can't be used
+├── SchemaMismatch       the namespace was written by another version
+├── RedisUnavailable     Redis can't be reached, is loading, or refuses us
+└── ScriptError          a Lua script failed: a bug of ours, with file and line
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ with an asynchronous one. No method is written twice.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, NamedTuple, TypeAlias, TypeVar, Union
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-Argument: TypeAlias = Union[str, int, float, bytes]
+Argument: TypeAlias = str | int | float | bytes
 
 
 class Call(NamedTuple):
@@ -29,4 +29,4 @@ class Read(NamedTuple):
 
 T = TypeVar("T")
 # What comes back is whatever Redis answers: nested lists, strings, integers, None.
-Steps: TypeAlias = Generator[Union[Call, Read], Any, T]
+Steps: TypeAlias = Generator[Call | Read, Any, T]

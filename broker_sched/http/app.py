@@ -1,10 +1,10 @@
 """The ASGI application: routes, and what HTTP adds to a call. The methods themselves come from METHODS.
 
-    POST /api/<method>      data=<JSON> as a form, or a JSON body
-    GET  /api/<method>      ?data=<JSON>
-    GET  /                  a page with links; HEAD answers 204
-    GET  /healthz           200: the process lives
-    GET  /readyz            200 when calls can be served, else 503 and the reason
+POST /api/<method>      data=<JSON> as a form, or a JSON body
+GET  /api/<method>      ?data=<JSON>
+GET  /                  a page with links; HEAD answers 204
+GET  /healthz           200: the process lives
+GET  /readyz            200 when calls can be served, else 503 and the reason
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from typing import Any, TypeAlias
 from broker_sched.api import Method
 from broker_sched.arguments import find_method
 from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch, UnknownMethod
-from broker_sched.http.answer import HTML_HEADERS, JSON_HEADERS, Answer, Refusal, failure, long_success, success, to_json
+from broker_sched.http.answer import (
+    HTML_HEADERS,
+    JSON_HEADERS,
+    Answer,
+    Refusal,
+    failure,
+    long_success,
+    success,
+    to_json,
+)
 from broker_sched.http.driver import VIEWS, Driver
 from broker_sched.http.front_page import front_page
 from broker_sched.http.origin import is_foreign

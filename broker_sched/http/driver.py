@@ -17,7 +17,7 @@ from broker_sched.http.pipeline import Command, ConnectionLost, Lane, ReplyError
 from broker_sched.lua.loader import Script, load, names
 from broker_sched.scheduler.keys import SCHEMA_VERSION
 from broker_sched.scheduler.methods import STEPS, configure
-from broker_sched.scheduler.script_call import evalsha, translate
+from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Call, Read, Steps
 
@@ -162,7 +162,10 @@ class Driver:
         return await self._persist(lane, step.commands) if step.commands else []
 
     async def _run(self, lane: Lane, call: Call) -> Any:
-        """Run a script. Each attempt has the same request id, so that nothing happens twice."""
+        """Run a script. Each attempt has the same request id, where it matters that nothing happens twice."""
+        if not call.once:
+            script, command = evalsha(self.space, None, call, "")
+            return (await self._persist(lane, [command], script))[0]
         caller = self._free_callers.pop() if self._free_callers else f"{self.id}.{next(self._callers)}"
         script, command = evalsha(self.space, None, call, f"{caller}:{next(self._counter)}")
         try:
@@ -173,15 +176,13 @@ class Driver:
         self._free_callers.append(caller)
         return replies[0]
 
-    async def _persist(self, lane: Lane, commands: list[Any]) -> list[Any]:
+    async def _persist(self, lane: Lane, commands: list[Any], script: Script | None = None) -> list[Any]:
         try:
-            return await self._attempt(lane, commands, None)
+            return await self._attempt(lane, commands, script)
         except ConnectionLost as error:
-            return await self._again(lane, commands, None, error)
+            return await self._again(lane, commands, script, error)
 
-    async def _again(
-        self, lane: Lane, commands: list[Any], script: Script | None, error: ConnectionLost
-    ) -> list[Any]:
+    async def _again(self, lane: Lane, commands: list[Any], script: Script | None, error: ConnectionLost) -> list[Any]:
         """Send until answered, for PERSIST_SECONDS at the most."""
         now = asyncio.get_running_loop().time
         deadline = now() + PERSIST_SECONDS
@@ -195,37 +196,35 @@ class Driver:
                 error = latest
         raise RedisUnavailable(str(error)) from error
 
-    async def _attempt(self, lane: Lane, commands: list[Command], script: Script | None) -> list[Any]:
+    async def _attempt(
+        self, lane: Lane, commands: list[Command], script: Script | None, may_configure: bool = True
+    ) -> list[Any]:
         try:
             replies = await lane.send(commands)
         except UnicodeEncodeError:
             raise InvalidArgument("arguments", "hold a lone surrogate, which UTF-8 can't carry") from None
         for reply in replies:
             if isinstance(reply, ReplyError):
-                return await self._after_error(lane, commands, script, str(reply))
+                return await self._after_error(lane, commands, script, str(reply), may_configure)
         return replies
 
-    async def _after_error(
-        self, lane: Lane, commands: list[Command], script: Script | None, message: str
-    ) -> list[Any]:
+    async def _after_error(self, lane: Lane, commands: list[Command], script: Script | None, message: str) -> list[Any]:
         """What can be set right is, and the commands are sent again; the rest is raised as one of our errors."""
         if message.startswith("NOSCRIPT") and script is not None:  # SCRIPT FLUSH, a failover, another Redis
             replies = await lane.send([("SCRIPT", "LOAD", script.source), *commands])
             if not isinstance(replies[1], ReplyError):
                 return replies[1:]
             message = str(replies[1])
-        if "BSCHED_UNCONFIGURED" in message and script is not None:  # Redis was emptied, or is another one
-            await self.configure()
-            replies = await lane.send(commands)
-            if not isinstance(replies[0], ReplyError):
-                return replies
-            message = str(replies[0])
         if message.startswith(MISPLACED) or "-READONLY" in message:
             lane.drop(f"Redis answered {message.split(' ', 1)[0]}")
             raise ConnectionLost(f"Redis can't serve this here: {message}")
         if message.startswith(SOON):
             raise ConnectionLost(f"Redis can't serve now: {message}")
-        raise translate(script, message)
+        error = translate(script, message)
+        if not isinstance(error, Unconfigured) or not may_configure:
+            raise error
+        await self.configure()  # somebody emptied Redis: start the namespace anew
+        return await self._attempt(lane, commands, script, may_configure=False)
 
 
 class _Finished:

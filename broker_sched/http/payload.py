@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from broker_sched.arguments import check_encoding
 from broker_sched.errors import InvalidArgument
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100  # of nested values: what is stored must be readable by every program, however deep its own stack is
 FORM = b"application/x-www-form-urlencoded"
 JSON_TYPE = b"application/json"
-_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class UnsupportedType(InvalidArgument):
@@ -64,10 +61,6 @@ def from_json(text: str) -> dict[str, Any]:
         for name, value in arguments.items():
             if _is_deeper(value, MAX_DEPTH):
                 raise InvalidArgument(name, f"is nested deeper than {MAX_DEPTH} levels")
-    if _ESCAPED_SURROGATE.search(text):
-        for name, value in arguments.items():
-            check_encoding("data", name)
-            check_encoding(name, value)
     return arguments
 
 

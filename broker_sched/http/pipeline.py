@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import hiredis
 import redis
@@ -86,8 +86,7 @@ class _Link(asyncio.Protocol):
         self.lost: str | None = None  # the reason, once it is
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, not the base class
         self._keep_watch()
 
     def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
@@ -250,8 +249,12 @@ class InProcess:
         self._client = client
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Carry out the commands one by one."""
-        return [self._answer(command) for command in commands]
+        """Carry out the commands."""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
+        for command in commands:
+            pipeline.execute_command(*command)
+        return [_as_reply(reply) for reply in pipeline.execute(raise_on_error=False)]
 
     def drop(self, reason: str) -> None:
         """There is no connection to give up."""
@@ -260,13 +263,12 @@ class InProcess:
         """Close the client."""
         self._client.close()
 
-    def _answer(self, command: Command) -> Any:
-        try:
-            return self._client.execute_command(*command)
-        except redis.exceptions.NoScriptError as error:
-            return ReplyError(f"NOSCRIPT {error}")  # redis-py takes the code off
-        except redis.exceptions.ResponseError as error:
-            return ReplyError(str(error))
+
+def _as_reply(reply: Any) -> Any:
+    """redis-py's exceptions as error replies; it takes the code off the one that says NOSCRIPT."""
+    if isinstance(reply, redis.exceptions.NoScriptError):
+        return ReplyError(f"NOSCRIPT {reply}")
+    return ReplyError(str(reply)) if isinstance(reply, redis.exceptions.ResponseError) else reply
 
 
 def _refusal(message: str) -> BrokerSchedError:

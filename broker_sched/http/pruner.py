@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from broker_sched.errors import BrokerSchedError
 from broker_sched.http.driver import Driver
 from broker_sched.scheduler.methods import STEPS
 
@@ -23,7 +22,7 @@ async def prune_for_ever(driver: Driver, interval_seconds: float = INTERVAL_SECO
         try:
             if await driver.take_lock("prune_lock", LOCK_MILLISECONDS):
                 await driver.drive(STEPS["prune"](driver.space))
-        except BrokerSchedError as error:
+        except Exception as error:  # whatever it is, the timer goes on
             if logged is None:
                 log.warning("Pruning failed and is tried again every second: %s", error)
             logged = str(error)

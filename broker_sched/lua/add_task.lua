@@ -27,6 +27,10 @@ local function has_flag(flag) return string.find(ARGV[9], flag, 1, true) ~= nil 
 
 -- Luigi: family, module, parameters and visibilities are set only while empty.
 local function describe(task)
+  if task.batched and ((task.family or '') == '' or not task.params) then
+    leave_batches(task) -- finish_task puts it where it then belongs
+    set(task, 'batched', nil)
+  end
   if (task.family or '') == '' then set(task, 'family', ARGV[11] ~= '' and ARGV[11]) end
   if not task.module then set(task, 'module', optional(ARGV[12])) end
   local params, visibilities, detail = optional(ARGV[13]), optional(ARGV[14]), key('detail:', task.id)
@@ -46,12 +50,12 @@ end
 
 -- Set, or with nil remove, a field beside the task, and beside the members of its batch.
 local function set_detail(task, name, value)
-  local ids = { task.id }
+  local ids = { (value or not task.is_new) and task.id or nil }
   for _, n in ipairs(batch_members(task)) do ids[#ids + 1] = call('HGET', key('ids', ''), n) end
   for _, id in ipairs(ids) do
     if value then
       call('HSET', key('detail:', id), name, value)
-    elseif not task.is_new then
+    else
       call('HDEL', key('detail:', id), name)
     end
   end

@@ -21,8 +21,11 @@ from broker_sched.lua.loader import Script
 from broker_sched.scheduler.connection import connect
 from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.listing import read_config
+from broker_sched.scheduler.methods.reporting import work_off
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
+from broker_sched.scheduler.snapshot import take
 from broker_sched.scheduler.space import Space
+from broker_sched.scheduler.verify import Difference, compare, repairs
 from broker_sched.steps import Argument, Call, Read, Steps
 
 T = TypeVar("T")
@@ -80,6 +83,27 @@ class Scheduler(SchedulerAPI):
     def config(self) -> SchedulerConfig:
         """The namespace's options, as all its processes see them."""
         return self._drive(read_config(self._space))
+
+    def verify(self, repair: bool = False) -> list[Difference]:
+        """Recompute every index from the tasks and return what differs; with `repair`, put it right.
+
+        Reads the whole namespace, in bites. On a busy namespace a difference counts only when two passes
+        in a row see the same; before a repair, pause the namespace.
+        """
+        self._drive(work_off(1))
+        differences = self._compare()
+        if differences:
+            again = {(each.key, repr(each.expected), repr(each.found)) for each in self._compare()}
+            differences = [d for d in differences if (d.key, repr(d.expected), repr(d.found)) in again]
+        if repair:
+            commands = list(repairs(differences, self._space.prefix))
+            for start in range(0, len(commands), 1000):
+                self._read(commands[start : start + 1000])
+        return differences
+
+    def _compare(self) -> list[Difference]:
+        names = self._client.scan_iter(match=f"{self._space.prefix}*", count=1000)
+        return compare(take(self._space.prefix, iter(names), self._read))
 
     def close(self) -> None:
         """Close the connections. The scheduler itself lives on in Redis."""

@@ -6,6 +6,7 @@
 -- Values as text that is equal exactly when they are; `null` and other odd values by their name.
 local function canonical(value)
   local kind = type(value)
+  if value == cjson.null then return 'null' end
   if kind == 'string' then return #value .. ':' .. value end
   if kind == 'number' then return number_text(value) end
   if kind ~= 'table' then return tostring(value) end

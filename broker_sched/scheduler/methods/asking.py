@@ -15,10 +15,10 @@ from broker_sched.steps import Argument, Call, Steps
 
 
 def get_work(
-    space: Space, *, host: str | None, assistant: bool, current_tasks: Sequence[str] | None, worker: str
+    space: Space, *, host: str | None, assistant: bool | None, current_tasks: Sequence[str] | None, worker: str
 ) -> Steps[wire.Work]:
     """One script; a batch takes a second one, which gives it its id."""
-    arguments: list[Argument] = [worker, optional(host), int(assistant)]
+    arguments: list[Argument] = [worker, optional(host), int(bool(assistant))]
     if current_tasks is None:
         arguments.append("")
     else:
@@ -80,9 +80,7 @@ def _counts(reply: list[Any]) -> wire.PendingCounts:
         "n_unique_pending": unique,
         "n_pending_last_scheduled": last_scheduled,
         "worker_state": state,
-        "running_tasks": [
-            {"task_id": task_id, "worker": runner, **_info(flat)} for task_id, runner, flat in running
-        ],
+        "running_tasks": [{"task_id": task_id, "worker": runner, **_info(flat)} for task_id, runner, flat in running],
     }
 
 

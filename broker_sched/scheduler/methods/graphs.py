@@ -29,11 +29,12 @@ def graph(space: Space) -> Steps[dict[str, Any]]:
     """Every task, as the graphs of all tasks in the order of creation, each task once."""
     config = yield from read_config(space)
     yield from prune(space)
-    roots = yield from ids_by_status(space, STATUSES)
+    ids = yield from ids_by_status(space, STATUSES)
+    records = yield from load_records(space, ids, with_deps=True)
     shown: dict[str, Any] = {}
     seen: set[str] = set()
-    cache: dict[str, Record | None] = dict((yield from load_records(space, roots, with_deps=True)))
-    for root in roots:
+    cache: dict[str, Record | None] = dict(records)
+    for root in sorted(records, key=lambda task_id: str(records[task_id]["rank"])):
         if root not in seen:
             shown.update((yield from _traverse(space, root, config, seen, cache, "deps", include_done=True)))
     return shown
@@ -92,9 +93,7 @@ def _traverse(
     return shown
 
 
-def _load(
-    space: Space, ids: list[str], edges: str, include_done: bool, cache: dict[str, Record | None]
-) -> Steps[None]:
+def _load(space: Space, ids: list[str], edges: str, include_done: bool, cache: dict[str, Record | None]) -> Steps[None]:
     """Read these tasks with their edges and, where DONE ones are to be left out, the neighbours."""
     yield from _load_missing(space, ids, cache)
     lacking = [(i, record) for i in ids if (record := cache[i]) is not None and edges not in record]

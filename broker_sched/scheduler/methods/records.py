@@ -17,6 +17,7 @@ Record: TypeAlias = dict[str, Any]
 CHUNK = 500  # tasks read in one round trip
 TASK_FIELDS = (
     "n",
+    "rank",
     "status",
     "priority",
     "created",
@@ -141,6 +142,7 @@ def _decode(task_id: str, fields: list[str | None], detail: list[str | None]) ->
     record: Record = dict(zip(TASK_FIELDS, fields))
     beside = dict(zip(DETAIL_FIELDS, detail))
     record["task_id"] = task_id
+    record["rank"] = record["rank"] or record["n"]
     record["family"] = record["family"] or ""
     record["params"] = json.loads(record["params"] or beside["params"] or "{}")
     record["param_visibilities"] = json.loads(beside["param_visibilities"] or "{}")

@@ -1,0 +1,199 @@
+"""Runs the application under uvicorn: sockets, signals, one process.
+
+Any number of such processes serve one namespace side by side: they keep no state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from broker_sched.errors import ConfigurationError, RedisUnavailable
+from broker_sched.http.app import App
+from broker_sched.http.driver import Driver
+from broker_sched.http.lanes import open_lanes
+from broker_sched.http.pruner import prune_for_ever
+from broker_sched.scheduler.connection import describe
+from broker_sched.scheduler.space import Space
+
+try:
+    from uvloop import run as run_loop
+except ImportError:  # Windows has no uvloop
+    from asyncio import run as run_loop  # type: ignore[assignment]  # the same call
+
+log = logging.getLogger("bsched.server")
+
+BACKLOG = 2048  # connections the kernel keeps while we are busy
+KEEP_ALIVE_SECONDS = 3600  # as luigid; a shorter one would now and then close just as a worker asks
+GRACEFUL_SECONDS = 30  # for what is in flight at SIGTERM
+SWITCH_SECONDS = 0.001  # a long listing's thread lets the event loop go on after this
+SOCKET_UMASK = 0o117  # a unix socket for its owner and group
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Where to listen and what to serve."""
+
+    redis_url: str | None = None  # None: BSCHED_REDIS, else `local:`
+    namespace: str = "default"
+    host: str = "127.0.0.1"
+    port: int = 8082  # 0: any free one
+    unix_socket: str | None = None  # a path, instead of host and port
+    options: Mapping[str, str] = field(default_factory=dict)  # name → text, as config.to_text makes it
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+
+def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what is in flight and return.
+
+    Raises ConfigurationError when the port, the socket or the URL can't be used, SchemaMismatch when the namespace
+    is another version's. An unreachable Redis is no reason not to start: calls get 503 until it is there.
+    """
+    space = Space.named(config.namespace)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    with listening_socket(config) as listener:
+        where = f"{_shown(listener)}, namespace {space.namespace}, Redis {describe(config.redis_url)}"
+        run_loop(_serve(config, space, listener, lambda: announce(f"bsched server: listening on {where}")))
+
+
+async def _serve(config: ServerConfig, space: Space, listener: socket.socket, on_started: Callable[[], None]) -> None:
+    calls, views = await asyncio.to_thread(open_lanes, config.redis_url, space.prefix)
+    driver = Driver(space, calls, views, config.options, config.resources)
+    server = _Server(App(driver), on_started)
+    server.take_signals()
+    try:
+        await driver.configure()
+    except RedisUnavailable as error:
+        log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
+    pruner = asyncio.create_task(prune_for_ever(driver))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        pruner.cancel()
+        await driver.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it is ready and whose SIGTERM ends in exit code 0."""
+
+    def __init__(self, app: App, on_started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACEFUL_SECONDS,
+                backlog=BACKLOG,
+            )
+        )
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+    def take_signals(self) -> None:
+        """While uvicorn serves, it handles signals. Afterwards it raises them again, which is to do nothing."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if not self.started:
+                raise SystemExit(0)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+
+
+@contextlib.contextmanager
+def listening_socket(config: ServerConfig) -> Any:
+    """The bound socket; a unix socket's file goes when the server does."""
+    if config.unix_socket is None:
+        with _bind_tcp(config.host, config.port) as listener:
+            yield listener
+        return
+    with _bind_unix(config.unix_socket) as listener:
+        inode = os.stat(config.unix_socket).st_ino
+        try:
+            yield listener
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(config.unix_socket).st_ino == inode:  # not that of a server that took the path since
+                    os.unlink(config.unix_socket)
+
+
+def _bind_tcp(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, OverflowError) as error:
+        raise ConfigurationError(f"Can't listen on {host!r}, port {port}: {error}. Check --host and --port.") from None
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigurationError(f"Port {port} on {host} is in use. Choose another with --port.") from None
+        raise ConfigurationError(f"Can't listen on {host}, port {port}: {error.strerror}.") from None
+    return listener
+
+
+def _bind_unix(path: str) -> socket.socket:
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(SOCKET_UMASK)
+    try:
+        listener.bind(path)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(f"Can't listen on unix socket {path}: {error.strerror or error}.") from None
+    finally:
+        os.umask(umask)
+    return listener
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket file that no process listens on any more."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise ConfigurationError(f"{path} exists and is no socket. Choose another path with --unix-socket.")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except OSError as error:
+            raise ConfigurationError(f"Can't listen on unix socket {path}: {error.strerror or error}.") from None
+    raise ConfigurationError(f"Another process listens on {path}. Choose another path with --unix-socket.")
+
+
+def _shown(listener: socket.socket) -> str:
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return f"unix socket {name}"
+    host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
+    return f"http://{host}:{name[1]}"

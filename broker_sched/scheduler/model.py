@@ -1,0 +1,194 @@
+"""What every index should hold, worked out from the tasks alone, slowly and plainly.
+
+The Lua scripts keep the indexes as states change and never rebuild them. This is
+the other way to know them: the self-check compares the two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any
+
+from broker_sched.scheduler.snapshot import Snapshot
+
+NOBODY = "0"
+RUNNING_STATUSES = ("RUNNING", "BATCH_RUNNING")
+
+
+class Model:
+    """The indexes that follow from a snapshot's tasks, workers, crews and claims.
+
+    `expected` maps a key's name to its content; a name that is absent must not exist in Redis.
+    `fields` maps the name of a task's hash to the fields that only record where it is indexed.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.tasks = dict(snapshot.named("task"))
+        self.by_number = {task["n"]: task_id for task_id, task in self.tasks.items() if "n" in task}
+        self.expected: dict[str, Any] = {}
+        self.fields: dict[str, dict[str, str | None]] = {}
+        self._sets: dict[str, set[str]] = defaultdict(set)
+        self._zsets: dict[str, dict[str, float]] = defaultdict(dict)
+        self._hashes: dict[str, dict[str, str]] = defaultdict(dict)
+        self._crews: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for task_id, task in self.tasks.items():
+            if "n" in task:
+                self._add_task(task_id, task)
+        self._add_used()
+        self._add_crowds("crew")
+        self._add_crowds("claim")
+        self._add_workers()
+        for content in (self._sets, self._zsets, self._hashes):
+            self.expected.update((name, value) for name, value in content.items() if value)
+
+    def _add_task(self, task_id: str, task: dict[str, str]) -> None:
+        n, status = task["n"], task["status"]
+        self._sets[f"tasks:{status}"].add(n)
+        self._hashes["ids"][n] = task_id
+        deps = self.snapshot.members(f"deps:{n}")
+        for dep in deps:
+            self._sets[f"dependents:{dep}"].add(n)
+            self._hashes["ids"].setdefault(dep, self.snapshot.hash("ids").get(dep, "?"))
+            if not self._is_done(dep):
+                self._sets[f"unmet:{n}"].add(dep)
+            if self._is_blocking(dep):
+                self._sets[f"blockers:{n}"].add(dep)
+            if dep not in self.by_number:
+                self._hashes["ghosts"][self._hashes["ids"][dep]] = dep
+        if "linking" in task:
+            self._sets[f"unmet:{n}"].add("!")
+        claim = task.get("claim", NOBODY)
+        if claim != NOBODY:
+            self._sets[f"claim:{claim}:tasks"].add(n)
+        self._add_running(task)
+        self._add_placing(task_id, task)
+        if "disabled_at" in task:
+            self._zsets["due:enable"][n] = float(task["disabled_at"])
+
+    def _status_of(self, n: str) -> str | None:
+        task_id = self.by_number.get(n)
+        return None if task_id is None else self.tasks[task_id]["status"]
+
+    def _is_done(self, n: str) -> bool:
+        return self._status_of(n) == "DONE"
+
+    def _is_blocking(self, n: str) -> bool:
+        """By the stored blockers: where every edge agrees with them, so does the whole of a graph without cycles."""
+        status = self._status_of(n)
+        return status == "DISABLED" or (status == "PENDING" and bool(self.snapshot.members(f"blockers:{n}")))
+
+    def _add_running(self, task: dict[str, str]) -> None:
+        n, runner = task["n"], task.get("worker_running", "")
+        if task["status"] == "RUNNING":
+            self._sets[f"running:{runner}"].add(n)
+            self._zsets["running"][task.get("rank", n)] = -float(task["priority"])
+        elif task["status"] == "BATCH_RUNNING":
+            batch_id = task.get("batch_id", "?")
+            self._sets[f"batch:{batch_id}"].add(n)
+            self._sets[f"worker_batches:{runner}"].add(batch_id)
+
+    def _add_placing(self, task_id: str, task: dict[str, str]) -> None:
+        n, status, crew = task["n"], task["status"], task.get("crew", NOBODY)
+        needs = task.get("resources", "")
+        tally = counted = ready = None
+        blocked = bool(self._sets.get(f"blockers:{n}"))
+        if crew != NOBODY:
+            self._crews[crew]["tasks"] += 1
+            if status == "RUNNING":
+                tally = f"{crew}R"
+                self._hashes[f"crew:{crew}:running"][task_id] = task.get("worker_running", "")
+            elif status == "PENDING":
+                tally = f"{crew}{'r' if needs else 'p'}"
+                self._crews[crew]["pending"] += 1
+                self._crews[crew]["with_resources"] += bool(needs)
+            last = self._last_worker(task, crew)
+            if last and (status == "FAILED" or (status == "PENDING" and not blocked)):
+                counted = f"{crew}:{last}"
+                self._sets[f"counted:{counted}"].add(n)
+                self._crews[crew]["counted"] += 1
+        if status == "PENDING" and not self._sets.get(f"unmet:{n}"):
+            ready = f"{crew}|{needs}"
+            self._zsets[f"ready:{ready}"][task.get("rank", n)] = -float(task["priority"])
+            self._sets["groups"].add(ready)
+            self._sets[f"groups:{crew}"].add(ready)
+        batched = "1" if ready and task.get("batchable") == "1" else None
+        if batched:
+            self._add_batches(task_id, task, crew)
+        self.fields[task_id] = {"tally": tally, "counted": counted, "ready": ready, "batched": batched}
+
+    def _last_worker(self, task: dict[str, str], crew: str) -> str | None:
+        members = self.snapshot.members(f"crew:{crew}:workers")
+        alive = [w for w in task.get("workers", "").split(",") if w in members]
+        return alive[-1] if alive else None
+
+    def _add_batches(self, task_id: str, task: dict[str, str], crew: str) -> None:
+        family, n = task.get("family", ""), task["n"]
+        self._sets[f"batchable:{family}"].add(n)
+        text = task.get("params") or self.snapshot.hash(f"detail:{task_id}").get("params") or "{}"
+        for names_text in self.snapshot.members(f"batch_names:{family}"):
+            params = json.loads(text)
+            names = json.loads(names_text)
+            if any(name not in params for name in names):
+                continue
+            others = {name: value for name, value in params.items() if name not in names}
+            signature = "\n".join((family, names_text, task.get("resources", ""), canonical(others)))
+            self._zsets[f"batch_ready:{crew}|{signature}"][task.get("rank", n)] = -float(task["priority"])
+            self._sets[f"batch_crews:{signature}"].add(crew)
+            self._sets[f"batch_keys:{n}"].add(f"{crew}|{signature}")
+
+    def _add_used(self) -> None:
+        used: dict[str, float] = defaultdict(float)
+        for task in self.tasks.values():
+            if task.get("status") == "RUNNING":
+                for name, amount in self._holding(task).items():
+                    used[name] += amount
+        for name, amount in used.items():
+            if round(amount, 9):
+                self._hashes["used"][name] = f"{round(amount, 9):.17g}"
+
+    def _holding(self, task: dict[str, str]) -> dict[str, float]:
+        if "held" not in task:
+            return dict(json.loads(task.get("resources", "{}")))
+        held = self.snapshot.hash(f"held:{task['n']}") if task["held"] == "h" else {}
+        return {name: float(amount) for name, amount in held.items()}
+
+    def _add_crowds(self, kind: str) -> None:
+        """Sizes, keys and members of crews or claims; which worker is in which."""
+        weights = {worker["w"]: int(worker["weight"]) for _, worker in self.snapshot.named("worker")}
+        for name, members in self.snapshot.named(kind):
+            crowd, _, part = name.partition(":")
+            if part != "workers":
+                continue
+            for w in members:
+                self._sets[f"worker_{kind}s:{w}"].add(crowd)
+            if all(w in weights for w in members):
+                key = str(sum(weights[w] for w in members) % 2**52)
+                self._hashes[f"{kind}:{crowd}"].update(key=key, size=str(len(members)))
+        for name, found in self.snapshot.named(kind):
+            if ":" not in name:
+                self._hashes[f"{kind}:{name}"].setdefault("size", "0")
+                self._hashes[f"{kind}:{name}"].setdefault("key", found.get("key", "?"))
+        if kind == "crew":
+            for crew, counts in self._crews.items():
+                self._hashes[f"crew:{crew}"].update((name, str(count)) for name, count in counts.items() if count)
+
+    def _add_workers(self) -> None:
+        for worker_id, worker in self.snapshot.named("worker"):
+            self._hashes["worker_ids"][worker["w"]] = worker_id
+
+
+def canonical(value: Any) -> str:
+    """The text that lib/batch_index.lua makes of a JSON value: equal exactly when the values are."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"{len(value.encode())}:{value}"
+    if isinstance(value, (int, float)):
+        return f"{float(value):.17g}"
+    entries = value.items() if isinstance(value, dict) else enumerate(value, start=1)
+    parts = [f"{canonical(name)}={canonical(inner)}" for name, inner in entries]
+    return "{" + ",".join(sorted(parts, key=str.encode)) + "}"

@@ -1,0 +1,69 @@
+"""Everything a namespace holds, read into memory page by page: what the self-check works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeAlias
+
+# A set, a sorted set (member → score), a hash or a list, as Python has them.
+Content: TypeAlias = "set[str] | dict[str, float] | dict[str, str] | list[str] | str | None"
+Reader: TypeAlias = Callable[[list[tuple[Any, ...]]], list[Any]]
+
+PAGE = 1000  # keys read in one round trip
+READS: dict[str, tuple[Any, ...]] = {
+    "set": ("SMEMBERS",),
+    "zset": ("ZRANGE", 0, -1, "WITHSCORES"),
+    "hash": ("HGETALL",),
+    "list": ("LRANGE", 0, -1),
+    "string": ("GET",),
+    "stream": ("XLEN",),
+}
+
+
+@dataclass
+class Snapshot:
+    """All keys of a namespace, without its prefix: name → content."""
+
+    content: dict[str, Any] = field(default_factory=dict)
+
+    def named(self, kind: str) -> Iterator[tuple[str, Any]]:
+        """(the rest of the name, content) of all keys `<kind>:<rest>`."""
+        start = kind + ":"
+        for name, content in self.content.items():
+            if name.startswith(start):
+                yield name[len(start) :], content
+
+    def hash(self, name: str) -> dict[str, str]:
+        """A hash; {} when it is absent."""
+        found = self.content.get(name)
+        return found if isinstance(found, dict) else {}
+
+    def members(self, name: str) -> set[str]:
+        """The members of a set or sorted set; empty when it is absent."""
+        return set(self.content.get(name) or ())
+
+
+def take(prefix: str, names: Iterator[str], read: Reader) -> Snapshot:
+    """Read all keys of the namespace. `names` are the full names, as SCAN gives them."""
+    snapshot = Snapshot()
+    while page := list(dict.fromkeys(islice(names, PAGE))):
+        types = read([("TYPE", name) for name in page])
+        known = [(name, str(kind)) for name, kind in zip(page, types) if str(kind) in READS]
+        replies = read([(READS[kind][0], name, *READS[kind][1:]) for name, kind in known])
+        for (name, kind), reply in zip(known, replies):
+            snapshot.content[name.removeprefix(prefix)] = _decode(kind, reply)
+    return snapshot
+
+
+def _decode(kind: str, reply: Any) -> Any:
+    if kind == "set":
+        return set(reply)
+    if kind == "zset":
+        if reply and isinstance(reply[0], (list, tuple)):
+            return {member: float(score) for member, score in reply}
+        return {member: float(score) for member, score in zip(reply[::2], reply[1::2])}
+    if kind == "hash":
+        return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2]))
+    return reply

@@ -1,0 +1,175 @@
+"""The self-check: every index compared with what the tasks say it should hold, and mended on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from broker_sched.scheduler.model import NOBODY, RUNNING_STATUSES, Model
+from broker_sched.scheduler.snapshot import Snapshot
+
+# Keys whose whole content follows from the tasks: `<kind>` or `<kind>:…`.
+DERIVED = frozenset(
+    """ids ghosts tasks dependents unmet blockers ready groups counted running used batch worker_batches batch_ready
+    batch_crews batch_keys batchable worker_ids worker_crews worker_claims crew claim""".split()
+)
+# Facts of their own, read but not derived.
+FACTS = frozenset(
+    """config counters resources events reply prune_lock workers crews claims batchers batch_names worker worker_info
+    messages task detail deps failures held due unclaimed strays jobs unlink staged""".split()
+)
+OF_A_TASK = ("deps", "failures", "held")  # <kind>:<n>: leaked when there is no such task
+
+
+class Difference(NamedTuple):
+    """One index that is not as the tasks say."""
+
+    key: str  # without the namespace's prefix; a task's field as task:<task_id>#<field>
+    expected: Any
+    found: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: expected {_short(self.expected)}, found {_short(self.found)}"
+
+
+def compare(snapshot: Snapshot) -> list[Difference]:
+    """All differences in a snapshot. Empty when every index is right."""
+    model = Model(snapshot)
+    differences = [
+        *_derived(snapshot, model),
+        *_task_fields(model),
+        *_due(snapshot, model),
+        *_interned(snapshot),
+        *_leaks(snapshot, model),
+    ]
+    return sorted(differences, key=lambda each: each.key)
+
+
+def repairs(differences: list[Difference], prefix: str) -> Iterator[tuple[Any, ...]]:
+    """The commands that put each difference right. Safe to run twice."""
+    for key, expected, found in differences:
+        name, _, field = key.partition("#")
+        full = prefix + (name if field in TASK_INDEX_FIELDS else key)
+        if field in TASK_INDEX_FIELDS:
+            yield ("HDEL", full, field) if expected is None else ("HSET", full, field, expected)
+            continue
+        if not isinstance(found, AtLeast):
+            yield ("DEL", full)
+        yield from _rebuild(full, expected)
+
+
+TASK_INDEX_FIELDS = ("tally", "counted", "ready", "batched")
+
+
+class AtLeast(set[str]):
+    """What was found of an index that may hold more than it must: only what lacks is added."""
+
+
+def _rebuild(key: str, expected: Any) -> Iterator[tuple[Any, ...]]:
+    if isinstance(expected, (set, frozenset)):
+        for member in sorted(expected):
+            yield ("SADD", key, member)
+    elif isinstance(expected, dict):
+        for member, value in expected.items():
+            yield ("ZADD", key, repr(value), member) if isinstance(value, float) else ("HSET", key, member, value)
+
+
+def _derived(snapshot: Snapshot, model: Model) -> Iterator[Difference]:
+    names = {name for name in snapshot.content if _kind(name) in DERIVED and not _is_crowd_fact(name)}
+    for name in names | set(model.expected):
+        expected, found = model.expected.get(name), snapshot.content.get(name)
+        if name.startswith("crew:") and isinstance(found, dict) and ":" not in name[5:]:
+            found = {field: value for field, value in found.items() if value != "0" or field in ("size", "key")}
+        if name == "used":
+            expected, found = _rounded(expected), _rounded(found)
+        if expected != found:
+            yield Difference(name, model.expected.get(name), snapshot.content.get(name))
+
+
+def _is_crowd_fact(name: str) -> bool:
+    """The members of a crew or claim are facts: a worker that left can't be told from the tasks."""
+    return name.startswith(("crew:", "claim:")) and name.endswith(":workers")
+
+
+def _rounded(hash_: dict[str, str] | None) -> dict[str, float]:
+    return {name: round(float(value), 6) for name, value in (hash_ or {}).items()}
+
+
+def _task_fields(model: Model) -> Iterator[Difference]:
+    for task_id, wanted in model.fields.items():
+        for field, expected in wanted.items():
+            found = model.tasks[task_id].get(field)
+            if expected != found:
+                yield Difference(f"task:{task_id}#{field}", expected, found)
+
+
+def _due(snapshot: Snapshot, model: Model) -> Iterator[Difference]:
+    """Due times, and what the next prune must look at (it may look at more)."""
+    by_status: dict[str, set[str]] = {}
+    for task in model.tasks.values():
+        by_status.setdefault(task["status"], set()).add(task["n"])
+    retry = snapshot.content.get("due:retry") or {}
+    failed = by_status.get("FAILED", set())
+    if set(retry) != failed:
+        yield Difference("due:retry", {n: retry.get(n, 0.0) for n in failed}, retry)
+    enable = model.expected.pop("due:enable", None) or {}
+    if enable != (snapshot.content.get("due:enable") or {}):
+        yield Difference("due:enable", enable, snapshot.content.get("due:enable"))
+    remove = snapshot.content.get("due:remove") or {}
+    if gone := set(remove) - set(model.by_number):
+        yield Difference("due:remove", {n: t for n, t in remove.items() if n not in gone}, remove)
+    unclaimed = {
+        task["n"]
+        for task in model.tasks.values()
+        if task.get("claim", NOBODY) == NOBODY and task["status"] != "RUNNING" and task["n"] not in remove
+    }
+    strays = {task["n"] for task in model.tasks.values() if _is_stray(snapshot, task)}
+    for name, needed in (("unclaimed", unclaimed), ("strays", strays)):
+        found = snapshot.members(name)
+        if needed - found:
+            yield Difference(name, needed, AtLeast(found))
+
+
+def _is_stray(snapshot: Snapshot, task: dict[str, str]) -> bool:
+    if task["status"] not in RUNNING_STATUSES or not task.get("worker_running"):
+        return False
+    runner = snapshot.hash(f"worker:{task['worker_running']}")
+    if runner.get("assistant") == "1":
+        return False
+    return runner.get("w") not in snapshot.members(f"claim:{task.get('claim', NOBODY)}:workers")
+
+
+def _interned(snapshot: Snapshot) -> Iterator[Difference]:
+    """An entry of `crews` or `claims` must name a crowd that has this key and size."""
+    for kind in ("crew", "claim"):
+        entries = snapshot.hash(f"{kind}s")
+        right = {}
+        for key, entry in entries.items():
+            crowd, size = entry.split(" ")
+            found = snapshot.hash(f"{kind}:{crowd}")
+            if found.get("key") == key and found.get("size") == size:
+                right[key] = entry
+        if right != entries:
+            yield Difference(f"{kind}s", right, entries)
+
+
+def _leaks(snapshot: Snapshot, model: Model) -> Iterator[Difference]:
+    workers = {name for name, _ in snapshot.named("worker")}
+    if workers != snapshot.members("workers"):
+        yield Difference("workers", workers, snapshot.members("workers"))
+    for name, found in snapshot.content.items():
+        kind, _, rest = name.partition(":")
+        unknown = kind not in DERIVED and kind not in FACTS
+        taskless = (kind in OF_A_TASK and rest not in model.by_number) or (kind == "detail" and rest not in model.tasks)
+        workerless = kind in ("worker_info", "messages") and rest not in workers
+        if unknown or taskless or workerless:
+            yield Difference(name, None, found)
+
+
+def _kind(name: str) -> str:
+    return name.partition(":")[0]
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 200 else f"{text[:200]}… ({len(text)} characters)"
