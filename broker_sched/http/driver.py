@@ -208,7 +208,9 @@ class Driver:
                 return await self._after_error(lane, commands, script, str(reply), may_configure)
         return replies
 
-    async def _after_error(self, lane: Lane, commands: list[Command], script: Script | None, message: str) -> list[Any]:
+    async def _after_error(
+        self, lane: Lane, commands: list[Command], script: Script | None, message: str, may_configure: bool
+    ) -> list[Any]:
         """What can be set right is, and the commands are sent again; the rest is raised as one of our errors."""
         if message.startswith("NOSCRIPT") and script is not None:  # SCRIPT FLUSH, a failover, another Redis
             replies = await lane.send([("SCRIPT", "LOAD", script.source), *commands])

@@ -28,6 +28,7 @@ MAX_IN_FLIGHT = 20_000  # sends waiting on one connection; more are refused
 
 Command: TypeAlias = Sequence[Argument]
 ReplyError = hiredis.ReplyError
+_pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub has 1-tuples
 _NOTHING = object()  # what the reader gives when the next reply is not complete
 
 
@@ -96,7 +97,7 @@ class _Link(asyncio.Protocol):
         elif len(self._waiting) >= MAX_IN_FLIGHT:
             future.set_exception(RedisUnavailable(f"{MAX_IN_FLIGHT} calls wait for Redis already; try again."))
         else:
-            packed = [hiredis.pack_command(tuple(command)) for command in commands]
+            packed = [_pack(tuple(command)) for command in commands]
             if not self._outgoing:
                 self._loop.call_soon(self._flush)
             self._outgoing += packed
@@ -250,7 +251,7 @@ class InProcess:
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """Carry out the commands."""
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline: Any = self._client.pipeline(transaction=False)  # Any: redis-py leaves this part untyped
         pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
         for command in commands:
             pipeline.execute_command(*command)

@@ -150,6 +150,7 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(BACKLOG)  # now, so that a port in use is found out
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:

@@ -21,7 +21,7 @@
 -- @include lib/statuses.lua
 -- @include lib/working_off.lua
 
-local BUDGET = 300
+local BUDGET = 150
 
 local function has_flag(flag) return string.find(ARGV[9], flag, 1, true) ~= nil end
 
@@ -93,15 +93,24 @@ local function forget_staged_deps(task)
   set(task, 'linking', nil)
 end
 
+-- Set the task's deps aside for a job, which drops those that are not among the new ones.
+local function unlink_later(task)
+  local deps_key, old = key('deps:', task.n), key('unlink:', task.n)
+  if call('EXISTS', deps_key) == 0 then return end
+  if call('EXISTS', old) == 1 then
+    call('SUNIONSTORE', old, old, deps_key)
+    call('DEL', deps_key)
+  else
+    call('RENAME', deps_key, old)
+  end
+  add_job('unlink', task.n)
+end
+
 -- The deps were staged: the task is not ready ('!' among its unmet deps) until a job has read them in.
 local function set_staged_deps(task, token, replaces, worker)
   forget_staged_deps(task)
   call('PERSIST', key('staged:', token))
-  if replaces then
-    local deps_key, old = key('deps:', task.n), key('unlink:', task.n)
-    call('SUNIONSTORE', old, old, deps_key)
-    call('DEL', deps_key)
-  end
+  if replaces then unlink_later(task) end
   call('SADD', key('unmet:', task.n), '!')
   set(task, 'linking', token)
   add_job('link', task.n, token, worker and worker.w or '0')
@@ -125,6 +134,7 @@ local function set_deps(task, worker)
     forget_staged_deps(task)
     local wanted = {}
     for index = 24, 23 + count do wanted[dep_number(ARGV[index], worker)] = true end
+    if call('SCARD', key('deps:', task.n)) > BUDGET then unlink_later(task) end
     for _, dep in ipairs(call('SMEMBERS', key('deps:', task.n))) do
       if wanted[dep] then wanted[dep] = nil else unlink(task.n, dep) end
     end

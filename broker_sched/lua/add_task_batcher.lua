@@ -20,7 +20,7 @@ local function add_task_batcher()
   if ARGV[9] ~= '[]' and call('SADD', key('batch_names:', ARGV[7]), ARGV[9]) == 1 then
     add_job('rebatch', '0', ARGV[7])
   end
-  return work_off(300)
+  return work_off(150)
 end
 
 return answer(add_task_batcher)

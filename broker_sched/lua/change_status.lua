@@ -31,7 +31,7 @@ local function change_status()
     re_enabled = 1
   end
   finish_task(task)
-  return { task.status, re_enabled, work_off(300) }
+  return { task.status, re_enabled, work_off(150) }
 end
 
 return answer(change_status)

@@ -1,7 +1,7 @@
 -- Count what a worker still has to do. An unknown worker is created.
 --
 -- ARGV  6 worker
--- Reply { state, pending, unique, last_scheduled, { {task_id, worker, {info…}}, … } }
+-- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … } }
 -- Cost  O(the worker's crews + running tasks in them)
 -- Source: luigi.scheduler.Scheduler.count_pending, 3.8.1.
 -- @include lib/header.lua

@@ -20,7 +20,7 @@ local function disable_worker()
   worker.disabled = true
   call('HSET', key('worker:', worker.id), 'disabled', '1')
   add_job('quit', worker.w, string.format('%.0f', worker.weight))
-  return work_off(300)
+  return work_off(150)
 end
 
 return answer(disable_worker)

@@ -2,7 +2,7 @@
 --
 -- ARGV  6 worker  7 host ('' or '=host')  8 assistant: 0, 1  9 current tasks: '' for null, else their number
 --       10… the current tasks
--- Reply { state, pending, unique, last_scheduled, { {task_id, worker, {info…}}, … }, kind, … }, kind one of
+-- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … }, kind, … }, kind one of
 --       none
 --       task   task_id, family, module or '', params (JSON)
 --       batch  provisional batch id, family, module or '', batched names (JSON), { {task_id, params}, … }
@@ -76,27 +76,25 @@ local function release_orphaned_batches(worker)
 end
 
 local function append_task(reply, task)
-  reply[6], reply[7], reply[8] = 'task', task.id, task.family or ''
-  reply[9] = task.module or ''
-  reply[10] = params_text(task)
+  reply[7], reply[8], reply[9] = 'task', task.id, task.family or ''
+  reply[10], reply[11] = task.module or '', params_text(task)
 end
 
 local function append_batch(reply, batch, names_text, batch_id)
   local best = batch[1]
-  reply[6], reply[7], reply[8] = 'batch', batch_id, best.family or ''
-  reply[9] = best.module or ''
-  reply[10], reply[11] = names_text, {}
-  for index, task in ipairs(batch) do reply[11][index] = { task.id, params_text(task) } end
+  reply[7], reply[8], reply[9] = 'batch', batch_id, best.family or ''
+  reply[10], reply[11], reply[12] = best.module or '', names_text, {}
+  for index, task in ipairs(batch) do reply[12][index] = { task.id, params_text(task) } end
 end
 
 local function get_work()
   if OPTIONS.prune_on_get_work == 1 then
     local bites = 0
-    while bites < 10 and prune(BUDGET * 4) > 0 do bites = bites + 1 end
+    while bites < 3 and prune(BUDGET) > 0 do bites = bites + 1 end
   end
   local worker = touch_worker(ARGV[6])
   contact(worker)
-  if worker.disabled then return { 'disabled', 0, 0, 0, {}, 'none' } end
+  if worker.disabled then return { 'disabled', 0, 0, 0, {}, {}, 'none' } end
   work_off(BUDGET)
 
   local lost
@@ -112,7 +110,7 @@ local function get_work()
     if best and best.batchable == '1' then batch, names_text = batch_of(best, worker) end
   end
   local reply = count_for(worker)
-  reply[6] = 'none'
+  reply[7] = 'none'
   if #batch > 1 then
     append_batch(reply, batch, names_text, hand_out_batch(batch, worker))
   elseif batch[1] then
@@ -123,4 +121,12 @@ local function get_work()
   return reply
 end
 
-return answer(get_work)
+-- A repeated request is told what it was handed, not again what others run.
+local function without_running(reply)
+  local kept = {}
+  for index, value in ipairs(reply) do kept[index] = value end
+  kept[5], kept[6] = {}, {}
+  return kept
+end
+
+return answer(get_work, without_running)

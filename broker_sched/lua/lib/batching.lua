@@ -2,7 +2,7 @@
 -- batchers:<worker_id>    hash family → '<maximum> <JSON list of the batched parameters, sorted>'
 -- batch_names:<family>    all such lists that were ever registered
 
-local MAX_BATCH = 500 -- members handed out at once; a larger batch comes in several
+local MAX_BATCH = 150 -- members handed out at once; a larger batch comes in several
 
 local function batcher_of(worker, family)
   local registered = call('HGET', key('batchers:', worker.id), family)

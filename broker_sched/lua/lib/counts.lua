@@ -1,5 +1,5 @@
 -- What a worker still has to do: sums over its crews, never over tasks. O(its crews + what is running in them).
--- Reply: { state, pending, unique, last_scheduled, { {task_id, worker, {info…}}, … } }
+-- Reply: { state, pending, unique, last_scheduled, { task_id, worker, task_id, worker, … }, { worker, {info…}, … } }
 -- Source: luigi.scheduler.Scheduler.count_pending, 3.8.1.
 
 local crews_by_number = {}
@@ -14,20 +14,24 @@ local function crews_of(worker)
 end
 
 -- Luigi: a runner that is unknown becomes known.
-local function running_in(crew, list, infos)
+local function add_running(crew, running, infos, seen)
   local flat = call('HGETALL', key('crew:', crew .. ':running'))
+  local size = #running
   for index = 1, #flat, 2 do
     local runner = flat[index + 1]
-    if not infos[runner] then
+    running[size + index], running[size + index + 1] = flat[index], runner
+    if not seen[runner] then
+      seen[runner] = true
       get_worker(runner)
-      infos[runner] = call('HGETALL', key('worker_info:', runner))
+      infos[#infos + 1] = runner
+      infos[#infos + 1] = call('HGETALL', key('worker_info:', runner))
     end
-    list[#list + 1] = { flat[index], runner, infos[runner] }
   end
 end
 
 local function count_for(worker)
-  local pending, unique, last_scheduled, running, infos = 0, 0, 0, {}, {}
+  local pending, unique, last_scheduled = 0, 0, 0
+  local running, infos, seen = {}, {}, {}
   for _, crew in ipairs(crews_of(worker)) do
     local fields = call('HMGET', key('crew:', crew), 'counted', 'size')
     local counted = tonumber(fields[1] or 0)
@@ -36,9 +40,9 @@ local function count_for(worker)
     if counted > 0 then
       last_scheduled = last_scheduled + call('SCARD', key('counted:', crew .. ':' .. worker.w))
     end
-    running_in(crew, running, infos)
+    add_running(crew, running, infos, seen)
   end
-  return { worker.disabled and 'disabled' or 'active', pending, unique, last_scheduled, running }
+  return { worker.disabled and 'disabled' or 'active', pending, unique, last_scheduled, running, infos }
 end
 
 -- Not an assistant, and none of its PENDING tasks needs resources.

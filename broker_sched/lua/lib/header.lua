@@ -50,7 +50,8 @@ local function optional(text)
 end
 
 -- Run the script's body and return its reply, or the first answer to this request when it is a repetition.
-local function answer(body)
+-- `shorten`, if given, makes of the reply what is kept for that.
+local function answer(body, shorten)
   local schema = call('HGET', PREFIX .. 'config', 'schema')
   if not schema then return redis.error_reply('BSCHED_UNCONFIGURED') end
   if schema ~= ARGV[2] then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
@@ -62,6 +63,7 @@ local function answer(body)
     if kept_number == number then return cjson.decode(reply)[1] end
   end
   local reply = body()
-  call('SET', key('reply:', caller), number .. '\n' .. cjson.encode({ reply }), 'EX', 900)
+  local kept_reply = cjson.encode({ shorten and shorten(reply) or reply })
+  call('SET', key('reply:', caller), number .. '\n' .. kept_reply, 'EX', 900)
   return reply
 end

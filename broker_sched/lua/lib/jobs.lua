@@ -16,8 +16,8 @@ local run = {}
 function run.edges(words, budget)
   local n, cursor = string.match(words, '^(%S+) (%S+)$')
   local is_done, blocks = standing(n)
-  local page = call('SSCAN', key('dependents:', n), cursor, 'COUNT', budget)
-  for _, dependent in ipairs(page[2]) do
+  local page, rest = page_of(key('dependents:', n), cursor, budget)
+  for _, dependent in ipairs(page) do
     local unmet_flips, blockers_flip = sync_edge(dependent, n, is_done, blocks)
     if unmet_flips or blockers_flip then
       local task = load_task(call('HGET', key('ids', ''), dependent))
@@ -27,7 +27,7 @@ function run.edges(words, budget)
       end
     end
   end
-  return #page[2], page[1] ~= '0' and table.concat({ 'edges', n, page[1] }, ' ')
+  return #page, rest and table.concat({ 'edges', n, rest }, ' ')
 end
 
 -- The task and the worker behind their numbers; nil for what is gone.
@@ -41,9 +41,9 @@ function run.tend(words, budget)
   local n, w, cursor = string.match(words, '^(%S+) (%S+) (%S+)$')
   local task, worker = resolve(n, w)
   if not task then return 1 end
-  local page = call('SSCAN', key('deps:', n), cursor, 'COUNT', math.ceil(budget / 2))
-  for _, dep in ipairs(page[2]) do tend_dep(task, dep, worker) end
-  return 2 * #page[2], page[1] ~= '0' and table.concat({ 'tend', n, w, page[1] }, ' ')
+  local page, rest = page_of(key('deps:', n), cursor, math.ceil(budget / 2))
+  for _, dep in ipairs(page) do tend_dep(task, dep, worker) end
+  return 2 * #page, rest and table.concat({ 'tend', n, w, rest }, ' ')
 end
 
 function run.link(words, budget)
@@ -142,13 +142,13 @@ end
 
 function run.rebatch(words, budget)
   local cursor, family = string.match(words, '^(%S+) (.*)$')
-  local page = call('SSCAN', key('batchable:', family), cursor, 'COUNT', math.ceil(budget / 2))
-  for _, n in ipairs(page[2]) do
+  local page, rest = page_of(key('batchable:', family), cursor, math.ceil(budget / 2))
+  for _, n in ipairs(page) do
     local task = resolve(n, '0')
     task.reranked = true
     finish_task(task)
   end
-  return 2 * #page[2], page[1] ~= '0' and table.concat({ 'rebatch', page[1], family }, ' ')
+  return 2 * #page, rest and table.concat({ 'rebatch', rest, family }, ' ')
 end
 
 -- Do up to `budget` steps of what waits: this script's own jobs first. What is left goes to the list `jobs`.

@@ -16,6 +16,28 @@ local function add_job(...)
   todo[#todo + 1] = table.concat({ ... }, ' ')
 end
 
+local MAX_SORTED = 512 -- SSCAN gives a set of up to this many numbers whole, whatever the count
+
+-- Up to about `count` members of a set of numbers, and the cursor to go on with, nil at the end. Members that are
+-- there all the while are seen. `cursor` is '0' at first, later SSCAN's or '>' and the last number seen.
+local function page_of(set_key, cursor, count)
+  local is_sorted = string.sub(cursor, 1, 1) == '>'
+  if not is_sorted and (cursor ~= '0' or call('SCARD', set_key) > MAX_SORTED) then
+    local page = call('SSCAN', set_key, cursor, 'COUNT', count)
+    return page[2], page[1] ~= '0' and page[1] or nil
+  end
+  local members = call('SMEMBERS', set_key)
+  table.sort(members)
+  local last, page = string.sub(cursor, 2), {}
+  for _, member in ipairs(members) do
+    if not is_sorted or member > last then
+      if #page >= count then return page, '>' .. page[#page] end
+      page[#page + 1] = member
+    end
+  end
+  return page, nil
+end
+
 -- How the task with this number stands to those above it: is it DONE, does it block them?
 local function standing(n)
   local id = call('HGET', key('ids', ''), n)

@@ -101,13 +101,15 @@ end
 -- One bite. Each phase starts when the one before has nothing left, so that its order holds across bites.
 -- Returns 1 while there is more to do, else 0.
 local function prune(budget)
-  if work_off(budget) > 0 then return 1 end
+  if has_backlog() then
+    work_off(budget)
+    return 1
+  end
   for _, phase in ipairs({ prune_workers, fail_strays, mark_unclaimed, end_disables, retry_failed, remove_due }) do
     local share = math.ceil(budget / 4)
     local steps = phase(share)
     budget = budget - 4 * steps
-    local jobs_left = work_off(math.max(budget, 10))
-    if jobs_left > 0 or steps >= share or budget <= 0 then return 1 end
+    if work_off(math.max(budget, 10)) > 0 or steps >= share then return 1 end
   end
   return 0
 end

@@ -6,8 +6,12 @@ local function drop_deps(task)
   local deps_key = key('deps:', task.n)
   local count = call('SCARD', deps_key)
   if count > MAX_DEPS_AT_ONCE then
-    call('SUNIONSTORE', key('unlink:', task.n), deps_key, key('unlink:', task.n))
-    call('DEL', deps_key)
+    if call('EXISTS', key('unlink:', task.n)) == 1 then
+      call('SUNIONSTORE', key('unlink:', task.n), deps_key, key('unlink:', task.n))
+      call('DEL', deps_key)
+    else
+      call('RENAME', deps_key, key('unlink:', task.n))
+    end
     add_job('unlink', task.n)
   elseif count > 0 then
     for _, dep in ipairs(call('SMEMBERS', deps_key)) do unlink(task.n, dep) end

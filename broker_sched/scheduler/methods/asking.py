@@ -24,17 +24,16 @@ def get_work(
     else:
         arguments += [len(current_tasks), *current_tasks]
     reply = yield Call("get_work", tuple(arguments), once=True)
-    kind = reply[5]
+    kind, *handed = reply[6:]
     work: wire.Work = {**_counts(reply), "task_id": None}  # type: ignore[typeddict-item]  # same keys, one more
     if work["worker_state"] == "disabled":
         del work["n_pending_last_scheduled"]
     if kind == "task":
-        work["task_id"] = reply[6]
-        work["task_family"], work["task_module"] = reply[7], reply[8] or None
-        work["task_params"] = json.loads(reply[9])
+        work["task_id"], work["task_family"] = handed[:2]
+        work["task_module"], work["task_params"] = handed[2] or None, json.loads(handed[3])
     elif kind == "batch":
-        work["task_family"], work["task_module"] = reply[7], reply[8] or None
-        yield from _name_batch(work, worker, reply[6], json.loads(reply[9]), reply[10])
+        work["task_family"], work["task_module"] = handed[1], handed[2] or None
+        yield from _name_batch(work, worker, handed[0], json.loads(handed[3]), handed[4])
     return work
 
 
@@ -74,13 +73,17 @@ def add_worker(space: Space, *, worker: str, info: Mapping[str, Any] | Sequence[
 
 
 def _counts(reply: list[Any]) -> wire.PendingCounts:
-    state, pending, unique, last_scheduled, running = reply[:5]
+    state, pending, unique, last_scheduled, running, infos = reply[:6]
+    info_of = {name: _info(flat) for name, flat in zip(infos[::2], infos[1::2])}
     return {
         "n_pending_tasks": pending,
         "n_unique_pending": unique,
         "n_pending_last_scheduled": last_scheduled,
         "worker_state": state,
-        "running_tasks": [{"task_id": task_id, "worker": runner, **_info(flat)} for task_id, runner, flat in running],
+        "running_tasks": [
+            {"task_id": task_id, "worker": runner, **info_of.get(runner, {})}
+            for task_id, runner in zip(running[::2], running[1::2])
+        ],
     }
 
 

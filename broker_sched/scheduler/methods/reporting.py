@@ -10,8 +10,8 @@ from broker_sched.arguments import to_json
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Argument, Call, Steps
 
-MAX_DEPS_AT_ONCE = 300  # a longer list of deps is staged in chunks of this, so that no script runs long
-WORK_OFF_BUDGET = 400  # steps in one script that works off what a call left behind
+MAX_DEPS_AT_ONCE = 150  # a longer list of deps is staged in chunks of this, so that no script runs long
+WORK_OFF_BUDGET = 150  # steps in one script that works off what a call left behind
 MAX_WORK_OFFS = 2000  # a caller does not wait for more of them: others go on
 MAX_BATCH_SIZE = 1_000_000  # stands for "no maximum"
 

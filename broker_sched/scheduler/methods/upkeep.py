@@ -13,7 +13,7 @@ from broker_sched.scheduler.methods.reporting import number, work_off
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Call, Read, Steps
 
-PRUNE_BUDGET = 800  # steps in one script
+PRUNE_BUDGET = 100  # steps in one script
 MAX_PRUNES = 100_000  # scripts in one call of prune
 DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text in (name, to_text(value))]
 
