@@ -266,10 +266,14 @@ class InProcess:
 
 
 def _as_reply(reply: Any) -> Any:
-    """redis-py's exceptions as error replies; it takes the code off the one that says NOSCRIPT."""
+    """What redis-py and fakeredis make of a reply, back in the shape Redis gives it."""
     if isinstance(reply, redis.exceptions.NoScriptError):
-        return ReplyError(f"NOSCRIPT {reply}")
-    return ReplyError(str(reply)) if isinstance(reply, redis.exceptions.ResponseError) else reply
+        return ReplyError(f"NOSCRIPT {reply}")  # redis-py takes the code off
+    if isinstance(reply, redis.exceptions.ResponseError):
+        return ReplyError(str(reply))
+    if isinstance(reply, dict):
+        return [each for pair in reply.items() for each in pair]
+    return list(reply) if isinstance(reply, set) else reply
 
 
 def _refusal(message: str) -> BrokerSchedError:

@@ -2,7 +2,7 @@
 --
 -- ARGV  6 worker  7 host ('' or '=host')  8 assistant: 0, 1  9 current tasks: '' for null, else their number
 --       10… the current tasks
--- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … }, kind, … }, kind one of
+-- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … }, kind, … }, kind is
 --       none
 --       task   task_id, family, module or '', params (JSON)
 --       batch  provisional batch id, family, module or '', batched names (JSON), { {task_id, params}, … }

@@ -42,38 +42,28 @@ class _Joined:
         self.origins.append(origin)
 
     def add_file(self, file_name: str) -> None:
-        """The file's lines, its directives carried out; functions opened by includes are closed at its end."""
+        """The file, its directives carried out, and the end of every function that an include opened."""
+        for _ in range(self.add_lines(file_name)):
+            self.add("end)()", f"{file_name}:end")
+
+    def add_lines(self, file_name: str) -> int:
+        """The same without the ends. Returns how many functions are open; a file comes only once."""
+        if file_name in self.seen:
+            return 0
         self.seen.add(file_name)
         opened = 0
         text = files(__package__).joinpath(file_name).read_text(encoding="utf-8")
         for number, line in enumerate(text.splitlines(), start=1):
             origin = f"{file_name}:{number}"
-            include, lazy = INCLUDE.match(line), LAZY.match(line)
-            if include:
-                opened += self.add_include(include.group(1), origin)
-            elif lazy:
+            if include := INCLUDE.match(line):
+                fresh = include.group(1) not in self.seen
+                opened += self.add_lines(include.group(1)) + fresh
+                if fresh:
+                    self.add("return (function()", origin)
+            elif lazy := LAZY.match(line):
                 self.add_lazy(lazy.group(1), lazy.group(2), origin)
             else:
                 self.add(line, origin)
-        for _ in range(opened):
-            self.add("end)()", f"{file_name}:end")
-
-    def add_include(self, file_name: str, origin: str) -> int:
-        """Returns how many functions were opened, 0 when the file was included before."""
-        if file_name in self.seen:
-            return 0
-        self.seen.add(file_name)
-        opened = 1
-        text = files(__package__).joinpath(file_name).read_text(encoding="utf-8")
-        for number, line in enumerate(text.splitlines(), start=1):
-            inner, lazy = INCLUDE.match(line), LAZY.match(line)
-            if inner:
-                opened += self.add_include(inner.group(1), f"{file_name}:{number}")
-            elif lazy:
-                self.add_lazy(lazy.group(1), lazy.group(2), f"{file_name}:{number}")
-            else:
-                self.add(line, f"{file_name}:{number}")
-        self.add("return (function()", origin)
         return opened
 
     def add_lazy(self, names: str, file_name: str, origin: str) -> None:

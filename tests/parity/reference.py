@@ -153,12 +153,20 @@ def neutral_scheduler(module: Any) -> type:
             self._state = state_class(self._config.state_path)
             self._state._metrics_collector = collector
             self._moment, self._ticks = 0.0, 0
+            self._mentioned: dict[str, int] = {}  # task id → how many ids were named before it
             self.handed_out_again = False
 
         def add_task(self, **arguments: Any) -> None:
+            named = [arguments.get("task_id"), *(arguments.get("deps") or ()), *(arguments.get("new_deps") or ())]
+            for task_id in named:
+                self._mentioned.setdefault(task_id, len(self._mentioned))
             before = len(self._state._tasks)
             super().add_task(**arguments)
-            self._spread(len(self._state._tasks) - before)
+            created = itertools.islice(reversed(self._state._tasks), len(self._state._tasks) - before)
+            self._spread(sorted(created, key=lambda task_id: (task_id not in named, self._place(task_id, named))))
+
+        def _place(self, task_id: str, named: list[Any]) -> int:
+            return named.index(task_id) if task_id in named else self._mentioned[task_id]
 
         def get_work(self, **arguments: Any) -> dict[str, Any]:
             worker, believed = arguments["worker"], arguments.get("current_tasks")
@@ -167,16 +175,18 @@ def neutral_scheduler(module: Any) -> type:
             self.handed_out_again = reply["task_id"] in running and believed is not None
             return reply  # type: ignore[no-any-return]  # the reference is untyped
 
-        def _spread(self, created: int) -> None:
-            """Give new tasks increasing times.
+        def _spread(self, created: list[str]) -> None:
+            """Give new tasks increasing times, and their places, in this order.
 
-            Accident: tasks created at one moment tie there, and a dict's order decides. Ours: first created first.
+            Accident: tasks created at one moment tie there, and the order of a dict or a set decides. Ours: first
+            created first; of placeholders, those the call names as it names them, then those named earlier.
             """
             now = module.time.time()
             if now != self._moment:
                 self._moment, self._ticks = now, 0
-            newest_first = itertools.islice(reversed(self._state._tasks.values()), created)
-            for task in reversed(list(newest_first)):
+            for task_id in created:
+                task = self._state._tasks.pop(task_id)
+                self._state._tasks[task_id] = task
                 task.time = now + self._ticks * TICK_SECONDS
                 self._ticks += 1
 

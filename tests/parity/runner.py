@@ -75,7 +75,7 @@ def subject_factory(subject: str, redis_url: str | None) -> SideFactory:
     name = subject.removeprefix("mutant:")
     if name not in MUTANTS:
         raise SystemExit(f"There is no mutant {name!r}; known: {', '.join(sorted(MUTANTS))}")
-    return ReferenceFactory(MUTANTS[name])
+    return ReferenceFactory([MUTANTS[name]])
 
 
 def explain(recorded: Recorded, reference: ReferenceFactory, subject: SideFactory) -> str:

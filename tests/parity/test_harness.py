@@ -25,7 +25,7 @@ def test_the_reference_agrees_with_itself(reference: ReferenceFactory) -> None:
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_is_noticed(reference: ReferenceFactory, name: str) -> None:
-    mutant = ReferenceFactory(MUTANTS[name])
+    mutant = ReferenceFactory([MUTANTS[name]])
     seeds = (f"mutants:{number}" for number in range(ENOUGH))
     assert any(run_sequence(seed, LENGTH, reference, mutant).difference for seed in seeds)
 
@@ -47,7 +47,7 @@ def test_sequences_reach_every_interesting_reply(reference: ReferenceFactory) ->
 
 
 def test_shrinking_leaves_only_the_steps_that_matter(reference: ReferenceFactory) -> None:
-    mutant = ReferenceFactory(MUTANTS["retry_edge"])
+    mutant = ReferenceFactory([MUTANTS["retry_edge"]])
     seeds = (f"shrink:{number}" for number in range(ENOUGH))
     recorded = next(r for r in (run_sequence(seed, LENGTH, reference, mutant) for seed in seeds) if r.difference)
     shrinker = Shrinker(lambda options, steps: replay(reference, mutant, options, steps))
@@ -80,7 +80,7 @@ def test_messages_are_compared_by_name_not_by_their_random_id(reference: Referen
         ("get_scheduler_message_response", {"task_id": "a", "message_id": "first"}),
     ]
     assert replay(reference, reference, {}, steps) is None
-    assert replay(reference, ReferenceFactory(MUTANTS["messages_come_twice"]), {}, [*steps, steps[2]])
+    assert replay(reference, ReferenceFactory([MUTANTS["messages_come_twice"]]), {}, [*steps, steps[2]])
 
 
 def test_a_difference_names_its_place() -> None:

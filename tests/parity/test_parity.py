@@ -21,9 +21,7 @@ def _run(reference: ReferenceFactory, url: str, kind: str, chunk: int) -> None:
 
 
 @pytest.mark.parametrize("chunk", range(15))
-def test_random_calls_get_the_answers_of_the_reference(
-    reference: ReferenceFactory, redis_url: str, chunk: int
-) -> None:
+def test_random_calls_get_the_answers_of_the_reference(reference: ReferenceFactory, redis_url: str, chunk: int) -> None:
     _run(reference, redis_url, "test", chunk)
 
 

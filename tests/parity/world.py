@@ -110,7 +110,8 @@ def _draw_tasks(rng: random.Random, theme: str) -> list[Task]:
     for number in range(rng.randint(5, 8) if theme == "failures" else rng.randint(12, 25)):
         family = rng.choice(families)
         earlier = [task.task_id for task in tasks] + list(UNSEEN[: rng.random() < 0.2])
-        deps = rng.sample(earlier, min(len(earlier), rng.choice((0, 0, 0, 0, 0, 0, 1) if alone else (0, 0, 0, 1, 1, 2, 3))))
+        wanted = rng.choice((0, 0, 0, 0, 0, 0, 1) if alone else (0, 0, 0, 1, 1, 2, 3))
+        deps = rng.sample(earlier, min(len(earlier), wanted))
         tasks.append(
             Task(
                 task_id=_task_id(family, number, rng),

@@ -51,7 +51,7 @@ local function is_stale(head)
       if dep and call('SISMEMBER', key('deps:', n), dep) == 1 then suspects[#suspects + 1] = dep end
     end
   end
-  local stale = false
+  local task, stale = load_task(call('HGET', key('ids', ''), n)), false
   for _, dep in ipairs(suspects) do
     local is_done, blocks = standing(dep)
     if not is_done then
@@ -59,8 +59,18 @@ local function is_stale(head)
       stale = true
     end
   end
-  if stale then finish_task(load_task(call('HGET', key('ids', ''), n))) end
+  if stale then finish_task(task) end
   return stale
+end
+
+-- The head of a group, those put right on the way left out; nil also when there were too many of them: the next
+-- calls go on.
+local function sound_head_of(group)
+  for _ = 1, MAX_STALE_HEADS do
+    local head = head_of(group)
+    if not head or not is_stale(head) then return head end
+  end
+  return nil
 end
 
 -- The best head of these groups that fits beside what is in use.
@@ -69,11 +79,7 @@ local function best_head(groups)
   for _, group in ipairs(groups) do
     local needs = string.match(group, '|(.*)$')
     if fits(needs, used) then
-      local head = head_of(group)
-      for _ = 1, MAX_STALE_HEADS do
-        if not head or not is_stale(head) then break end
-        head = head_of(group)
-      end
+      local head = sound_head_of(group)
       if head and (not best or before(head, best)) then best = head end
     end
   end

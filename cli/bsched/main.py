@@ -1,0 +1,61 @@
+"""`bsched`: the command line. Exit codes: 0 all is well, 1 it did not work, 2 wrong usage."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+from click.exceptions import Abort, Exit
+
+from broker_sched import __version__
+from broker_sched.errors import BrokerSchedError, InvalidArgument
+from bsched.call import call
+from bsched.config import config
+from bsched.redis import redis
+from bsched.server import server
+from bsched.verify import verify
+
+
+class _Commands(click.Group):
+    """Tells of our errors in one line instead of a stack trace."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except InvalidArgument as error:
+            raise click.UsageError(str(error)) from None
+        except BrokerSchedError as error:
+            raise click.ClickException(" ".join(str(error).split())) from None
+        except (click.ClickException, Abort, Exit, BrokenPipeError):
+            raise
+        except Exception as error:
+            if "BSCHED_TRACE" in os.environ:
+                raise
+            told = " ".join(f"{type(error).__name__}: {error}".split())
+            raise click.ClickException(
+                f"{told}. This is unexpected; BSCHED_TRACE=1 shows where it comes from."
+            ) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="bsched")
+def cli() -> None:
+    """Luigi's scheduler on Redis.
+
+    Redis is found by --redis or BSCHED_REDIS: redis://, rediss://, unix://, redis+sentinel://, redis+cluster://,
+    memory:, or local: (a private server of this user), which is the default.
+    """
+
+
+for command in (server, call, config, redis, verify):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    cli(prog_name="bsched")
+
+
+if __name__ == "__main__":
+    main()

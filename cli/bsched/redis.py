@@ -1,0 +1,8 @@
+"""`bsched redis`: the private Redis behind `local:`."""
+
+import click
+
+
+@click.group()
+def redis() -> None:
+    """x"""

@@ -1,0 +1,1 @@
+"""Whole pipelines: stock luigi processes against real servers and a real Redis."""

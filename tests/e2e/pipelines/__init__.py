@@ -1,0 +1,1 @@
+"""Luigi pipelines that the end-to-end tests run."""

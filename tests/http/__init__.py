@@ -1,0 +1,1 @@
+"""The HTTP server, its pipeline, and what it does with bad input."""

@@ -1,0 +1,96 @@
+"""No call on the hot path looks at tasks: the same number of Redis commands at 100 pending tasks and at 3,000."""
+
+import pytest
+
+SLACK = 10  # a few more tasks run at the second count, and calls look at what runs; a scan would cost thousands
+COUNTED_OUT = {"evalsha", "info", "config|resetstat", "config"}
+
+
+def commands_of(scheduler, call):
+    """How many commands Redis executed for this call, inside scripts included."""
+    client = scheduler._client
+    client.config_resetstat()
+    call()
+    stats = client.info("commandstats")
+    names = {name.removeprefix("cmdstat_"): each["calls"] for name, each in stats.items()}
+    return sum(count for name, count in names.items() if name not in COUNTED_OUT)
+
+
+def flat(number):
+    return {}
+
+
+def layered(number):
+    return {"deps": [f"T_{dep}" for dep in range(max(0, number - 13), max(0, number - 10))]}
+
+
+def with_resources(number):
+    return {"resources": {"db": 1}, "priority": number % 7}
+
+
+def batchable(number):
+    return {"batchable": True, "params": {"day": str(number), "kind": "x"}, "family": "B"}
+
+
+def fill(scheduler, shape, start, stop):
+    """Tasks of this shape; among them, assistants' and other workers' tasks, failed, disabled and blocked ones."""
+    for number in range(start, stop):
+        worker = "B" if number % 5 == 0 else "A"
+        kwargs = {"family": "T", "params": {"n": str(number)}, **shape(number)}
+        scheduler.add_task(worker=worker, task_id=f"T_{number}", **kwargs)
+        if number % 11 == 1:
+            scheduler.add_task(worker=worker, task_id=f"F_{number}", status="FAILED")
+        if number % 11 == 2:
+            scheduler.add_task(worker=worker, task_id=f"D_{number}", status="DISABLED")
+            scheduler.add_task(worker=worker, task_id=f"U_{number}", deps=[f"D_{number}"])
+
+
+def hot_calls(scheduler, tag):
+    """The hot calls, each to be counted; what they hand out is reported, so that the next count starts alike."""
+
+    def cycle(**kwargs):
+        work = scheduler.get_work(**kwargs)
+        assert work["task_id"] or "batch_id" in work
+        return work
+
+    return {
+        "get_work": lambda: cycle(worker="A"),
+        "get_work with current_tasks": lambda: cycle(worker="B", current_tasks=[f"gone_{tag}"]),
+        "get_work as assistant": lambda: cycle(worker="H", assistant=True),
+        "count_pending": lambda: scheduler.count_pending(worker="A"),
+        "ping": lambda: scheduler.ping(worker="A"),
+        "add_task": lambda: scheduler.add_task(worker="A", task_id=f"new_{tag}", family="T", deps=["D_2", "F_1"]),
+        "add_task again": lambda: scheduler.add_task(worker="B", task_id=f"new_{tag}", family="T"),
+        "add_task DONE": lambda: scheduler.add_task(worker="A", task_id=f"new_{tag}", status="DONE"),
+    }
+
+
+@pytest.mark.parametrize("shape", [flat, layered, with_resources, batchable], ids=lambda shape: shape.__name__)
+def test_a_call_costs_the_same_at_100_and_at_3000_pending_tasks(real_scheduler, shape):
+    scheduler = real_scheduler
+    scheduler.update_resources(db=10**6)
+    scheduler.add_task_batcher(worker="A", task_family="B", batched_args=["day"], max_batch_size=3)
+    counts = {}
+    size = 0
+    for tag, target in (("small", 100), ("large", 3000)):
+        fill(scheduler, shape, size, target)
+        size = target
+        scheduler.get_work(worker="A")  # what a first call does, the later ones don't
+        scheduler.get_work(worker="B")
+        scheduler.get_work(worker="H", assistant=True)
+        scheduler.prune()
+        counts[tag] = {name: commands_of(scheduler, call) for name, call in hot_calls(scheduler, tag).items()}
+    for name, small in counts["small"].items():
+        assert counts["large"][name] <= small + SLACK, (name, counts)
+
+
+def test_a_prune_with_nothing_due_costs_the_same_at_100_and_at_3000_tasks(real_scheduler):
+    scheduler = real_scheduler
+    counts = []
+    size = 0
+    for target in (100, 3000):
+        fill(scheduler, flat, size, target)
+        size = target
+        scheduler.prune()
+        counts.append(commands_of(scheduler, scheduler.prune))
+    assert counts[0] == counts[1]
