@@ -32,3 +32,82 @@ class Key(NamedTuple):
     type: str
     content: str
     lifetime: str
+
+
+FOREVER = "permanent"
+TASK = "while the task is there"
+USED = "while it has members"
+
+KEYS = (
+    Key("config", "hash", "schema, version, paused, lowest_priority, and every option", FOREVER),
+    Key("counters", "hash", "last number given to a task, worker, crew, claim, batch", FOREVER),
+    Key("resources", "hash", "resource → limit; 1 where absent", FOREVER),
+    Key("events", "stream", "every change of status: task_id, from, to, worker, time (s)", "the last 10,000 or so"),
+    Key("prune_lock", "string", "who prunes at the moment", "a second"),
+    Key("reply:<caller>", "string", "a caller's last request number and its answer", "15 minutes"),
+    # tasks
+    Key("task:<task_id>", "hash", "the task: status, priority, times (s), family, params, … (see docs)", TASK),
+    Key("detail:<task_id>", "hash", "what is long or rare: expl, tracking_url, messages, long params", TASK),
+    Key("ids", "hash", "task number → task_id, of tasks and ghosts", TASK),
+    Key("ghosts", "hash", "task_id → number of what is depended on and not there", "while depended on"),
+    Key("tasks:<status>", "set", "numbers of the tasks of a status", USED),
+    Key("deps:<n>", "set", "numbers of its deps", TASK),
+    Key("dependents:<n>", "set", "numbers of the tasks that depend on it", USED),
+    Key("unmet:<n>", "set", "its deps that are not DONE; '!' while deps are being read in", USED),
+    Key("blockers:<n>", "set", "its deps that make it UPSTREAM_DISABLED", USED),
+    Key("failures:<n>", "list", "times (s) of its failures within the window", TASK),
+    Key("held:<n>", "hash", "resource → amount it holds, or last held", TASK),
+    Key("staged:<token>", "list", "ids of a long list of deps, on their way in", "15 minutes, or until read in"),
+    Key("unlink:<n>", "set", "numbers of deps it no longer has, on their way out", "until worked off"),
+    # ready to run
+    Key("ready:<crew>|<needs>", "zset", "ready tasks: member rank, score −priority", USED),
+    Key("groups", "set", "`<crew>|<needs>` of all ready:… that have members", USED),
+    Key("groups:<crew>", "set", "the same of one crew", USED),
+    Key("batch_ready:<crew>|<signature>", "zset", "ready batchable tasks of one kind, like ready:…", USED),
+    Key("batch_crews:<signature>", "set", "crews with such tasks", USED),
+    Key("batch_keys:<n>", "set", "the batch_ready:… a task stands in", USED),
+    Key("batchable:<family>", "set", "numbers of the family's ready batchable tasks", USED),
+    # running
+    Key("running", "zset", "RUNNING tasks: member rank, score −priority", USED),
+    Key("running:<worker_id>", "set", "numbers of the tasks RUNNING on a worker", USED),
+    Key("used", "hash", "resource → amount held by RUNNING tasks", USED),
+    Key("batch:<batch_id>", "set", "numbers of the BATCH_RUNNING members", USED),
+    Key("worker_batches:<worker_id>", "set", "batch ids with members on a worker", USED),
+    # workers
+    Key("workers", "zset", "worker ids by last contact (s)", USED),
+    Key(
+        "worker:<worker_id>",
+        "hash",
+        "w (its number), weight, started, last_get_work, host, disabled, assistant, slots",
+        "until pruned",
+    ),
+    Key("worker_info:<worker_id>", "hash", "what the worker told of itself, JSON", "until pruned"),
+    Key("worker_ids", "hash", "worker number → worker id", "until pruned"),
+    Key("messages:<worker_id>", "list", "messages for its next ping, JSON", "until read"),
+    Key("batchers:<worker_id>", "hash", "family → maximum and batched parameters", "a week after the worker"),
+    Key("batch_names:<family>", "set", "lists of batched parameters ever registered", FOREVER),
+    # crowds: interned sets of workers
+    Key(
+        "crew:<crew>",
+        "hash",
+        "key, size; numbers of tasks: tasks, pending, with_resources, counted",
+        "while a task refers to it",
+    ),
+    Key("crew:<crew>:workers", "set", "numbers of the workers that can run its tasks", "like crew:<crew>"),
+    Key("crew:<crew>:running", "hash", "task_id → worker_id of its RUNNING tasks", USED),
+    Key("counted:<crew>:<w>", "set", "tasks that count as pending, by who signed up last", USED),
+    Key("crews", "hash", "crew key → number and size", "like crew:<crew>"),
+    Key("worker_crews:<w>", "set", "the crews of a worker", USED),
+    Key("claim:<claim>", "hash", "key, size", "while a task refers to it"),
+    Key("claim:<claim>:workers", "set", "numbers of the workers with a stake in its tasks", "like claim:<claim>"),
+    Key("claim:<claim>:tasks", "set", "numbers of its tasks", USED),
+    Key("claims", "hash", "claim key → number and size", "like claim:<claim>"),
+    Key("worker_claims:<w>", "set", "the claims of a worker", USED),
+    # to be done
+    Key("due:retry", "zset", "FAILED tasks by when they go back to PENDING (s)", USED),
+    Key("due:enable", "zset", "tasks disabled by the scheduler, by when that was (s)", USED),
+    Key("due:remove", "zset", "tasks without stakeholders, by when they go (s)", USED),
+    Key("unclaimed", "set", "numbers of tasks that may lack stakeholders: the next prune looks", USED),
+    Key("strays", "set", "numbers of running tasks whose runner may be dead: the next prune looks", USED),
+    Key("jobs", "list", "work left to later calls, see lua/lib/jobs.lua", "until worked off"),
+)

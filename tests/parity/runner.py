@@ -1,6 +1,6 @@
 """Runs random sequences against the reference and a subject, and shrinks what differs.
 
-    python -m tests.parity.runner --sequences 1000 --length 60 --seed 1 --redis unix:///tmp/r.sock --jobs 2
+    python -m tests.parity.runner --sequences 1000 --length 60 --seed 1 --redis unix:///run/redis.sock --jobs 2
 
 `--only 17` runs the 17th sequence alone. `--subject reference` or `--subject
 mutant:<name>` checks the harness itself.

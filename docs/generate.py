@@ -1,0 +1,139 @@
+"""Writes docs/api.md, docs/keys.md and docs/states.md from the code. `python docs/generate.py [--check]`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from broker_sched.api import METHODS, Method
+from broker_sched.scheduler.keys import KEYS, SCHEMA_VERSION
+from broker_sched.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Made by docs/generate.py from the code: change that. -->\n"
+
+
+def api() -> str:
+    """Every method with its arguments and its reply."""
+    parts = [
+        "# API\n",
+        NOTE,
+        "`POST /api/<method>` with the form field `data=<JSON object of arguments>`, or a JSON body, or",
+        '`GET /api/<method>?data=<JSON>`. The answer is `200` and `{"response": <reply>}`. A wrong argument is `400`',
+        'and `{"error": {"type", "message", "field"}}`, and nothing was changed; an unknown method `404`; Redis out of',
+        "reach `503` with `Retry-After`. `broker_sched.Scheduler` has the same methods, with the same arguments.\n",
+    ]
+    parts += [_method(method) for method in METHODS.values()]
+    return "\n".join(parts)
+
+
+def keys() -> str:
+    """Every key in Redis."""
+    rows = [f"| `{key.pattern}` | {key.type} | {_cell(key.content)} | {key.lifetime} |" for key in KEYS]
+    return "\n".join(
+        [
+            "# Keys in Redis\n",
+            NOTE,
+            f"Schema version {SCHEMA_VERSION}. Every key starts `bsched:{{<namespace>}}:`; the braces keep a namespace in",
+            "one slot of a Redis Cluster. `<n>` is a task's number (`ids` tells whose), `<w>` a worker's (`worker_ids`),",
+            "`<crew>` and `<claim>` are numbers of interned sets of workers: those who can run a task, and those with a",
+            "stake in it. `<needs>` is the JSON text of a task's resources, empty for none. A rank is the number under",
+            "which a task was created, ten digits (`<number>:<n>` when its id was known before).\n",
+            "Only the Lua scripts write them. Look at a task: `HGETALL 'bsched:{default}:task:<task_id>'`.\n",
+            "| key | type | content | lifetime |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def states() -> str:
+    """Every change of status that can happen, and why."""
+    rows = [f"| {each.old.value} | {each.new.value} | {each.reason} |" for each in TRANSITIONS]
+    upstream = [f"| {status.value} | {UPSTREAM_OF_STATUS[status]} |" for status in UPSTREAM_OF_STATUS]
+    return "\n".join(
+        [
+            "# Statuses\n",
+            NOTE,
+            "| from | to | because |",
+            "| --- | --- | --- |",
+            *rows,
+            "\nA task that the scheduler disabled refuses everything but DONE until `disable_persist` has passed or",
+            "`re_enable_task` is called. While a task runs, only its runner changes its status, or a report with new deps.\n",
+            "## Upstream status\n",
+            "Of a PENDING task: the worst among its deps that are not DONE, through PENDING ones. Mildest first: "
+            + ", ".join(f"`{name or '(none)'}`" for name in UPSTREAM_SEVERITY)
+            + ".\n",
+            "| a dep's status | makes it |",
+            "| --- | --- |",
+            *upstream,
+            "",
+        ]
+    )
+
+
+def _method(method: Method) -> str:
+    rows = [f"| `{p.name}` | {_type(p.annotation)} | {_default(p)} |" for p in method.parameters]
+    table = ["| argument | type | default |", "| --- | --- | --- |", *rows, ""] if rows else []
+    extra = "Further arguments are accepted and ignored.\n" if method.takes_any else ""
+    if method.collects:
+        extra = "Takes any names, each with a number.\n"
+    return "\n".join([f"## {method.name}\n", method.doc, "", *table, f"Reply: {_type(method.returns)}. {extra}"])
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    return "required" if parameter.default is parameter.empty else f"`{parameter.default!r}`"
+
+
+def _type(annotation: Any) -> str:
+    if annotation is None or annotation is type(None):
+        return "null"
+    if annotation is Any:
+        return "any JSON"
+    if hasattr(annotation, "__metadata__"):
+        return _type(annotation.__origin__)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (list, Sequence) or getattr(origin, "__name__", "") == "Sequence":
+        return f"list of {_type(arguments[0])}"
+    if origin in (dict, Mapping) or getattr(origin, "__name__", "") == "Mapping":
+        return f"object of {_type(arguments[1])}"
+    if origin is tuple:
+        return "pair"
+    if arguments:
+        return " or ".join(dict.fromkeys(_type(each) for each in arguments))
+    if hasattr(annotation, "__annotations__") and issubclass(annotation, dict):
+        return "{" + ", ".join(annotation.__annotations__) + "}"
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return names.get(annotation, str(annotation))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+PAGES = {"api.md": api, "keys.md": keys, "states.md": states}
+
+
+def main() -> int:
+    """Write the pages, or with --check say which are out of date."""
+    stale = [name for name, page in PAGES.items() if not _is_current(DOCS / name, page())]
+    if "--check" in sys.argv:
+        for name in stale:
+            print(f"docs/{name} is out of date: run python docs/generate.py")
+        return 1 if stale else 0
+    for name in stale:
+        (DOCS / name).write_text(PAGES[name](), encoding="utf-8")
+        print(f"wrote docs/{name}")
+    return 0
+
+
+def _is_current(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
