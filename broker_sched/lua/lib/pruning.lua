@@ -47,16 +47,37 @@ local function tasks_of(numbers)
   return tasks
 end
 
+local function fail_stray(task)
+  if not is_stray(task) then return end
+  set_status(task, 'FAILED')
+  set(task, 'worker_running', nil)
+  finish_task(task)
+end
+
+-- Luigi: the members of a batch fail on their own, before their combined task would pass its status on to them.
+-- Returns how many steps it took; a combined task with more members than the budget waits for the next bite.
+local function fail_stray_batch(combined, budget)
+  local numbers = call('SRANDMEMBER', key('batch:', combined.batch_id), budget)
+  for _, member in ipairs(tasks_of(numbers)) do fail_stray(member) end
+  if #numbers < budget then
+    fail_stray(combined)
+  else
+    call('SADD', key('strays', ''), combined.n)
+  end
+  return #numbers + 1
+end
+
 local function fail_strays(budget)
-  local tasks = tasks_of(call('SPOP', key('strays', ''), budget))
-  for _, task in ipairs(tasks) do
-    if is_stray(task) then
-      set_status(task, 'FAILED')
-      set(task, 'worker_running', nil)
-      finish_task(task)
+  local steps = 0
+  for _, task in ipairs(tasks_of(call('SPOP', key('strays', ''), budget))) do
+    if task.status == 'RUNNING' and task.batch_id and is_stray(task) then
+      steps = steps + fail_stray_batch(task, budget)
+    else
+      fail_stray(task)
+      steps = steps + 1
     end
   end
-  return #tasks
+  return steps
 end
 
 local function mark_unclaimed(budget)
