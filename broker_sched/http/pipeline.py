@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import hiredis
 import redis
 import redis.exceptions
 
-from broker_sched.errors import BrokerSchedError, RedisUnavailable
+from broker_sched.errors import BrokerSchedError, ConfigurationError, RedisUnavailable
+from broker_sched.scheduler.connection import Endpoint
 from broker_sched.scheduler.script_call import translate
 from broker_sched.steps import Argument
 
-CONNECT_SECONDS = 2.0  # for finding Redis, connecting and logging in
+FIND_SECONDS = 20.0  # for asking Sentinels or a Cluster, of which some may be down
+CONNECT_SECONDS = 2.0  # for connecting and logging in; and a send waits no longer for a connection
 REPLY_SECONDS = 10.0  # the oldest command may wait so long for its reply; then the connection is given up
 MAX_IN_FLIGHT = 20_000  # sends waiting on one connection; more are refused
 
@@ -34,18 +35,6 @@ _NOTHING = object()  # what the reader gives when the next reply is not complete
 
 class ConnectionLost(RedisUnavailable):
     """The connection broke. Whether the commands in flight were carried out is unknown."""
-
-
-class Address(NamedTuple):
-    """Where Redis is now, and how to log in."""
-
-    host: str
-    port: int
-    unix_path: str | None = None  # instead of host and port
-    username: str | None = None
-    password: str | None = None
-    db: int = 0
-    tls: ssl.SSLContext | None = None
 
 
 class Lane(Protocol):
@@ -158,7 +147,7 @@ class Pipeline:
 
     def __init__(
         self,
-        find: Callable[[], Address],
+        find: Callable[[], Endpoint],
         name: str,
         *,
         connect_seconds: float = CONNECT_SECONDS,
@@ -194,7 +183,10 @@ class Pipeline:
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
             self._opening.add_done_callback(self._opened)
-        return await asyncio.shield(self._opening)
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._opening), self._connect_seconds)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise ConnectionLost(f"Redis did not accept a connection within {self._connect_seconds:g} s") from None
 
     def _opened(self, task: asyncio.Task[_Link]) -> None:
         self._opening = None
@@ -203,41 +195,43 @@ class Pipeline:
 
     async def _open(self) -> _Link:
         try:
-            return await asyncio.wait_for(self._connect(), self._connect_seconds)
+            endpoint = await asyncio.wait_for(asyncio.to_thread(self._find), FIND_SECONDS)
+            return await asyncio.wait_for(self._connect(endpoint), self._connect_seconds)
         except (asyncio.TimeoutError, TimeoutError):
-            raise ConnectionLost(f"Redis did not accept a connection within {self._connect_seconds:g} s") from None
+            raise ConnectionLost("Redis was not found, or did not accept a connection, in time") from None
+        except ConfigurationError as error:  # the URL was good at the start: what it needs has gone
+            raise RedisUnavailable(str(error)) from error
         except (OSError, redis.exceptions.RedisError) as error:
             raise ConnectionLost(f"Redis can't be reached: {error}") from error
 
-    async def _connect(self) -> _Link:
-        address = await asyncio.to_thread(self._find)
+    async def _connect(self, endpoint: Endpoint) -> _Link:
         loop = asyncio.get_running_loop()
 
         def protocol() -> _Link:
             return _Link(loop, self._reply_seconds)
 
-        if address.unix_path is not None:
-            _, link = await loop.create_unix_connection(protocol, address.unix_path)
+        if endpoint.unix_path is not None:
+            _, link = await loop.create_unix_connection(protocol, endpoint.unix_path)
         else:
-            server_hostname = address.host if address.tls is not None else None
+            server_hostname = endpoint.host if endpoint.tls is not None else None
             transport, link = await loop.create_connection(
-                protocol, address.host, address.port, ssl=address.tls, server_hostname=server_hostname
+                protocol, endpoint.host, endpoint.port, ssl=endpoint.tls, server_hostname=server_hostname
             )
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
-            await self._log_in(link, address)
+            await self._log_in(link, endpoint)
         except BaseException:
             link.abandon("The login failed")
             raise
         return link
 
-    async def _log_in(self, link: _Link, address: Address) -> None:
+    async def _log_in(self, link: _Link, endpoint: Endpoint) -> None:
         commands: list[Command] = [("CLIENT", "SETNAME", self._name)]
-        if address.password is not None:
-            login = [address.username, address.password] if address.username else [address.password]
+        if endpoint.password is not None:
+            login = [endpoint.username, endpoint.password] if endpoint.username else [endpoint.password]
             commands.insert(0, ("AUTH", *login))
-        if address.db:
-            commands.append(("SELECT", address.db))
+        if endpoint.db:
+            commands.append(("SELECT", endpoint.db))
         for command, reply in zip(commands, await link.send(commands)):
             if isinstance(reply, ReplyError) and command[0] != "CLIENT":  # the name is only a courtesy
                 raise _refusal(str(reply))

@@ -172,6 +172,8 @@ class Scheduler(SchedulerAPI):
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return send()
+            except redis.exceptions.AuthenticationError as error:
+                raise RedisUnavailable(f"Redis refuses the login: {error}") from None
             except LOST as error:
                 if attempt == ATTEMPTS:
                     raise RedisUnavailable(f"Redis did not answer after {ATTEMPTS} attempts: {error}") from error

@@ -58,7 +58,9 @@ def test_every_task_of_the_demo_succeeds_exactly_once(demo: tuple[subprocess.Com
 
 def test_only_the_tasks_that_fail_once_are_retried(demo: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     _, directory = demo
-    failed = Counter((family, *parameters) for family, *parameters, outcome, _ in runs_of(directory) if outcome == "failed")
+    failed = Counter(
+        (family, *parameters) for family, *parameters, outcome, _ in runs_of(directory) if outcome == "failed"
+    )
     assert len(failed) == 13
     assert set(failed.values()) == {1}
     assert {family for family, *_ in failed} == {"CountLetters"}

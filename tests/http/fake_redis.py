@@ -9,7 +9,8 @@ from typing import Any
 
 import hiredis
 
-from broker_sched.http.pipeline import Address, Pipeline
+from broker_sched.http.pipeline import Pipeline
+from broker_sched.scheduler.connection import Endpoint
 
 OK = b"+OK\r\n"
 HANG_UP = b"hang up"
@@ -39,12 +40,12 @@ class FakeRedis:
             writer.close()
 
     def pipeline(self, **options: Any) -> Pipeline:
-        """A pipeline to it; options: fields of Address, connect_seconds, reply_seconds."""
+        """A pipeline to it; options: fields of Endpoint, connect_seconds, reply_seconds."""
         seconds = {name: options.pop(name) for name in list(options) if name.endswith("_seconds")}
 
-        def find() -> Address:
+        def find() -> Endpoint:
             self.finds += 1
-            return Address("127.0.0.1", self.port, **options)
+            return Endpoint("127.0.0.1", self.port, **options)
 
         return Pipeline(find, "test", **seconds)
 

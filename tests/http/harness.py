@@ -6,13 +6,11 @@ import http.client
 import json
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -20,28 +18,11 @@ from urllib.parse import quote_plus, urlsplit
 
 import redis
 
+from tests.servers import any_server, die_with_parent, free_port, until
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 20.0
 FORM = "application/x-www-form-urlencoded"
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """Wait until the condition gives something true, and return that."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:g} s in vain until {what}")
-        time.sleep(0.01)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RedisProcess:
@@ -51,7 +32,7 @@ class RedisProcess:
         self.port = free_port()
         self.url = f"redis://:{password}@127.0.0.1:{self.port}" if password else f"redis://127.0.0.1:{self.port}"
         self._command = [
-            shutil.which("redis-server") or "redis-server",
+            str(any_server()),
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)),
             *("--save", "", "--appendonly", "no", *arguments),
             *(("--requirepass", password) if password else ()),
@@ -60,7 +41,7 @@ class RedisProcess:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
         until(self._answers, "Redis answers")
 
     def kill(self) -> None:
@@ -94,6 +75,7 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=die_with_parent,
         )
         self.said: list[str] = []  # lines of its log and errors
         self._lines: queue.Queue[str] = queue.Queue()

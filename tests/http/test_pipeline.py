@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -15,7 +16,8 @@ from broker_sched.errors import InvalidArgument, RedisUnavailable, ScriptError
 from broker_sched.http import driver as driver_module
 from broker_sched.http import pipeline as pipeline_module
 from broker_sched.http.driver import Driver
-from broker_sched.http.pipeline import Address, ConnectionLost, InProcess, Pipeline, ReplyError
+from broker_sched.http.pipeline import ConnectionLost, InProcess, Pipeline, ReplyError
+from broker_sched.scheduler.connection import Endpoint
 from broker_sched.scheduler.space import Space
 from tests.http.fake_redis import HANG_UP, OK, SILENCE, FakeRedis
 
@@ -143,12 +145,36 @@ def test_connecting_is_bounded() -> None:
     run(scenario())
 
 
+def test_slow_search_for_redis_goes_on_while_callers_give_up() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            found = threading.Event()
+
+            def find() -> Endpoint:
+                found.wait(10)  # as with a Sentinel that is down: the next one is asked after a while
+                return Endpoint("127.0.0.1", fake.port)
+
+            lane = Pipeline(find, "test", connect_seconds=0.1)
+            with pytest.raises(ConnectionLost, match=r"within 0\.1 s"):
+                await lane.send([("ECHO", "x")])
+            found.set()
+            for _ in range(100):
+                try:
+                    assert await lane.send([("ECHO", "x")]) == ["x"]
+                    return
+                except ConnectionLost:
+                    continue
+            raise AssertionError("never connected")
+
+    run(scenario())
+
+
 def test_unreachable_redis_is_unavailable() -> None:
     async def scenario() -> None:
         async with FakeRedis(echo) as fake:
             port = fake.port
         with pytest.raises(RedisUnavailable, match="can't be reached"):
-            await Pipeline(lambda: Address("127.0.0.1", port), "test").send([("GET", "k")])
+            await Pipeline(lambda: Endpoint("127.0.0.1", port), "test").send([("GET", "k")])
 
     run(scenario())
 

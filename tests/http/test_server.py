@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.harness import RedisProcess, ServerProcess, until
+from tests.http.harness import RedisProcess, ServerProcess
+from tests.servers import until
 
 Start = Callable[..., ServerProcess]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from bsched.main import cli
@@ -211,3 +212,21 @@ def test_url_that_can_not_be_used_is_told(bsched: Bsched) -> None:
     result = bsched("config", BSCHED_REDIS="carrier-pigeon://x")
     assert result.exit_code == 1
     assert error_line(result).startswith("Error: ")
+
+
+# redis
+
+
+def test_redis_is_started_shown_and_stopped(bsched: Bsched, tmp_path: Path) -> None:
+    where = ("--data-dir", str(tmp_path / "data"))
+    assert bsched("redis", "status", *where).exit_code == 1
+    url = bsched("redis", "start", *where).output.strip()
+    try:
+        status = bsched("redis", "status", *where)
+        assert (status.exit_code, f"url = {url}" in status.output.splitlines()) == (0, True)
+        assert json.loads(bsched("redis", "status", "--json", *where).output)["url"] == url
+        assert bsched("config", "get", "retry_delay", BSCHED_REDIS=url).output == "900.0\n"
+    finally:
+        assert bsched("redis", "stop", *where).output == "Stopped; its data are on disk.\n"
+    assert bsched("redis", "stop", *where).output == "It does not run.\n"
+    assert bsched("redis", "status", "--json", *where).output == "null\n"

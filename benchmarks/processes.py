@@ -1,0 +1,126 @@
+"""The programs under measurement: Redis, `bsched server`, luigid. Each is ours to start and to end, by pid."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import redis
+
+START_SECONDS = 120.0  # luigid reads a large state slowly
+OPTIONS = {"worker_disconnect_delay": 36000, "retry_delay": 36000, "remove_delay": 36000}  # nothing falls due
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Program:
+    """A process of ours, its output in a file."""
+
+    def __init__(self, directory: Path, name: str, command: list[str], **environment: str) -> None:
+        self.log = directory / f"{name}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def await_answer(self, asks: Any) -> None:
+        """Ask until there is an answer."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                asks()
+                return
+            except (OSError, URLError, redis.RedisError):
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{self.log.stem} does not start: {self.log.read_text()[-2000:]}") from None
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """SIGTERM, and wait."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Redis(Program):
+    """A Redis with an append-only file, synced every second, on a unix socket, as `local:` has it."""
+
+    def __init__(self, directory: Path, slowlog_us: int = -1) -> None:
+        directory.mkdir()
+        socket_path = directory / "redis.sock"
+        self.url = f"unix://{socket_path}"
+        settings = {
+            "port": "0",
+            "unixsocket": str(socket_path),
+            "dir": str(directory),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "slowlog-log-slower-than": str(slowlog_us),
+            "slowlog-max-len": "1000000",
+        }
+        arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        super().__init__(directory, "redis", [shutil.which("redis-server") or "redis-server", *arguments])
+        self.client = redis.Redis.from_url(self.url, decode_responses=True, protocol=2)
+        self.await_answer(self.client.ping)
+
+    @property
+    def version(self) -> str:
+        """7.0.15"""
+        return str(self.client.info("server")["redis_version"])
+
+    def memory(self) -> int:
+        """Bytes used for data, without the buffers of clients and of the append-only file."""
+        found = self.client.info("memory")
+        return int(found["used_memory"]) - int(found["mem_clients_normal"]) - int(found["mem_aof_buffer"])
+
+
+class Server(Program):
+    """`bsched server`."""
+
+    def __init__(self, directory: Path, redis_url: str, namespace: str) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-m", "bsched.main", "server", "--port", str(self.port), "--redis", redis_url]
+        super().__init__(directory, f"server-{namespace}", [*command, "--namespace", namespace])
+        self.await_answer(lambda: urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5).close())
+
+
+class Luigid(Program):
+    """A stock luigid that starts with the given state."""
+
+    def __init__(self, directory: Path, state: Path) -> None:
+        self.port = free_port()
+        configuration = directory / "luigid.cfg"
+        options = "".join(f"{name} = {value}\n" for name, value in OPTIONS.items())
+        configuration.write_text(f"[core]\nlog_level = WARNING\nautoload_range = false\n[scheduler]\n{options}")
+        command = [sys.executable, "-m", "luigi.cmdline", "--address", "127.0.0.1", "--port", str(self.port)]
+        command[1:3] = ["-c", "from luigi.cmdline import luigid; luigid()"]
+        super().__init__(
+            directory,
+            f"luigid-{self.port}",
+            [*command, "--state-path", str(state)],
+            LUIGI_CONFIG_PATH=str(configuration),
+        )
+        url = f"http://127.0.0.1:{self.port}/api/is_paused?data=%7B%7D"
+        self.await_answer(lambda: urlopen(url, timeout=5).close())

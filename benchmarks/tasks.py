@@ -1,0 +1,66 @@
+"""The tasks of the benchmarks, as a stock Luigi worker would add them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+Task: TypeAlias = dict[str, Any]  # the arguments of add_task, without the worker
+Shape: TypeAlias = Callable[[int, int], Task]  # (number, how many) → the task of this number
+
+LAYERS = 10
+RESOURCES = 10  # names; each with a limit of 2
+LIMITS = {f"database_{number}": 2 for number in range(RESOURCES)}
+COUNTRIES = ("AT", "BE", "CH", "DE", "DK", "ES", "FI", "FR", "GB", "IT")
+
+
+def task_id(number: int) -> str:
+    """An id as Luigi makes them: family, first parameters, hash."""
+    digest = hashlib.md5(str(number).encode()).hexdigest()[:10]
+    return f"AggregateOrders_{COUNTRIES[number % 10]}_2024_03_{number % 28 + 1:02}_{number}_{digest}"
+
+
+def flat(number: int, count: int) -> Task:
+    """No deps, no resources."""
+    return {
+        "task_id": task_id(number),
+        "deps": [],
+        "family": "AggregateOrders",
+        "module": "pipelines.orders",
+        "params": {
+            "country": COUNTRIES[number % 10],
+            "date": f"2024-03-{number % 28 + 1:02}",
+            "number": str(number),
+        },
+        "param_visibilities": {"country": 0, "date": 0, "number": 0},
+        "priority": 0,
+        "resources": {},
+        "runnable": True,
+        "retry_policy_dict": {"retry_count": None, "disable_hard_timeout": None, "disable_window": None},
+    }
+
+
+def layered(number: int, count: int) -> Task:
+    """One of ten layers, with three deps in the layer before."""
+    width = max(3, count // LAYERS)
+    first = (number // width - 1) * width  # of the layer before
+    deps = [] if first < 0 else [task_id(first + (number + offset) % width) for offset in (0, 1, width // 2)]
+    return flat(number, count) | {"deps": deps}
+
+
+def with_resources(number: int, count: int) -> Task:
+    """One or two of ten resources, half of which are used up while the benchmark runs."""
+    resources = {f"database_{number % RESOURCES}": 1}
+    if number % 7 == 0:
+        resources[f"database_{(number + 3) % RESOURCES}"] = 1
+    return flat(number, count) | {"resources": resources}
+
+
+SHAPES: dict[str, Shape] = {"flat": flat, "layered": layered, "resources": with_resources}
+
+
+def holders() -> Iterator[Task]:
+    """Running tasks that use up the first half of the resources."""
+    for number in range(RESOURCES):
+        yield flat(0, 0) | {"task_id": f"Holder_{number}", "resources": {f"database_{number // 2}": 1}}

