@@ -62,7 +62,8 @@ def luigid_state(path: Path, shape: str, count: int, workers: int = 1) -> Path:
     """Write the state that luigid has after the same calls."""
     from luigi.scheduler import Scheduler as Reference
 
-    scheduler = Reference(state_path=str(path), **OPTIONS)
+    reference: Any = Reference  # luigi has no types
+    scheduler = reference(state_path=str(path), **OPTIONS)
     prepare(scheduler, shape, worker_ids(workers))
     for number in range(count):
         task = SHAPES[shape](number, count)

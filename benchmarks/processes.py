@@ -16,7 +16,11 @@ from urllib.request import urlopen
 import redis
 
 START_SECONDS = 120.0  # luigid reads a large state slowly
-OPTIONS = {"worker_disconnect_delay": 36000, "retry_delay": 36000, "remove_delay": 36000}  # nothing falls due
+OPTIONS: dict[str, Any] = {
+    "worker_disconnect_delay": 36000,
+    "retry_delay": 36000,
+    "remove_delay": 36000,
+}  # nothing falls due
 
 
 def free_port() -> int:
@@ -114,13 +118,8 @@ class Luigid(Program):
         configuration = directory / "luigid.cfg"
         options = "".join(f"{name} = {value}\n" for name, value in OPTIONS.items())
         configuration.write_text(f"[core]\nlog_level = WARNING\nautoload_range = false\n[scheduler]\n{options}")
-        command = [sys.executable, "-m", "luigi.cmdline", "--address", "127.0.0.1", "--port", str(self.port)]
-        command[1:3] = ["-c", "from luigi.cmdline import luigid; luigid()"]
-        super().__init__(
-            directory,
-            f"luigid-{self.port}",
-            [*command, "--state-path", str(state)],
-            LUIGI_CONFIG_PATH=str(configuration),
-        )
+        command = [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()"]
+        command += ["--address", "127.0.0.1", "--port", str(self.port), "--state-path", str(state)]
+        super().__init__(directory, f"luigid-{self.port}", command, LUIGI_CONFIG_PATH=str(configuration))
         url = f"http://127.0.0.1:{self.port}/api/is_paused?data=%7B%7D"
         self.await_answer(lambda: urlopen(url, timeout=5).close())

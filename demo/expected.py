@@ -13,7 +13,7 @@ LICENSE = Path(__file__).resolve().parents[1] / "LICENSE"
 
 
 def source_text() -> str:
-    """A real text that is on every machine with Python: its language reference, as `help()` shows it, and our licence."""
+    """A real text that every Python brings along: its language reference, as `help()` shows it; and our licence."""
     topics = pydoc_data.topics.topics
     return "\n".join([LICENSE.read_text(), *(topics[name] for name in sorted(topics))])
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 PATIENCE_SECONDS = 20.0
 
@@ -88,7 +90,7 @@ class RunningRedis:
 
     def client(self) -> redis.Redis:
         """A client with text replies."""
-        return redis.Redis.from_url(self.url, decode_responses=True)
+        return redis.Redis.from_url(self.url, decode_responses=True, retry=Retry(NoBackoff(), 0))
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, f"{' '.join(self._command)} ended with {self.process.returncode}"

@@ -124,8 +124,6 @@ class App:
             reason = await asyncio.wait_for(self._driver.why_not_ready(), timeout=5)
         except (asyncio.TimeoutError, TimeoutError):
             reason = "Redis did not answer within 5 s."
-        except BrokerSchedError as error:
-            reason = str(error)
         if reason is None:
             return Answer(200, JSON_HEADERS, b'{"ready":true}')
         return Answer(503, [*JSON_HEADERS, (b"retry-after", b"1")], to_json({"ready": False, "reason": reason}))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from broker_sched.api import Method
 from broker_sched.arguments import check
-from broker_sched.errors import InvalidArgument, RedisUnavailable, SchemaMismatch
+from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch
 from broker_sched.http.pipeline import Command, ConnectionLost, Lane, ReplyError
 from broker_sched.lua.loader import Script, load, names
 from broker_sched.scheduler.keys import SCHEMA_VERSION
@@ -91,11 +91,14 @@ class Driver:
         await asyncio.shield(self._configuring)
 
     async def _configure(self) -> None:
-        await self._persist(self._calls, [("SCRIPT", "LOAD", load(name).source) for name in names()])
+        await self._load_scripts()
         await self._carry_all(configure(self.space, self._options))
         if self._resources:
             await self._carry_all(STEPS["update_resources"](self.space, resources=self._resources))
         self._configured = True
+
+    async def _load_scripts(self) -> None:
+        await self._persist(self._calls, [("SCRIPT", "LOAD", load(name).source) for name in names()])
 
     def _after_configuring(self, task: asyncio.Task[None]) -> None:
         self._configuring = None
@@ -108,19 +111,16 @@ class Driver:
             if not self._configured:
                 await self.configure()
             shas = [load(name).sha for name in names()]
-            commands = [("SCRIPT", "EXISTS", *shas), ("HGET", self.space.key("config"), "schema")]
-            loaded, schema = await self._calls.send(commands)
-        except (RedisUnavailable, SchemaMismatch) as error:
+            ask = Read([("SCRIPT", "EXISTS", *shas), ("HGET", self.space.key("config"), "schema")])
+            loaded, schema = await self._carry(self._calls, ask)
+            if schema is None:  # Redis was emptied
+                await self.configure()
+            elif schema != SCHEMA_VERSION:
+                raise SchemaMismatch(schema, SCHEMA_VERSION)
+            elif not all(loaded):  # SCRIPT FLUSH, or a failover
+                await self._load_scripts()
+        except BrokerSchedError as error:
             return str(error)
-        for reply in (loaded, schema):
-            if isinstance(reply, ReplyError):
-                return str(translate(None, str(reply)))
-        if schema != SCHEMA_VERSION:
-            self._configured = False  # Redis was emptied: the next call, or question, makes the namespace ready
-            return str(SchemaMismatch(str(schema), SCHEMA_VERSION)) if schema else "The namespace is not set up yet."
-        if not all(loaded):
-            self._configured = False
-            return "The scripts are not loaded yet."
         return None
 
     async def take_lock(self, name: str, milliseconds: int) -> bool:

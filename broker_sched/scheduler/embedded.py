@@ -24,6 +24,8 @@ from typing import Any
 
 import redis
 import redis.exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from broker_sched.errors import ConfigurationError, RedisUnavailable
 
@@ -141,7 +143,8 @@ def _socket_path(place: Path) -> Path:
 
 
 def _client(socket_path: Path) -> Any:
-    return redis.Redis(unix_socket_path=str(socket_path), socket_timeout=5, decode_responses=True)
+    never = Retry(NoBackoff(), 0)
+    return redis.Redis(unix_socket_path=str(socket_path), socket_timeout=5, decode_responses=True, retry=never)
 
 
 def _answers(socket_path: Path) -> bool:

@@ -46,6 +46,8 @@ def translate(script: Script | None, message: str) -> BrokerSchedError:
         return SchemaMismatch(found, SCHEMA_VERSION)
     if message.startswith(TRY_AGAIN):
         return RedisUnavailable(f"Redis can't serve now: {message}")
+    if "unauthenticated multibulk length" in message:  # how it puts NOAUTH for a call with many arguments
+        return RedisUnavailable("Redis refuses: it wants a password; put one into the URL.")
     if message.startswith(("NOAUTH", "WRONGPASS", "NOPERM", "OOM")):
         return RedisUnavailable(f"Redis refuses: {message}")
     where = f" in {script.name}.lua" if script else ""

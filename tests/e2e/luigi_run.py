@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.e2e.pipelines.layered import LAYERS, WIDTH, fails_once
-from tests.http.harness import until
+from tests.servers import die_with_parent, until
 
 TASKS = LAYERS * WIDTH + 1
 FAILING = sum(fails_once(layer, number) for layer in range(LAYERS) for number in range(WIDTH))
@@ -62,6 +62,7 @@ class LuigiRun:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         self.processes.append(process)
 

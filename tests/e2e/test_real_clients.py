@@ -9,7 +9,8 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.e2e.luigi_run import FAILING, TASKS, LuigiRun
-from tests.http.harness import RedisProcess, ServerProcess, free_port
+from tests.http.harness import ServerProcess
+from tests.servers import RunningRedis, any_server, free_port
 
 pytestmark = pytest.mark.timeout(240)
 IN_THE_MIDDLE = 100  # runs
@@ -17,10 +18,10 @@ WORKERS = 3
 
 
 @pytest.fixture(params=["everysec", "always"])
-def own_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisProcess]:
+def own_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningRedis]:
     """A Redis with an append-only file."""
-    (tmp_path / "redis").mkdir()
-    process = RedisProcess(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", request.param)
+    arguments = ["--appendonly", "yes", "--appendfsync", request.param]
+    process = RunningRedis(any_server(), tmp_path / "redis", arguments=arguments)
     yield process
     process.kill()
 
@@ -63,7 +64,7 @@ def server_count() -> int:
 
 
 @pytest.fixture
-def servers(own_redis: RedisProcess, server_count: int) -> Iterator[Servers]:
+def servers(own_redis: RunningRedis, server_count: int) -> Iterator[Servers]:
     """The servers, stopped with the test."""
     running = Servers(own_redis.url, server_count)
     yield running
@@ -75,7 +76,7 @@ def start_workers(luigi_run: LuigiRun, servers: Servers) -> None:
         luigi_run.start(servers.running[number % len(servers.running)].url)
 
 
-def assert_all_done(luigi_run: LuigiRun, servers: Servers, own_redis: RedisProcess) -> None:
+def assert_all_done(luigi_run: LuigiRun, servers: Servers, own_redis: RunningRedis) -> None:
     tasks = servers.running[0].call("task_list")
     assert len(tasks) == TASKS
     assert {task["status"] for task in tasks.values()} == {"DONE"}
@@ -92,7 +93,7 @@ def assert_ran_once(luigi_run: LuigiRun) -> None:
 
 @pytest.mark.parametrize("own_redis", ["everysec"], indirect=True)
 @pytest.mark.parametrize("server_count", [1, 2])
-def test_every_task_runs_once(luigi_run: LuigiRun, servers: Servers, own_redis: RedisProcess) -> None:
+def test_every_task_runs_once(luigi_run: LuigiRun, servers: Servers, own_redis: RunningRedis) -> None:
     start_workers(luigi_run, servers)
     assert luigi_run.wait() == [0] * WORKERS, luigi_run.logs()
     assert_ran_once(luigi_run)
@@ -102,7 +103,7 @@ def test_every_task_runs_once(luigi_run: LuigiRun, servers: Servers, own_redis: 
 
 @pytest.mark.parametrize("own_redis", ["everysec"], indirect=True)
 def test_every_task_runs_once_although_the_server_is_killed(
-    luigi_run: LuigiRun, servers: Servers, own_redis: RedisProcess
+    luigi_run: LuigiRun, servers: Servers, own_redis: RunningRedis
 ) -> None:
     start_workers(luigi_run, servers)
     for runs in (IN_THE_MIDDLE, 2 * IN_THE_MIDDLE):
@@ -115,7 +116,7 @@ def test_every_task_runs_once_although_the_server_is_killed(
 
 @pytest.mark.parametrize("own_redis", ["everysec", "always"], indirect=True)
 def test_every_task_runs_once_although_redis_is_killed(
-    luigi_run: LuigiRun, servers: Servers, own_redis: RedisProcess
+    luigi_run: LuigiRun, servers: Servers, own_redis: RunningRedis
 ) -> None:
     start_workers(luigi_run, servers)
     luigi_run.await_runs(IN_THE_MIDDLE)
@@ -128,7 +129,7 @@ def test_every_task_runs_once_although_redis_is_killed(
 
 @pytest.mark.parametrize("own_redis", ["everysec"], indirect=True)
 def test_tasks_of_a_killed_worker_are_run_by_the_others(
-    luigi_run: LuigiRun, servers: Servers, own_redis: RedisProcess
+    luigi_run: LuigiRun, servers: Servers, own_redis: RunningRedis
 ) -> None:
     start_workers(luigi_run, servers)
     luigi_run.await_runs(IN_THE_MIDDLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import redis
 
 from broker_sched.scheduler import embedded
 from tests.http.harness import ServerProcess
-from tests.servers import RunningRedis, any_server, free_port, until
+from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
 
 Start = Callable[..., ServerProcess]
 
@@ -30,21 +31,38 @@ def start_redis(tmp_path: Path) -> Iterator[Callable[..., RunningRedis]]:
         process.kill()
 
 
+@pytest.fixture
+def start_sentinel(tmp_path: Path) -> Iterator[Callable[[RunningRedis], int]]:
+    """`start_sentinel(primary)`: a Sentinel that calls it `luigi`; returns its port."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(primary: RunningRedis) -> int:
+        port = free_port()
+        settings = tmp_path / "sentinel.conf"
+        settings.write_text(
+            f"port {port}\ndir {tmp_path}\nsentinel monitor luigi 127.0.0.1 {primary.port} 1\n"
+            "sentinel down-after-milliseconds luigi 300\nsentinel failover-timeout luigi 2000\n"
+        )
+        command = [str(any_server()), str(settings), "--sentinel"]
+        started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent))
+        return port
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
 def test_server_follows_a_sentinel_failover(
-    start_redis: Callable[..., RunningRedis], start_server: Start, tmp_path: Path
+    start_redis: Callable[..., RunningRedis], start_sentinel: Callable[[RunningRedis], int], start_server: Start
 ) -> None:
     primary = start_redis("primary")
     replica = start_redis("replica", "--replicaof", "127.0.0.1", str(primary.port))
     until(lambda: _info(replica)["master_link_status"] == "up", "the replica follows")
-    settings = tmp_path / "sentinel.conf"
-    settings.write_text(
-        f"sentinel monitor luigi 127.0.0.1 {primary.port} 1\n"
-        "sentinel down-after-milliseconds luigi 300\nsentinel failover-timeout luigi 2000\n"
-    )
-    sentinel = start_redis("sentinel", str(settings), "--sentinel")
-    until(lambda: _slaves(sentinel) == 1, "Sentinel knows the replica")
+    port = start_sentinel(primary)
+    until(lambda: _replicas(port) == 1, "Sentinel knows the replica")
     dead = free_port()  # the first Sentinel in the URL is down
-    url = f"redis+sentinel://127.0.0.1:{dead},127.0.0.1:{sentinel.port}/luigi"
+    url = f"redis+sentinel://127.0.0.1:{dead},127.0.0.1:{port}/luigi"
     server = start_server("--redis", url).await_ready()
     server.call("add_task", worker="w1", task_id="t1", family="T")
     until(lambda: replica.client().scard("bsched:{default}:tasks:PENDING") == 1, "the task is replicated")
@@ -58,7 +76,7 @@ def test_server_serves_from_a_cluster(start_redis: Callable[..., RunningRedis], 
     node: Any = start_redis("node", "--cluster-enabled", "yes")
     with node.client() as client:
         client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
-        until(lambda: client.execute_command("CLUSTER", "INFO")["cluster_state"] == "ok", "the cluster is up")
+        until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok", "the cluster is up")
     server = start_server("--redis", f"redis+cluster://127.0.0.1:{node.port}").await_ready()
     server.call("add_task", worker="w1", task_id="t1", family="T")
     assert server.call("get_work", worker="w1")["task_id"] == "t1"
@@ -89,6 +107,9 @@ def _info(server: RunningRedis) -> dict[str, Any]:
         return dict(client.info("replication"))
 
 
-def _slaves(sentinel: RunningRedis) -> int:
-    with redis.Redis(port=sentinel.port or 0, decode_responses=True) as client:
-        return int(client.info("sentinel")["master0"]["slaves"])
+def _replicas(port: int) -> int:
+    with redis.Redis(port=port, decode_responses=True) as client:
+        try:
+            return int(client.info("sentinel")["master0"]["slaves"])
+        except redis.ConnectionError:
+            return 0

@@ -1,0 +1,46 @@
+"""`python -m benchmarks`: measure everything, or `--only` some rows; `--quick` to see whether it works.
+
+A full run writes docs/benchmarks.md. Exits with 1 when a target is not reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.rows import FULL, QUICK, ROWS, Bench, Result
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Side by side with a stock luigid.")
+    parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"one of {', '.join(ROWS)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes, no verdict worth the name")
+    parser.add_argument("--output", type=Path, help="write there; a full run writes docs/benchmarks.md")
+    arguments = parser.parse_args()
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - started:6.1f} s  {text}", file=sys.stderr, flush=True)
+
+    results: list[Result] = []
+    bench = Bench(QUICK if arguments.quick else FULL, say)
+    try:
+        for name in arguments.only or ROWS:
+            results += ROWS[name](bench)
+            bench.stop()
+    finally:
+        bench.close()
+    report.show(results, bench.events)
+    output = arguments.output or (None if arguments.only or arguments.quick else report.DOCUMENT)
+    if output:
+        report.write(results, bench.events, bench.redis_version, output)
+        say(f"written to {output}")
+    return 0 if arguments.quick or all(result.reached for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

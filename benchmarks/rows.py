@@ -1,0 +1,252 @@
+"""The rows of the table: what is measured, its target, and the verdict."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.callers import OverHTTP, open_caller
+from benchmarks.loading import fill, luigid_state, worker_ids
+from benchmarks.longest_script import SLOWLOG_US, Longest, LongestScript
+from benchmarks.processes import Luigid, Program, Redis, Server
+from benchmarks.tasks import layered
+from benchmarks.timing import Rate, Site, cycles
+from broker_sched import Scheduler
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    small: int = 1_000  # pending tasks
+    medium: int = 10_000
+    large: int = 100_000
+    hub: int = 20_000  # deps or dependents of one task
+    rounds: int = 5  # the candidates take turns, so that a noisy moment hits all
+    samples: int = 60  # of a call, in one round
+    cycles: int = 500  # of each client, in one round
+
+
+FULL = Scale()
+QUICK = Scale(small=200, medium=1_000, large=4_000, hub=1_000, rounds=2, samples=20, cycles=50)
+CLIENTS = 4
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table."""
+
+    what: str
+    target: str
+    ours: str
+    luigid: str  # '' where there is nothing to compare with
+    ratio: str
+    reached: bool
+
+
+class Bench:
+    """The programs that the rows share a directory for, and how to end them."""
+
+    def __init__(self, scale: Scale, say: Callable[[str], None]) -> None:
+        self.scale = scale
+        self.say = say
+        self.directory = Path(tempfile.mkdtemp(prefix="bsched-bench-"))
+        self._programs: list[Program] = []
+        self._number = 0
+        self.redis_version = ""
+        self.events: list[Longest] = []  # what the longest script was measured on
+
+    def redis(self, slowlog_us: int = -1) -> Redis:
+        """A fresh Redis."""
+        self._number += 1
+        started = Redis(self.directory / f"redis-{self._number}", slowlog_us)
+        self._programs.append(started)
+        self.redis_version = started.version
+        return started
+
+    def server(self, redis: Redis, namespace: str) -> int:
+        """The port of a server."""
+        started = Server(self.directory, redis.url, namespace)
+        self._programs.append(started)
+        return started.port
+
+    def luigid(self, shape: str, size: int, workers: int = 1) -> int:
+        """The port of a luigid that is filled alike."""
+        self.say(f"filling luigid: {size:,} tasks, {shape}")
+        state = luigid_state(self.directory / f"{shape}-{size}-{workers}.pickle", shape, size, workers)
+        started = Luigid(self.directory, state)
+        self._programs.append(started)
+        return started.port
+
+    def fill(self, redis: Redis, namespace: str, shape: str, size: int, workers: int = 1) -> None:
+        """Fill a namespace of ours."""
+        self.say(f"filling ours: {size:,} tasks, {shape}")
+        fill(redis.url, namespace, shape, size, workers)
+
+    def stop(self) -> None:
+        """End every program."""
+        while self._programs:
+            self._programs.pop().stop()
+
+    def close(self) -> None:
+        """End every program and remove the files."""
+        self.stop()
+        shutil.rmtree(self.directory)
+
+
+def get_work(bench: Bench, shape: str) -> Iterator[Result]:
+    """Two claims: it does not grow with the pending tasks, and it is faster than luigid's."""
+    scale = bench.scale
+    redis = bench.redis()
+    sites = {size: Site(shape, size) for size in (scale.small, scale.medium, scale.large)}
+    callers = {}
+    for size in sites:
+        bench.fill(redis, str(size), shape, size)
+        callers["direct", size] = open_caller((redis.url, str(size)))
+        callers["HTTP", size] = OverHTTP(bench.server(redis, str(size)))
+    reference = {size: Site(shape, size) for size in (scale.small, scale.medium)}
+    for size in reference:
+        callers["luigid", size] = OverHTTP(bench.luigid(shape, size))
+    times: dict[tuple[str, int], list[float]] = {name: [] for name in callers}
+    for number in range(scale.rounds + 1):
+        bench.say(f"get_work, {shape}: round {number} of {scale.rounds}, the first is not counted")
+        for (transport, size), caller in callers.items():
+            site = reference[size] if transport == "luigid" else sites[size]
+            samples = scale.samples // (4 if transport == "luigid" else 1)
+            found = site.time_get_work(caller, samples)
+            times[transport, size] += found if number else []
+    middle = {name: median(found) for name, found in times.items()}
+    for transport in ("direct", "HTTP"):
+        small, large = middle[transport, scale.small], middle[transport, scale.large]
+        yield Result(
+            f"get_work, {transport}, {shape}: {scale.large:,} pending ÷ {scale.small:,}",
+            "≤ 1.5",
+            f"{us(large)} ÷ {us(small)}",
+            "",
+            f"{large / small:.2f}",
+            large / small <= 1.5,
+        )
+    for size, least in ((scale.small, 4), (scale.medium, 50)):
+        yield compare(
+            f"get_work over HTTP, {shape}, {size:,} pending: luigid ÷ ours",
+            least,
+            middle["HTTP", size],
+            middle["luigid", size],
+        )
+
+
+def add_task(bench: Bench) -> Iterator[Result]:
+    """One client adds tasks with three deps each."""
+    scale, redis = bench.scale, bench.redis()
+    bench.fill(redis, "add", "layered", scale.small)
+    ours, reference = Site("layered", scale.small), Site("layered", scale.small)
+    our_caller, their_caller = OverHTTP(bench.server(redis, "add")), OverHTTP(bench.luigid("layered", scale.small))
+    our_times, their_times = [], []
+    for _ in range(scale.rounds):
+        bench.say("add_task: one round")
+        our_times += ours.time_add_task(our_caller, scale.samples * 3)
+        their_times += reference.time_add_task(their_caller, scale.samples * 3)
+    what = "add_task over HTTP, one client, 3 deps each: luigid ÷ ours"
+    yield compare(what, 1.5, median(our_times), median(their_times))
+
+
+def cycles_http(bench: Bench) -> Iterator[Result]:
+    """Four clients over HTTP, each its own worker; every task may be run by each of them."""
+    scale, redis = bench.scale, bench.redis()
+    for size, least, their_each in ((scale.small, 4, 50), (scale.medium, 40, 15)):
+        ours, reference = Site("flat", size, CLIENTS), Site("flat", size, CLIENTS)
+        bench.fill(redis, str(size), "flat", size, CLIENTS)
+        our_port = bench.server(redis, str(size))
+        their_port = bench.luigid("flat", size, CLIENTS)
+        each = min(scale.cycles, size // CLIENTS // 5)  # a fifth of the tasks at most: the size is to stay what it is
+        our_rates: list[Rate] = []
+        their_rates: list[Rate] = []
+        for number in range(scale.rounds):
+            bench.say(f"cycles over HTTP, {size:,} pending: round {number + 1} of {scale.rounds}")
+            our_rates.append(cycles(our_port, ours.workers, each))
+            ours.refill(OverHTTP(our_port), each * CLIENTS)
+            if number < 2:
+                their_rates.append(cycles(their_port, reference.workers, min(each, their_each)))
+                reference.refill(OverHTTP(their_port), min(each, their_each) * CLIENTS)
+        our_rate, their_rate = per_second(our_rates), per_second(their_rates)
+        yield Result(
+            f"get_work + DONE over HTTP, {CLIENTS} clients, {size:,} pending: ours ÷ luigid",
+            f"≥ {least}",
+            f"{our_rate:,.0f} /s",
+            f"{their_rate:,.1f} /s",
+            f"{our_rate / their_rate:.1f}",
+            our_rate / their_rate >= least,
+        )
+
+
+def cycles_direct(bench: Bench) -> Iterator[Result]:
+    """Four client processes straight to Redis."""
+    scale, redis = bench.scale, bench.redis()
+    bench.fill(redis, "direct", "flat", scale.large, CLIENTS)
+    each = min(scale.cycles * 4, scale.large // CLIENTS // scale.rounds // 2)
+    rates = []
+    for number in range(scale.rounds):
+        bench.say(f"cycles straight to Redis: round {number + 1} of {scale.rounds}")
+        rates.append(cycles((redis.url, "direct"), worker_ids(CLIENTS), each))
+    rate = per_second(rates)
+    what = f"get_work + DONE straight to Redis, {CLIENTS} processes, {scale.large:,} pending"
+    yield Result(what, "≥ 3,000 /s", f"{rate:,.0f} /s", "", "", rate >= 3000)
+
+
+def memory(bench: Bench) -> Iterator[Result]:
+    """Redis memory of what every layer after the first adds."""
+    redis, count = bench.redis(), bench.scale.medium * 2
+    scheduler = Scheduler(redis.url, "memory")
+    [worker] = worker_ids(1)
+    first_layer = count // 10
+    bench.say(f"memory: {count:,} tasks")
+    for number in range(first_layer):
+        scheduler.add_task(worker=worker, **layered(number, count))
+    before = redis.memory()
+    for number in range(first_layer, count):
+        scheduler.add_task(worker=worker, **layered(number, count))
+    each = (redis.memory() - before) / (count - first_layer)
+    what = f"Redis {redis.version}: memory per pending task with 3 deps and 3 parameters"
+    yield Result(what, "≤ 1,500 B", f"{each:,.0f} B", "", "", each <= 1500)
+
+
+def longest_script(bench: Bench) -> Iterator[Result]:
+    """SLOWLOG is the witness; the details are a table of their own."""
+    scale = bench.scale
+    events = list(LongestScript(bench.redis(SLOWLOG_US), scale.large, scale.hub, bench.say).run())
+    bench.events += events
+    worst = max(events, key=lambda event: event.script_us)
+    what = f"longest single script at {scale.large:,} tasks, whatever happens"
+    ours = f"{worst.script_us / 1000:.1f} ms: {worst.script}, when {worst.what}"
+    yield Result(what, "≤ 15 ms", ours, "", "", worst.script_us <= 15_000)
+
+
+ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
+    "get-work-flat": lambda bench: get_work(bench, "flat"),
+    "get-work-layered": lambda bench: get_work(bench, "layered"),
+    "get-work-resources": lambda bench: get_work(bench, "resources"),
+    "add-task": add_task,
+    "cycles-http": cycles_http,
+    "cycles-direct": cycles_direct,
+    "memory": memory,
+    "longest-script": longest_script,
+}
+
+
+def compare(what: str, least: float, ours: float, theirs: float) -> Result:
+    """Seconds of a call, ours and luigid's."""
+    return Result(what, f"≥ {least:g}", us(ours), us(theirs), f"{theirs / ours:.1f}", theirs / ours >= least)
+
+
+def per_second(rates: list[Rate]) -> float:
+    """The median rate of the rounds."""
+    return median(rate.cycles / rate.seconds for rate in rates)
+
+
+def us(seconds: float) -> str:
+    """1,234 µs"""
+    return f"{seconds * 1e6:,.0f} µs"

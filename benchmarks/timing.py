@@ -1,0 +1,107 @@
+"""Stop watches: how long single calls take, and how many cycles several clients get through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Any, NamedTuple
+
+from benchmarks.callers import Caller, open_caller
+from benchmarks.loading import SPAWN, worker_ids
+from benchmarks.tasks import SHAPES
+
+BARRIER_SECONDS = 120
+
+
+class Site:
+    """One scheduler filled with tasks, and the numbers of the tasks that come on top."""
+
+    def __init__(self, shape: str, size: int, workers: int = 1) -> None:
+        self.shape = shape
+        self.size = size  # pending tasks
+        self.workers = worker_ids(workers)
+        self._numbers: Iterator[int] = count(size)
+
+    def new_task(self) -> dict[str, Any]:
+        """The arguments of add_task for one more task."""
+        return SHAPES[self.shape](next(self._numbers), self.size)
+
+    def time_get_work(self, caller: Caller, samples: int) -> list[float]:
+        """Seconds of each get_work. The task is finished and replaced in between, off the clock."""
+        worker, found = self.workers[0], []
+        for _ in range(samples):
+            started = time.perf_counter()
+            reply = caller.call("get_work", worker=worker, host="build-7", assistant=False, current_tasks=[])
+            found.append(time.perf_counter() - started)
+            finish(caller, worker, reply)
+            caller.call("add_task", worker=worker, **self.new_task())
+        return found
+
+    def time_add_task(self, caller: Caller, samples: int) -> list[float]:
+        """Seconds of each add_task of a new task."""
+        worker, found = self.workers[0], []
+        for _ in range(samples):
+            task = self.new_task()
+            started = time.perf_counter()
+            caller.call("add_task", worker=worker, **task)
+            found.append(time.perf_counter() - started)
+        return found
+
+    def refill(self, caller: Caller, tasks: int) -> None:
+        """Add so many new tasks for all workers."""
+        for _ in range(tasks):
+            task = self.new_task()
+            for worker in self.workers:
+                caller.call("add_task", worker=worker, **task)
+
+
+def finish(caller: Caller, worker: str, reply: dict[str, Any]) -> None:
+    """Report the task that get_work gave as DONE, as Luigi's worker does."""
+    if reply["task_id"] is None:
+        raise RuntimeError(f"There is no work left: {reply}")
+    caller.call(
+        "add_task",
+        worker=worker,
+        task_id=reply["task_id"],
+        status="DONE",
+        family=reply["task_family"],
+        module=reply["task_module"],
+        params=reply["task_params"],
+        runnable=None,
+        deps=None,
+        new_deps=[],
+        expl="",
+        assistant=False,
+    )
+
+
+class Rate(NamedTuple):
+    """So many cycles took all clients together so long."""
+
+    cycles: int
+    seconds: float
+
+
+def cycles(target: int | tuple[str, str], workers: list[str], each: int) -> Rate:
+    """get_work + DONE, `each` times in each of several client processes that start together."""
+    barrier = SPAWN.Barrier(len(workers))
+    results: Any = SPAWN.Queue()
+    clients = [SPAWN.Process(target=_client, args=(target, worker, each, barrier, results)) for worker in workers]
+    for client in clients:
+        client.start()
+    spans = [results.get(timeout=600) for _ in clients]
+    for client in clients:
+        client.join()
+    return Rate(each * len(workers), max(end for _, end in spans) - min(start for start, _ in spans))
+
+
+def _client(target: int | tuple[str, str], worker: str, each: int, barrier: Any, results: Any) -> None:
+    caller = open_caller(target)
+    caller.call("ping", worker=worker)
+    barrier.wait(BARRIER_SECONDS)
+    started = time.monotonic()
+    for _ in range(each):
+        reply = caller.call("get_work", worker=worker, host="build-7", assistant=False, current_tasks=[])
+        finish(caller, worker, reply)
+    results.put((started, time.monotonic()))
