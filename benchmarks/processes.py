@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import redis
+
+from broker_sched.scheduler import embedded
 
 START_SECONDS = 120.0  # luigid reads a large state slowly
 OPTIONS: dict[str, Any] = {
@@ -85,7 +86,7 @@ class Redis(Program):
             "slowlog-max-len": "1000000",
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        super().__init__(directory, "redis", [shutil.which("redis-server") or "redis-server", *arguments])
+        super().__init__(directory, "redis", [str(embedded.find_server()), *arguments])
         self.client = redis.Redis.from_url(self.url, decode_responses=True, protocol=2)
         self.await_answer(self.client.ping)
 

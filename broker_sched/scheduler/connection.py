@@ -101,7 +101,8 @@ def connect(url: str | redis.Redis | RedisCluster | None) -> Any:
     if scheme == "redis+cluster":
         several = _take_apart(url)
         nodes = [ClusterNode(host, port) for host, port in several.hosts]
-        return RedisCluster(startup_nodes=nodes, **several.login, **_settings(scheme))
+        settings = {**_settings(scheme), **several.login}
+        return RedisCluster(startup_nodes=nodes, **settings)
     raise _unusable(url)
 
 
@@ -159,12 +160,12 @@ def _settings(scheme: str) -> dict[str, Any]:
 def _decoding(client: Any) -> Any:
     """The client itself when its replies are text, else one like it whose replies are."""
     if isinstance(client, RedisCluster):
-        if not client.get_encoder().decode_responses:  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        if not client.get_encoder().decode_responses:
             raise ConfigurationError("Make the RedisCluster with decode_responses=True, or give its URL.")
         return client
     if not isinstance(client, redis.Redis):
         raise ConfigurationError(f"Redis is a URL or a redis-py client, not {type(client).__name__}.")
-    if client.get_encoder().decode_responses:  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+    if client.get_encoder().decode_responses:
         return client
     pool = client.connection_pool
     settings = {**pool.connection_kwargs, "decode_responses": True}
@@ -233,7 +234,7 @@ def _sentinel(url: str) -> tuple[Sentinel, str, dict[str, Any]]:
     names = {"sentinel_username": "username", "sentinel_password": "password"}
     login = {names[name]: value for name, value in several.query.items() if name in names}
     asking = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS, **login}
-    sentinel = Sentinel(several.hosts, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]  # redis-py again
+    sentinel = Sentinel(several.hosts, sentinel_kwargs=asking)
     return sentinel, several.path[0], settings
 
 

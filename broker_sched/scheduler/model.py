@@ -133,7 +133,7 @@ class Model:
             if any(name not in params for name in names):
                 continue
             others = {name: value for name, value in params.items() if name not in names}
-            signature = "\n".join((family, names_text, task.get("resources", ""), canonical(others)))
+            signature = "|".join((names_text, task.get("resources", ""), canonical(others), family))
             self._zsets[f"batch_ready:{crew}|{signature}"][task.get("rank", n)] = -float(task["priority"])
             self._sets[f"batch_crews:{signature}"].add(crew)
             self._sets[f"batch_keys:{n}"].add(f"{crew}|{signature}")

@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import redis
@@ -163,11 +163,12 @@ class Scheduler(SchedulerAPI):
             pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
             for command in commands:
                 pipeline.execute_command(*command)
-            return pipeline.execute()
+            replies: list[Any] = pipeline.execute()
+            return replies
 
         return self._persist(send) if commands else []
 
-    def _persist(self, send: Any) -> Any:
+    def _persist(self, send: Callable[[], T]) -> T:
         wait = WAIT_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -179,3 +180,4 @@ class Scheduler(SchedulerAPI):
                     raise RedisUnavailable(f"Redis did not answer after {ATTEMPTS} attempts: {error}") from error
                 time.sleep(wait)
                 wait *= 2
+        raise AssertionError("unreachable: the last attempt returns or raises")

@@ -16,7 +16,7 @@ local function canonical(value)
   return '{' .. table.concat(parts, ',') .. '}'
 end
 
--- What tasks of one batch share, as text: family, batched names, needs, other parameters. nil when the task
+-- What tasks of one batch share, as text: batched names, needs, other parameters, family. nil when the task
 -- lacks a batched parameter, or when its parameters can't be compared.
 local function batch_signature(task, names_text)
   local readable, params = pcall(cjson.decode, params_text(task))
@@ -25,7 +25,7 @@ local function batch_signature(task, names_text)
     if params[name] == nil then return nil end
     params[name] = nil
   end
-  return table.concat({ task.family or '', names_text, task.resources, canonical(params) }, '\n')
+  return table.concat({ names_text, task.resources, canonical(params), task.family or '' }, '|')
 end
 
 local function leave_batches(task)
