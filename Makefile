@@ -1,47 +1,56 @@
-# Everything runs in .venv, made on first use. PYTHON chooses the interpreter: make test PYTHON=python3.12
+# Everything starts from a machine with Python, make and a package registry; the rest goes into .venv.
+#
+#   make demo       a real luigi pipeline on the embedded Redis and `bsched server`
+#   make test       all tests
+#   make check      what CI does: format, lint, types, all tests
+#   make bench      side by side with luigid; writes docs/benchmarks.md
+#   make parity     the nightly comparison with luigi's own scheduler
+#   make clean      remove .venv and everything that was made
+
 PYTHON ?= python3
 VENV ?= .venv
+TESTERS ?= 2
+
 BIN := $(VENV)/bin
-JOBS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# A stamp a set of extras: reinstalled when pyproject.toml changes.
+FOR_DEMO := $(VENV)/.for-demo
+FOR_TESTS := $(VENV)/.for-tests
 
-.PHONY: demo test check bench parity docs clean
+.DELETE_ON_ERROR:
+.PHONY: demo test check bench parity clean
 
-demo: $(VENV)/demo
+demo: $(FOR_DEMO)
 	$(BIN)/python demo/run.py
 
-test: $(VENV)/test
-	$(BIN)/python -m pytest -n $(JOBS) --durations=10
+test: $(FOR_TESTS)
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadgroup --durations 15
 
-check: $(VENV)/test
+check: $(FOR_TESTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python docs/generate.py --check
 	$(MAKE) test
 
-# Side by side with luigid; writes docs/benchmarks.md. About ten minutes.
-bench: $(VENV)/test
+bench: $(FOR_TESTS)
 	$(BIN)/python -m benchmarks
 
-# The long comparison with Luigi's scheduler: 20,000 random sequences of 60 calls.
-parity: $(VENV)/test
-	$(BIN)/python -m tests.parity.runner --sequences 20000 --length 60 --seed 1 --jobs $(JOBS) --redis local:
-
-docs: $(VENV)/test
-	$(BIN)/python docs/generate.py
+parity: $(FOR_TESTS)
+	url=$$($(BIN)/bsched redis start --data-dir $(VENV)/parity) && \
+	{ $(BIN)/python -m tests.parity.runner --sequences 20000 --length 60 --jobs $(TESTERS) --redis $$url; found=$$?; \
+	  $(BIN)/bsched redis stop --data-dir $(VENV)/parity; exit $$found; }
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/python:
+$(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+
+$(FOR_DEMO): pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[embedded,luigi]'
 	touch $@
 
-$(VENV)/demo: $(VENV)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded,luigi]'
-	touch $@
-
-$(VENV)/test: $(VENV)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded,luigi,client,test]'
+$(FOR_TESTS): pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[test,client,embedded,luigi]'
 	touch $@

@@ -230,12 +230,9 @@ def show_redis(demo: Demo) -> None:
     print("\nLook at Redis (all keys are listed in docs/keys.md):")
     for arguments in (["dbsize"], ["hgetall", f"bsched:{{{NAMESPACE}}}:task:{task}"]):
         print("  $ " + " ".join(f"'{word}'" if "{" in word else word for word in [*command, *arguments]))
-        answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True).stdout.split("\n")
-        lines = (
-            answer if len(arguments) == 1 else [f"{name}: {value}" for name, value in zip(answer[::2], answer[1::2])]
-        )
-        for line in filter(None, lines):
-            print(f"      {line}")
+        if shutil.which(command[0]):
+            answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True).stdout
+            print("      " + answer.strip().replace("\n", "\n      "))
 
 
 def address(client: Any) -> list[str]:

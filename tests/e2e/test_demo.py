@@ -12,6 +12,8 @@ import pytest
 
 from tests.http.harness import ROOT
 
+pytestmark = pytest.mark.xdist_group("demo")  # one run for all of them
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:

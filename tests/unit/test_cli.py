@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bsched.main import cli
 from click.testing import CliRunner, Result
 
 from broker_sched import Scheduler, __version__
 from broker_sched.api import METHODS
 from broker_sched.config import OPTIONS
+from bsched.main import cli
 from tests.http.harness import RedisProcess, ServerProcess
 
 Bsched = Callable[..., Result]
