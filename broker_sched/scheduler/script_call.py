@@ -16,8 +16,23 @@ class Unconfigured(BrokerSchedError):
     """The namespace has no configuration: new, or flushed. The driver runs `configure` and calls again."""
 
 
-# Prefixes of an error reply that say: not now, try again.
-TRY_AGAIN = ("LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "NOREPLICAS", "MISCONF")
+# Error replies that say: not now, or not here. A script refused at its first write has written nothing; then
+# Redis puts words of its own around the reply, and redis-py takes off the code, so look for what stays.
+REFUSALS = {
+    "when used memory": "Redis is out of memory (OOM): raise maxmemory, or remove tasks",
+    "read only replica": "this is a read only replica (READONLY): use the primary's URL, or Sentinel's",
+    "Not enough good replicas": "too few replicas are there (NOREPLICAS)",
+    "MISCONF": "Redis can't write to its disk (MISCONF)",
+    "LOADING": "Redis is still loading",
+    "BUSY Redis is busy": "Redis is busy with another script",
+    "MASTERDOWN": "this replica has lost its primary",
+    "CLUSTERDOWN": "the Cluster is down",
+    "TRYAGAIN": "the Cluster is moving keys",
+    "unauthenticated multibulk length": "Redis refuses: it wants a password; put one into the URL",
+    "NOAUTH": "Redis refuses: it wants a password; put one into the URL",
+    "WRONGPASS": "Redis refuses the user or the password",
+    "NOPERM": "Redis refuses: this user may not run scripts on these keys",
+}
 
 
 def evalsha(space: Space, clock: Clock | None, call: Call, request_id: str) -> tuple[Script, list[Argument]]:
@@ -44,11 +59,8 @@ def translate(script: Script | None, message: str) -> BrokerSchedError:
     if "BSCHED_SCHEMA" in message:
         found = message.split("BSCHED_SCHEMA ", 1)[1].split()[0]
         return SchemaMismatch(found, SCHEMA_VERSION)
-    if message.startswith(TRY_AGAIN):
-        return RedisUnavailable(f"Redis can't serve now: {message}")
-    if "unauthenticated multibulk length" in message:  # how it puts NOAUTH for a call with many arguments
-        return RedisUnavailable("Redis refuses: it wants a password; put one into the URL.")
-    if message.startswith(("NOAUTH", "WRONGPASS", "NOPERM", "OOM")):
-        return RedisUnavailable(f"Redis refuses: {message}")
+    for sign, meaning in REFUSALS.items():
+        if sign in message:
+            return RedisUnavailable(f"{meaning}.")
     where = f" in {script.name}.lua" if script else ""
     return ScriptError(f"A script failed{where}: {locate(script, message) if script else message}")
