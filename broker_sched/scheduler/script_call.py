@@ -30,7 +30,7 @@ REFUSALS = {
     "TRYAGAIN": "the Cluster is moving keys",
     "unauthenticated multibulk length": "Redis refuses: it wants a password; put one into the URL",
     "NOAUTH": "Redis refuses: it wants a password; put one into the URL",
-    "WRONGPASS": "Redis refuses the user or the password",
+    "WRONGPASS": "Redis refuses the user or the password (WRONGPASS)",
     "NOPERM": "Redis refuses: this user may not run scripts on these keys",
 }
 

@@ -54,30 +54,26 @@ local function fail_stray(task)
   finish_task(task)
 end
 
--- Luigi: the members of a batch fail on their own, before their combined task would pass its status on to them.
--- Returns how many steps it took; a combined task with more members than the budget waits for the next bite.
-local function fail_stray_batch(combined, budget)
-  local numbers = call('SRANDMEMBER', key('batch:', combined.batch_id), budget)
-  for _, member in ipairs(tasks_of(numbers)) do fail_stray(member) end
-  if #numbers < budget then
-    fail_stray(combined)
-  else
-    call('SADD', key('strays', ''), combined.n)
+-- Luigi: tasks fail in the order of their creation. So members of a batch that are older than the combined task fail
+-- on their own; the others get its status passed on.
+local function fail_stray_batch(combined)
+  for _, member in ipairs(tasks_of(call('SMEMBERS', key('batch:', combined.batch_id)))) do
+    if member.rank < combined.rank then fail_stray(member) end
   end
-  return #numbers + 1
+  fail_stray(combined)
 end
 
+-- Also those in the same bite: the oldest first.
 local function fail_strays(budget)
-  local steps = 0
-  for _, task in ipairs(tasks_of(call('SPOP', key('strays', ''), budget))) do
+  local tasks = tasks_of(call('SPOP', key('strays', ''), budget))
+  for _, task in ipairs(tasks) do
     if task.status == 'RUNNING' and task.batch_id and is_stray(task) then
-      steps = steps + fail_stray_batch(task, budget)
+      fail_stray_batch(task)
     else
       fail_stray(task)
-      steps = steps + 1
     end
   end
-  return steps
+  return #tasks
 end
 
 local function mark_unclaimed(budget)
