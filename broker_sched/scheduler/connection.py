@@ -17,54 +17,31 @@ same request id. Nothing here shows a password: what is logged or raised goes th
 from __future__ import annotations
 
 import os
-import ssl
 import threading
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
 
 import fakeredis
 import redis
+import redis.exceptions
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.connection import parse_url
+from redis.connection import UnixDomainSocketConnection
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from broker_sched.errors import ConfigurationError
-from broker_sched.scheduler import embedded
+from broker_sched.errors import ConfigurationError, RedisUnavailable
+from broker_sched.scheduler import embedded, endpoint
+from broker_sched.scheduler.endpoint import Endpoint, RedisURL, parse, tls_context
+
+__all__ = ["Endpoint", "chosen", "connect", "describe", "is_in_process", "resolve"]
 
 CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 30.0
-FORMS = (
-    "redis://, rediss://, unix://, redis+sentinel://host:port,…/service, redis+cluster://host:port,…, local:, memory:"
-)
+SENTINEL_SECONDS = 1.0  # for a Sentinel to answer; then the next one is asked
 _memories: dict[str, fakeredis.FakeServer] = {}
 _memories_lock = threading.Lock()
-
-
-class Endpoint(NamedTuple):
-    """Where the primary is right now, and how to log in."""
-
-    host: str
-    port: int
-    unix_path: str | None = None  # instead of host and port
-    username: str | None = None
-    password: str | None = None
-    db: int = 0
-    tls: ssl.SSLContext | None = None
-
-    def __repr__(self) -> str:
-        """Without the login."""
-        return f"Endpoint({self.unix_path or f'{self.host}:{self.port}'}, db={self.db})"
-
-
-class _Several(NamedTuple):
-    """A URL with several hosts, taken apart."""
-
-    hosts: list[tuple[str, int]]
-    login: dict[str, str]
-    path: list[str]
-    query: dict[str, str]
 
 
 def chosen(url: str | None) -> str:
@@ -78,32 +55,41 @@ def is_in_process(url: str | None) -> bool:
     return url.startswith("memory:") or (url.startswith("local:") and embedded.find_server() is None)
 
 
+def describe(url: str | None) -> str:
+    """The URL for logs and messages, without its secrets."""
+    return endpoint.describe(chosen(url))
+
+
 def connect(url: str | redis.Redis | RedisCluster | None) -> Any:
     """A blocking client whose replies are text. Any: Redis and RedisCluster share no type.
 
-    Raises ConfigurationError for a URL that can't be used. Whether Redis answers is found out at the first command.
+    Raises ConfigurationError for a URL that can't be used, RedisUnavailable when no node of a Cluster answers or the
+    embedded server does not start. Whether any other Redis answers is found out at the first command.
     """
     if not isinstance(url, (str, type(None))):
         return _decoding(url)
     url = chosen(url)
     if is_in_process(url):
         return _memory(url)
-    scheme = url.partition(":")[0]
-    if scheme == "local":
-        url = embedded.start(_directory(url))
-        scheme = "unix"
-    if scheme in ("redis", "rediss", "unix"):
-        _check_single(url)
-        return redis.Redis.from_url(url, **_settings(scheme))
-    if scheme == "redis+sentinel":
-        sentinel, service, settings = _sentinel(url)
-        return sentinel.master_for(service, **settings)
-    if scheme == "redis+cluster":
-        several = _take_apart(url)
-        nodes = [ClusterNode(host, port) for host, port in several.hosts]
-        settings = {**_settings(scheme), **several.login}
-        return RedisCluster(startup_nodes=nodes, **settings)
-    raise _unusable(url)
+    if url.startswith("local:"):
+        return _embedded(url)
+    parts = parse(url)
+    if parts.scheme == "redis+sentinel":
+        settings = {"db": parts.db, **parts.login, **_settings(parts)}
+        return _sentinel(parts).master_for(parts.service, **settings)
+    if parts.scheme == "redis+cluster":
+        try:
+            return _cluster(parts)
+        except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException) as error:
+            raise RedisUnavailable(f"No node of {describe(url)} can be used: {error}") from None
+    settings = {"db": parts.db, **parts.login, **_settings(parts)}
+    if parts.scheme == "unix":
+        return redis.Redis(unix_socket_path=parts.unix_path, **settings)
+    if parts.scheme == "rediss":
+        tls_context(url, parts.options)  # now, so that a missing file is found out
+        settings["ssl"] = True
+    host, port = parts.hosts[0]
+    return redis.Redis(host=host, port=port, **settings)
 
 
 def resolve(url: str | None, prefix: str) -> Endpoint:
@@ -112,64 +98,126 @@ def resolve(url: str | None, prefix: str) -> Endpoint:
     Not for what is_in_process. Raises redis.RedisError when nobody answers, ConfigurationError for a bad URL.
     """
     url = chosen(url)
-    scheme = url.partition(":")[0]
-    if scheme == "local":
-        url = embedded.start(_directory(url))
-        scheme = "unix"
-    if scheme in ("redis", "rediss", "unix"):
-        return _single(url)
-    if scheme == "redis+sentinel":
-        sentinel, service, settings = _sentinel(url)
-        host, port = sentinel.discover_master(service)
-        return Endpoint(host, port, None, settings.get("username"), settings.get("password"), settings["db"])
-    if scheme == "redis+cluster":
-        login = _take_apart(url).login
-        cluster = connect(url)
+    if url.startswith("local:"):
+        return Endpoint("localhost", 0, unix_path=_socket_path(embedded.start(_directory(url))))
+    parts = parse(url)
+    host, port = parts.hosts[0]
+    if parts.scheme == "redis+sentinel":
+        host, port = _sentinel(parts).discover_master(parts.service)
+    if parts.scheme == "redis+cluster":
+        host, port = _node(parts, prefix)
+    tls = tls_context(url, parts.options) if parts.scheme == "rediss" else None
+    return Endpoint(host, port, parts.unix_path, parts.username, parts.password, parts.db, tls)
+
+
+class EmbeddedConnection(UnixDomainSocketConnection):
+    """A connection to the embedded server, which starts it again when it is gone."""
+
+    def __init__(self, directory: str | None = None, **settings: Any) -> None:
+        super().__init__(**settings)  # type: ignore[no-untyped-call]  # redis-py again
+        self._directory = directory
+
+    def _connect(self) -> Any:
         try:
-            node = cluster.get_node_from_key(f"{prefix}config")
-        finally:
-            cluster.close()
-        return Endpoint(node.host, node.port, None, login.get("username"), login.get("password"))
-    raise _unusable(url)
+            return super()._connect()  # type: ignore[no-untyped-call]  # redis-py again
+        except (FileNotFoundError, ConnectionRefusedError):
+            self.path = _socket_path(embedded.start(self._directory))
+            return super()._connect()  # type: ignore[no-untyped-call]  # redis-py again
 
 
-def describe(url: str | None) -> str:
-    """The URL for logs and messages: login and query left out."""
-    url = chosen(url)
-    scheme, _, rest = url.partition("://")
-    if not rest:
-        return url if url.partition(":")[0] in ("local", "memory") else "(a URL that can't be used)"
-    rest = rest.partition("?")[0]
-    return f"{scheme}://***@{rest.rpartition('@')[2]}" if "@" in rest else f"{scheme}://{rest}"
+def _embedded(url: str) -> redis.Redis:
+    directory = _directory(url)
+    settings = {**_settings(None), "path": _socket_path(embedded.start(directory)), "directory": directory}
+    return _owning(redis.ConnectionPool(connection_class=EmbeddedConnection, **settings))
 
 
-def _settings(scheme: str) -> dict[str, Any]:
+def _settings(parts: RedisURL | None) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "decode_responses": True,
-        "protocol": 2,
+        "protocol": 2,  # the same replies as the server's pipelined connection gets
         "retry": Retry(NoBackoff(), 0),
         "socket_timeout": REPLY_SECONDS,
+        "socket_connect_timeout": CONNECT_SECONDS,
         "health_check_interval": 0,
     }
-    if scheme != "unix":
-        settings["socket_connect_timeout"] = CONNECT_SECONDS
+    if parts is not None and parts.scheme != "unix":
         settings["socket_keepalive"] = True
-    return settings
+    return settings if parts is None else {**settings, **parts.connection_options}
+
+
+def _sentinel(parts: RedisURL) -> Any:
+    """The Sentinels. Retries would multiply the wait for each that is down. Any: redis-py leaves them untyped."""
+    asking = {
+        "socket_timeout": SENTINEL_SECONDS,
+        "socket_connect_timeout": SENTINEL_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+        **parts.sentinel_login,
+    }
+    return Sentinel(list(parts.hosts), sentinel_kwargs=asking)
+
+
+def _cluster(parts: RedisURL) -> RedisCluster:
+    return RedisCluster(startup_nodes=_nodes(parts.hosts), **parts.login, **_settings(parts))
+
+
+def _nodes(addresses: Iterable[tuple[str, int]]) -> list[ClusterNode]:
+    return [ClusterNode(host, port) for host, port in addresses]
+
+
+def _node(parts: RedisURL, prefix: str) -> tuple[str, int]:
+    """The primary that has the prefix's slot, by what the first node that answers says."""
+    try:
+        cluster = _cluster(parts)
+        try:
+            node: Any = cluster.get_node_from_key(f"{prefix}config")
+        finally:
+            cluster.close()
+    except redis.exceptions.RedisClusterException as error:  # which is no RedisError
+        raise redis.exceptions.ConnectionError(str(error)) from None
+    if node is None:
+        raise redis.exceptions.ConnectionError("No node of the Cluster has the namespace's slot.")
+    return str(node.host), int(node.port)
 
 
 def _decoding(client: Any) -> Any:
     """The client itself when its replies are text, else one like it whose replies are."""
-    if isinstance(client, RedisCluster):
-        if not client.get_encoder().decode_responses:
-            raise ConfigurationError("Make the RedisCluster with decode_responses=True, or give its URL.")
-        return client
-    if not isinstance(client, redis.Redis):
+    if not isinstance(client, (redis.Redis, RedisCluster)):
         raise ConfigurationError(f"Redis is a URL or a redis-py client, not {type(client).__name__}.")
     if client.get_encoder().decode_responses:
         return client
-    pool = client.connection_pool
-    settings = {**pool.connection_kwargs, "decode_responses": True}
-    return redis.Redis(connection_pool=redis.ConnectionPool(connection_class=pool.connection_class, **settings))
+    return _decoding_cluster(client) if isinstance(client, RedisCluster) else _decoding_single(client)
+
+
+def _decoding_cluster(client: Any) -> RedisCluster:
+    settings = {**client.nodes_manager.connection_kwargs, "decode_responses": True}
+    settings.pop("redis_connect_func", None)  # the old client's: the new one makes its own
+    return RedisCluster(
+        startup_nodes=_nodes((node.host, node.port) for node in client.get_nodes()), retry=client.retry, **settings
+    )
+
+
+def _decoding_single(client: redis.Redis) -> Any:
+    pool: Any = client.connection_pool  # Any: its kinds differ in what redis-py leaves untyped
+    settings = {
+        **pool.connection_kwargs,
+        "decode_responses": True,
+        "connection_class": pool.connection_class,
+        "max_connections": pool.max_connections,
+    }
+    if isinstance(pool, SentinelConnectionPool):
+        settings.pop("connection_pool")  # the old pool: the new one puts itself here
+        return pool.sentinel_manager.master_for(pool.service_name, **settings)
+    if isinstance(pool, redis.BlockingConnectionPool):
+        settings["timeout"] = pool.timeout
+    kind = redis.BlockingConnectionPool if isinstance(pool, redis.BlockingConnectionPool) else redis.ConnectionPool
+    return _owning(kind(**settings))
+
+
+def _owning(pool: redis.ConnectionPool) -> redis.Redis:
+    """A client that closes its pool when it is closed."""
+    client = redis.Redis(connection_pool=pool)
+    client.auto_close_connection_pool = True
+    return client
 
 
 def _memory(url: str) -> Any:
@@ -191,71 +239,5 @@ def _directory(url: str) -> str | None:
     return unquote(rest[2:])
 
 
-def _unusable(url: str) -> ConfigurationError:
-    return ConfigurationError(f"The Redis URL {describe(url)} can't be used. Known forms: {FORMS}.")
-
-
-def _check_single(url: str) -> dict[str, Any]:
-    try:
-        return dict(parse_url(url))
-    except ValueError:  # its text may hold parts of the URL, so of the password
-        raise _unusable(url) from None
-
-
-def _single(url: str) -> Endpoint:
-    parts = _check_single(url)
-    tls = None
-    if url.startswith("rediss:"):
-        tls = ssl.create_default_context(cafile=parts.get("ssl_ca_certs"))
-        if parts.get("ssl_cert_reqs") in ("none", ssl.CERT_NONE):
-            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-        if parts.get("ssl_check_hostname") in ("false", "False", False):
-            tls.check_hostname = False
-        if parts.get("ssl_certfile"):
-            tls.load_cert_chain(parts["ssl_certfile"], parts.get("ssl_keyfile"))
-    return Endpoint(
-        parts.get("host", "localhost"),
-        parts.get("port", 6379),
-        parts.get("path"),
-        parts.get("username"),
-        parts.get("password"),
-        parts.get("db", 0),
-        tls,
-    )
-
-
-def _sentinel(url: str) -> tuple[Sentinel, str, dict[str, Any]]:
-    """The Sentinels, the service's name, and the settings for its primary."""
-    several = _take_apart(url)
-    if len(several.path) not in (1, 2) or (len(several.path) == 2 and not several.path[1].isdigit()):
-        raise _unusable(url)
-    settings = _settings("redis")
-    settings.update(several.login, db=int(several.path[1]) if len(several.path) == 2 else 0)
-    names = {"sentinel_username": "username", "sentinel_password": "password"}
-    login = {names[name]: value for name, value in several.query.items() if name in names}
-    asking = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS, **login}
-    sentinel = Sentinel(several.hosts, sentinel_kwargs=asking)
-    return sentinel, several.path[0], settings
-
-
-def _take_apart(url: str) -> _Several:
-    try:
-        parts = urlsplit(url)
-        user, _, hosts = parts.netloc.rpartition("@")
-        name, _, password = user.partition(":")
-        addresses = []
-        for each in hosts.split(","):
-            host, _, port = each.rpartition(":")
-            addresses.append((host.strip("[]"), int(port)))
-    except ValueError:
-        raise _unusable(url) from None
-    if not all(host for host, _ in addresses):
-        raise _unusable(url)
-    login = {"username": unquote(name), "password": unquote(password)}
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    return _Several(
-        addresses,
-        {key: value for key, value in login.items() if value},
-        [unquote(each) for each in parts.path.split("/") if each],
-        query,
-    )
+def _socket_path(url: str) -> str:
+    return url.removeprefix("unix://")

