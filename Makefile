@@ -24,7 +24,7 @@ demo: $(FOR_DEMO)
 	$(BIN)/python demo/run.py
 
 test: $(FOR_TESTS)
-	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadgroup --durations 15
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --durations 15
 
 check: $(FOR_TESTS)
 	$(BIN)/ruff format --check .

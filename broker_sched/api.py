@@ -296,7 +296,7 @@ class SchedulerAPI:
     # Resources
 
     @rpc(collects=True)
-    def update_resources(self, **resources: Number) -> None:
+    def update_resources(self, /, **resources: Number) -> None:
         """Set the limits of the resources named; a resource without a limit has 1."""
         raise NotImplementedError
 
@@ -361,7 +361,7 @@ def _calling(method: Method) -> Callable[..., Any]:
     declared = SchedulerAPI.__dict__[method.name]
 
     @wraps(declared)
-    def call(self: SchedulerAPI, *args: Any, **kwargs: Any) -> Any:
+    def call(self: SchedulerAPI, /, *args: Any, **kwargs: Any) -> Any:
         if len(args) > len(names):
             raise TypeError(f"{method.name} takes {len(names)} arguments ({len(args)} given)")
         for name, value in zip(names, args):

@@ -104,6 +104,8 @@ class App:
                 f"{name} was asked for by a page of another site, which may not do that. "
                 "Behind a proxy, let it pass on the Host header.",
             )
+        if verb == "POST" and b"upgrade" in headers:  # the parser drops the body of such a request
+            raise Refusal(400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header.")
         query = scope["query_string"]
         if verb == "POST":
             body = await _read_body(receive, headers)

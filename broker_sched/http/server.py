@@ -25,6 +25,7 @@ from broker_sched.errors import ConfigurationError, RedisUnavailable
 from broker_sched.http.app import App
 from broker_sched.http.driver import Driver
 from broker_sched.http.lanes import open_lanes
+from broker_sched.http.limits import LimitedProtocol
 from broker_sched.http.pruner import prune_for_ever
 from broker_sched.scheduler.connection import describe
 from broker_sched.scheduler.space import Space
@@ -93,7 +94,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=LimitedProtocol,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

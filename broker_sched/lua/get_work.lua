@@ -1,9 +1,10 @@
 -- Hand out the best task, or batch, that this worker may run now.
 --
--- ARGV  6 worker  7 host ('' or '=host')  8 assistant: 0, 1  9 current tasks: '' for null, else their number
---       10… the current tasks
+-- ARGV  6 worker  7 host ('' or '=host')  8 assistant: 0, 1; 0p, 1p when just pruned
+--       9 current tasks: '' for null, else their number  10… the current tasks
 -- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … }, kind, … }, kind is
 --       none
+--       prune  prune_on_get_work is on and much is due: prune, then ask again. Nothing else was done.
 --       task   task_id, family, module or '', params (JSON)
 --       batch  provisional batch id, family, module or '', batched names (JSON), { {task_id, params}, … }
 -- Cost  O(crews and groups of the worker), O(log n) in ready tasks; with contested resources O(running tasks +
@@ -25,13 +26,15 @@
 -- @lazy prune lib/pruning.lua
 
 local BUDGET = 60
+local AS_ASSISTANT = string.sub(ARGV[8], 1, 1) == '1'
+local IS_PRUNED = string.sub(ARGV[8], 2) == 'p'
 
 local function contact(worker)
   local fields = { 'last_get_work', NOW_TEXT }
   if ARGV[7] ~= '' then
     fields[3], fields[4] = 'host', optional(ARGV[7])
   end
-  if ARGV[8] == '1' and not worker.disabled and not worker.assistant then
+  if AS_ASSISTANT and not worker.disabled and not worker.assistant then
     fields[#fields + 1], fields[#fields + 2] = 'assistant', '1'
     call('HSET', key('worker_info:', worker.id), 'assistant', 'true')
     worker.assistant = true
@@ -88,9 +91,8 @@ local function append_batch(reply, batch, names_text, batch_id)
 end
 
 local function get_work()
-  if OPTIONS.prune_on_get_work == 1 then
-    local bites = 0
-    while bites < 3 and prune(BUDGET) > 0 do bites = bites + 1 end
+  if OPTIONS.prune_on_get_work == 1 and not IS_PRUNED and prune(BUDGET) > 0 then
+    return { 'active', 0, 0, 0, {}, {}, 'prune' }
   end
   local worker = touch_worker(ARGV[6])
   contact(worker)
@@ -105,7 +107,7 @@ local function get_work()
   end
   local batch, names_text = { lost }, nil
   if not lost and OPTIONS.paused ~= 1 then
-    local best = choose(worker, ARGV[8] == '1')
+    local best = choose(worker, AS_ASSISTANT)
     batch[1] = best
     if best and best.batchable == '1' then batch, names_text = batch_of(best, worker) end
   end

@@ -145,8 +145,8 @@ class Model:
                 for name, amount in self._holding(task).items():
                     used[name] += amount
         for name, amount in used.items():
-            if round(amount, 9):
-                self._hashes["used"][name] = f"{round(amount, 9):.17g}"
+            if amount:
+                self._hashes["used"][name] = f"{amount:.17g}"
 
     def _holding(self, task: dict[str, str]) -> dict[str, float]:
         if "held" not in task:

@@ -91,8 +91,8 @@ def _is_crowd_fact(name: str) -> bool:
     return name.startswith(("crew:", "claim:")) and name.endswith(":workers")
 
 
-def _rounded(hash_: dict[str, str] | None) -> dict[str, float]:
-    return {name: round(float(value), 6) for name, value in (hash_ or {}).items()}
+def _rounded(hash_: dict[str, str] | None) -> dict[str, str]:
+    return {name: f"{float(value):.9g}" for name, value in (hash_ or {}).items()}
 
 
 def _task_fields(model: Model) -> Iterator[Difference]:

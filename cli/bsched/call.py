@@ -77,7 +77,7 @@ def _request(url: str, method: str, arguments: dict[str, Any]) -> tuple[urllib.r
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise click.UsageError(f"--url starts with http:// or https:// and names a host; got {parts.scheme!r}.")
-    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
     headers = {"Content-Type": "application/json"}
     if parts.username is not None:
         login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"

@@ -25,10 +25,16 @@ local function used(name)
   return used_of[name]
 end
 
--- Change what is in use. Nine decimals are kept, so that fractions added and taken away leave nothing behind.
+-- Change what is in use. Whole numbers are exact; of fractions twelve digits are kept, and what is nothing beside
+-- the change is nothing, so that amounts added and taken away leave nothing behind.
 local function use(name, amount)
   if amount == 0 then return end
-  local total = math.floor((used(name) + amount) * 1000000000 + 0.5) / 1000000000
+  local total = used(name) + amount
+  if math.abs(total) < math.abs(amount) * 0.000000001 then
+    total = 0
+  elseif total ~= math.floor(total) then
+    total = tonumber(string.format('%.12g', total))
+  end
   used_of[name] = total
   if total == 0 then
     call('HDEL', key('used', ''), name)
@@ -41,7 +47,8 @@ end
 local function fits(needs, taken)
   if needs == '' then return true end
   for name, amount in pairs(amounts(needs)) do
-    if amount + taken(name) > limit(name) + 0.000000001 then return false end
+    local total = amount + taken(name)
+    if total - limit(name) > math.abs(total) * 0.000000001 then return false end
   end
   return true
 end

@@ -10,6 +10,7 @@ from typing import Any
 from broker_sched import wire
 from broker_sched.arguments import to_json
 from broker_sched.scheduler.methods.reporting import optional
+from broker_sched.scheduler.methods.upkeep import prune
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Argument, Call, Steps
 
@@ -18,12 +19,12 @@ def get_work(
     space: Space, *, host: str | None, assistant: bool | None, current_tasks: Sequence[str] | None, worker: str
 ) -> Steps[wire.Work]:
     """One script; a batch takes a second one, which gives it its id."""
-    arguments: list[Argument] = [worker, optional(host), int(bool(assistant))]
-    if current_tasks is None:
-        arguments.append("")
-    else:
-        arguments += [len(current_tasks), *current_tasks]
-    reply = yield Call("get_work", tuple(arguments), once=True)
+    flag = str(int(bool(assistant)))
+    current: list[Argument] = [""] if current_tasks is None else [len(current_tasks), *current_tasks]
+    reply = yield Call("get_work", (worker, optional(host), flag, *current), once=True)
+    if reply[6] == "prune":
+        yield from prune(space)
+        reply = yield Call("get_work", (worker, optional(host), f"{flag}p", *current), once=True)
     kind, *handed = reply[6:]
     work: wire.Work = {**_counts(reply), "task_id": None}  # type: ignore[typeddict-item]  # same keys, one more
     if work["worker_state"] == "disabled":
