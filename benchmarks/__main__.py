@@ -34,7 +34,7 @@ def main() -> int:
             bench.stop()
     finally:
         bench.close()
-    report.show(results, bench.events)
+        report.show(results, bench.events)  # also what there is before an error
     output = arguments.output or (None if arguments.only or arguments.quick else report.DOCUMENT)
     if output:
         report.write(results, bench.events, bench.redis_version, output)

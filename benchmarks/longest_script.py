@@ -153,7 +153,7 @@ class LongestScript:
             words = entry["command"].decode(errors="replace").split(" ", 2)
             duration_us = int(entry["duration"])
             if words[0] == "EVALSHA" and duration_us > script_us:
-                script, script_us = self.names[words[1]], duration_us
+                script, script_us = self.names.get(words[1], words[1]), duration_us
             elif words[0] not in ("EVALSHA", "SCRIPT", "SLOWLOG") and duration_us > other_us:
                 other, other_us = words[0], duration_us
         return Longest(what, script, script_us, other, other_us)

@@ -14,12 +14,16 @@ local function number_in(rank)
   return string.match(rank, ':(%d+)$') or rank
 end
 
--- The best of a group: { group, crew, needs, score, rank }; nil when it is empty.
+local heads = {} -- by group, as read in this script; false when it is empty
+
+-- The best of a group: { group, needs, score, rank }; false when it is empty.
 local function head_of(group)
-  local head = call('ZRANGE', key('ready:', group), 0, 0, 'WITHSCORES')
-  if not head[1] then return nil end
-  local crew, needs = string.match(group, '^(%d+)|(.*)$')
-  return { group = group, crew = crew, needs = needs, score = tonumber(head[2]), rank = head[1] }
+  if heads[group] == nil then
+    local head = call('ZRANGE', key('ready:', group), 0, 0, 'WITHSCORES')
+    heads[group] = head[1]
+      and { group = group, needs = string.match(group, '|(.*)$'), score = tonumber(head[2]), rank = head[1] }
+  end
+  return heads[group]
 end
 
 -- The groups whose tasks this worker may be given; an assistant: all that some worker can or could run.
@@ -69,8 +73,9 @@ local function sound_head_of(group)
   for _ = 1, MAX_STALE_HEADS do
     local head = head_of(group)
     if not head or not is_stale(head) then return head end
+    heads[group] = nil
   end
-  return nil
+  return false
 end
 
 -- The best head of these groups that fits beside what is in use.

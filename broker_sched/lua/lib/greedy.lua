@@ -5,12 +5,7 @@
 
 local PAGE = 16
 
--- A stream of ranked entries, read in pages.
-local function open_stream(stream)
-  stream.next_index, stream.page, stream.position = 0, {}, 1
-  return stream
-end
-
+-- A stream of ranked entries stands at `rank` and `score`; what follows is read in pages. Returns false at its end.
 local function advance(stream)
   if stream.position > #stream.page then
     stream.page = call('ZRANGE', stream.key, stream.next_index, stream.next_index + PAGE - 1, 'WITHSCORES')
@@ -96,14 +91,16 @@ local function merge_greedily(worker, as_assistant)
   local heap, slot, greedy, own = {}, slot_table(), {}, {}
   local function taken(name) return greedy[name] or 0 end
   for _, group in ipairs(own_groups(worker, as_assistant)) do own[group] = true end
-  local streams = { { key = key('running', ''), is_running = true } }
+  local running = { key = key('running', ''), is_running = true, next_index = 0, page = {}, position = 1 }
+  if advance(running) then push(heap, running) end
   for _, group in ipairs(call('SMEMBERS', key('groups', ''))) do
-    local needs = string.match(group, '|(.*)$')
-    streams[#streams + 1] =
-      { key = key('ready:', group), group = group, needs = needs, is_candidate = own[group] and fits(needs, used) }
-  end
-  for _, stream in ipairs(streams) do
-    if advance(open_stream(stream)) then push(heap, stream) end
+    local head = head_of(group)
+    if head then
+      push(heap, {
+        key = key('ready:', group), group = group, needs = head.needs, rank = head.rank, score = head.score,
+        is_candidate = own[group] and fits(head.needs, used), next_index = 1, page = {}, position = 1,
+      })
+    end
   end
   while #heap > 0 do
     local stream = pop(heap)
