@@ -11,7 +11,7 @@ from broker_sched.scheduler.space import Space
 from broker_sched.steps import Argument, Call, Steps
 
 MAX_DEPS_AT_ONCE = 150  # a longer list of deps is staged in chunks of this, so that no script runs long
-WORK_OFF_BUDGET = 150  # steps in one script that works off what a call left behind
+WORK_OFF_BUDGET = 80  # steps in one script that works off what a call left behind
 MAX_WORK_OFFS = 2000  # a caller does not wait for more of them: others go on
 MAX_BATCH_SIZE = 1_000_000  # stands for "no maximum"
 
