@@ -93,24 +93,11 @@ local function forget_staged_deps(task)
   set(task, 'linking', nil)
 end
 
--- Set the task's deps aside for a job, which drops those that are not among the new ones.
-local function unlink_later(task)
-  local deps_key, old = key('deps:', task.n), key('unlink:', task.n)
-  if call('EXISTS', deps_key) == 0 then return end
-  if call('EXISTS', old) == 1 then
-    call('SUNIONSTORE', old, old, deps_key)
-    call('DEL', deps_key)
-  else
-    call('RENAME', deps_key, old)
-  end
-  add_job('unlink', task.n)
-end
-
 -- The deps were staged: the task is not ready ('!' among its unmet deps) until a job has read them in.
 local function set_staged_deps(task, token, replaces, worker)
   forget_staged_deps(task)
   call('PERSIST', key('staged:', token))
-  if replaces then unlink_later(task) end
+  if replaces then set_deps_aside(task.n) end
   call('SADD', key('unmet:', task.n), '!')
   set(task, 'linking', token)
   add_job('link', task.n, token, worker and worker.w or '0')
@@ -134,7 +121,7 @@ local function set_deps(task, worker)
     forget_staged_deps(task)
     local wanted = {}
     for index = 24, 23 + count do wanted[dep_number(ARGV[index], worker)] = true end
-    if call('SCARD', key('deps:', task.n)) > BUDGET then unlink_later(task) end
+    if call('SCARD', key('deps:', task.n)) > BUDGET then set_deps_aside(task.n) end
     for _, dep in ipairs(call('SMEMBERS', key('deps:', task.n))) do
       if wanted[dep] then wanted[dep] = nil else unlink(task.n, dep) end
     end

@@ -14,11 +14,7 @@ local function add_worker()
     call('HSET', key('worker:', worker.id), 'assistant', '1')
   elseif ARGV[7] == '0' and worker.assistant then
     call('HDEL', key('worker:', worker.id), 'assistant')
-    local strays = key('strays', '')
-    call('SUNIONSTORE', strays, strays, key('running:', worker.id))
-    for _, batch_id in ipairs(call('SMEMBERS', key('worker_batches:', worker.id))) do
-      call('SUNIONSTORE', strays, strays, key('batch:', batch_id))
-    end
+    suspect_tasks_of(worker.id)
   end
   if ARGV[8] ~= '' then call('HSET', key('worker:', worker.id), 'slots', ARGV[8]) end
   for index = 9, #ARGV, 2 do call('HSET', key('worker_info:', worker.id), ARGV[index], ARGV[index + 1]) end

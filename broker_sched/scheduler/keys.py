@@ -46,7 +46,12 @@ KEYS = (
     Key("prune_lock", "string", "who prunes at the moment", "a second"),
     Key("reply:<caller>", "string", "a caller's last request number and its answer", "15 minutes"),
     # tasks
-    Key("task:<task_id>", "hash", "the task: status, priority, times (s), family, params, … (see docs)", TASK),
+    Key(
+        "task:<task_id>",
+        "hash",
+        "status, priority, times (s), family, module, params, workers, crew, claim, and where it is indexed",
+        TASK,
+    ),
     Key("detail:<task_id>", "hash", "what is long or rare: expl, tracking_url, messages, long params", TASK),
     Key("ids", "hash", "task number → task_id, of tasks and ghosts", TASK),
     Key("ghosts", "hash", "task_id → number of what is depended on and not there", "while depended on"),

@@ -74,7 +74,6 @@ class Scheduler(SchedulerAPI):
         self._client = connect(self._url)
         self._caller = uuid.uuid4().hex[:16]
         self._counter = itertools.count()
-        self._local = threading.local()
         self._next_prune = 0.0
         self._drive(configure(self._space, self._options))
         if self._resources:

@@ -68,7 +68,7 @@ def test_no_command_of_the_readme_is_left_out() -> None:
 
 def test_the_make_targets_exist_and_demo_and_test_are_the_first_two_commands() -> None:
     assert commands()[:2] == ["make demo", "make test"]
-    for target in ("demo", "test", "check", "bench", "parity", "docs", "clean"):
+    for target in ("demo", "test", "check", "bench", "parity", "clean"):
         assert run(["make", "-n", "-C", str(ROOT), target])
 
 

@@ -64,7 +64,6 @@ function run.link(words, budget)
   call('SREM', key('unmet:', n), '!')
   set(task, 'linking', nil)
   finish_task(task)
-  add_job('unlink', n)
   add_job('tend', n, w, '0')
   return 2 * #ids
 end

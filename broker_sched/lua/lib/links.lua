@@ -95,6 +95,19 @@ local function unlink(n, dep)
   drop_idle_ghost(dep)
 end
 
+-- Set the task's deps aside for a job, which drops those that are not among its deps by then.
+local function set_deps_aside(n)
+  local deps_key, old = key('deps:', n), key('unlink:', n)
+  if call('EXISTS', deps_key) == 0 then return end
+  if call('EXISTS', old) == 1 then
+    call('SUNIONSTORE', old, old, deps_key)
+    call('DEL', deps_key)
+  else
+    call('RENAME', deps_key, old)
+  end
+  add_job('unlink', n)
+end
+
 -- A priority only rises. Returns whether it did; the caller finishes the task.
 local function raise_priority(task, priority)
   if tonumber(task.priority) >= tonumber(priority) then return false end

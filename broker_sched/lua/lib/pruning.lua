@@ -9,11 +9,7 @@ local MAX_WORKERS = 20
 -- A dead worker is gone at once; its crews and claims follow as a job, what it ran is looked at as stray.
 local function bury_worker(id)
   local worker = find_worker(id)
-  local strays = key('strays', '')
-  call('SUNIONSTORE', strays, strays, key('running:', id))
-  for _, batch_id in ipairs(call('SMEMBERS', key('worker_batches:', id))) do
-    call('SUNIONSTORE', strays, strays, key('batch:', batch_id))
-  end
+  suspect_tasks_of(id)
   call('ZREM', key('workers', ''), id)
   call('DEL', key('worker:', id), key('worker_info:', id), key('messages:', id))
   if call('EXISTS', key('batchers:', id)) == 1 then call('EXPIRE', key('batchers:', id), 604800) end
@@ -63,7 +59,7 @@ local function fail_stray_batch(combined)
   fail_stray(combined)
 end
 
--- Also those in the same bite: the oldest first.
+-- The oldest of a bite first; see docs/decisions/0003 for the order across bites.
 local function fail_strays(budget)
   local tasks = tasks_of(call('SPOP', key('strays', ''), budget))
   for _, task in ipairs(tasks) do

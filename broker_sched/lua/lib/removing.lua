@@ -3,19 +3,8 @@
 local MAX_DEPS_AT_ONCE = 100
 
 local function drop_deps(task)
-  local deps_key = key('deps:', task.n)
-  local count = call('SCARD', deps_key)
-  if count > MAX_DEPS_AT_ONCE then
-    if call('EXISTS', key('unlink:', task.n)) == 1 then
-      call('SUNIONSTORE', key('unlink:', task.n), deps_key, key('unlink:', task.n))
-      call('DEL', deps_key)
-    else
-      call('RENAME', deps_key, key('unlink:', task.n))
-    end
-    add_job('unlink', task.n)
-  elseif count > 0 then
-    for _, dep in ipairs(call('SMEMBERS', deps_key)) do unlink(task.n, dep) end
-  end
+  if call('SCARD', key('deps:', task.n)) > MAX_DEPS_AT_ONCE then return set_deps_aside(task.n) end
+  for _, dep in ipairs(call('SMEMBERS', key('deps:', task.n))) do unlink(task.n, dep) end
 end
 
 -- O(1); a longer tail of deps or dependents becomes a job.

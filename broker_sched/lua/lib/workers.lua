@@ -46,3 +46,12 @@ local function touch_worker(id)
   return worker
 end
 
+
+-- Let the next prune look at all that runs on this worker.
+local function suspect_tasks_of(id)
+  local strays = key('strays', '')
+  call('SUNIONSTORE', strays, strays, key('running:', id))
+  for _, batch_id in ipairs(call('SMEMBERS', key('worker_batches:', id))) do
+    call('SUNIONSTORE', strays, strays, key('batch:', batch_id))
+  end
+end
