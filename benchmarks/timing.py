@@ -70,9 +70,11 @@ def finish(caller: Caller, worker: str, reply: dict[str, Any]) -> None:
         params=reply["task_params"],
         runnable=None,
         deps=None,
+        resources={},
         new_deps=[],
-        expl="",
+        expl="null",
         assistant=False,
+        retry_policy_dict={"retry_count": None, "disable_hard_timeout": None, "disable_window": None},
     )
 
 

@@ -6,6 +6,8 @@ import json
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import msgspec
+
 from broker_sched.errors import InvalidArgument
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -19,10 +21,6 @@ class UnsupportedType(InvalidArgument):
 
     def __init__(self, content_type: str) -> None:
         super().__init__("Content-Type", f"is {content_type!r}; send {FORM.decode()} or {JSON_TYPE.decode()}")
-
-
-class _Repeated(dict[str, Any]):
-    """An object in which a name stands twice."""
 
 
 def from_query(query: bytes) -> dict[str, Any]:
@@ -46,22 +44,28 @@ def from_body(content_type: bytes, body: bytes, query: bytes) -> dict[str, Any]:
 
 
 def from_json(text: str) -> dict[str, Any]:
-    """The object of arguments in this text. Infinity is allowed: Luigi sends it as max_batch_size."""
+    """The object of arguments in this text. Of a name that stands twice, the last value counts, as for Luigi."""
     try:
-        arguments = _DECODER.decode(text)
-    except RecursionError:
-        raise InvalidArgument("data", "is nested too deeply") from None
-    except ValueError as error:  # JSONDecodeError, or an integer with more digits than Python converts
-        raise InvalidArgument("data", f"is not JSON: {error}") from None
+        arguments = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        arguments = _decode_slowly(text)
     if not isinstance(arguments, dict):
         raise InvalidArgument("data", f"is a JSON object of arguments, not {_kind(arguments)}")
-    if isinstance(arguments, _Repeated):
-        raise InvalidArgument("data", "has the same name twice")
     if text.count("[") + text.count("{") > MAX_DEPTH:
         for name, value in arguments.items():
             if _is_deeper(value, MAX_DEPTH):
                 raise InvalidArgument(name, f"is nested deeper than {MAX_DEPTH} levels")
     return arguments
+
+
+def _decode_slowly(text: str) -> Any:
+    """What the fast decoder refuses: Infinity, which Luigi sends as max_batch_size, and errors, told more clearly."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise InvalidArgument("data", "is nested too deeply") from None
+    except ValueError as error:  # JSONDecodeError, or an integer with more digits than Python converts
+        raise InvalidArgument("data", f"is not JSON: {error}") from None
 
 
 def _form_field(form: bytes) -> str:
@@ -73,7 +77,14 @@ def _form_field(form: bytes) -> str:
             if found is not None:
                 raise InvalidArgument("data", "is given twice")
             found = value
-    return "{}" if found is None else _text(unquote_to_bytes(found.replace(b"+", b" ")))
+    return "{}" if found is None else _text(_unquote(found))
+
+
+def _unquote(value: bytes) -> bytes:
+    """As unquote_to_bytes, but JSON is full of a few escapes, and that takes a tenth of a microsecond for each."""
+    for escape, character in _FREQUENT:  # none gives a '%': what is left to unquote stays what it was
+        value = value.replace(escape, character)
+    return unquote_to_bytes(value) if b"%" in value else value
 
 
 def _text(body: bytes) -> str:
@@ -81,11 +92,6 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidArgument("data", f"is not UTF-8 at byte {error.start}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else _Repeated(found)
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -108,4 +114,4 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+_FREQUENT = ((b"+", b" "), *((b"%%%02X" % ord(each), each.encode()) for each in '",:{}[]= /'))

@@ -37,7 +37,7 @@ local function describe(task)
   if task.params or (not params and not visibilities) then return end
   if not task.is_new and call('HEXISTS', detail, 'params') == 1 then return end
   if visibilities then call('HSETNX', detail, 'param_visibilities', visibilities) end
-  if params and #params > MAX_INLINE_PARAMS then
+  if params and #params > MAX_INLINE then
     call('HSET', detail, 'params', params)
   elseif params then
     set(task, 'params', params)
@@ -51,13 +51,24 @@ end
 -- Set, or with nil remove, a field beside the task, and beside the members of its batch.
 local function set_detail(task, name, value)
   local ids = { (value or not task.is_new) and task.id or nil }
-  for _, n in ipairs(batch_members(task)) do ids[#ids + 1] = call('HGET', key('ids', ''), n) end
+  for _, n in ipairs(batch_members(task)) do ids[#ids + 1] = id_of(n) end
   for _, id in ipairs(ids) do
     if value then
       call('HSET', key('detail:', id), name, value)
     else
       call('HDEL', key('detail:', id), name)
     end
+  end
+end
+
+-- The explanation of the task and of the members of its batch: a short one in the task itself, where it is found first.
+local function set_expl(task, expl)
+  local tasks = { task }
+  for _, n in ipairs(batch_members(task)) do tasks[#tasks + 1] = load_task(id_of(n)) end
+  for _, each in ipairs(tasks) do
+    if #expl > MAX_INLINE then call('HSET', key('detail:', each.id), 'expl', expl) end
+    set(each, 'expl', #expl <= MAX_INLINE and expl)
+    if each ~= task then flush(each) end
   end
 end
 
@@ -74,7 +85,9 @@ local function take_over(task, worker, batch_id)
   set(task, 'time_running', NOW_TEXT)
   if batch_id then
     local n = call('SMEMBERS', key('batch:', batch_id))[1]
-    set_held(task, n and holding(load_task(call('HGET', key('ids', ''), n))) or {})
+    local member = n and load_task(id_of(n))
+    local held = member and (member.held or member.resources) or ''
+    set(task, 'held', held ~= '' and held or NOTHING)
   end
 end
 
@@ -90,6 +103,7 @@ local function forget_staged_deps(task)
   if not task.linking then return end
   call('DEL', key('staged:', task.linking))
   call('SREM', key('unmet:', task.n), '!')
+  forget_edges(task.n)
   set(task, 'linking', nil)
 end
 
@@ -99,49 +113,77 @@ local function set_staged_deps(task, token, replaces, worker)
   call('PERSIST', key('staged:', token))
   if replaces then set_deps_aside(task.n) end
   call('SADD', key('unmet:', task.n), '!')
+  forget_edges(task.n)
   set(task, 'linking', token)
   add_job('link', task.n, token, worker and worker.w or '0')
 end
 
--- Placeholders are made in the order given: it decides their rank.
-local function dep_number(id, worker)
-  local n = loaded_tasks[id] and loaded_tasks[id].n or call('HGET', key('task:', id), 'n')
-  if n then return n end
-  if not worker then return number_of(id) end
-  local placeholder = create_task(id, 'UNKNOWN', ARGV[10])
-  join_claim(placeholder, worker)
-  flush(placeholder)
-  return placeholder.n
+-- The deps that the call names, as glance gives them. Placeholders are made in the order given: it decides their rank.
+local function named_deps(worker)
+  local deps = {}
+  for index = 24, #ARGV do
+    local id = ARGV[index]
+    local dep = glance(id)
+    if not dep and worker then
+      dep = create_task(id, 'UNKNOWN', ARGV[10])
+      join_claim(dep, worker)
+      flush(dep)
+    end
+    deps[#deps + 1] = dep or { id = id, n = number_of(id) }
+  end
+  return deps
 end
 
-local function set_deps(task, worker)
-  local count, token = tonumber(ARGV[22]), ARGV[23]
-  if token ~= '' then return set_staged_deps(task, token, count, worker) end
+local function has_edges(task)
+  if task.is_new and not task.was_ghost then return false end
+  return call('EXISTS', key('deps:', task.n), key('unlink:', task.n)) > 0
+end
+
+-- Of the deps named, `count` replace those it has; nil: all come on top.
+local function change_edges(task, deps, count)
+  local wanted = {}
+  for _, dep in ipairs(deps) do wanted[dep.n] = true end
   if count then
-    forget_staged_deps(task)
-    local wanted = {}
-    for index = 24, 23 + count do wanted[dep_number(ARGV[index], worker)] = true end
     if call('SCARD', key('deps:', task.n)) > BUDGET then set_deps_aside(task.n) end
     for _, dep in ipairs(call('SMEMBERS', key('deps:', task.n))) do
       if wanted[dep] then wanted[dep] = nil else unlink(task.n, dep) end
     end
-    for dep in pairs(wanted) do link(task.n, dep) end
   end
-  for index = 24 + (count or 0), #ARGV do link(task.n, dep_number(ARGV[index], worker)) end
+  for dep in pairs(wanted) do link(task.n, dep) end
 end
 
-local function tend_deps(task, worker)
-  local deps_key = key('deps:', task.n)
-  local count = call('SCARD', deps_key)
-  if count == 0 then return end
-  if count > BUDGET then
-    add_job('tend', task.n, worker and worker.w or '0', '0')
+-- Returns the task's deps, as glance gives them, where the call names them all; else nil.
+local function set_deps(task, worker)
+  local count, token = tonumber(ARGV[22]), ARGV[23]
+  if token ~= '' then
+    set_staged_deps(task, token, count, worker)
+    return nil
+  end
+  if count then forget_staged_deps(task) end
+  local deps = named_deps(worker)
+  if not count and #deps == 0 then return nil end
+  if has_edges(task) then
+    change_edges(task, deps, count)
+    return count and deps
+  end
+  if #deps > 0 then link_first(task.n, deps) end
+  return deps
+end
+
+-- `deps` as set_deps returns them.
+local function tend_all_deps(task, deps, worker)
+  if not worker and tonumber(task.priority) <= OPTIONS.lowest_priority then return end
+  if deps then
+    for _, dep in ipairs(deps) do tend_dep(task, dep, worker) end
     return
   end
-  if not worker and tonumber(task.priority) <= OPTIONS.lowest_priority then return end
-  local deps = call('SMEMBERS', deps_key)
-  table.sort(deps)
-  for _, dep in ipairs(deps) do tend_dep(task, dep, worker) end
+  local deps_key = key('deps:', task.n)
+  local count = call('SCARD', deps_key)
+  if count > BUDGET then return add_job('tend', task.n, worker and worker.w or '0', '0') end
+  if count == 0 then return end
+  local numbers = call('SMEMBERS', deps_key)
+  table.sort(numbers)
+  tend_deps(task, numbers, worker)
 end
 
 local function may_change_status(task, worker, status)
@@ -159,7 +201,7 @@ local function report(task, worker)
   if tracking_url or task.status ~= 'RUNNING' then set_detail(task, 'tracking_url', tracking_url) end
   if ARGV[17] ~= '' then set(task, 'batchable', ARGV[17] == '1' and '1') end
   if not task.is_new then call('ZREM', key('due:remove', ''), task.n) end
-  if expl then set_detail(task, 'expl', expl) end
+  if expl then set_expl(task, expl) end
   if may_change_status(task, worker, status) then
     set_status(task, status == 'SUSPENDED' and 'PENDING' or status)
   end
@@ -176,7 +218,7 @@ local function add_task()
   describe(task)
   report(task, worker)
   local claims = not worker.disabled and not has_flag('a')
-  set_deps(task, claims and worker)
+  local deps = set_deps(task, claims and worker)
   set_resources(task, ARGV[20])
   if claims then join_claim(task, worker) end
   if task.claim == '0' then call('SADD', key('unclaimed', ''), task.n) end
@@ -185,8 +227,8 @@ local function add_task()
   set(task, 'policy', ARGV[21] ~= '' and ARGV[21])
   if has_flag('r') and status ~= 'FAILED' and not worker.disabled then join_workers(task, worker) end
   finish_task(task)
-  tend_deps(task, claims and worker)
+  tend_all_deps(task, deps, claims and worker)
   return work_off(BUDGET)
 end
 
-return answer(add_task)
+return answer(add_task, { 'stable_done_cooldown_secs', 'lowest_priority' })

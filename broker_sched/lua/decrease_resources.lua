@@ -10,16 +10,29 @@
 -- @include lib/resources.lua
 -- @include lib/tasks.lua
 
+-- {"name":amount}, sorted by name.
+local function encode(held)
+  local parts = {}
+  for name, amount in pairs(held) do parts[#parts + 1] = cjson.encode(name) .. ':' .. number_text(amount) end
+  table.sort(parts)
+  return '{' .. table.concat(parts, ',') .. '}'
+end
+
+-- The write that Redis may refuse for lack of memory comes first.
 local function decrease(task, is_counted)
+  if not task.held or task.held == NOTHING then return end
+  local held, freed = cjson.decode(task.held), {}
   for index = 7, #ARGV, 2 do
     local name, amount = ARGV[index], tonumber(ARGV[index + 1])
-    local held = tonumber(call('HGET', key('held:', task.n), name))
-    if held and amount > 0 then
-      local left = math.max(0, held - amount)
-      call('HSET', key('held:', task.n), name, number_text(left))
-      if is_counted then use(name, left - held) end
+    if held[name] and amount > 0 then
+      local less = math.min(held[name], amount)
+      held[name] = held[name] - less
+      freed[name] = (freed[name] or 0) + less
     end
   end
+  set(task, 'held', encode(held))
+  flush(task)
+  if is_counted then use_all(freed, -1) end
 end
 
 local function decrease_resources()
@@ -28,7 +41,7 @@ local function decrease_resources()
   decrease(task, true)
   if task.batch_id then
     for _, n in ipairs(call('SMEMBERS', key('batch:', task.batch_id))) do
-      decrease(load_task(call('HGET', key('ids', ''), n)), false)
+      decrease(load_task(id_of(n)), false)
     end
   end
   return 1

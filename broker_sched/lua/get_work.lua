@@ -42,15 +42,21 @@ local function contact(worker)
   call('HSET', key('worker:', worker.id), unpack(fields))
 end
 
--- The best-ranked task that runs here according to us but not according to the worker: its hand-out was lost.
-local function lost_task(worker)
-  local current = {}
+-- The tasks that run on this worker according to us.
+local function running_tasks(worker)
+  local tasks = {}
+  for index, n in ipairs(call('SMEMBERS', key('running:', worker.id))) do
+    tasks[index] = load_task(id_of(n))
+  end
+  return tasks
+end
+
+-- The best-ranked of them that does not run according to the worker: its hand-out was lost.
+local function lost_task(tasks)
+  local current, best = {}, nil
   for index = 10, #ARGV do current[ARGV[index]] = true end
-  local best
-  for _, n in ipairs(call('SMEMBERS', key('running:', worker.id))) do
-    local id = call('HGET', key('ids', ''), n)
-    if not current[id] then
-      local task = load_task(id)
+  for _, task in ipairs(tasks) do
+    if not current[task.id] then
       local entry = { score = -tonumber(task.priority), rank = task.rank, task = task }
       if not best or before(entry, best) then best = entry end
     end
@@ -59,16 +65,15 @@ local function lost_task(worker)
 end
 
 -- Members of batches whose combined task does not run go back to PENDING.
-local function release_orphaned_batches(worker)
+local function release_orphaned_batches(worker, tasks)
   local running_batches = {}
-  for _, n in ipairs(call('SMEMBERS', key('running:', worker.id))) do
-    local task = load_task(call('HGET', key('ids', ''), n))
+  for _, task in ipairs(tasks) do
     if task.batch_id then running_batches[task.batch_id] = true end
   end
   for _, batch_id in ipairs(call('SMEMBERS', key('worker_batches:', worker.id))) do
     if not running_batches[batch_id] then
       for _, n in ipairs(call('SMEMBERS', key('batch:', batch_id))) do
-        local task = load_task(call('HGET', key('ids', ''), n))
+        local task = load_task(id_of(n))
         if task.worker_running == worker.id then
           set_status(task, 'PENDING')
           finish_task(task)
@@ -101,8 +106,9 @@ local function get_work()
 
   local lost
   if ARGV[9] ~= '' then
-    lost = lost_task(worker)
-    release_orphaned_batches(worker)
+    local tasks = running_tasks(worker)
+    lost = lost_task(tasks)
+    release_orphaned_batches(worker, tasks)
     work_off(BUDGET)
   end
   local batch, names_text = { lost }, nil
@@ -131,4 +137,4 @@ local function without_running(reply)
   return kept
 end
 
-return answer(get_work, without_running)
+return answer(get_work, { 'prune_on_get_work', 'paused' }, without_running)

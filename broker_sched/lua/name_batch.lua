@@ -18,7 +18,7 @@
 local function name_batch()
   local numbers = call('SMEMBERS', key('batch:', ARGV[7]))
   for _, n in ipairs(numbers) do
-    local task = load_task(call('HGET', key('ids', ''), n))
+    local task = load_task(id_of(n))
     leave_status(task)
     set(task, 'batch_id', ARGV[8])
     enter_status(task)

@@ -35,7 +35,7 @@ from broker_sched.errors import ConfigurationError, RedisUnavailable
 from broker_sched.scheduler import embedded, endpoint
 from broker_sched.scheduler.endpoint import Endpoint, RedisURL, parse, tls_context
 
-__all__ = ["Endpoint", "chosen", "connect", "describe", "is_in_process", "resolve"]
+__all__ = ["Endpoint", "chosen", "connect", "describe", "is_in_process", "is_single", "resolve"]
 
 CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 30.0
@@ -53,6 +53,13 @@ def is_in_process(url: str | None) -> bool:
     """Whether this is memory:, or local: on a machine without any Redis server."""
     url = chosen(url)
     return url.startswith("memory:") or (url.startswith("local:") and embedded.find_server() is None)
+
+
+def is_single(url: Any) -> bool:
+    """Whether this URL leads to one server, whose connections are like any other; not so for a client of the caller."""
+    if not isinstance(url, (str, type(None))) or is_in_process(url):
+        return False
+    return chosen(url).partition(":")[0] in ("local", "unix", "redis", "rediss")
 
 
 def describe(url: str | None) -> str:

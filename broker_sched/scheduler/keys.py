@@ -49,10 +49,15 @@ KEYS = (
     Key(
         "task:<task_id>",
         "hash",
-        "status, priority, times (s), family, module, params, workers, crew, claim, and where it is indexed",
+        "status, priority, times (s), family, module, params, workers, crew, claim, what it holds, where it is indexed",
         TASK,
     ),
-    Key("detail:<task_id>", "hash", "what is long or rare: expl, tracking_url, messages, long params", TASK),
+    Key(
+        "detail:<task_id>",
+        "hash",
+        "what is long or rare: tracking_url, messages, progress, long params, long expl",
+        TASK,
+    ),
     Key("ids", "hash", "task number → task_id, of tasks and ghosts", TASK),
     Key("ghosts", "hash", "task_id → number of what is depended on and not there", "while depended on"),
     Key("tasks:<status>", "set", "numbers of the tasks of a status", USED),
@@ -61,7 +66,6 @@ KEYS = (
     Key("unmet:<n>", "set", "its deps that are not DONE; '!' while deps are being read in", USED),
     Key("blockers:<n>", "set", "its deps that make it UPSTREAM_DISABLED", USED),
     Key("failures:<n>", "list", "times (s) of its failures within the window", TASK),
-    Key("held:<n>", "hash", "resource → amount it holds, or last held", TASK),
     Key("staged:<token>", "list", "ids of a long list of deps, on their way in", "15 minutes, or until read in"),
     Key("unlink:<n>", "set", "numbers of deps it no longer has, on their way out", "until worked off"),
     # ready to run

@@ -151,8 +151,7 @@ class Model:
     def _holding(self, task: dict[str, str]) -> dict[str, float]:
         if "held" not in task:
             return dict(json.loads(task.get("resources", "{}")))
-        held = self.snapshot.hash(f"held:{task['n']}") if task["held"] == "h" else {}
-        return {name: float(amount) for name, amount in held.items()}
+        return {} if task["held"] == "1" else dict(json.loads(task["held"]))
 
     def _add_crowds(self, kind: str) -> None:
         """Sizes, keys and members of crews or claims; which worker is in which."""

@@ -19,7 +19,8 @@ from broker_sched.clock import Clock
 from broker_sched.config import SchedulerConfig, parse_options, to_text
 from broker_sched.errors import RedisUnavailable
 from broker_sched.lua.loader import Script
-from broker_sched.scheduler.connection import connect
+from broker_sched.scheduler.connection import connect, is_single
+from broker_sched.scheduler.link import Link
 from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.listing import read_config
 from broker_sched.scheduler.methods.reporting import work_off
@@ -72,6 +73,7 @@ class Scheduler(SchedulerAPI):
 
     def _start(self) -> None:
         self._client = connect(self._url)
+        self._link = Link(self._client) if is_single(self._url) else None
         self._caller = uuid.uuid4().hex[:16]
         self._counter = itertools.count()
         self._next_prune = 0.0
@@ -157,12 +159,15 @@ class Scheduler(SchedulerAPI):
     def _evalsha(self, script: Script, command: list[Argument]) -> Any:
         try:
             try:
-                return self._client.execute_command(*command)
+                return self._execute(command)
             except redis.exceptions.NoScriptError:
                 self._client.script_load(script.source)
-                return self._client.execute_command(*command)
+                return self._execute(command)
         except redis.exceptions.ResponseError as error:
             raise translate(script, str(error)) from None
+
+    def _execute(self, command: list[Argument]) -> Any:
+        return self._link.execute(command) if self._link else self._client.execute_command(*command)
 
     def _read(self, commands: list[tuple[Argument, ...]]) -> list[Any]:
         def send() -> list[Any]:

@@ -16,9 +16,9 @@ DERIVED = frozenset(
 # Facts of their own, read but not derived.
 FACTS = frozenset(
     """config counters resources events reply prune_lock workers crews claims batchers batch_names worker worker_info
-    messages task detail deps failures held due unclaimed strays jobs unlink staged""".split()
+    messages task detail deps failures due unclaimed strays jobs unlink staged""".split()
 )
-OF_A_TASK = ("deps", "failures", "held")  # <kind>:<n>: leaked when there is no such task
+OF_A_TASK = ("deps", "failures")  # <kind>:<n>: leaked when there is no such task
 
 
 class Difference(NamedTuple):
@@ -98,7 +98,7 @@ def _rounded(hash_: dict[str, str] | None) -> dict[str, str]:
 def _task_fields(model: Model) -> Iterator[Difference]:
     for task_id, wanted in model.fields.items():
         for field, expected in wanted.items():
-            found = model.tasks[task_id].get(field)
+            found = model.tasks[task_id].get(field) or None  # '' is nowhere, too
             if expected != found:
                 yield Difference(f"task:{task_id}#{field}", expected, found)
 

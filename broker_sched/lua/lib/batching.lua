@@ -42,7 +42,7 @@ local function batch_of(best, worker)
   end
   table.sort(entries, before)
   for index = 1, math.min(#entries, maximum - 1) do
-    local task = load_task(call('HGET', key('ids', ''), number_in(entries[index].rank)))
+    local task = load_task(id_of(number_in(entries[index].rank)))
     if not is_stale({ rank = task.rank }) then batch[#batch + 1] = task end
   end
   return batch, names_text
@@ -54,7 +54,7 @@ local function hand_out_batch(batch, worker)
   for _, task in ipairs(batch) do
     set(task, 'batch_id', batch_id)
     set(task, 'worker_running', worker.id)
-    set_held(task, amounts(task.resources))
+    hold_needs(task)
     set_status(task, 'BATCH_RUNNING')
     set(task, 'time_running', NOW_TEXT)
     finish_task(task)

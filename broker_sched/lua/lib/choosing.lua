@@ -55,7 +55,7 @@ local function is_stale(head)
       if dep and call('SISMEMBER', key('deps:', n), dep) == 1 then suspects[#suspects + 1] = dep end
     end
   end
-  local task, stale = load_task(call('HGET', key('ids', ''), n)), false
+  local task, stale = load_task(id_of(n)), false
   for _, dep in ipairs(suspects) do
     local is_done, blocks = standing(dep)
     if not is_done then
@@ -78,9 +78,22 @@ local function sound_head_of(group)
   return false
 end
 
+-- Read at once what these groups' needs have to be compared with.
+local function look_up_needs(groups)
+  local names, seen = {}, {}
+  for _, group in ipairs(groups) do
+    for name in pairs(amounts(string.match(group, '|(.*)$'))) do
+      if not seen[name] then names[#names + 1] = name end
+      seen[name] = true
+    end
+  end
+  look_up(names)
+end
+
 -- The best head of these groups that fits beside what is in use.
 local function best_head(groups)
   local best
+  look_up_needs(groups)
   for _, group in ipairs(groups) do
     local needs = string.match(group, '|(.*)$')
     if fits(needs, used) then
@@ -117,5 +130,5 @@ local function choose(worker, as_assistant)
   if candidate and candidate.needs ~= '' and is_contested(candidate) then
     candidate = merge_greedily(worker, as_assistant)
   end
-  return candidate and load_task(call('HGET', key('ids', ''), number_in(candidate.rank)))
+  return candidate and load_task(id_of(number_in(candidate.rank)))
 end

@@ -33,10 +33,10 @@ local function count_for(worker)
   local pending, unique, last_scheduled = 0, 0, 0
   local running, infos, seen = {}, {}, {}
   for _, crew in ipairs(crews_of(worker)) do
-    local fields = call('HMGET', key('crew:', crew), 'counted', 'size')
-    local counted = tonumber(fields[1] or 0)
+    local counters = counters_of(crew)
+    local counted = counters.counted
     pending = pending + counted
-    if fields[2] == '1' then unique = unique + counted end
+    if counters.size == 1 then unique = unique + counted end
     if counted > 0 then
       last_scheduled = last_scheduled + call('SCARD', key('counted:', crew .. ':' .. worker.w))
     end
@@ -49,7 +49,7 @@ end
 local function is_trivial(worker)
   if worker.assistant then return false end
   for _, crew in ipairs(crews_of(worker)) do
-    if tonumber(call('HGET', key('crew:', crew), 'with_resources') or 0) > 0 then return false end
+    if counters_of(crew).with_resources > 0 then return false end
   end
   return true
 end

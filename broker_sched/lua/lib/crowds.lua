@@ -8,10 +8,43 @@
 
 local WEIGHT_LIMIT = 4503599627370496
 
+local COUNTERS = { 'tasks', 'pending', 'with_resources', 'counted' }
+
+local counters_by_crew = {}
 local joined = {} -- what join_crowd answered before, in this script
 
 local function is_in_crowd(kind, crowd, w)
   return crowd ~= '0' and call('SISMEMBER', key(kind, ':' .. crowd .. ':workers'), w) == 1
+end
+
+-- The counters of a crew, and its size: numbers by name. Read once; what is counted is written when the script ends.
+local function counters_of(crew)
+  local counters = counters_by_crew[crew]
+  if not counters then
+    local values = call('HMGET', key('crew:', crew), 'size', unpack(COUNTERS))
+    counters = { size = tonumber(values[1]), changes = {} }
+    for index, name in ipairs(COUNTERS) do counters[name] = tonumber(values[index + 1] or 0) end
+    counters_by_crew[crew] = counters
+  end
+  return counters
+end
+
+local function count_in(crew, name, amount)
+  local counters = counters_of(crew)
+  counters[name] = counters[name] + amount
+  counters.changes[name] = true
+  return counters[name]
+end
+
+at_end[#at_end + 1] = function()
+  for crew, counters in pairs(counters_by_crew) do
+    local write = {}
+    for name in pairs(counters.changes) do
+      write[#write + 1] = name
+      write[#write + 1] = counters[name]
+    end
+    if #write > 0 then call('HSET', key('crew:', crew), unpack(write)) end
+  end
 end
 
 local function make_crowd(kind, from, w, crowd_key, size)
@@ -49,7 +82,7 @@ local function join_crowd(kind, crowd, worker)
   local answer = joined[memo]
   if not answer then
     answer = find_or_make_crowd(kind, crowd, worker)
-    joined[memo] = answer
+    joined[memo], joined[kind .. answer .. ' ' .. worker.w] = answer, answer
   end
   return answer
 end
@@ -71,6 +104,7 @@ local function leave_crowd(kind, crowd, worker)
   if is_interned(kind, old_key, crowd) then call('HDEL', index, old_key) end
   call('HSETNX', index, new_key, crowd .. ' ' .. size)
   call('HSET', crowd_hash, 'key', new_key, 'size', size)
+  if kind == 'crew' and counters_by_crew[crowd] then counters_by_crew[crowd].size = size end
   joined = {}
   return size
 end
@@ -85,13 +119,14 @@ local function drop_crowd(kind, crowd)
   end
   if crowd_key and is_interned(kind, crowd_key, crowd) then call('HDEL', key(kind, 's'), crowd_key) end
   call('DEL', crowd_hash, workers_key)
+  if kind == 'crew' then counters_by_crew[crowd] = nil end
   joined = {}
 end
 
 -- Move a task from one crew to another; '0' is none. The crew hash counts its tasks.
 local function change_crew(old, new)
-  if new ~= '0' then call('HINCRBY', key('crew:', new), 'tasks', 1) end
-  if old ~= '0' and call('HINCRBY', key('crew:', old), 'tasks', -1) <= 0 then drop_crowd('crew', old) end
+  if new ~= '0' then count_in(new, 'tasks', 1) end
+  if old ~= '0' and count_in(old, 'tasks', -1) <= 0 then drop_crowd('crew', old) end
 end
 
 -- Move a task from one claim to another; '0' is none. Each claim keeps the set of its tasks.

@@ -61,10 +61,28 @@ local function slot_table()
   end
 end
 
+local ids_by_crew = {} -- of crews of one worker: its id in a list
+
+-- The ids of the workers of a ready task, first to join first. Of a crew of one, the task need not be read.
+local function worker_ids_of(stream)
+  local crew = stream.crew
+  if crew == '0' then return {} end
+  if ids_by_crew[crew] then return ids_by_crew[crew] end
+  local is_alone = counters_of(crew).size == 1
+  local numbers
+  if is_alone then
+    numbers = call('SMEMBERS', key('crew:', crew .. ':workers'))
+  else
+    numbers = workers_of(load_task(id_of(number_in(stream.rank))))
+  end
+  local ids = #numbers > 0 and call('HMGET', key('worker_ids', ''), unpack(numbers)) or {}
+  if is_alone then ids_by_crew[crew] = ids end
+  return ids
+end
+
 -- Use up a slot of the first of the task's workers that has one. False when none of them has.
-local function take_slot(task, worker, as_assistant, slot)
-  for _, w in ipairs(workers_of(task)) do
-    local id = call('HGET', key('worker_ids', ''), w)
+local function take_slot(stream, worker, as_assistant, slot)
+  for _, id in ipairs(worker_ids_of(stream)) do
     if id and slot(id) > 0 then
       slot(id, -1)
       return true
@@ -77,12 +95,18 @@ local function take_slot(task, worker, as_assistant, slot)
   return false
 end
 
+local function add_up(greedy, needs)
+  for name, amount in pairs(amounts(needs)) do greedy[name] = (greedy[name] or 0) + amount end
+end
+
 local function count_running(entry, slot, greedy)
-  local task = load_task(call('HGET', key('ids', ''), number_in(entry.rank)))
-  local _, is_live = slot(task.worker_running)
+  local id = id_of(number_in(entry.rank))
+  local fields = call('HMGET', key('task:', id), 'worker_running', 'held', 'resources')
+  local runner = fields[1] or ''
+  local _, is_live = slot(runner)
   if not is_live then return end
-  slot(task.worker_running, -1)
-  for name, amount in pairs(holding(task)) do greedy[name] = (greedy[name] or 0) + amount end
+  slot(runner, -1)
+  add_up(greedy, fields[2] or fields[3] or '')
 end
 
 -- The starvation guard: fill live workers' idle slots in rank order; the first task that is this worker's,
@@ -97,8 +121,9 @@ local function merge_greedily(worker, as_assistant)
     local head = head_of(group)
     if head then
       push(heap, {
-        key = key('ready:', group), group = group, needs = head.needs, rank = head.rank, score = head.score,
-        is_candidate = own[group] and fits(head.needs, used), next_index = 1, page = {}, position = 1,
+        key = key('ready:', group), group = group, crew = string.match(group, '^%d+'), needs = head.needs,
+        rank = head.rank, score = head.score, is_candidate = own[group] and fits(head.needs, used),
+        next_index = 1, page = {}, position = 1,
       })
     end
   end
@@ -112,11 +137,8 @@ local function merge_greedily(worker, as_assistant)
     elseif stream.is_candidate then
       if not is_stale(stream) then return stream end
     else
-      local task = load_task(call('HGET', key('ids', ''), number_in(stream.rank)))
-      goes_on = take_slot(task, worker, as_assistant, slot)
-      if goes_on then
-        for name, amount in pairs(amounts(stream.needs)) do greedy[name] = (greedy[name] or 0) + amount end
-      end
+      goes_on = take_slot(stream, worker, as_assistant, slot)
+      if goes_on then add_up(greedy, stream.needs) end
     end
     if goes_on and advance(stream) then push(heap, stream) end
   end

@@ -49,20 +49,41 @@ local function optional(text)
   return string.sub(text, 2)
 end
 
--- Run the script's body and return its reply, or the first answer to this request when it is a repetition.
--- `shorten`, if given, makes of the reply what is kept for that.
-local function answer(body, shorten)
-  local schema = call('HGET', PREFIX .. 'config', 'schema')
+-- Read the schema version and the options that the script always asks for. Returns an error reply when the script
+-- can't run here.
+local function read_config(names)
+  local values = call('HMGET', PREFIX .. 'config', 'schema', unpack(names))
+  local schema = values[1]
   if not schema then return redis.error_reply('BSCHED_UNCONFIGURED') end
   if schema ~= ARGV[2] then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
-  if REQUEST_ID == '' then return body() end
+  for index, name in ipairs(names) do
+    local text = values[index + 1] or nil
+    rawset(OPTIONS, name, tonumber(text) or text)
+  end
+end
+
+local at_end = {} -- functions that write what was only counted so far
+
+local function run_whole(body)
+  local reply = body()
+  for _, write in ipairs(at_end) do write() end
+  return reply
+end
+
+-- Run the script's body and return its reply, or the first answer to this request when it is a repetition.
+-- names    options that the body always asks for: they are read together
+-- shorten  makes of the reply what is kept for a repetition; nil: the reply itself
+local function answer(body, names, shorten)
+  local refusal = read_config(names or {})
+  if refusal then return refusal end
+  if REQUEST_ID == '' then return run_whole(body) end
   local caller, number = string.match(REQUEST_ID, '^(.*):([^:]*)$')
   local kept = call('GET', key('reply:', caller))
   if kept then
     local kept_number, reply = string.match(kept, '^([^\n]*)\n(.*)$')
     if kept_number == number then return cjson.decode(reply)[1] end
   end
-  local reply = body()
+  local reply = run_whole(body)
   local kept_reply = cjson.encode({ shorten and shorten(reply) or reply })
   call('SET', key('reply:', caller), number .. '\n' .. kept_reply, 'EX', 900)
   return reply

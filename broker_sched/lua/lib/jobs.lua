@@ -1,5 +1,5 @@
 -- Work that is done in bites. A job is a line of words in the list `jobs`:
---   edges <n> <cursor>          tell the dependents of n how it stands
+--   edges <n> <what> <cursor>   tell the dependents of n how it stands; what changed: d DONE or not, b blocking or not
 --   tend <n> <w> <cursor>       see to the deps of n (see tend_dep), for worker number w, or '0'
 --   link <n> <token> <w>        read in the deps of n that wait in staged:<token>
 --   unlink <n>                  drop the edges in unlink:<n>
@@ -14,25 +14,29 @@
 local run = {}
 
 function run.edges(words, budget)
-  local n, cursor = string.match(words, '^(%S+) (%S+)$')
+  local n, what, cursor = string.match(words, '^(%S+) (%S+) (%S+)$')
   local is_done, blocks = standing(n)
+  if not has_backlog() then -- else a job about the other half may still wait
+    if what == 'b' then is_done = nil end
+    if what == 'd' then blocks = nil end
+  end
   local page, rest = page_of(key('dependents:', n), cursor, budget)
   for _, dependent in ipairs(page) do
     local unmet_flips, blockers_flip = sync_edge(dependent, n, is_done, blocks)
     if unmet_flips or blockers_flip then
-      local task = load_task(call('HGET', key('ids', ''), dependent))
+      local task = load_task(id_of(dependent))
       if task and task.status == 'PENDING' then
         if blockers_flip then task.was_blocking = not is_blocking(task) end
         finish_task(task)
       end
     end
   end
-  return #page, rest and table.concat({ 'edges', n, rest }, ' ')
+  return #page, rest and table.concat({ 'edges', n, what, rest }, ' ')
 end
 
 -- The task and the worker behind their numbers; nil for what is gone.
 local function resolve(n, w)
-  local id = call('HGET', key('ids', ''), n)
+  local id = id_of(n)
   local worker_id = w ~= '0' and call('HGET', key('worker_ids', ''), w)
   return id and load_task(id), worker_id and find_worker(worker_id) or nil
 end
@@ -42,7 +46,7 @@ function run.tend(words, budget)
   local task, worker = resolve(n, w)
   if not task then return 1 end
   local page, rest = page_of(key('deps:', n), cursor, math.ceil(budget / 2))
-  for _, dep in ipairs(page) do tend_dep(task, dep, worker) end
+  tend_deps(task, page, worker)
   return 2 * #page, rest and table.concat({ 'tend', n, w, rest }, ' ')
 end
 
@@ -62,6 +66,7 @@ function run.link(words, budget)
     return 2 * #ids, 'link ' .. words
   end
   call('SREM', key('unmet:', n), '!')
+  forget_edges(n)
   set(task, 'linking', nil)
   finish_task(task)
   add_job('tend', n, w, '0')
@@ -169,9 +174,9 @@ local function run_jobs(budget)
     if rest then table.insert(todo, next_own, rest) end
     budget = budget - math.max(steps, 1)
   end
-  for index = next_own, #todo do call('RPUSH', jobs_key, todo[index]) end
+  has_backlog()
+  for index = next_own, #todo do backlog = call('RPUSH', jobs_key, todo[index]) end
   todo = {}
-  backlog = call('LLEN', jobs_key)
   return backlog
 end
 

@@ -40,9 +40,9 @@ end
 
 -- How the task with this number stands to those above it: is it DONE, does it block them?
 local function standing(n)
-  local id = call('HGET', key('ids', ''), n)
-  local task = id and load_task(id)
-  if not task or task.removed then return false, false end
+  local id = id_of(n)
+  local task = id and glance(id)
+  if not task then return false, false end
   return task.status == 'DONE', is_blocking(task)
 end
 
@@ -55,26 +55,27 @@ local function finish_task(task)
   end
   flush(task)
   local is_done, blocks = task.status == 'DONE', is_blocking(task)
-  if is_done ~= task.was_done or blocks ~= task.was_blocking then
+  local changed = (is_done ~= task.was_done and 'd' or '') .. (blocks ~= task.was_blocking and 'b' or '')
+  if changed ~= '' then
     task.was_done, task.was_blocking = is_done, blocks
-    if call('EXISTS', key('dependents:', task.n)) == 1 then add_job('edges', task.n, '0') end
+    if call('EXISTS', key('dependents:', task.n)) == 1 then add_job('edges', task.n, changed, '0') end
   end
 end
 
--- Bring one edge in line with how its dep stands. Returns whether the dependent's unmet deps, and whether
--- its blockers, became none or ceased to be none.
+-- Bring one edge in line with how its dep stands; nil for what did not change. Returns whether the dependent's
+-- unmet deps, and whether its blockers, became none or ceased to be none.
 local function sync_edge(dependent, dep, is_done, blocks)
   local unmet, blockers = key('unmet:', dependent), key('blockers:', dependent)
   local unmet_flips, blockers_flip = false, false
-  blocked_by_number[dependent] = nil
+  forget_edges(dependent)
   if is_done then
     if call('SREM', unmet, dep) == 1 then unmet_flips = call('EXISTS', unmet) == 0 end
-  elseif call('SADD', unmet, dep) == 1 then
+  elseif is_done == false and call('SADD', unmet, dep) == 1 then
     unmet_flips = call('SCARD', unmet) == 1
   end
   if blocks then
     if call('SADD', blockers, dep) == 1 then blockers_flip = call('SCARD', blockers) == 1 end
-  elseif call('SREM', blockers, dep) == 1 then
+  elseif blocks == false and call('SREM', blockers, dep) == 1 then
     blockers_flip = call('EXISTS', blockers) == 0
   end
   return unmet_flips, blockers_flip
@@ -86,8 +87,23 @@ local function link(n, dep)
   sync_edge(n, dep, standing(dep))
 end
 
+-- The same for a task that has no edges to deps yet; `deps` as glance gives them, without a status for a ghost.
+local function link_first(n, deps)
+  local numbers, unmet, blockers = {}, {}, {}
+  for _, dep in ipairs(deps) do
+    call('SADD', key('dependents:', dep.n), n)
+    numbers[#numbers + 1] = dep.n
+    if dep.status ~= 'DONE' then unmet[#unmet + 1] = dep.n end
+    if is_blocking(dep) then blockers[#blockers + 1] = dep.n end
+  end
+  call('SADD', key('deps:', n), unpack(numbers))
+  if #unmet > 0 then call('SADD', key('unmet:', n), unpack(unmet)) end
+  if #blockers > 0 then call('SADD', key('blockers:', n), unpack(blockers)) end
+  unmet_by_number[n], blocked_by_number[n] = #unmet > 0, #blockers > 0
+end
+
 local function unlink(n, dep)
-  blocked_by_number[n] = nil
+  forget_edges(n)
   call('SREM', key('deps:', n), dep)
   call('SREM', key('unmet:', n), dep)
   call('SREM', key('blockers:', n), dep)
@@ -120,18 +136,29 @@ local function raise_priority(task, priority)
 end
 
 -- What an add_task owes a dep of its task: a placeholder where there is none and a stake (both only from an
--- enabled worker that is no assistant), and the task's priority.
+-- enabled worker that is no assistant), and the task's priority. `dep` as glance gives it, a ghost without status.
 local function tend_dep(task, dep, worker)
-  local id = call('HGET', key('ids', ''), dep)
-  local dep_task = load_task(id)
-  if not dep_task then
+  local dep_task = loaded_tasks[dep.id] or dep
+  if not dep_task.status then
     if not worker then return end
-    dep_task = create_task(id, 'UNKNOWN', task.asked_priority or task.priority)
+    dep_task = create_task(dep.id, 'UNKNOWN', task.asked_priority or task.priority)
   end
+  local claim = worker and join_crowd('claim', dep_task.claim, worker) or dep_task.claim
+  if claim == dep_task.claim and tonumber(dep_task.priority) >= tonumber(task.priority) then return end
+  dep_task = load_task(dep.id)
   if worker then join_claim(dep_task, worker) end
   flush(dep_task)
   if raise_priority(dep_task, task.priority) then
     finish_task(dep_task)
-    if call('EXISTS', key('deps:', dep)) == 1 then add_job('tend', dep, '0', '0') end
+    if call('EXISTS', key('deps:', dep.n)) == 1 then add_job('tend', dep.n, '0', '0') end
+  end
+end
+
+-- See to the deps with these numbers.
+local function tend_deps(task, numbers, worker)
+  if #numbers == 0 then return end
+  local ids = call('HMGET', key('ids', ''), unpack(numbers))
+  for index, n in ipairs(numbers) do
+    if ids[index] then tend_dep(task, glance(ids[index]) or { id = ids[index], n = n }, worker) end
   end
 end

@@ -21,8 +21,8 @@ local function change_tally(task, tally, amount)
     end
     return
   end
-  call('HINCRBY', key('crew:', crew), 'pending', amount)
-  if kind == 'r' then call('HINCRBY', key('crew:', crew), 'with_resources', amount) end
+  count_in(crew, 'pending', amount)
+  if kind == 'r' then count_in(crew, 'with_resources', amount) end
 end
 
 local function wanted_tally(task)
@@ -46,12 +46,11 @@ local function wanted_counted(task)
 end
 
 local function change_counted(task, wanted)
-  local crew_key = function(counted) return key('crew:', string.match(counted, '^%d+')) end
   if task.counted and call('SREM', key('counted:', task.counted), task.n) == 1 then
-    call('HINCRBY', crew_key(task.counted), 'counted', -1)
+    count_in(string.match(task.counted, '^%d+'), 'counted', -1)
   end
   if wanted and call('SADD', key('counted:', wanted), task.n) == 1 then
-    call('HINCRBY', crew_key(wanted), 'counted', 1)
+    count_in(string.match(wanted, '^%d+'), 'counted', 1)
   end
   set(task, 'counted', wanted)
 end
@@ -84,7 +83,7 @@ local function place_task(task)
   local counted = wanted_counted(task)
   if counted ~= task.counted then change_counted(task, counted) end
   local ready = nil
-  if task.status == 'PENDING' and call('EXISTS', key('unmet:', task.n)) == 0 then
+  if task.status == 'PENDING' and not has_unmet(task.n) then
     ready = task.crew .. '|' .. task.resources
   end
   local moves = ready ~= task.ready or task.reranked

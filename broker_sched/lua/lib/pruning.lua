@@ -35,7 +35,7 @@ end
 local function tasks_of(numbers)
   local tasks = {}
   for _, n in ipairs(numbers) do
-    local id = call('HGET', key('ids', ''), n)
+    local id = id_of(n)
     local task = id and load_task(id)
     if task then tasks[#tasks + 1] = task end
   end

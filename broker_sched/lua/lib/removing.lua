@@ -22,12 +22,12 @@ local function remove_task(task)
   drop_deps(task)
   if task.linking then call('DEL', key('staged:', task.linking)) end
   call('DEL', key('task:', task.id), key('detail:', task.id), key('unmet:', n), key('blockers:', n),
-    key('failures:', n), key('held:', n))
+    key('failures:', n))
   task.removed = true
-  loaded_tasks[task.id] = nil
+  loaded_tasks[task.id], id_by_number[n] = nil, nil
   if call('EXISTS', key('dependents:', n)) == 1 then
     call('HSET', key('ghosts', ''), task.id, n)
-    if task.was_done or task.was_blocking then add_job('edges', n, '0') end
+    if task.was_done or task.was_blocking then add_job('edges', n, 'db', '0') end
   else
     call('HDEL', key('ids', ''), n)
   end

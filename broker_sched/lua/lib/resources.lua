@@ -1,8 +1,10 @@
--- Resources: limits in the hash `resources` (1 where absent), what RUNNING tasks hold in the hash `used`,
--- what one task holds in held:<n>. A task's needs are JSON text, {"name":amount}, made by the caller with
+-- Resources: limits in the hash `resources` (1 where absent), what RUNNING tasks hold in the hash `used`. A task's
+-- needs (field `resources`) and what it holds (`held`) are JSON text, {"name":amount}, needs made by the caller with
 -- sorted names, so that equal needs are equal text.
 
-local decoded_needs = { [''] = {} }
+local NOTHING = '1' -- a task's field `held` when it was handed out and needs nothing
+local decoded_needs = { [''] = {}, [NOTHING] = {} }
+local MAX_NAMES = 1000 -- looked up by one command
 local limit_of, used_of = {}, {}
 
 -- {name = amount} of the JSON text ('' has none).
@@ -13,6 +15,20 @@ local function amounts(needs)
     decoded_needs[needs] = decoded
   end
   return decoded
+end
+
+-- Read the limits of these resources, and what is in use of them, at once.
+local function look_up(names)
+  for first = 1, #names, MAX_NAMES do
+    local last = math.min(first + MAX_NAMES - 1, #names)
+    local limits = call('HMGET', key('resources', ''), unpack(names, first, last))
+    local in_use = call('HMGET', key('used', ''), unpack(names, first, last))
+    for index = first, last do
+      local name = names[index]
+      limit_of[name] = limit_of[name] or tonumber(limits[index - first + 1] or 1)
+      used_of[name] = used_of[name] or tonumber(in_use[index - first + 1] or 0)
+    end
+  end
 end
 
 local function limit(name)
@@ -55,12 +71,7 @@ end
 
 -- What a RUNNING task holds: {name = amount}. Luigi: a task that was never handed out holds its needs.
 local function holding(task)
-  if not task.held then return amounts(task.resources or '') end
-  local held = {}
-  if task.held == '1' then return held end
-  local flat = call('HGETALL', key('held:', task.n))
-  for index = 1, #flat, 2 do held[flat[index]] = tonumber(flat[index + 1]) end
-  return held
+  return amounts(task.held or task.resources)
 end
 
 local function use_all(held, sign)

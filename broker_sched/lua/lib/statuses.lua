@@ -97,7 +97,7 @@ local set_status
 -- The members of a batch take the status of the combined task.
 local function pass_on_to_batch(task, new)
   for _, n in ipairs(call('SMEMBERS', key('batch:', task.batch_id))) do
-    local member = load_task(call('HGET', key('ids', ''), n))
+    local member = load_task(id_of(n))
     set_status(member, new)
     set(member, 'batch_id', nil)
     finish_task(member)
@@ -141,27 +141,20 @@ local function re_enable(task)
   set_status(task, 'FAILED')
 end
 
-local function set_held(task, held)
-  local held_key = key('held:', task.n)
-  if task.held == 'h' then call('DEL', held_key) end
-  local flat = {}
-  for name, amount in pairs(held) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = number_text(amount)
-  end
-  if #flat > 0 then call('HSET', held_key, unpack(flat)) end
-  set(task, 'held', #flat > 0 and 'h' or '1')
+-- The task holds its needs: what it was handed out with, whatever its needs become.
+local function hold_needs(task)
+  set(task, 'held', task.resources ~= '' and task.resources or NOTHING)
 end
 
 -- Hand the task out to a worker: RUNNING, or RUNNING anew when its first hand-out was lost.
 local function hand_out(task, worker)
   if task.status == 'RUNNING' then
     use_all(holding(task), -1)
-    set_held(task, amounts(task.resources))
+    hold_needs(task)
     use_all(holding(task), 1)
   else
     set(task, 'worker_running', worker.id)
-    set_held(task, amounts(task.resources))
+    hold_needs(task)
     set_status(task, 'RUNNING')
   end
   set(task, 'time_running', NOW_TEXT)

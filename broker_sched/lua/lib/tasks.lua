@@ -5,19 +5,50 @@
 --
 -- A script changes a task through the one table that load_task gives, and ends with finish_task.
 
-local FIELDS = {
-  'n', 'rank', 'status', 'priority', 'updated', 'family', 'module', 'params', 'accepts_messages', 'crew', 'workers',
-  'last', 'claim', 'batchable', 'batch_id', 'resources', 'worker_running', 'held', 'first_failure', 'disabled_at',
-  'policy', 'ready', 'counted', 'tally', 'batched', 'linking',
-}
-local MAX_INLINE_PARAMS = 64 -- bytes; a longer value would cost the whole hash its compact encoding
+-- Fields that say where it is indexed. '' is nowhere: a task that is not indexed any more has its change written with
+-- the other ones, in one command.
+local PLACES = { tally = true, counted = true, ready = true }
+local MAX_INLINE = 64 -- bytes; a longer value would cost the whole hash its compact encoding
 
 local loaded_tasks = {}
-local blocked_by_number = {} -- what is known in this script of blockers:<n>
+local id_by_number = {}
+local unmet_by_number, blocked_by_number = {}, {} -- what is known in this script of unmet:<n>, blockers:<n>
+local CHANGED = 'changed' -- in place of what was known, or could be known from the task's places
+
+-- The task's id; false when there is neither such a task nor such a ghost.
+local function id_of(n)
+  if not id_by_number[n] then id_by_number[n] = call('HGET', key('ids', ''), n) end
+  return id_by_number[n]
+end
+
+local function look_for(known, kind, n)
+  local found = known[n]
+  if found == nil or found == CHANGED then
+    found = call('EXISTS', key(kind, n)) == 1
+    known[n] = found
+  end
+  return found
+end
+
+local function has_unmet(n)
+  return look_for(unmet_by_number, 'unmet:', n)
+end
 
 local function is_blocked(n)
-  if blocked_by_number[n] == nil then blocked_by_number[n] = call('EXISTS', key('blockers:', n)) == 1 end
-  return blocked_by_number[n]
+  return look_for(blocked_by_number, 'blockers:', n)
+end
+
+-- The task's edges change: what is known of them is so no more.
+local function forget_edges(n)
+  unmet_by_number[n], blocked_by_number[n] = CHANGED, CHANGED
+end
+
+-- A PENDING task that is counted has no dep that blocks it; one that is ready has no unmet dep at all.
+local function note_places(n, status, ready, counted)
+  if blocked_by_number[n] ~= nil or status ~= 'PENDING' then return end
+  local is_ready = (ready or '') ~= ''
+  if is_ready or (counted or '') ~= '' then blocked_by_number[n] = false end
+  if is_ready and unmet_by_number[n] == nil then unmet_by_number[n] = false end
 end
 
 -- Is this task a reason that those above it are UPSTREAM_DISABLED?
@@ -29,20 +60,28 @@ end
 local function load_task(id)
   local task = loaded_tasks[id]
   if task then return task end
-  local values = call('HMGET', key('task:', id), unpack(FIELDS))
-  if not values[1] then return nil end
-  task = { id = id, changes = {} }
-  for index, name in ipairs(FIELDS) do
-    if values[index] then task[name] = values[index] end
+  local flat = call('HGETALL', key('task:', id))
+  if not flat[1] then return nil end
+  task = { id = id, crew = '0', claim = '0', resources = '', changes = {} }
+  for index = 1, #flat, 2 do task[flat[index]] = flat[index + 1] end
+  for name in pairs(PLACES) do
+    if task[name] == '' then task[name] = nil end
   end
   task.rank = task.rank or task.n
-  task.crew = task.crew or '0'
-  task.claim = task.claim or '0'
-  task.resources = task.resources or ''
   task.was_done = task.status == 'DONE'
+  note_places(task.n, task.status, task.ready, task.counted)
   task.was_blocking = is_blocking(task)
-  loaded_tasks[id] = task
+  loaded_tasks[id], id_by_number[task.n] = task, id
   return task
+end
+
+-- What a task is to those that depend on it: { id, n, status, priority, claim }; nil when it is not there.
+local function glance(id)
+  if loaded_tasks[id] then return loaded_tasks[id] end
+  local fields = call('HMGET', key('task:', id), 'n', 'status', 'priority', 'claim', 'ready', 'counted')
+  if not fields[1] then return nil end
+  note_places(fields[1], fields[2], fields[5], fields[6])
+  return { id = id, n = fields[1], status = fields[2], priority = fields[3], claim = fields[4] or '0' }
 end
 
 -- Change a field; nil (or false) removes it.
@@ -60,6 +99,7 @@ local function flush(task)
   local write, remove = {}, {}
   for name in pairs(task.changes) do
     local value = task[name]
+    if value == nil and PLACES[name] then value = '' end
     if value == nil or value == NEUTRAL[name] then
       remove[#remove + 1] = name
     else
@@ -86,8 +126,9 @@ end
 -- Forget a ghost that no task depends on any more.
 local function drop_idle_ghost(n)
   if call('EXISTS', key('dependents:', n)) == 1 then return end
-  local id = call('HGET', key('ids', ''), n)
+  local id = id_of(n)
   if id and call('HDEL', key('ghosts', ''), id) == 1 then call('HDEL', key('ids', ''), n) end
+  id_by_number[n] = nil
 end
 
 -- No task ever had a lower priority: who has it need not look whether to raise its deps.
@@ -111,13 +152,13 @@ local function create_task(id, status, priority)
   local task = {
     id = id, n = n, rank = ghost and (seq .. ':' .. n) or n, status = status, priority = priority,
     created = NOW_TEXT, updated = NOW_TEXT, crew = '0', claim = '0', resources = '', is_new = true,
-    was_done = false, was_blocking = false,
+    was_ghost = ghost ~= false, was_done = false, was_blocking = false,
     changes = { n = true, status = true, priority = true, created = true, updated = true, rank = ghost and true },
   }
-  blocked_by_number[n] = false
+  if not ghost then unmet_by_number[n], blocked_by_number[n] = false, false end
   call('SADD', key('tasks:', status), n)
   note_lowest_priority(priority)
-  loaded_tasks[id] = task
+  loaded_tasks[id], id_by_number[n] = task, id
   return task
 end
 

@@ -33,6 +33,7 @@ TASK_FIELDS = (
     "held",
     "disabled_at",
     "accepts_messages",
+    "expl",
 )
 DETAIL_FIELDS = ("params", "param_visibilities", "expl", "tracking_url", "status_message", "progress_percentage")
 
@@ -48,7 +49,6 @@ def load_records(space: Space, ids: Sequence[str], with_deps: bool = False) -> S
             for task_id, fields, detail in zip(chunk, replies[::2], replies[1::2])
             if fields[0] is not None
         }
-        yield from _add_held(space, found)
         yield from _add_workers(space, found)
         if with_deps:
             yield from _add_deps(space, found)
@@ -147,24 +147,19 @@ def _decode(task_id: str, fields: list[str | None], detail: list[str | None]) ->
     record["params"] = json.loads(record["params"] or beside["params"] or "{}")
     record["param_visibilities"] = json.loads(beside["param_visibilities"] or "{}")
     record["resources"] = json.loads(record["resources"] or "{}")
-    record["resources_running"] = None if record["held"] is None else {}
+    held = record["held"]  # '1' for nothing
+    record["resources_running"] = None if held is None else {} if held == "1" else json.loads(held)
     record["accepts_messages"] = record["accepts_messages"] == "1"
     record["priority"] = json.loads(record["priority"])
     for name in ("created", "updated", "time_running", "disabled_at"):
         record[name] = None if record[name] is None else float(record[name])
-    for name in ("expl", "tracking_url", "status_message"):
+    if record["expl"] is None:
+        record["expl"] = beside["expl"]
+    for name in ("tracking_url", "status_message"):
         record[name] = beside[name]
     record["progress_percentage"] = json.loads(beside["progress_percentage"] or "null")
     record["workers"] = (record["workers"] or "").split(",") if record["crew"] else []
     return record
-
-
-def _add_held(space: Space, records: dict[str, Record]) -> Steps[None]:
-    holding = [record for record in records.values() if record["held"] == "h"]
-    if holding:
-        replies = yield Read([("HGETALL", space.key("held", record["n"])) for record in holding])
-        for record, reply in zip(holding, replies):
-            record["resources_running"] = {name: json.loads(text) for name, text in pairs(reply).items()}
 
 
 def _add_workers(space: Space, records: dict[str, Record]) -> Steps[None]:
