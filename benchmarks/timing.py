@@ -31,8 +31,9 @@ class Site:
         """Seconds of each get_work. The task is finished and replaced in between, off the clock."""
         worker, found = self.workers[0], []
         for _ in range(samples):
+            get_work = caller.prepare("get_work", worker=worker, host="build-7", assistant=False, current_tasks=[])
             started = time.perf_counter()
-            reply = caller.call("get_work", worker=worker, host="build-7", assistant=False, current_tasks=[])
+            reply = get_work()
             found.append(time.perf_counter() - started)
             finish(caller, worker, reply)
             caller.call("add_task", worker=worker, **self.new_task())
@@ -42,9 +43,9 @@ class Site:
         """Seconds of each add_task of a new task."""
         worker, found = self.workers[0], []
         for _ in range(samples):
-            task = self.new_task()
+            add_task = caller.prepare("add_task", worker=worker, **self.new_task())
             started = time.perf_counter()
-            caller.call("add_task", worker=worker, **task)
+            add_task()
             found.append(time.perf_counter() - started)
         return found
 

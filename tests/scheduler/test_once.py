@@ -85,8 +85,16 @@ def test_the_first_answer_is_kept_only_for_the_callers_last_request(scheduler):
     """Otherwise the kept answers would grow with the calls."""
     space = scheduler._space
     for number in range(5):
-        script, command = evalsha(space, None, Call("ping", ("w",)), f"caller:{number}")
+        script, command = evalsha(space, None, Call("get_work", ("w", "", "0", "")), f"caller:{number}")
         scheduler._evalsha(script, command)
     kept = [key for key in scheduler._client.scan_iter(match=f"{space.prefix}reply:caller*")]
     assert len(kept) == 1
     assert 0 < scheduler._client.ttl(kept[0]) <= 900
+
+
+def test_a_ping_is_kept_only_when_messages_were_handed_over(scheduler):
+    scheduler.ping(worker="w")
+    assert list(scheduler._client.scan_iter(match=f"{scheduler._space.prefix}reply:*")) == []
+    scheduler.send_scheduler_message(worker="w", task="t", content="hello")
+    scheduler.ping(worker="w")
+    assert len(list(scheduler._client.scan_iter(match=f"{scheduler._space.prefix}reply:*"))) == 1

@@ -14,6 +14,7 @@ local function number_in(rank)
   return string.match(rank, ':(%d+)$') or rank
 end
 
+local groups_of = {} -- by crew, '' for all, as read in this script
 local heads = {} -- by group, as read in this script; false when it is empty
 
 -- The best of a group: { group, needs, score, rank }; false when it is empty.
@@ -26,17 +27,23 @@ local function head_of(group)
   return heads[group]
 end
 
+-- The groups of a crew that have ready tasks; '' all such groups.
+local function ready_groups(crew)
+  groups_of[crew] = groups_of[crew] or call('SMEMBERS', key(crew == '' and 'groups' or 'groups:', crew))
+  return groups_of[crew]
+end
+
 -- The groups whose tasks this worker may be given; an assistant: all that some worker can or could run.
 local function own_groups(worker, as_assistant)
   local groups = {}
   if as_assistant then
-    for _, group in ipairs(call('SMEMBERS', key('groups', ''))) do
+    for _, group in ipairs(ready_groups('')) do
       if string.sub(group, 1, 2) ~= '0|' then groups[#groups + 1] = group end
     end
     return groups
   end
   for _, crew in ipairs(crews_of(worker)) do
-    for _, group in ipairs(call('SMEMBERS', key('groups:', crew))) do groups[#groups + 1] = group end
+    for _, group in ipairs(ready_groups(crew)) do groups[#groups + 1] = group end
   end
   return groups
 end
@@ -107,7 +114,7 @@ end
 -- Does a better ready task of any group want a resource that this one wants?
 local function is_contested(candidate)
   local wanted = amounts(candidate.needs)
-  for _, group in ipairs(call('SMEMBERS', key('groups', ''))) do
+  for _, group in ipairs(ready_groups('')) do
     local needs = string.match(group, '|(.*)$')
     if needs ~= '' and group ~= candidate.group then
       for name in pairs(amounts(needs)) do

@@ -5,11 +5,21 @@
 
 local PAGE = 16
 
+-- Read the ids of a page's tasks at once.
+local function look_up_ids(page)
+  local numbers = {}
+  for index = 1, #page, 2 do numbers[#numbers + 1] = number_in(page[index]) end
+  if #numbers == 0 then return end
+  local ids = call('HMGET', key('ids', ''), unpack(numbers))
+  for index, n in ipairs(numbers) do id_by_number[n] = ids[index] end
+end
+
 -- A stream of ranked entries stands at `rank` and `score`; what follows is read in pages. Returns false at its end.
 local function advance(stream)
   if stream.position > #stream.page then
     stream.page = call('ZRANGE', stream.key, stream.next_index, stream.next_index + PAGE - 1, 'WITHSCORES')
     stream.next_index = stream.next_index + PAGE
+    if stream.is_running then look_up_ids(stream.page) end
     stream.position = 1
   end
   stream.rank = stream.page[stream.position]
@@ -117,7 +127,7 @@ local function merge_greedily(worker, as_assistant)
   for _, group in ipairs(own_groups(worker, as_assistant)) do own[group] = true end
   local running = { key = key('running', ''), is_running = true, next_index = 0, page = {}, position = 1 }
   if advance(running) then push(heap, running) end
-  for _, group in ipairs(call('SMEMBERS', key('groups', ''))) do
+  for _, group in ipairs(ready_groups('')) do
     local head = head_of(group)
     if head then
       push(heap, {

@@ -72,7 +72,7 @@ end
 
 -- Run the script's body and return its reply, or the first answer to this request when it is a repetition.
 -- names    options that the body always asks for: they are read together
--- shorten  makes of the reply what is kept for a repetition; nil: the reply itself
+-- shorten  makes of the reply what is kept for a repetition: nil when that may run anew; without it, the reply itself
 local function answer(body, names, shorten)
   local refusal = read_config(names or {})
   if refusal then return refusal end
@@ -84,7 +84,8 @@ local function answer(body, names, shorten)
     if kept_number == number then return cjson.decode(reply)[1] end
   end
   local reply = run_whole(body)
-  local kept_reply = cjson.encode({ shorten and shorten(reply) or reply })
-  call('SET', key('reply:', caller), number .. '\n' .. kept_reply, 'EX', 900)
+  local keep = reply
+  if shorten then keep = shorten(reply) end
+  if keep then call('SET', key('reply:', caller), number .. '\n' .. cjson.encode({ keep }), 'EX', 900) end
   return reply
 end
