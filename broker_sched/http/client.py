@@ -1,0 +1,183 @@
+"""`RemoteScheduler`: the contract over HTTP, against `bsched server` or a stock luigid.
+
+Source of its behaviour: luigi.rpc.RemoteScheduler, 3.8.1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import threading
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import tenacity
+
+from broker_sched.api import Method, SchedulerAPI
+from broker_sched.errors import ConfigurationError, InvalidArgument, RPCError, UnknownMethod
+from broker_sched.http import fetching
+
+log = logging.getLogger("bsched.client")
+
+ATTEMPTS = 3
+WAIT_SECONDS = 30.0  # between attempts
+CONNECT_SECONDS = 10.0
+REPLY_SECONDS = 120.0  # a listing of a large scheduler takes its time
+PING_SECONDS = 10.0  # a heartbeat that is not answered by then is followed by the next one
+TRIED_ONCE = frozenset(("ping",))
+NEVER_NULL = frozenset(("get_work",))
+
+
+class RemoteScheduler(SchedulerAPI):
+    """A scheduler behind HTTP. Safe to use from many threads, and after a fork.
+
+    url: http, https, or http+unix://%2Fpath%2Fto.sock/; it may have a path, and user:password@ for HTTP Basic.
+    connect_timeout: seconds until a connection must stand; 10 where not given.
+    attempts, wait_seconds: how often a call is tried while the server can't be reached, and the pause between.
+        `ping` is tried once. When all attempts failed, the call raises RPCError.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://localhost:8082/",
+        connect_timeout: float | None = None,
+        *,
+        attempts: int = ATTEMPTS,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
+        self._given = url
+        self._settings = (connect_timeout, attempts, wait_seconds)
+        self._base, self._login = _parsed(url)
+        self._connect_seconds = CONNECT_SECONDS if connect_timeout is None else float(connect_timeout)
+        self._attempts = attempts
+        self._wait_seconds = wait_seconds
+        self._local = threading.local()
+
+    def __repr__(self) -> str:
+        return f"RemoteScheduler({self._base!r})"
+
+    def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
+        body = json.dumps(_sendable(method, arguments))
+        attempts = 1 if method.name in TRIED_ONCE else self._attempts
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(attempts),
+            wait=tenacity.wait_fixed(self._wait_seconds),
+            retry=tenacity.retry_if_exception_type(fetching.Unanswered),
+            before_sleep=lambda state: self._log_failure(method.name, state, attempts),
+            reraise=True,
+        )
+        try:
+            return retrying(self._ask, method.name, body)
+        except fetching.Unanswered as error:
+            raise RPCError(f"{method.name} failed after {attempts} attempt(s) at {self._base}: {error}") from error
+
+    def _ask(self, name: str, body: str) -> Any:
+        """One attempt."""
+        url = f"{self._base}/api/{name}"
+        seconds = PING_SECONDS if name in TRIED_ONCE else REPLY_SECONDS
+        answer = self._fetcher().post(url, body, (self._connect_seconds, seconds))
+        if answer.status != 200:
+            raise _refusal(name, answer, self._base)
+        try:
+            response = json.loads(answer.body)["response"]
+        except (ValueError, KeyError, TypeError):
+            raise fetching.Unanswered(f"the answer is no JSON with a response: {answer.body[:100]!r}") from None
+        if response is None and name in NEVER_NULL:
+            raise fetching.Unanswered("the answer is null")
+        return response
+
+    def _fetcher(self) -> fetching.Fetcher:
+        """This thread's connections; new ones in a forked process."""
+        kept: tuple[int, fetching.Fetcher] | None = getattr(self._local, "kept", None)
+        if kept is None or kept[0] != os.getpid():
+            kept = (os.getpid(), fetching.fetcher(self._base, self._login))
+            self._local.kept = kept
+        return kept[1]
+
+    def _log_failure(self, name: str, state: tenacity.RetryCallState, attempts: int) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning(
+            "%s at %s failed, attempt %d of %d: %s. The next one follows in %g s.",
+            *(name, self._base, state.attempt_number, attempts, error, self._wait_seconds),
+        )
+
+    def close(self) -> None:
+        """Close this thread's connections; a later call opens new ones."""
+        kept = getattr(self._local, "kept", None)
+        if kept is not None:
+            kept[1].close()
+            del self._local.kept
+
+    def __enter__(self) -> RemoteScheduler:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self._given, "settings": self._settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        connect_timeout, attempts, wait_seconds = state["settings"]
+        RemoteScheduler.__init__(self, state["url"], connect_timeout, attempts=attempts, wait_seconds=wait_seconds)
+
+
+def _parsed(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The URL without login and final slash, and the login. Raises ConfigurationError, without the password."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https", "http+unix"):
+        scheme = f"{parts.scheme}://" if "://" in url else "nothing"
+        raise ConfigurationError(
+            f"The scheduler's URL begins with {scheme}; it must be http://…, https://… or http+unix://%2Fpath%2Fto.sock/."
+        )
+    try:
+        host = parts.hostname if parts.port != 0 else ""
+    except ValueError as error:
+        raise ConfigurationError(f"The scheduler's URL can't be used: {error}.") from None
+    if not host and parts.scheme != "http+unix":
+        raise ConfigurationError("The scheduler's URL names no host.")
+    if parts.scheme == "http+unix" and importlib.util.find_spec("requests_unixsocket") is None:
+        raise ConfigurationError("http+unix:// needs requests-unixsocket: pip install requests requests-unixsocket.")
+    netloc = parts.netloc.rpartition("@")[2]
+    login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", "")), login
+
+
+def _sendable(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that differ from their defaults: a stock luigid knows no others than its own."""
+    defaults = {p.name: p.default for p in method.parameters}
+    for name, default in defaults.items():
+        if default is method.parameters[0].empty and name not in arguments:
+            raise InvalidArgument(name, f"is missing; {method.name} needs it")
+    kept = {}
+    for name, value in arguments.items():
+        if name in defaults and not method.collects and type(value) is type(defaults[name]) and value == defaults[name]:
+            continue
+        if name not in defaults and not (method.takes_any or method.collects):
+            raise InvalidArgument(name, f"is no argument of {method.name}; it takes {', '.join(defaults)}")
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(name, f"can't be written as JSON: {error}") from None
+        kept[name] = value
+    return kept
+
+
+def _refusal(name: str, answer: fetching.Answer, base: str) -> Exception:
+    """What an answer other than 200 means. Only what may pass is Unanswered, and tried again."""
+    try:
+        error = json.loads(answer.body)["error"]
+        told, field = str(error["message"]), error.get("field")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        told, field = answer.body[:200].decode(errors="replace").strip(), None
+    if answer.status == 400 and field:
+        return InvalidArgument(str(field), told.removeprefix(f"{field}: "))
+    if answer.status == 404:
+        return UnknownMethod(name) if "api" not in told else RPCError(f"{name} is not served at {base}: {told}")
+    if answer.status == 401:
+        return RPCError(f"{base} refuses the login (401): put user:password@ into the URL.")
+    if 400 <= answer.status < 500 and answer.status not in (408, 429):
+        return RPCError(f"{base} refuses {name} ({answer.status}): {told}")
+    return fetching.Unanswered(f"the server answered {answer.status}: {told}")
