@@ -1,24 +1,89 @@
-"""Luigi's central scheduler on Redis."""
+"""Luigi's central scheduler on Redis; workers and tasks for it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from broker_sched.errors import (
     BrokerSchedError,
     ConfigurationError,
     InvalidArgument,
     RedisUnavailable,
+    RPCError,
+    SchedulerUnreachable,
     SchemaMismatch,
     ScriptError,
     UnknownMethod,
+    WorkerError,
 )
-from broker_sched.scheduler.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from broker_sched.http.client import RemoteScheduler
+    from broker_sched.model.events import Event
+    from broker_sched.model.parameters import Batch, Parameter, ParameterError, TaskDefinitionError, Visibility
+    from broker_sched.model.requirements import DynamicRequirements
+    from broker_sched.model.target import FSSpecTarget, LocalTarget, TargetError
+    from broker_sched.model.task import ExternalTask, Task, WrapperTask
+    from broker_sched.scheduler.scheduler import Scheduler
+    from broker_sched.worker.worker import Worker
 
 __version__ = "0.1.0"
 __all__ = [
+    "Batch",
     "BrokerSchedError",
     "ConfigurationError",
+    "DynamicRequirements",
+    "Event",
+    "ExternalTask",
+    "FSSpecTarget",
     "InvalidArgument",
+    "LocalTarget",
+    "Parameter",
+    "ParameterError",
+    "RPCError",
     "RedisUnavailable",
+    "RemoteScheduler",
     "Scheduler",
+    "SchedulerUnreachable",
     "SchemaMismatch",
     "ScriptError",
+    "TargetError",
+    "Task",
+    "TaskDefinitionError",
     "UnknownMethod",
+    "Visibility",
+    "Worker",
+    "WorkerError",
+    "WrapperTask",
 ]
+
+# Loaded when first asked for: who writes tasks needs no Redis client, and its import takes longer than a small task.
+_HOMES = {
+    "Batch": "model.parameters",
+    "DynamicRequirements": "model.requirements",
+    "Event": "model.events",
+    "ExternalTask": "model.task",
+    "FSSpecTarget": "model.target",
+    "LocalTarget": "model.target",
+    "Parameter": "model.parameters",
+    "ParameterError": "model.parameters",
+    "RemoteScheduler": "http.client",
+    "Scheduler": "scheduler.scheduler",
+    "TargetError": "model.target",
+    "Task": "model.task",
+    "TaskDefinitionError": "model.parameters",
+    "Visibility": "model.parameters",
+    "Worker": "worker.worker",
+    "WrapperTask": "model.task",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,7 +5,15 @@ BrokerSchedError
 ├── UnknownMethod        no such method in the contract
 ├── ConfigurationError   a URL, namespace or option can't be used
 ├── SchemaMismatch       the namespace was written by another version
-├── RedisUnavailable     Redis can't be reached, is loading, or refuses us
+├── SchedulerUnreachable the scheduler can't be asked now: worth trying again
+│   ├── RedisUnavailable Redis can't be reached, is loading, or refuses us
+│   └── RPCError         the server can't be reached, or its answer is no use
+├── WorkerError          a worker, or a task given to it, can't be used as it is
+│   ├── TaskTypeError    (model.contract) no task, or not one yet
+│   └── TaskNotLoadable  (model.register) no task can be made from module, family and parameters
+├── ParameterError       (model.parameters) parameters of a task are missing, unknown or wrong
+├── TaskDefinitionError  (model.parameters) a class of tasks is declared in a way that can't work
+├── TargetError          (model.target) a target can't be read or written as asked
 └── ScriptError          a Lua script failed: a bug of ours, with file and line
 """
 
@@ -49,8 +57,20 @@ class SchemaMismatch(BrokerSchedError):
         self.wanted = wanted
 
 
-class RedisUnavailable(BrokerSchedError):
+class SchedulerUnreachable(BrokerSchedError):
+    """The scheduler can't be asked now. Worth trying again."""
+
+
+class RPCError(SchedulerUnreachable):
+    """The server could not be asked, or its answer is no use. `__cause__` is the last error."""
+
+
+class RedisUnavailable(SchedulerUnreachable):
     """Redis can't be reached, is still loading, or refuses the connection. Worth trying again."""
+
+
+class WorkerError(BrokerSchedError):
+    """A worker, or a task given to it, can't be used as it is."""
 
 
 class ScriptError(BrokerSchedError):

@@ -18,6 +18,8 @@ SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
 LAYERS = (
     ("errors", "clock", "states", "wire", "steps"),
     ("config", "api", "lua"),
+    ("model",),
+    ("worker",),
     ("arguments",),
     ("scheduler",),
     ("http",),

@@ -1,0 +1,1 @@
+"""Runs tasks: traversal, the loop, task processes, heartbeat."""

@@ -1,0 +1,98 @@
+"""Is a task complete? Asked once for each where the answer may be believed, in this process or in several."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, MutableSet
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from broker_sched.model.contract import TaskLike
+
+
+@dataclass(frozen=True)
+class Failure:
+    """complete() raised, or gave something that is no truth."""
+
+    trace: str
+
+
+class Completion:
+    """Answers whether tasks are complete. With a cache, what was complete once stays so."""
+
+    def __init__(self, known: MutableSet[str] | None = None) -> None:
+        self.known = known  # ids of complete tasks; None: no cache
+
+    def __call__(self, task: TaskLike) -> bool:
+        """Whether it is complete. Raises what complete() raises."""
+        if self.known is not None and task.task_id in self.known:
+            return True
+        found = task.complete()
+        if found not in (True, False):
+            raise TypeError(f"complete() of {task.task_id} returned {found!r}; it must return True or False.")
+        if found and self.known is not None:
+            self.known.add(task.task_id)
+        return bool(found)
+
+    def or_failure(self, task: TaskLike) -> bool | Failure:
+        """The same, with the stack trace instead of an exception."""
+        try:
+            return self(task)
+        except Exception:
+            return Failure(traceback.format_exc())
+
+
+class InTurn:
+    """Asks one task after the other, first come, first served."""
+
+    def __init__(self, completion: Completion) -> None:
+        self._completion = completion
+        self._waiting: list[TaskLike] = []
+
+    def ask(self, task: TaskLike) -> None:
+        """Put a task in line."""
+        self._waiting.append(task)
+
+    def answers(self) -> Iterator[tuple[TaskLike, bool | Failure]]:
+        """Task and answer, until nothing is in line; more may be asked meanwhile."""
+        position = 0
+        while position < len(self._waiting):
+            task = self._waiting[position]
+            position += 1
+            yield task, self._completion.or_failure(task)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class InParallel:
+    """Asks several at once, in processes of their own."""
+
+    def __init__(self, completion: Completion, processes: int, context: Any) -> None:
+        self._completion = completion
+        self._pool = ProcessPoolExecutor(processes if processes > 0 else None, mp_context=context)
+        self._waiting: dict[Future[bool | Failure], TaskLike] = {}
+
+    def ask(self, task: TaskLike) -> None:
+        """Hand a task to a process."""
+        self._waiting[self._pool.submit(_answer, task)] = task
+
+    def answers(self) -> Iterator[tuple[TaskLike, bool | Failure]]:
+        """Task and answer, as they come; more may be asked meanwhile."""
+        while self._waiting:
+            done, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                task = self._waiting.pop(future)
+                answer = future.result()
+                if answer is True and self._completion.known is not None:
+                    self._completion.known.add(task.task_id)
+                yield task, answer
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _answer(task: TaskLike) -> bool | Failure:
+    return Completion().or_failure(task)

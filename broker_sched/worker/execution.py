@@ -1,0 +1,194 @@
+"""Runs one task, wherever that is, and says what became of it. Source: luigi.worker.TaskProcess.run, 3.8.1."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import os
+import time
+import traceback
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from broker_sched.errors import WorkerError
+from broker_sched.model.contract import TaskLike, flatten
+from broker_sched.worker.completion import Completion
+from broker_sched.worker.outcome import Outcome, Wanted
+from broker_sched.worker.reporter import StatusReporter
+
+log = logging.getLogger("bsched.worker")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The part of a worker's configuration that a run needs."""
+
+    worker_id: str
+    check_unfulfilled_deps: bool = True
+    check_complete_on_run: bool = False
+    task_process_context: str | None = None
+    known_complete: frozenset[str] | None = None  # None: no cache
+
+
+class Unfulfilled(WorkerError):
+    """Deps of a task are not complete although the scheduler handed it out."""
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__(f"Not complete when the task was to run: {', '.join(missing)}. It goes back to be scheduled.")
+        self.missing = missing
+
+
+def is_external(task: TaskLike) -> bool:
+    """Whether something else makes its output: it has no run()."""
+    return getattr(task, "run", None) in (None, NotImplemented)
+
+
+def execute(task: TaskLike, options: RunOptions, reporter: StatusReporter) -> Outcome:
+    """Run the task. Whatever it raises, KeyboardInterrupt aside, is in the outcome and not raised."""
+    known = None if options.known_complete is None else set(options.known_complete)
+    run = _Run(task, options, reporter, Completion(known))
+    with _context(options.task_process_context, run):
+        outcome = run.outcome()
+    return outcome
+
+
+class _Run:
+    """One run of one task. A `task_process_context` gets it."""
+
+    def __init__(self, task: TaskLike, options: RunOptions, reporter: StatusReporter, completion: Completion) -> None:
+        self.task = task
+        self.worker_id = options.worker_id
+        self.status_reporter = reporter
+        self._options = options
+        self._is_complete = completion
+        self._known_before = set(completion.known or ())
+
+    def outcome(self) -> Outcome:
+        log.info("[pid %d] Worker %s running   %s", os.getpid(), self.worker_id, self.task)
+        try:
+            return self._carried_out()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, too: a task may not end its worker
+            missing = error.missing if isinstance(error, Unfulfilled) else ()
+            log.error("[pid %d] Worker %s failed    %s", os.getpid(), self.worker_id, self.task, exc_info=not missing)
+            return self._failed(error, missing)
+
+    def _carried_out(self) -> Outcome:
+        task = self.task
+        if self._options.check_unfulfilled_deps and not is_external(task):
+            self._check_deps()
+        task.trigger_event("event.core.start", task)
+        started = time.monotonic()
+        if is_external(task):
+            if not self._is_complete(task):
+                text = "It is an external task, and what it stands for does not exist (yet)."
+                return Outcome(task.task_id, "FAILED", json.dumps(text))
+        else:
+            with self._attached():
+                wanted = self._run_until_wanting()
+            if wanted:
+                log.info("[pid %d] Worker %s new requirements      %s", os.getpid(), self.worker_id, task)
+                return Outcome(task.task_id, "PENDING", wanted=wanted, complete_ids=self._found_complete())
+            if not self._options.check_complete_on_run:
+                self._note_complete()
+            elif not self._is_complete(task):
+                raise WorkerError("It has run, but complete() still says False. Look at what it wrote, and where.")
+        task.trigger_event("event.core.processing_time", task, time.monotonic() - started)
+        expl = task.on_success()
+        log.info("[pid %d] Worker %s done      %s", os.getpid(), self.worker_id, task)
+        task.trigger_event("event.core.success", task)
+        return Outcome(task.task_id, "DONE", _as_json(expl), complete_ids=self._found_complete())
+
+    def _check_deps(self) -> None:
+        missing = []
+        for dep in self.task.deps():
+            if not self._is_complete(dep):
+                absent = [str(output) for output in flatten(dep.output()) if not output.exists()]
+                missing.append(f"{dep.task_id} ({', '.join(absent)})" if absent else dep.task_id)
+        if missing:
+            raise Unfulfilled(tuple(missing))
+
+    def _run_until_wanting(self) -> tuple[Wanted, ...]:
+        """Run to the end, or until the task yields tasks that are not complete: those."""
+        generator = self.task.run()
+        if not isinstance(generator, Generator):
+            return ()
+        answer: Any = None
+        while True:
+            try:
+                yielded = generator.send(answer)
+            except StopIteration:
+                return ()
+            is_wrapped = hasattr(type(yielded), "flat_requirements")  # DynamicRequirements, luigi's or ours
+            custom = yielded.custom_complete if is_wrapped else None
+            requirements = yielded.requirements if is_wrapped else yielded
+            tasks = flatten(requirements)
+            complete = custom(self._is_complete) if custom else all(self._is_complete(task) for task in tasks)
+            if not complete:
+                generator.close()
+                return tuple(Wanted(task.task_module, task.task_family, task.to_str_params()) for task in tasks)
+            answer = _outputs(requirements)
+
+    def _failed(self, error: BaseException, missing: tuple[str, ...]) -> Outcome:
+        """FAILED; what on_failure returns explains it, and the stack trace where that fails itself."""
+        try:
+            self.task.trigger_event("event.core.failure", self.task, error)
+            expl = self.task.on_failure(error)
+        except Exception:
+            expl = traceback.format_exc()
+        return Outcome(self.task.task_id, "FAILED", _as_json(expl), missing, complete_ids=self._found_complete())
+
+    def _note_complete(self) -> None:
+        if self._is_complete.known is not None:
+            self._is_complete.known.add(self.task.task_id)
+
+    def _found_complete(self) -> tuple[str, ...]:
+        return tuple(sorted(set(self._is_complete.known or ()) - self._known_before))
+
+    @contextlib.contextmanager
+    def _attached(self) -> Iterator[None]:
+        """While it runs, the task can report."""
+        for name, source in StatusReporter.ATTACHED.items():
+            setattr(self.task, name, getattr(self.status_reporter, source))
+        try:
+            yield
+        finally:
+            for name in StatusReporter.ATTACHED:
+                setattr(self.task, name, None)
+
+
+def _outputs(requirements: Any) -> Any:
+    """The outputs of tasks in the same structure: what `yield` gives the task."""
+    if hasattr(requirements, "output"):
+        return requirements.output()
+    if isinstance(requirements, dict):
+        return {name: _outputs(inner) for name, inner in requirements.items()}
+    if isinstance(requirements, (str, bytes)):
+        return requirements
+    return [_outputs(inner) for inner in requirements]
+
+
+def _as_json(expl: Any) -> str:
+    try:
+        return json.dumps(expl)
+    except (TypeError, ValueError):
+        return json.dumps(repr(expl))
+
+
+@contextlib.contextmanager
+def _context(name: str | None, run: _Run) -> Iterator[None]:
+    """The user's own context manager around the run: `module.Class`, made with the run."""
+    if not name:
+        yield
+        return
+    module_name, _, class_name = name.rpartition(".")
+    try:
+        made = getattr(importlib.import_module(module_name), class_name)(run)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise WorkerError(f"task_process_context {name!r} can't be used: {error}. It names a class.") from error
+    with made:
+        yield

@@ -1,0 +1,67 @@
+"""Tells the scheduler that the worker lives, whatever the worker is busy with.
+
+A thread of its own that shares no lock with the worker: neither a long task nor the start of one delays it, and it
+delays neither. Only messages for the worker are passed on, by one call.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from broker_sched.api import SchedulerAPI
+
+log = logging.getLogger("bsched.worker")
+STOP_SECONDS = 5.0  # a ping in flight is not waited for longer
+
+
+class Heartbeat:
+    """Pings every interval_seconds from start() to stop(). on_message gets each {"name", "kwargs"} of the replies."""
+
+    def __init__(
+        self,
+        scheduler: SchedulerAPI,
+        worker_id: str,
+        interval_seconds: float,
+        on_message: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._worker_id = worker_id
+        self._interval_seconds = interval_seconds
+        self._on_message = on_message
+        self._stopping = threading.Event()
+        self._is_answered = True
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a ping in flight may still arrive."""
+        self._stopping.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(STOP_SECONDS)
+
+    def _beat(self) -> None:
+        while not self._stopping.wait(self._interval_seconds):
+            try:
+                reply = self._scheduler.ping(worker=self._worker_id)
+            except Exception as error:  # the next ping may succeed, whatever it was
+                if self._is_answered:
+                    log.warning("The scheduler does not answer the heartbeat: %s. Trying on.", error)
+                self._is_answered = False
+                continue
+            if not self._is_answered:
+                log.info("The scheduler answers the heartbeat again.")
+            self._is_answered = True
+            for message in (reply or {}).get("rpc_messages", ()):
+                self._pass_on(dict(message))
+
+    def _pass_on(self, message: dict[str, Any]) -> None:
+        try:
+            self._on_message(message)
+        except Exception:
+            log.exception("The message %s could not be carried out.", message.get("name"))

@@ -1,0 +1,100 @@
+"""What a reply of get_work means for a worker: a task that it knows, one to load, or a batch to put together."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from broker_sched.errors import BrokerSchedError, WorkerError
+from broker_sched.model.contract import TaskLike
+from broker_sched.model.register import load_task
+from broker_sched.worker.patience import Patience
+from broker_sched.worker.planner import Planner
+from broker_sched.worker.summary import Response
+
+log = logging.getLogger("bsched.worker")
+
+
+class Work(NamedTuple):
+    """A reply of get_work, as far as the loop needs it."""
+
+    task_id: str | None
+    n_pending: int = 0
+    n_unique: int = 0
+    n_last_scheduled: int = 0
+    is_disabled: bool = False
+
+
+class Intake:
+    """Reads replies. responses: all of them, for the summary. failures: how many tasks could not be loaded.
+
+    allowed: patterns of the modules that tasks may be loaded from; none: any.
+    """
+
+    def __init__(self, scheduler: Patience, worker_id: str, planner: Planner, allowed: tuple[str, ...]) -> None:
+        self.responses: list[Response] = []
+        self.failures = 0
+        self._scheduler = scheduler
+        self._worker_id = worker_id
+        self._planner = planner
+        self._allowed = allowed
+
+    def work_in(self, reply: dict[str, Any]) -> Work:
+        """The work that a reply hands out. What it names is in the planner's `scheduled` then."""
+        task_id = reply.get("task_id")
+        if task_id is None and reply.get("batch_id") is not None:
+            task_id = self._take_batch(reply)
+        elif task_id is not None and task_id not in self._planner.scheduled:
+            log.info("%s was scheduled by another worker: loading it.", task_id)
+            task = self._loaded(reply, [task_id])
+            task_id = None if task is None else task_id
+            if task is not None and task_id is not None:
+                self._planner.scheduled[task_id] = task
+        self.responses.append(Response(task_id, reply["running_tasks"]))
+        return Work(
+            task_id,
+            reply["n_pending_tasks"],
+            reply["n_unique_pending"],
+            reply.get("n_pending_last_scheduled", 0),
+            reply.get("worker_state") == "disabled",
+        )
+
+    def _take_batch(self, reply: dict[str, Any]) -> str | None:
+        """Make the combined task of a batch; returns its id."""
+        task = self._loaded(reply, reply["batch_task_ids"])
+        if task is None:
+            return None
+        self._planner.note_batch(task, reply["batch_task_ids"])
+        self._scheduler.call(
+            "add_task",
+            worker=self._worker_id,
+            task_id=task.task_id,
+            module=reply.get("task_module"),
+            family=reply["task_family"],
+            params=task.to_str_params(),
+            status="RUNNING",
+            batch_id=reply["batch_id"],
+        )
+        return task.task_id
+
+    def _loaded(self, reply: dict[str, Any], task_ids: list[str]) -> TaskLike | None:
+        """The task of a reply, made from its module, family and parameters. What can't be made is FAILED."""
+        try:
+            return self._load(reply.get("task_module"), reply["task_family"], reply["task_params"])
+        except Exception as error:
+            log.error("%s can't be loaded: %s", ", ".join(task_ids), error)
+            self.failures += 1
+            for task_id in task_ids:
+                expl = str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc()
+                self._scheduler.call(
+                    "add_task", worker=self._worker_id, task_id=task_id, status="FAILED", runnable=False, expl=expl
+                )
+            return None
+
+    def _load(self, module: str | None, family: str, params: dict[str, Any]) -> TaskLike:
+        allowed = self._allowed
+        if allowed and not any(fnmatchcase(module or "", pattern) for pattern in allowed):
+            raise WorkerError(f"This worker may not load tasks from {module}; allowed: {', '.join(allowed)}.")
+        return load_task(module, family, params)

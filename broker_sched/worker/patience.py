@@ -1,0 +1,45 @@
+"""Calls the scheduler, and does not give up at once when it can't be reached."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from broker_sched.api import SchedulerAPI
+from broker_sched.errors import SchedulerUnreachable
+
+log = logging.getLogger("bsched.worker")
+
+FIRST_WAIT_SECONDS = 1.0  # before an unreachable scheduler is asked again; doubled each time
+LONGEST_WAIT_SECONDS = 15.0
+
+
+class Patience:
+    """A scheduler that is asked again, for patience_seconds, while `is_on`.
+
+    wait: passes that many seconds usefully; called between two attempts.
+    """
+
+    def __init__(self, scheduler: SchedulerAPI, patience_seconds: float, wait: Callable[[float], None]) -> None:
+        self.scheduler = scheduler
+        self.is_on = False
+        self._patience_seconds = patience_seconds
+        self._wait = wait
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method of the contract. Raises what it raises; SchedulerUnreachable when patience is at its end."""
+        wait, deadline = FIRST_WAIT_SECONDS, time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return getattr(self.scheduler, method)(**arguments)
+            except SchedulerUnreachable as error:
+                if not self.is_on or time.monotonic() > deadline:
+                    raise
+                log.warning(
+                    "The scheduler can't be reached for %s: %s What runs goes on; it is asked again in %.0f s.",
+                    *(method, error, wait),
+                )
+            self._wait(wait)
+            wait = min(2 * wait, LONGEST_WAIT_SECONDS)

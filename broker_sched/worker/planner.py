@@ -1,0 +1,156 @@
+"""What a worker knows of its tasks, and tells the scheduler about them. Source: luigi.worker.Worker.add, 3.8.1."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from typing import Any
+
+from broker_sched.errors import BrokerSchedError
+from broker_sched.model.contract import TaskLike, check_task, owners_of, retry_policy_of, visibilities_of
+from broker_sched.model.register import load_task
+from broker_sched.worker.completion import Completion, InParallel, InTurn
+from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.outcome import Wanted
+from broker_sched.worker.patience import Patience
+from broker_sched.worker.summary import Report
+from broker_sched.worker.traversal import Finding, examine, over_limit
+
+log = logging.getLogger("bsched.worker")
+
+
+class Planner:
+    """Schedules tasks under a worker's id.
+
+    scheduled: task_id → task. roots: ids of what was added from outside. reports: what the scheduler was told.
+    known: ids of tasks that are complete; None where complete() is asked each time.
+    context: of multiprocessing, for complete() in parallel.
+    """
+
+    def __init__(self, scheduler: Patience, worker_id: str, config: WorkerConfig, context: Any) -> None:
+        self.scheduled: dict[str, TaskLike] = {}
+        self.roots: list[str] = []
+        self.reports: list[Report] = []
+        self.known: set[str] | None = set() if config.cache_task_completion else None
+        self.succeeded = True
+        self._scheduler = scheduler
+        self._worker_id = worker_id
+        self._config = config
+        self._context = context
+        self._completion = Completion(self.known)
+        self._batchers_sent: set[str] = set()
+        self._batches: dict[str, list[TaskLike]] = {}  # id of the combined task → its members, as far as known here
+        self._unfulfilled: dict[str, int] = defaultdict(int)
+
+    def add(self, task: TaskLike, multiprocess: bool = False, processes: int = 0) -> bool:
+        """See Worker.add."""
+        check_task(task)
+        self.succeeded = True
+        asking = InParallel(self._completion, processes, self._context) if multiprocess else InTurn(self._completion)
+        try:
+            asking.ask(task)
+            seen = {task.task_id}
+            for item, answer in asking.answers():
+                finding = self._examine(item, answer)
+                for dep in finding.deps or ():
+                    if dep.task_id not in seen:
+                        seen.add(dep.task_id)
+                        asking.ask(dep)
+                self._schedule(finding)
+        except (KeyboardInterrupt, BrokerSchedError):
+            self.succeeded = False
+            raise
+        except Exception as error:
+            self.succeeded = False
+            log.exception("%s could not be scheduled", task)
+            task.trigger_event("event.core.task.broken", task, error)
+            raise
+        finally:
+            asking.close()
+        return self.succeeded
+
+    def _examine(self, task: TaskLike, answer: Any) -> Finding:
+        limit = self._config.task_limit
+        if limit is not None and len(self.scheduled) >= limit:
+            return over_limit(task, limit)
+        finding = examine(task, answer, self._config.retry_external_tasks)
+        if finding.trace is not None:
+            self.succeeded = False
+            self._scheduler.call(
+                "announce_scheduling_failure",
+                worker=self._worker_id,
+                task_name=str(task),
+                family=task.task_family,
+                params=task.to_str_params(only_significant=True),
+                expl=finding.trace,
+                owners=owners_of(task),
+            )
+        elif finding.deps is not None:
+            self._send_batcher(task)
+        return finding
+
+    def _send_batcher(self, task: TaskLike) -> None:
+        if task.task_family in self._batchers_sent:
+            return
+        self._batchers_sent.add(task.task_family)
+        if names := type(task).batch_param_names():
+            self._scheduler.call(
+                "add_task_batcher",
+                worker=self._worker_id,
+                task_family=task.task_family,
+                batched_args=list(names),
+                max_batch_size=task.max_batch_size,
+            )
+
+    def _schedule(self, finding: Finding) -> None:
+        task = finding.task
+        self.scheduled[task.task_id] = task
+        self.report(
+            task,
+            finding.status,
+            finding.runnable,
+            deps=None if not finding.deps else [dep.task_id for dep in finding.deps],
+            priority=task.priority,
+            batchable=task.batchable,
+            accepts_messages=task.accepts_messages,
+        )
+
+    def report(self, task: TaskLike, status: str, runnable: bool | None, **more: Any) -> None:
+        """Tell the scheduler a task's status, and remember it for the summary."""
+        self.reports.append(Report(task, status, bool(runnable)))
+        for member in self._batches.pop(task.task_id, ()):
+            self.reports.append(Report(member, status, True))
+        self._scheduler.call(
+            "add_task",
+            worker=self._worker_id,
+            task_id=task.task_id,
+            status=status,
+            runnable=runnable,
+            resources=task.process_resources(),
+            params=task.to_str_params(),
+            param_visibilities=visibilities_of(task),
+            family=task.task_family,
+            module=task.task_module,
+            retry_policy_dict=retry_policy_of(task),
+            owners=owners_of(task),
+            **more,
+        )
+        log.info("Informed scheduler that task   %s   has status   %s", task.task_id, status)
+
+    def note_batch(self, combined: TaskLike, member_ids: list[str]) -> None:
+        """What becomes of the combined task becomes of its members, too."""
+        self.scheduled[combined.task_id] = combined
+        known = (self.scheduled.get(task_id) for task_id in member_ids)
+        self._batches[combined.task_id] = [member for member in known if member is not None]
+
+    def add_wanted(self, wanted: Wanted) -> str:
+        """Schedule a task that a running one asked for. Returns its id."""
+        task = load_task(wanted.module, wanted.family, wanted.params)
+        self.add(task)
+        return task.task_id
+
+    def may_reschedule(self, missing: tuple[str, ...]) -> bool:
+        """Whether a task may go back for these missing deps once more."""
+        for dep in missing:
+            self._unfulfilled[dep] += 1
+        return all(self._unfulfilled[dep] <= self._config.max_reschedules for dep in missing)

@@ -1,0 +1,77 @@
+"""The tasks that a worker runs now, in processes of their own, and what they say meanwhile."""
+
+from __future__ import annotations
+
+import multiprocessing.connection
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from broker_sched.worker.task_process import TaskProcess, Told
+
+CHECK_SECONDS = 5.0  # a process is looked at after so long even when nothing was heard of it
+
+
+class Running:
+    """Task processes by task id."""
+
+    def __init__(self) -> None:
+        self._processes: dict[str, TaskProcess] = {}
+        self._leaving: list[TaskProcess] = []  # have told their outcome, and must still end
+        self.told: deque[Told] = deque()  # what they asked for, to be passed on to the scheduler in this order
+
+    def __len__(self) -> int:
+        return len(self._processes)
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._processes
+
+    def ids(self) -> list[str]:
+        """Of the tasks."""
+        return list(self._processes)
+
+    def add(self, process: TaskProcess) -> None:
+        """Keep an eye on a started process."""
+        self._processes[process.task.task_id] = process
+
+    def get(self, task_id: str) -> TaskProcess | None:
+        """The process that runs a task."""
+        return self._processes.get(task_id)
+
+    def wait(self, seconds: float) -> None:
+        """Until something happens, but at most so long. Deadlines are kept, what is told is received."""
+        everyone = [*self._processes.values(), *self._leaving]
+        if not everyone:
+            time.sleep(seconds)
+            return
+        lefts = [left for process in everyone if (left := process.seconds_left()) is not None]
+        if not self._is_somebody_done():
+            things = [thing for process in everyone for thing in process.wait_on()]
+            multiprocessing.connection.wait(things, max(0.0, min([seconds, CHECK_SECONDS, *lefts])))
+        for process in everyone:
+            self.told.extend(process.receive())
+            process.check()
+        self._leaving = [process for process in self._leaving if not self._is_gone(process)]
+
+    def take_finished(self) -> Iterator[TaskProcess]:
+        """Those whose outcome is known; they are no longer among the running."""
+        for task_id, process in list(self._processes.items()):
+            if process.outcome is not None:
+                del self._processes[task_id]
+                self._leaving.append(process)
+                yield process
+
+    def stop(self) -> None:
+        """End them all, and whatever they started."""
+        for process in [*self._processes.values(), *self._leaving]:
+            process.stop()
+        self._processes, self._leaving = {}, []
+
+    def _is_somebody_done(self) -> bool:
+        return any(process.outcome is not None for process in self._processes.values())
+
+    def _is_gone(self, process: TaskProcess) -> bool:
+        if not process.check():
+            return False
+        process.close()
+        return True

@@ -1,0 +1,273 @@
+"""What became of a run, for people, for exit codes, and for programs.
+
+Source of the rules: luigi.execution_summary and luigi.retcodes, 3.8.1.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+TASKS_SHOWN = 5  # of one family in one group
+
+
+class Summarized(Protocol):
+    """A task, as far as the summary needs it."""
+
+    @property
+    def task_id(self) -> str:
+        """Its id."""
+
+    @property
+    def task_family(self) -> str:
+        """Its family."""
+
+    def deps(self) -> Iterable[Any]:
+        """The tasks it depends on."""
+
+    def to_str_params(self, only_significant: bool = False, only_public: bool = False) -> dict[str, str]:
+        """Its parameters as text."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A status that the worker told the scheduler. A PENDING one that is not runnable is external."""
+
+    task: Summarized
+    status: str
+    runnable: bool
+
+
+@dataclass(frozen=True)
+class Response:
+    """A reply of get_work: what it handed out, and what ran elsewhere: [{"task_id", "worker", …}]."""
+
+    task_id: str | None
+    running_tasks: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """All that a worker did."""
+
+    worker_id: str
+    scheduled: Mapping[str, Summarized]
+    reports: Sequence[Report]
+    responses: Sequence[Response]
+    root_ids: Sequence[str]
+    scheduling_succeeded: bool
+    run_succeeded: bool
+
+
+class RunStatus(enum.Enum):
+    """The verdict; the names are those of Luigi's LuigiStatusCode. The value is a smiley and a reason."""
+
+    SUCCESS = (":)", "nothing failed and nothing was missing")
+    SUCCESS_WITH_RETRY = (":)", "what failed succeeded when it was tried again")
+    FAILED = (":(", "tasks failed")
+    FAILED_AND_SCHEDULING_FAILED = (":(", "tasks failed, and others could not be scheduled")
+    SCHEDULING_FAILED = (":(", "tasks could not be scheduled")
+    NOT_RUN = (":|", "tasks were not handed out by the scheduler")
+    MISSING_EXT = (":|", "external tasks are missing")
+
+
+# In the order of the summary. Those under `waiting` may overlap: a task can wait for several reasons.
+GROUPS = {
+    "already_done": "complete before",
+    "completed": "ran successfully",
+    "failed": "failed",
+    "scheduling_error": "could not be scheduled",
+    "missing_external": "external, and not there",
+    "upstream_failure": "waiting: something they need failed",
+    "upstream_missing": "waiting: something external that they need is missing",
+    "upstream_elsewhere": "waiting: something they need runs on another worker",
+    "upstream_scheduling_error": "waiting: something they need could not be scheduled",
+    "elsewhere": "running on another worker",
+    "not_run": "not handed out by the scheduler",
+}
+
+
+@dataclass(frozen=True)
+class ExecutionSummary:
+    """groups: name (see GROUPS) → tasks, each in the order in which they were scheduled; empty ones are left out."""
+
+    groups: Mapping[str, tuple[Summarized, ...]]
+    status: RunStatus
+    task_count: int
+    other_workers: Mapping[str, int] = field(default_factory=dict)  # worker id → how many of these tasks it ran
+    root_is_done: bool = True
+
+    @property
+    def text(self) -> str:
+        """Several lines for people."""
+        if not self.task_count:
+            return "===== Execution summary =====\nNo task was scheduled."
+        lines = ["===== Execution summary =====", f"{self.task_count} task(s) scheduled:"]
+        for name, title in GROUPS.items():
+            if tasks := self.groups.get(name):
+                lines += [f"* {len(tasks)} {title}", *(f"    - {line}" for line in _by_family(tasks))]
+        lines += [f"Worker {worker} ran {count} of them." for worker, count in self.other_workers.items()]
+        smiley, reason = self.status.value
+        return "\n".join([*lines, f"{smiley} {reason}"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for programs: {status, task_count, groups: {name: [task_id]}, other_workers}."""
+        return {
+            "status": self.status.name,
+            "task_count": self.task_count,
+            "groups": {name: [task.task_id for task in tasks] for name, tasks in self.groups.items()},
+            "other_workers": dict(self.other_workers),
+        }
+
+
+@dataclass(frozen=True)
+class ReturnCodes:
+    """Exit codes by what went wrong, under Luigi's names, with the values that its documentation proposes.
+
+    Luigi's own defaults are 0, and 4 for unhandled_exception.
+    """
+
+    already_running: int = 10  # tasks run on another worker
+    missing_data: int = 20  # external tasks are missing
+    not_run: int = 25  # tasks were not handed out
+    task_failed: int = 30
+    scheduling_error: int = 35
+    unhandled_exception: int = 40
+
+
+def return_code(summary: ExecutionSummary, codes: ReturnCodes) -> int:
+    """The highest code of those that apply. Source: luigi.retcodes.run_with_retcodes, 3.8.1."""
+    by_group = {
+        "missing_external": codes.missing_data,
+        "failed": codes.task_failed,
+        "elsewhere": codes.already_running,
+        "scheduling_error": codes.scheduling_error,
+        "not_run": codes.not_run,
+    }
+    found = max((code for group, code in by_group.items() if summary.groups.get(group)), default=0)
+    return found or (0 if summary.root_is_done else codes.not_run)
+
+
+def summarize(history: RunHistory) -> ExecutionSummary:
+    """Sort the tasks of a run by what became of them."""
+    groups = _partition(history.reports)
+    elsewhere, workers = _elsewhere(history)
+    groups["elsewhere"] = elsewhere
+    tasks = {report.task.task_id: report.task for report in history.reports}
+    _explain_waiting(groups, tasks)
+    done = groups["completed"] | groups["already_done"]
+    count = sum(len(groups[name]) for name in ("already_done", "completed", "failed", "scheduling_error"))
+    count += len(groups["missing_external"]) + len(groups["waiting"])
+    shown = {name: tuple(task for id_, task in tasks.items() if id_ in groups[name]) for name in GROUPS}
+    return ExecutionSummary(
+        {name: members for name, members in shown.items() if members},
+        _status(groups),
+        count,
+        workers,
+        root_is_done=not history.root_ids or history.root_ids[0] in done,
+    )
+
+
+def _partition(reports: Sequence[Report]) -> dict[str, set[str]]:
+    """Ids by group, as far as the reports alone tell."""
+
+    def of(*statuses: str) -> set[str]:
+        return {report.task.task_id for report in reports if report.status in statuses}
+
+    groups: dict[str, set[str]] = defaultdict(set)
+    pending, done = of("PENDING"), of("DONE")
+    groups["completed"] = done & pending
+    groups["already_done"] = done - pending
+    groups["ever_failed"] = of("FAILED")
+    groups["failed"] = groups["ever_failed"] - groups["completed"]
+    groups["scheduling_error"] = of("UNKNOWN")
+    over = groups["ever_failed"] | groups["completed"]
+    for report in reports:
+        if report.status == "PENDING" and report.task.task_id not in over:
+            groups["waiting" if report.runnable else "missing_external"].add(report.task.task_id)
+    return groups
+
+
+def _elsewhere(history: RunHistory) -> tuple[set[str], dict[str, int]]:
+    """The ids of our tasks that ran on other workers while there was no work for us, and how many ran where."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for response in history.responses:
+        for running in response.running_tasks if response.task_id is None else ():
+            if running["worker"] != history.worker_id and running["task_id"] in history.scheduled:
+                found[running["worker"]].add(running["task_id"])
+    return set().union(*found.values()), {worker: len(ids) for worker, ids in found.items()}
+
+
+def _explain_waiting(groups: dict[str, set[str]], tasks: Mapping[str, Summarized]) -> None:
+    """Why each waiting task waits: a walk up from it, each task once."""
+    reasons = {
+        "upstream_failure": ("ever_failed", "upstream_failure"),
+        "upstream_missing": ("missing_external", "upstream_missing"),
+        "upstream_elsewhere": ("elsewhere", "upstream_elsewhere"),
+        "upstream_scheduling_error": ("scheduling_error",),
+    }
+    explained: set[str] = set()
+    stack = sorted(groups["waiting"])
+    deps: dict[str, list[str]] = {}
+    while stack:
+        task_id = stack[-1]
+        if task_id in explained:
+            stack.pop()
+            continue
+        if task_id not in deps:
+            deps[task_id] = [dep.task_id for dep in tasks[task_id].deps()]
+            stack += [dep for dep in deps[task_id] if dep in groups["waiting"] and dep not in deps]
+            continue
+        stack.pop()
+        explained.add(task_id)
+        waits = False
+        for name, causes in reasons.items():
+            if any(dep in groups[cause] for dep in deps[task_id] for cause in causes):
+                groups[name].add(task_id)
+                waits = True
+        if not waits and task_id not in groups["elsewhere"]:
+            groups["not_run"].add(task_id)
+
+
+def _status(groups: Mapping[str, set[str]]) -> RunStatus:
+    if groups["failed"]:
+        return RunStatus.FAILED_AND_SCHEDULING_FAILED if groups["scheduling_error"] else RunStatus.FAILED
+    if groups["ever_failed"]:
+        return RunStatus.SUCCESS_WITH_RETRY
+    if groups["scheduling_error"]:
+        return RunStatus.SCHEDULING_FAILED
+    if groups["not_run"]:
+        return RunStatus.NOT_RUN
+    return RunStatus.MISSING_EXT if groups["missing_external"] else RunStatus.SUCCESS
+
+
+def _by_family(tasks: Iterable[Summarized]) -> list[str]:
+    families: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for task in tasks:
+        families[task.task_family].append(task.to_str_params(only_significant=True, only_public=True))
+    return [_family_line(family, members) for family, members in families.items()]
+
+
+def _family_line(family: str, members: list[dict[str, str]]) -> str:
+    """`3 Sales(country=AT, date=2024-03-01 … 2024-03-03)`; several that differ in more: the first few, one by one."""
+    names = list(members[0])
+    varying = [name for name in names if len({member.get(name) for member in members}) > 1]
+    if len(members) == 1 or len(varying) == 1:
+        values = dict(members[0])
+        for name in varying:
+            found = sorted((member[name] for member in members), key=_sort_key)
+            values[name] = f"{found[0]} … {found[-1]}" if len(found) > 2 else ", ".join(found)
+        return f"{len(members)} {family}({', '.join(f'{name}={value}' for name, value in values.items())})"
+    shown = ["(" + ", ".join(f"{n}={v}" for n, v in member.items()) + ")" for member in members[:TASKS_SHOWN]]
+    more = f" … and {len(members) - TASKS_SHOWN} more" if len(members) > TASKS_SHOWN else ""
+    return f"{len(members)} {family}{', '.join(shown)}{more}"
+
+
+def _sort_key(text: str) -> tuple[float, str]:
+    try:
+        return float(text), ""
+    except ValueError:
+        return 0.0, text

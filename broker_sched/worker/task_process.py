@@ -1,0 +1,237 @@
+"""A process for one run of a task, and the eye kept on it. Whatever becomes of the process, there is an outcome.
+
+The two ends of a pipe carry, from the task: what it reports and, last, its outcome; to the task: messages. The worker
+learns of the end through the process's sentinel, so no exit goes unnoticed, whatever the code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+import psutil
+
+from broker_sched.model.contract import TaskLike
+from broker_sched.worker.execution import RunOptions, execute
+from broker_sched.worker.outcome import Outcome
+from broker_sched.worker.reporter import StatusReporter
+
+log = logging.getLogger("bsched.worker")
+WATCH_SECONDS = 1.0  # how often a task process looks whether its worker still lives
+SIGNALS = {
+    signal.SIGKILL: "it was killed (SIGKILL), possibly because the machine is out of memory",
+    signal.SIGSEGV: "it crashed (SIGSEGV, a segmentation fault)",
+    signal.SIGTERM: "it was terminated (SIGTERM)",
+}
+
+
+class Told(NamedTuple):
+    """A call of the scheduler that a task asks for."""
+
+    method: str
+    arguments: dict[str, Any]
+
+
+class TaskProcess:
+    """One run of one task in a process of its own.
+
+    context: a multiprocessing context; it decides how the process starts.
+    timeout_seconds: 0 for none. Then the whole process tree is terminated, and killed `kill_after_seconds` later.
+    """
+
+    def __init__(
+        self, task: TaskLike, options: RunOptions, context: Any, timeout_seconds: float, kill_after_seconds: float
+    ) -> None:
+        self.task = task
+        self.outcome: Outcome | None = None
+        self.death: str | None = None  # why it ended without an outcome of its own
+        self.is_timed_out = False
+        self._is_cut = False  # nothing more will come
+        self._timeout_seconds = timeout_seconds
+        self._kill_after_seconds = kill_after_seconds
+        self._terminated: list[psutil.Process] = []
+        self._deadline = time.monotonic() + timeout_seconds if timeout_seconds else None
+        self._pipe, self._childs_end = context.Pipe()
+        self._send_lock = threading.Lock()
+        arguments = (task, options, self._childs_end, self._pipe, os.getpid())
+        self._process = context.Process(target=_child, args=arguments, name=task.task_id)
+
+    def start(self) -> None:
+        """Raises what starting a process raises, e.g. a PicklingError with `spawn`."""
+        self._process.start()
+        self._childs_end.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id."""
+        return self._process.pid  # type: ignore[no-any-return]  # contexts are untyped
+
+    def wait_on(self) -> list[Any]:
+        """What multiprocessing.connection.wait shall look at."""
+        return [self._process.sentinel] if self._is_cut else [self._process.sentinel, self._pipe]
+
+    def seconds_left(self) -> float | None:
+        """Until the next deadline; None without one."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def receive(self) -> Iterator[Told]:
+        """What the task has asked for. Its outcome is set when it was among what came."""
+        while not self._is_cut:
+            try:
+                if not self._pipe.poll():
+                    return
+                received = self._pipe.recv()
+            except Exception:  # the end, or half a message of a process that was killed while it spoke
+                self._is_cut = True
+                return
+            if isinstance(received, Outcome):
+                self.outcome = received
+            else:
+                yield received
+
+    def check(self) -> bool:
+        """Keep the deadlines. Returns whether the process has ended; `outcome` is set once all it told was received."""
+        if not self._process.is_alive():
+            self._conclude()
+            return True
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            if not self.is_timed_out and self.outcome is None:
+                self.is_timed_out = True
+                self.terminate()
+            else:
+                self.kill()
+        elif self.outcome is not None and self._deadline is None:  # reported, and still not gone
+            self._deadline = time.monotonic() + self._kill_after_seconds
+        return False
+
+    def terminate(self) -> None:
+        """SIGTERM to the process and all it started; SIGKILL follows when they are still there at the deadline."""
+        self._terminated = self._tree()
+        for process in self._terminated:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        self._deadline = time.monotonic() + self._kill_after_seconds
+
+    def kill(self) -> None:
+        """SIGKILL to the process and all it started."""
+        for process in {*self._terminated, *self._tree()}:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self._deadline = time.monotonic() + self._kill_after_seconds
+
+    def stop(self) -> None:
+        """Terminate, wait, kill what is left, wait."""
+        if self._process.pid is not None and self._process.is_alive():
+            self.terminate()
+            self._process.join(self._kill_after_seconds)
+            self.kill()
+            self._process.join()
+
+    def tell(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
+        """Hand a scheduler message to the task. Called by the heartbeat's thread."""
+        with self._send_lock, contextlib.suppress(OSError):
+            self._pipe.send((message_id, content, payload))
+
+    def _tree(self) -> list[psutil.Process]:
+        try:
+            process = psutil.Process(self._process.pid)
+            return [process, *process.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def _conclude(self) -> None:
+        self._process.join()
+        if self._has_more():
+            return  # the last words first
+        for process in self._terminated:  # what a terminated task left behind
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        if self.outcome is None:
+            self.death = self._reason()
+            self.outcome = Outcome(self.task.task_id, "FAILED", json.dumps(self.death))
+
+    def _has_more(self) -> bool:
+        with contextlib.suppress(EOFError, OSError):
+            return self._pipe.poll() and not self._is_cut
+        return False
+
+    def _reason(self) -> str:
+        if self.is_timed_out:
+            return f"{self.task.task_id} ran longer than {self._timeout_seconds:g} s, its timeout, and was terminated."
+        code = self._process.exitcode
+        if code == 0:
+            why = "its process exited with code 0 before the task was through (does it call os._exit or exec?)"
+        elif code > 0:
+            why = f"its process exited with code {code} before the task was through"
+        else:
+            why = SIGNALS.get(-code, f"it was ended by signal {-code}")
+        return f"{self.task.task_id} died: {why}."
+
+    def close(self) -> None:
+        """Give back what the operating system holds for it, after the end."""
+        self._pipe.close()
+        self._process.close()
+
+
+def _child(task: TaskLike, options: RunOptions, pipe: Connection, workers_end: Connection, worker_pid: int) -> None:
+    """What the process does: run the task, tell the outcome."""
+    workers_end.close()
+    for number in (signal.SIGTERM, signal.SIGUSR1):  # a fork has the worker's handlers
+        signal.signal(number, signal.SIG_DFL)
+    random.seed(os.getpid() * time.time())  # forked processes would draw the same numbers
+    lock = threading.Lock()
+
+    def send(thing: Outcome | Told) -> None:
+        with lock:
+            pipe.send(thing)
+
+    def tell(method: str, arguments: dict[str, Any]) -> None:
+        send(Told(method, arguments))
+
+    reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages))
+    threading.Thread(target=_listen, args=(pipe, reporter, worker_pid), daemon=True).start()
+    try:
+        outcome = execute(task, options, reporter)
+    except Exception as error:  # of the context around the run: the task itself never raises
+        log.exception("Worker %s failed    %s", options.worker_id, task)
+        outcome = Outcome(task.task_id, "FAILED", json.dumps(f"{type(error).__name__}: {error}"))
+    send(outcome)
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _listen(pipe: Connection, reporter: StatusReporter, worker_pid: int) -> None:
+    """Pass messages on. Ends the process when the worker is gone: the scheduler gives the task to others then."""
+    worker = _process(worker_pid)
+    while worker is not None and _lives(worker):
+        with contextlib.suppress(EOFError, OSError):
+            if pipe.poll(WATCH_SECONDS):
+                reporter.receive(*pipe.recv())
+                continue
+        time.sleep(0.05)
+    log.error("The worker of this task (pid %d) is gone: the task ends, too.", worker_pid)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,65 @@
+"""From a task to all it needs: what is complete, what must run, what can't. Source: luigi.worker.Worker._add, 3.8.1."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass
+
+from broker_sched.model.contract import TaskLike, check_task
+from broker_sched.worker.completion import Failure
+from broker_sched.worker.execution import is_external
+
+log = logging.getLogger("bsched.worker")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a task is to be scheduled."""
+
+    task: TaskLike
+    status: str  # PENDING, DONE, DISABLED, or UNKNOWN where it could not be found out
+    runnable: bool
+    deps: tuple[TaskLike, ...] | None = None  # None: they were not asked for
+    trace: str | None = None  # the stack trace of what went wrong
+
+
+def examine(task: TaskLike, answer: bool | Failure, retry_external_tasks: bool) -> Finding:
+    """What is to be done about a task of which complete() gave this answer. Fires its DEPENDENCY_… events.
+
+    Raises TaskTypeError when requires() gave something that is no task.
+    """
+    finding = _finding(task, answer, retry_external_tasks)
+    for dep in finding.deps or ():
+        check_task(dep)
+        task.trigger_event("event.core.dependency.discovered", task, dep)
+    if task.disabled:
+        return Finding(task, "DISABLED", finding.runnable, finding.deps, finding.trace)
+    return finding
+
+
+def over_limit(task: TaskLike, limit: int) -> Finding:
+    """There are as many tasks as allowed already."""
+    log.warning("%s is not scheduled, nor is what it needs: the task_limit of %d is reached.", task, limit)
+    return Finding(task, "UNKNOWN", False)
+
+
+def _finding(task: TaskLike, answer: bool | Failure, retry_external_tasks: bool) -> Finding:
+    if isinstance(answer, Failure):
+        log.warning("%s is not scheduled, nor is what it needs: complete() failed.\n%s", task, answer.trace)
+        task.trigger_event("event.core.dependency.missing", task)
+        return Finding(task, "UNKNOWN", False, trace=answer.trace)
+    if answer:
+        task.trigger_event("event.core.dependency.present", task)
+        return Finding(task, "DONE", False)
+    if is_external(task):
+        log.warning("%s is external, and what it stands for does not exist (yet).", task)
+        task.trigger_event("event.core.dependency.missing", task)
+        return Finding(task, "PENDING", retry_external_tasks)
+    try:
+        return Finding(task, "PENDING", True, tuple(task.deps()))
+    except Exception as error:
+        trace = traceback.format_exc()
+        log.warning("%s is not scheduled, nor is what it needs: deps() failed.\n%s", task, trace)
+        task.trigger_event("event.core.task.broken", task, error)
+        return Finding(task, "UNKNOWN", False, trace=trace)

@@ -1,0 +1,358 @@
+"""`Worker`: schedules tasks, asks for work, runs it. Source of its behaviour: luigi.worker.Worker, 3.8.1."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import multiprocessing
+import random
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any, cast
+
+from broker_sched.api import SchedulerAPI
+from broker_sched.errors import BrokerSchedError, SchedulerUnreachable
+from broker_sched.model.contract import TaskLike
+from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.execution import RunOptions, execute
+from broker_sched.worker.heartbeat import Heartbeat
+from broker_sched.worker.identity import worker_id as make_worker_id
+from broker_sched.worker.identity import worker_info
+from broker_sched.worker.intake import Intake, Work
+from broker_sched.worker.outcome import Outcome
+from broker_sched.worker.patience import Patience
+from broker_sched.worker.planner import Planner
+from broker_sched.worker.reporter import StatusReporter
+from broker_sched.worker.running import Running
+from broker_sched.worker.summary import ExecutionSummary, RunHistory, summarize
+from broker_sched.worker.task_process import TaskProcess
+
+log = logging.getLogger("bsched.worker")
+
+NAP_SECONDS = 0.2  # an idle worker looks so often whether it shall stop
+MESSAGES = ("set_worker_processes", "dispatch_scheduler_message")  # what the scheduler may ask of a worker
+
+
+class Worker:
+    """Schedules tasks with a scheduler, and runs what the scheduler hands out.
+
+        with Worker(scheduler=Scheduler(), worker_processes=4) as worker:
+            worker.add(MyTask(date=today))
+            worker.run()
+
+    scheduler: a `Scheduler`, a `RemoteScheduler`, or whatever has their methods; None: `Scheduler()`.
+    worker_id: None for one made of host, user and pid.
+    worker_processes: so many tasks at once; more than one run each in a process of its own. 0: only watch until others
+        have done everything.
+    assistant: also run what other workers scheduled.
+    config: the options of WorkerConfig, which are those of Luigi's [worker] section.
+
+    The heartbeat goes on from entering the context to leaving it; outside of one, while run() runs.
+    """
+
+    def __init__(
+        self,
+        scheduler: SchedulerAPI | None = None,
+        worker_id: str | None = None,
+        worker_processes: int = 1,
+        assistant: bool = False,
+        **config: Any,
+    ) -> None:
+        self._config = WorkerConfig.parse(config)
+        self.worker_processes = int(worker_processes)
+        patience = self._config.patience
+        self._scheduler = Patience(scheduler or _default_scheduler(), patience, self._hold_out)
+        self._info = worker_info(self.worker_processes)
+        self.id = worker_id or self._config.id or make_worker_id(self._info)
+        self.host = socket.gethostname()
+        self._assistant = assistant
+        self._context = multiprocessing.get_context(self._config.start_method)
+        self._planner = Planner(self._scheduler, self.id, self._config, self._context)
+        self._intake = Intake(self._scheduler, self.id, self._planner, self._config.allow_modules)
+
+        self.run_succeeded = True
+        self._running = Running()
+        self._own: StatusReporter | None = None  # of the task that runs in this very process
+        self._own_id: str | None = None
+        self._runs = 0
+        self._is_stopping = False
+        self._idle_since: float | None = None
+        self._heartbeat: Heartbeat | None = None
+
+    def add(self, task: TaskLike, multiprocess: bool = False, processes: int = 0) -> bool:
+        """Schedule a task and all it needs, as far as not complete. Returns whether all of it could be scheduled.
+
+        multiprocess: ask several complete() at once, in `processes` processes (0: one for each processor).
+        Raises TaskTypeError for what is no task, before anything is scheduled; what the scheduler raises.
+        """
+        succeeded = self._planner.add(task, multiprocess, processes)
+        self._planner.roots.append(task.task_id)
+        return succeeded
+
+    # The loop
+
+    def run(self) -> bool:
+        """Run until there is nothing left to do for this worker. Returns whether all that ran here ended well.
+
+        While the scheduler can't be reached, what runs goes on, and the scheduler is asked again, for `patience`
+        seconds; then raises what it raised last.
+        """
+        log.info("Running worker %s with %d processes", self.id, self.worker_processes)
+        self.run_succeeded, self._intake.failures = True, 0
+        self._scheduler.is_on = True
+        try:
+            with self._beating(), self._draining_on_signal():
+                self._scheduler.call(
+                    "add_worker",
+                    worker=self.id,
+                    info=[*self._info, ("first_task", next(iter(self._planner.roots), None))],
+                )
+                self._loop()
+        finally:
+            self._scheduler.is_on = False
+        self.run_succeeded &= not self._intake.failures
+        return self.run_succeeded
+
+    def _loop(self) -> None:
+        while True:
+            while len(self._running) >= self.worker_processes > 0:
+                self._wait(self._config.wait_interval)
+            work = self._ask()
+            if work.is_disabled:
+                self.stop_asking()
+            if work.task_id is not None:
+                self._start(work.task_id)
+            elif len(self._running):
+                self._wait(self._config.wait_interval)
+            elif not self._stays(work):
+                return
+            else:
+                self._nap()
+
+    def _ask(self) -> Work:
+        if self._is_stopping:
+            return Work(None)
+        if self.worker_processes == 0:
+            return self._intake.work_in(self._scheduler.call("count_pending", worker=self.id))
+        reply = self._scheduler.call(
+            "get_work", worker=self.id, host=self.host, assistant=self._assistant, current_tasks=self._running.ids()
+        )
+        return self._intake.work_in(reply)
+
+    # Running
+
+    def _start(self, task_id: str) -> None:
+        if task_id in self._running:
+            log.debug("%s runs here already.", task_id)
+            self._wait(self._config.wait_interval)
+            return
+        self._idle_since = None
+        self._runs += 1
+        task = self._planner.scheduled[task_id]
+        config = self._config
+        options = RunOptions(
+            self.id,
+            config.check_unfulfilled_deps,
+            config.check_complete_on_run,
+            config.task_process_context,
+            None if self._planner.known is None else frozenset(self._planner.known),
+        )
+        timeout = task.worker_timeout if task.worker_timeout is not None else config.timeout
+        if timeout or self.worker_processes > 1 or config.force_multiprocessing:
+            self._start_process(TaskProcess(task, options, self._context, timeout or 0.0, config.kill_after))
+        else:
+            self._run_here(task, options)
+        if config.max_tasks is not None and self._runs >= config.max_tasks:
+            self.stop_asking()
+
+    def _start_process(self, process: TaskProcess) -> None:
+        try:
+            process.start()
+        except Exception as error:  # not picklable for `spawn`, no more processes
+            log.error("%s could not be started: %s", process.task, error)
+            trace = traceback.format_exc()
+            self._finish(process.task, Outcome(process.task.task_id, "FAILED", _quoted(trace)))
+            return
+        self._running.add(process)
+
+    def _run_here(self, task: TaskLike, options: RunOptions) -> None:
+        self._own = StatusReporter(self._tell, task.task_id, self.id, bool(task.accepts_messages))
+        self._own_id = task.task_id
+        try:
+            outcome = execute(task, options, self._own)
+        finally:
+            self._own = self._own_id = None
+        self._finish(task, outcome)
+
+    def _wait(self, seconds: float) -> None:
+        """Until a task process says something, or ends, but at most so long; and pass on what was said."""
+        self._idle_since = None
+        self._running.wait(seconds)
+        while self._running.told:
+            told = self._running.told.popleft()
+            self._tell(told.method, told.arguments)
+        for process in self._running.take_finished():
+            if process.death is not None:
+                event = "event.core.timeout" if process.is_timed_out else "event.core.process_failure"
+                log.error("%s", process.death)
+                process.task.trigger_event(event, process.task, process.death)
+            self._finish(process.task, cast(Outcome, process.outcome))
+
+    def _finish(self, task: TaskLike, outcome: Outcome) -> None:
+        """Report what became of a run, and schedule anew what it asked for."""
+        if self._planner.known is not None:
+            self._planner.known.update(outcome.complete_ids)
+        status, expl = outcome.status, outcome.expl
+        new_deps: list[str] = []
+        try:
+            new_deps = [self._planner.add_wanted(wanted) for wanted in outcome.wanted]
+        except SchedulerUnreachable:
+            raise
+        except Exception as error:
+            log.error("What %s asked for can't be scheduled: %s", task, error)
+            status, expl = "FAILED", _quoted(traceback.format_exc())
+        self._planner.report(task, status, None, expl=expl, new_deps=new_deps, assistant=self._assistant)
+        if outcome.missing and self._planner.may_reschedule(outcome.missing):
+            self._planner.add(task)
+        self.run_succeeded &= status == "DONE" or bool(new_deps)
+
+    # Idle
+
+    def _stays(self, work: Work) -> bool:
+        """Whether an idle worker waits for more."""
+        config = self._config
+        self._idle_since = self._idle_since or time.monotonic()
+        if not config.keep_alive or self._is_stopping:
+            return False
+        if self._assistant:
+            return True
+        if config.count_last_scheduled:
+            return work.n_last_scheduled > 0
+        if config.count_uniques:
+            return work.n_unique > 0
+        if work.n_pending == 0:
+            return False
+        longest = config.max_keep_alive_idle_duration
+        return not longest or time.monotonic() - self._idle_since < longest
+
+    def _nap(self) -> None:
+        until = time.monotonic() + self._config.wait_interval + random.uniform(0, self._config.wait_jitter)
+        while (left := until - time.monotonic()) > 0 and not self._is_stopping:
+            time.sleep(min(left, NAP_SECONDS))
+
+    # While the scheduler is silent
+
+    def _hold_out(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._running.wait(min(left, NAP_SECONDS))
+            if len(self._running) and left > NAP_SECONDS:
+                time.sleep(min(NAP_SECONDS, max(0.0, until - time.monotonic())))
+
+    def _tell(self, method: str, arguments: dict[str, Any]) -> None:
+        """Pass on what a task reports. What the scheduler refuses is the task's mistake, not the worker's end."""
+        try:
+            self._scheduler.call(method, **arguments)
+        except SchedulerUnreachable:
+            raise
+        except BrokerSchedError as error:
+            log.error("A task's %s was refused: %s", method, error)
+
+    # Messages and signals
+
+    def _handle_message(self, message: dict[str, Any]) -> None:
+        name = message["name"]
+        if name not in MESSAGES:
+            log.error("The scheduler sent the message %r, which this worker does not know.", name)
+            return
+        getattr(self, name)(**message["kwargs"])
+
+    def set_worker_processes(self, n: int) -> None:
+        """Run so many tasks at once from now on, at least one. A message of the scheduler may ask for it."""
+        self.worker_processes = max(1, int(n))
+        self._scheduler.scheduler.add_worker(worker=self.id, info={"workers": self.worker_processes})
+
+    def dispatch_scheduler_message(self, task_id: str, message_id: str, content: Any, **payload: Any) -> None:
+        """Hand a message to the running task that it is for; without one, it is lost."""
+        own = self._own
+        process = self._running.get(task_id)
+        if own is not None and self._own_id == task_id:
+            own.receive(message_id, content, payload)
+        elif process is not None and process.task.accepts_messages:
+            process.tell(message_id, content, payload)
+
+    def stop_asking(self) -> None:
+        """Take no more work; run() returns when what runs has ended. SIGUSR1 does it, too."""
+        self._is_stopping = True
+
+    @contextlib.contextmanager
+    def _draining_on_signal(self) -> Iterator[None]:
+        """SIGUSR1 stops asking, for the time of a run in the main thread."""
+        wanted = not self._config.no_install_shutdown_handler and hasattr(signal, "SIGUSR1")
+        if not wanted or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGUSR1, lambda number, frame: self.stop_asking())
+        signal.siginterrupt(signal.SIGUSR1, False)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+
+    # The heartbeat and the end
+
+    @contextlib.contextmanager
+    def _beating(self) -> Iterator[None]:
+        if self._heartbeat is not None:
+            yield
+            return
+        with self:
+            yield
+
+    def __enter__(self) -> Worker:
+        self._heartbeat = Heartbeat(
+            self._scheduler.scheduler, self.id, self._config.ping_interval, self._handle_message
+        )
+        self._heartbeat.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop the heartbeat, and the task processes that are left after an error."""
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        self._heartbeat = None
+        self._running.stop()
+
+    @property
+    def add_succeeded(self) -> bool:
+        """Whether all that the last add() found could be scheduled."""
+        return self._planner.succeeded
+
+    def summary(self) -> ExecutionSummary:
+        """What became of all that was scheduled, for people and for exit codes."""
+        return summarize(
+            RunHistory(
+                self.id,
+                dict(self._planner.scheduled),
+                tuple(self._planner.reports),
+                tuple(self._intake.responses),
+                tuple(self._planner.roots),
+                self.add_succeeded,
+                self.run_succeeded,
+            )
+        )
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)
+
+
+def _default_scheduler() -> SchedulerAPI:
+    """`Scheduler()`; by name, since the worker knows of no transport."""
+    return cast(SchedulerAPI, importlib.import_module("broker_sched").Scheduler())

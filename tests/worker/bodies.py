@@ -1,0 +1,180 @@
+"""What the tasks of the worker tests do: luigi_tasks.py and native_tasks.py make tasks of both kinds of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class InDirectory:
+    """Writes a file of its own name into `directory`; its runs are counted in a file beside it."""
+
+    directory: str
+    name = ""
+
+    def path(self) -> Path:
+        """Where its output is."""
+        return Path(self.directory) / f"{type(self).__name__}_{self.name}"
+
+    def output(self) -> Any:
+        """A local target."""
+        return self.target(str(self.path()))  # type: ignore[attr-defined]  # luigi's LocalTarget or ours
+
+    def count_run(self) -> int:
+        """Note a run; returns how many there were."""
+        log = Path(f"{self.path()}.runs")
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return len(log.read_text().splitlines())
+
+    def run(self) -> Any:
+        """Write the output."""
+        self.count_run()
+        with self.output().open("w") as file:
+            file.write(self.name)
+
+
+def runs_of(path: Path) -> list[int]:
+    """The pids of the runs of the task with this output."""
+    log = Path(f"{path}.runs")
+    return [int(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+class SumBody(InDirectory):
+    """Joins what its deps wrote."""
+
+    def run(self) -> Any:
+        self.count_run()
+        texts = []
+        for target in self.input():  # type: ignore[attr-defined]  # of the task
+            with target.open() as file:
+                texts.append(file.read())
+        with self.output().open("w") as file:
+            file.write("".join(texts))
+
+
+class FailBody(InDirectory):
+    """Never succeeds."""
+
+    def run(self) -> Any:
+        self.count_run()
+        raise ValueError("this task always fails")
+
+
+class FailOnceBody(InDirectory):
+    """Succeeds the second time."""
+
+    def run(self) -> Any:
+        if self.count_run() == 1:
+            raise ValueError("the first run fails")
+        with self.output().open("w") as file:
+            file.write("second")
+
+
+class DynamicBody(InDirectory):
+    """Finds out while it runs what it needs."""
+
+    def run(self) -> Iterator[Any]:
+        self.count_run()
+        first = yield self.wanted("first")  # type: ignore[attr-defined]  # made by the module
+        with first.open() as file:
+            name = file.read()
+        targets = yield [self.wanted(f"{name}_a"), self.wanted(f"{name}_b")]  # type: ignore[attr-defined]
+        with self.output().open("w") as file:
+            file.write(",".join(Path(target.path).name for target in targets))
+
+
+class VanishBody(InDirectory):
+    """Its process ends without a word: by `exit code`, or by a signal."""
+
+    how: str
+
+    def run(self) -> Any:
+        self.count_run()
+        if self.how.startswith("exit"):
+            os._exit(int(self.how.removeprefix("exit")))
+        os.kill(os.getpid(), getattr(signal, self.how))
+        time.sleep(60)
+
+
+class SleepBody(InDirectory):
+    """Takes `seconds`, and starts a process of its own that takes as long."""
+
+    seconds: float
+
+    def run(self) -> Any:
+        self.count_run()
+        child = os.fork()
+        if child == 0:
+            time.sleep(self.seconds)
+            os._exit(0)
+        Path(f"{self.path()}.child").write_text(str(child))
+        time.sleep(self.seconds)
+        super().run()
+
+
+class ReportBody(InDirectory):
+    """Reports all there is to report, and answers one message."""
+
+    def run(self) -> Any:
+        self.set_tracking_url("http://localhost/progress")  # type: ignore[attr-defined]  # attached for the run
+        self.set_status_message("half way")  # type: ignore[attr-defined]
+        self.set_progress_percentage(50)  # type: ignore[attr-defined]
+        self.decrease_running_resources({"db": 1})  # type: ignore[attr-defined]
+        message = self.scheduler_messages.get(timeout=20)  # type: ignore[attr-defined]
+        message.respond(f"heard {message.content}")
+        super().run()
+
+
+class BadResultBody(InDirectory):
+    """on_success returns what neither JSON nor pickle can carry."""
+
+    def on_success(self) -> Any:
+        return lambda: None
+
+
+class BadReportBody(InDirectory):
+    """Reports what the scheduler must refuse."""
+
+    def run(self) -> Any:
+        self.set_progress_percentage("half")  # type: ignore[attr-defined]
+        super().run()
+
+
+class StubbornBody(InDirectory):
+    """Does not end when it is asked to."""
+
+    def run(self) -> Any:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self.count_run()
+        time.sleep(60)
+
+
+class LooksAtHeartbeatBody(InDirectory):
+    """Takes longer than a few heartbeats."""
+
+    def run(self) -> Any:
+        time.sleep(0.6)
+        super().run()
+
+
+class SlowBody(InDirectory):
+    """Takes a moment."""
+
+    seconds = 0.5
+
+    def run(self) -> Any:
+        super().count_run()
+        time.sleep(self.seconds)
+        with self.output().open("w") as file:
+            file.write(self.name)
+
+
+class EndlessBody(SlowBody):
+    """Never ends by itself."""
+
+    seconds = 600

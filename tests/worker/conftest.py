@@ -1,0 +1,125 @@
+"""Where workers are tested: both kinds of tasks, over each way to a scheduler."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from broker_sched import Scheduler
+from broker_sched.worker.worker import Worker
+from tests.http.harness import ServerProcess
+from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
+
+QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1, "kill_after": 2.0}
+OPTIONS: dict[str, Any] = {"retry_delay": 0.2, "stable_done_cooldown_secs": 0}  # of the schedulers
+MakeWorker = Callable[..., Worker]
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRedis]:
+    """One Redis for all tests of this process."""
+    server = RunningRedis(any_server(), tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def server_url(shared_redis: RunningRedis) -> Iterator[str]:
+    """A `bsched server`."""
+    process = ServerProcess("--redis", shared_redis.url, "--namespace", "workers", "--set", "retry_delay=0.2")
+    yield process.await_ready().url
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def luigid_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A stock luigid."""
+    directory, port = tmp_path_factory.mktemp("luigid"), free_port()
+    config = directory / "luigi.cfg"
+    config.write_text("[core]\nautoload_range = false\n[scheduler]\nretry_delay = 0.2\nprune_on_get_work = true\n")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from luigi.cmdline import luigid; luigid()", "--address", "127.0.0.1"),
+            *("--port", str(port), "--state-path", str(directory / "state.pickle")),
+        ],
+        env={**os.environ, "LUIGI_CONFIG_PATH": str(config)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            urlopen(f"{url}/api/is_paused?data=%7B%7D", timeout=5).close()
+        except (URLError, OSError):
+            return False
+        return True
+
+    until(answers, "luigid answers")
+    yield url
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(params=["redis", "http", "luigid"])
+def scheduler(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A scheduler, straight to Redis, over HTTP, and luigid; what is on Redis is checked when the test ends."""
+    if request.param == "redis":
+        redis_url = request.getfixturevalue("shared_redis").url
+        made: Any = Scheduler(redis_url, f"t-{uuid.uuid4().hex[:8]}", prune_interval_seconds=0.1, **OPTIONS)
+        yield made
+        assert made.verify() == []
+    else:
+        url = request.getfixturevalue("server_url" if request.param == "http" else "luigid_url")
+        from broker_sched.http.client import RemoteScheduler
+
+        made = RemoteScheduler(url)
+        yield made
+    made.close()
+
+
+@pytest.fixture
+def local(shared_redis: RunningRedis) -> Iterator[Scheduler]:
+    """A scheduler straight to Redis."""
+    made = Scheduler(shared_redis.url, f"t-{uuid.uuid4().hex[:8]}", prune_interval_seconds=0.1, **OPTIONS)
+    yield made
+    assert made.verify() == []
+    made.close()
+
+
+@pytest.fixture(params=["luigi", "native"])
+def tasks(request: pytest.FixtureRequest) -> ModuleType:
+    """The tasks of bodies.py, of each kind."""
+    return importlib.import_module(f"tests.worker.{request.param}_tasks")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> str:
+    """Where a test's tasks write."""
+    (tmp_path / "out").mkdir()
+    return str(tmp_path / "out")
+
+
+def worker_on(scheduler: Any, **options: Any) -> Worker:
+    """A worker that waits for nothing long."""
+    return Worker(scheduler, **{**QUICK, **options})
+
+
+def statuses(scheduler: Any, *tasks: Any) -> list[str]:
+    """What the scheduler has for these tasks."""
+    known = {}
+    for status in ("PENDING", "RUNNING", "DONE", "FAILED", "DISABLED", "UNKNOWN", "BATCH_RUNNING"):
+        known.update({task_id: status for task_id in scheduler.task_list(status, "", limit=False)})
+    return [known.get(task.task_id, "unknown") for task in tasks]

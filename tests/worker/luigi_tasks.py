@@ -1,0 +1,160 @@
+"""The tasks of bodies.py as luigi makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import luigi
+
+from tests.worker import bodies
+
+DONE_IN_A_SECOND = 1
+
+
+class _Named:
+    target = luigi.LocalTarget
+
+
+class Write(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+    name = luigi.Parameter(default="")
+
+
+class Sum(_Named, bodies.SumBody, luigi.Task):
+    directory = luigi.Parameter()
+    count = luigi.IntParameter(default=3)
+
+    def requires(self) -> Any:
+        return [Write(self.directory, str(number)) for number in range(self.count)]
+
+
+class Fail(_Named, bodies.FailBody, luigi.Task):
+    directory = luigi.Parameter()
+
+
+class NeedsFail(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+
+    def requires(self) -> Any:
+        return Fail(self.directory)
+
+
+class FailOnce(_Named, bodies.FailOnceBody, luigi.Task):
+    directory = luigi.Parameter()
+
+
+class External(_Named, bodies.InDirectory, luigi.ExternalTask):
+    directory = luigi.Parameter()
+    run = None
+
+
+class NeedsExternal(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+
+    def requires(self) -> Any:
+        return {"external": External(self.directory)}
+
+
+class Everything(luigi.WrapperTask):
+    directory = luigi.Parameter()
+
+    def requires(self) -> Any:
+        yield Sum(self.directory, 2)
+        yield Write(self.directory, "other")
+
+
+class Dynamic(_Named, bodies.DynamicBody, luigi.Task):
+    directory = luigi.Parameter()
+
+    def wanted(self, name: str) -> Any:
+        return Write(self.directory, name)
+
+
+class Vanish(_Named, bodies.VanishBody, luigi.Task):
+    directory = luigi.Parameter()
+    how = luigi.Parameter()
+
+
+class Sleep(_Named, bodies.SleepBody, luigi.Task):
+    directory = luigi.Parameter()
+    seconds = luigi.FloatParameter(default=30.0)
+    worker_timeout = DONE_IN_A_SECOND
+
+
+class Report(_Named, bodies.ReportBody, luigi.Task):
+    directory = luigi.Parameter()
+    accepts_messages = True
+    resources = {"db": 1}  # noqa: RUF012  # as users write it
+
+
+class BadResult(_Named, bodies.BadResultBody, luigi.Task):
+    directory = luigi.Parameter()
+
+
+class Broken(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+
+    def complete(self) -> bool:
+        raise RuntimeError("complete() is broken")
+
+
+class BrokenDeps(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+
+    def requires(self) -> Any:
+        raise RuntimeError("requires() is broken")
+
+
+class Disabled(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+    disabled = True
+
+
+class Batched(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+    number = luigi.IntParameter(batch_method=max)
+    max_batch_size = 10
+
+    @property
+    def name(self) -> str:
+        return str(self.number)
+
+    def complete(self) -> bool:
+        return any(int(path.name.split("_")[1]) >= self.number for path in self.path().parent.glob("Batched_*[0-9]"))
+
+
+class Batches(luigi.WrapperTask):
+    directory = luigi.Parameter()
+
+    def requires(self) -> Any:
+        return [Batched(self.directory, number) for number in range(5)]
+
+
+class Forgetful(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+
+    def complete(self) -> bool:
+        return False
+
+
+class BadReport(_Named, bodies.BadReportBody, luigi.Task):
+    directory = luigi.Parameter()
+
+
+class Stubborn(_Named, bodies.StubbornBody, luigi.Task):
+    directory = luigi.Parameter()
+    worker_timeout = DONE_IN_A_SECOND
+
+
+class LooksAtHeartbeat(_Named, bodies.LooksAtHeartbeatBody, luigi.Task):
+    directory = luigi.Parameter()
+
+
+class Slow(_Named, bodies.SlowBody, luigi.Task):
+    directory = luigi.Parameter()
+    name = luigi.Parameter(default="")
+
+
+class Endless(_Named, bodies.EndlessBody, luigi.Task):
+    directory = luigi.Parameter()
+    name = luigi.Parameter(default="")

@@ -1,0 +1,161 @@
+"""The tasks of bodies.py as people without luigi make them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from broker_sched.model.parameters import Parameter
+from broker_sched.model.target import LocalTarget
+from broker_sched.model.task import ExternalTask, Task, WrapperTask
+from tests.worker import bodies
+
+DONE_IN_A_SECOND = 1
+
+
+class _Named:
+    target = LocalTarget
+
+
+class Write(_Named, bodies.InDirectory, Task):
+    directory: str
+    name: str = ""
+
+
+class Sum(_Named, bodies.SumBody, Task):
+    directory: str
+    count: int = 3
+
+    def requires(self) -> Any:
+        return [Write(self.directory, str(number)) for number in range(self.count)]
+
+
+class Fail(_Named, bodies.FailBody, Task):
+    directory: str
+
+
+class NeedsFail(_Named, bodies.InDirectory, Task):
+    directory: str
+
+    def requires(self) -> Any:
+        return Fail(self.directory)
+
+
+class FailOnce(_Named, bodies.FailOnceBody, Task):
+    directory: str
+
+
+class External(_Named, bodies.InDirectory, ExternalTask):
+    directory: str
+    run = None
+
+
+class NeedsExternal(_Named, bodies.InDirectory, Task):
+    directory: str
+
+    def requires(self) -> Any:
+        return {"external": External(self.directory)}
+
+
+class Everything(WrapperTask):
+    directory: str
+
+    def requires(self) -> Any:
+        yield Sum(self.directory, 2)
+        yield Write(self.directory, "other")
+
+
+class Dynamic(_Named, bodies.DynamicBody, Task):
+    directory: str
+
+    def wanted(self, name: str) -> Any:
+        return Write(self.directory, name)
+
+
+class Vanish(_Named, bodies.VanishBody, Task):
+    directory: str
+    how: str
+
+
+class Sleep(_Named, bodies.SleepBody, Task):
+    directory: str
+    seconds: float = 30.0
+    worker_timeout = DONE_IN_A_SECOND
+
+
+class Report(_Named, bodies.ReportBody, Task):
+    directory: str
+    accepts_messages = True
+    resources = {"db": 1}  # noqa: RUF012  # as users write it
+
+
+class BadResult(_Named, bodies.BadResultBody, Task):
+    directory: str
+
+
+class Broken(_Named, bodies.InDirectory, Task):
+    directory: str
+
+    def complete(self) -> bool:
+        raise RuntimeError("complete() is broken")
+
+
+class BrokenDeps(_Named, bodies.InDirectory, Task):
+    directory: str
+
+    def requires(self) -> Any:
+        raise RuntimeError("requires() is broken")
+
+
+class Disabled(_Named, bodies.InDirectory, Task):
+    directory: str
+    disabled = True
+
+
+class Batched(_Named, bodies.InDirectory, Task):
+    directory: str
+    number: Annotated[int, Parameter(batch_method=max)]
+    max_batch_size = 10
+
+    @property
+    def name(self) -> str:
+        return str(self.number)
+
+    def complete(self) -> bool:
+        return any(int(path.name.split("_")[1]) >= self.number for path in self.path().parent.glob("Batched_*[0-9]"))
+
+
+class Batches(WrapperTask):
+    directory: str
+
+    def requires(self) -> Any:
+        return [Batched(self.directory, number) for number in range(5)]
+
+
+class Forgetful(_Named, bodies.InDirectory, Task):
+    directory: str
+
+    def complete(self) -> bool:
+        return False
+
+
+class BadReport(_Named, bodies.BadReportBody, Task):
+    directory: str
+
+
+class Stubborn(_Named, bodies.StubbornBody, Task):
+    directory: str
+    worker_timeout = DONE_IN_A_SECOND
+
+
+class LooksAtHeartbeat(_Named, bodies.LooksAtHeartbeatBody, Task):
+    directory: str
+
+
+class Slow(_Named, bodies.SlowBody, Task):
+    directory: str
+    name: str = ""
+
+
+class Endless(_Named, bodies.EndlessBody, Task):
+    directory: str
+    name: str = ""

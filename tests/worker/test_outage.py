@@ -1,0 +1,129 @@
+"""A scheduler that goes away while a worker works: what runs goes on, and is reported when it is back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from broker_sched import RedisUnavailable, Scheduler
+from broker_sched.worker import patience
+from tests.http.harness import ServerProcess
+from tests.servers import RunningRedis, any_server, free_port, until
+from tests.worker.bodies import runs_of
+from tests.worker.conftest import statuses, worker_on
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.fixture
+def lasting_redis(tmp_path: Path) -> Iterator[RunningRedis]:
+    """A Redis that has everything again when it is started after a kill."""
+    durable = ("--appendonly", "yes", "--appendfsync", "always")
+    server = RunningRedis(any_server(), tmp_path / "redis", arguments=durable)
+    yield server
+    server.kill()
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(patience, "LONGEST_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr("broker_sched.scheduler.scheduler.WAIT_SECONDS", 0.01)
+
+
+def test_a_killed_redis_that_comes_back_costs_nothing_but_time(
+    lasting_redis: RunningRedis, tasks: ModuleType, directory: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = Scheduler(lasting_redis.url, "outage", prune_interval_seconds=0.1)
+    all_tasks = [tasks.Slow(directory, str(number)) for number in range(4)]
+
+    is_over = threading.Event()
+
+    def outage() -> None:
+        until(lambda: runs_of(all_tasks[0].path()) or runs_of(all_tasks[1].path()), "a task runs")
+        lasting_redis.kill()
+        time.sleep(1.5)
+        lasting_redis.start()
+        is_over.wait(60)  # what a thread has started would end with it
+
+    with caplog.at_level(logging.INFO), worker_on(scheduler, worker_processes=2) as worker:
+        for task in all_tasks:
+            worker.add(task)
+        killer = threading.Thread(target=outage)
+        killer.start()
+        assert worker.run()
+    assert statuses(scheduler, *all_tasks) == ["DONE"] * 4
+    assert [len(runs_of(task.path())) for task in all_tasks] == [1] * 4
+    assert "can't be reached" in caplog.text and "What runs goes on" in caplog.text
+    assert scheduler.verify() == []
+    scheduler.close()
+    is_over.set()
+    killer.join()
+
+
+def test_a_killed_server_that_comes_back_costs_nothing_but_time(
+    shared_redis: RunningRedis, tasks: ModuleType, directory: str
+) -> None:
+    from broker_sched.http.client import RemoteScheduler
+
+    port = free_port()
+
+    def start() -> ServerProcess:
+        where = ("--redis", shared_redis.url, "--namespace", f"outage-{port}")
+        return ServerProcess(*where, "--port", str(port)).await_ready()
+
+    server = start()
+    scheduler = RemoteScheduler(f"http://127.0.0.1:{port}", wait_seconds=0.1)
+    all_tasks = [tasks.Slow(directory, str(number)) for number in range(4)]
+    started = []
+
+    is_over = threading.Event()
+
+    def outage() -> None:
+        until(lambda: runs_of(all_tasks[0].path()) or runs_of(all_tasks[1].path()), "a task runs")
+        server.process.kill()
+        server.process.wait()
+        time.sleep(1.5)
+        started.append(start())
+        is_over.wait(60)
+
+    with worker_on(scheduler, worker_processes=2) as worker:
+        for task in all_tasks:
+            worker.add(task)
+        killer = threading.Thread(target=outage)
+        killer.start()
+        assert worker.run()
+    assert statuses(scheduler, *all_tasks) == ["DONE"] * 4
+    assert [len(runs_of(task.path())) for task in all_tasks] == [1] * 4
+    started[0].stop()
+    is_over.set()
+    killer.join()
+
+
+def test_without_patience_left_it_gives_up_and_says_why(
+    lasting_redis: RunningRedis, tasks: ModuleType, directory: str
+) -> None:
+    scheduler = Scheduler(lasting_redis.url, "gone", prune_interval_seconds=None)
+    with worker_on(scheduler, worker_processes=2, patience=0.5) as worker:
+        worker.add(tasks.Write(directory, "x"))
+        lasting_redis.kill()
+        with pytest.raises(RedisUnavailable):
+            worker.run()
+    lasting_redis.start()
+
+
+def test_a_scheduler_that_cannot_be_reached_at_first_is_told_of_at_once(
+    tasks: ModuleType, directory: str, lasting_redis: RunningRedis
+) -> None:
+    scheduler: Any = Scheduler(lasting_redis.url, "never")
+    lasting_redis.kill()
+    with pytest.raises(RedisUnavailable):
+        worker_on(scheduler).add(tasks.Write(directory, "x"))
+    lasting_redis.start()

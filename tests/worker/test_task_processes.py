@@ -1,0 +1,165 @@
+"""Whatever becomes of a task's process, its worker goes on and the scheduler learns why."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.http.harness import ROOT
+from tests.servers import RunningRedis, die_with_parent, until
+from tests.worker.bodies import runs_of
+from tests.worker.conftest import statuses, worker_on
+
+pytestmark = pytest.mark.timeout(60)
+START_METHODS = ["fork", "spawn", "forkserver"]
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("exit0", "exited with code 0 before the task was through"),
+        ("exit3", "exited with code 3"),
+        ("SIGKILL", "killed (SIGKILL), possibly because the machine is out of memory"),
+        ("SIGSEGV", "crashed (SIGSEGV"),
+        ("SIGTERM", "terminated (SIGTERM)"),
+    ],
+)
+def test_a_process_that_vanishes_is_a_failure_with_its_reason(
+    local: Any, tasks: ModuleType, directory: str, start_method: str, how: str, reason: str
+) -> None:
+    task, other = tasks.Vanish(directory, how), tasks.Write(directory, "other")
+    with worker_on(local, worker_processes=2, start_method=start_method) as worker:
+        worker.add(task)
+        worker.add(other)
+        assert not worker.run()
+    assert reason in local.fetch_error(task.task_id)["error"]
+    assert statuses(local, other) == ["DONE"]
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_tasks_run_whatever_the_start_method(local: Any, tasks: ModuleType, directory: str, start_method: str) -> None:
+    root = tasks.Everything(directory)
+    with worker_on(local, worker_processes=2, start_method=start_method) as worker:
+        worker.add(root)
+        assert worker.run()
+    assert statuses(local, root) == ["DONE"]
+
+
+def test_a_task_over_its_timeout_ends_with_all_it_started(local: Any, tasks: ModuleType, directory: str) -> None:
+    task = tasks.Sleep(directory)
+    started = time.monotonic()
+    with worker_on(local) as worker:
+        worker.add(task)
+        assert not worker.run()
+    assert time.monotonic() - started < 15
+    assert "ran longer than 1 s, its timeout" in local.fetch_error(task.task_id)["error"]
+    child = int(Path(f"{task.path()}.child").read_text())
+    until(lambda: not _runs(child), "the task's own child is gone")
+
+
+def test_a_task_that_ignores_sigterm_is_killed(local: Any, tasks: ModuleType, directory: str) -> None:
+    task = tasks.Stubborn(directory)
+    with worker_on(local, kill_after=0.5) as worker:
+        worker.add(task)
+        assert not worker.run()
+    assert "its timeout" in local.fetch_error(task.task_id)["error"]
+    assert not _runs(runs_of(task.path())[0])
+
+
+def test_a_task_without_a_timeout_of_its_own_has_the_workers(local: Any, tasks: ModuleType, directory: str) -> None:
+    task = tasks.Vanish(directory, "SIGSTOP")
+    with worker_on(local, timeout=0.5) as worker:
+        worker.add(task)
+        assert not worker.run()
+    assert "ran longer than 0.5 s" in local.fetch_error(task.task_id)["error"]
+
+
+def test_what_cannot_be_sent_to_a_new_process_is_a_failure(local: Any, tasks: ModuleType, directory: str) -> None:
+    task = tasks.Write(directory, "x")
+    object.__setattr__(task, "lock", threading.Lock())
+    with worker_on(local, worker_processes=2, start_method="spawn") as worker:
+        worker.add(task)
+        assert not worker.run()
+    assert "pickle" in local.fetch_error(task.task_id)["error"]
+
+
+def test_a_long_task_in_the_workers_own_process_keeps_the_heartbeat(
+    local: Any, tasks: ModuleType, directory: str
+) -> None:
+    task = tasks.LooksAtHeartbeat(directory)
+    pings = []
+    real_ping = local.ping
+    local.ping = lambda **arguments: (pings.append(time.monotonic()), real_ping(**arguments))[1]
+    with worker_on(local) as worker:
+        worker.add(task)
+        assert worker.run()
+    assert len(pings) >= 3
+
+
+def test_leaving_the_context_ends_what_runs(local: Any, tasks: ModuleType, directory: str) -> None:
+    task = tasks.Sleep(directory, 60.0)
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2) as worker:
+        worker.add(task)
+        threading.Thread(target=_interrupt_when_running, args=(task,), daemon=True).start()
+        worker.run()
+    assert not _runs(runs_of(task.path())[0])
+
+
+def test_sigusr1_lets_tasks_finish_and_takes_no_more(shared_redis: RunningRedis, local: Any, directory: str) -> None:
+    process = _worker_process(shared_redis, local, directory, "Slow")
+    path = Path(directory)
+    until(lambda: list(path.glob("Slow_*.runs")), "a task runs")
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(20) == 0
+    assert len(list(path.glob("Slow_*.runs"))) == len([p for p in path.glob("Slow_*") if p.suffix == ""]) == 1
+
+
+def test_a_killed_workers_tasks_end_with_it(shared_redis: RunningRedis, local: Any, directory: str) -> None:
+    process = _worker_process(shared_redis, local, directory, "Endless")
+    path = Path(directory)
+    (pid,) = until(lambda: runs_of(path / "Endless_0"), "a task runs")
+    process.kill()
+    process.wait()
+    until(lambda: not _runs(pid), "the task notices that its worker is gone")
+
+
+def _worker_process(server: RunningRedis, scheduler: Any, directory: str, family: str) -> subprocess.Popen[bytes]:
+    namespace = scheduler._space.namespace
+    code = (
+        "from broker_sched import Scheduler\n"
+        "from tests.worker import luigi_tasks\n"
+        "from tests.worker.conftest import worker_on\n"
+        f"worker = worker_on(Scheduler({server.url!r}, {namespace!r}), force_multiprocessing=True)\n"
+        "with worker:\n"
+        f"    for number in range(3):\n        worker.add(luigi_tasks.{family}({directory!r}, str(number)))\n"
+        "    raise SystemExit(0 if worker.run() else 1)\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, preexec_fn=die_with_parent)
+
+
+def _interrupt_when_running(task: Any) -> None:
+    until(lambda: runs_of(task.path()), "the task runs")
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_no_task_process_is_left_behind() -> None:
+    assert multiprocessing.active_children() == []
