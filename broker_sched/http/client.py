@@ -55,6 +55,11 @@ class RemoteScheduler(SchedulerAPI):
         self._wait_seconds = wait_seconds
         self._local = threading.local()
 
+    @property
+    def url(self) -> str:
+        """Where the server is, without the login."""
+        return self._base
+
     def __repr__(self) -> str:
         return f"RemoteScheduler({self._base!r})"
 

@@ -41,7 +41,7 @@ def load_task(module: str | None, family: str, params: TextParams) -> TaskLike:
     """
     if module:
         _import(module, family)
-    task_class = _find(module, family)
+    task_class = find_class(module, family)
     try:
         return check_task(task_class.from_str_params(params))
     except Exception as error:
@@ -61,7 +61,7 @@ def _import(module: str, family: str) -> None:
         ) from error
 
 
-def _find(module: str | None, family: str) -> Any:
+def find_class(module: str | None, family: str) -> Any:
     """The class: one of that very module before others, a native one before luigi's."""
     native = classes_of(family)
     found = [known for known in native if known.__module__ == module]

@@ -82,7 +82,14 @@ class Intake:
     def _loaded(self, reply: dict[str, Any], task_ids: list[str]) -> TaskLike | None:
         """The task of a reply, made from its module, family and parameters. What can't be made is FAILED."""
         try:
-            return self._load(reply.get("task_module"), reply["task_family"], reply["task_params"])
+            task = self._load(reply.get("task_module"), reply["task_family"], reply["task_params"])
+            expected = reply.get("task_id")
+            if expected not in (None, task.task_id):  # reports would be about another task, and this one never end
+                raise WorkerError(
+                    f"Here the parameters of {expected} make {task.task_id}. "
+                    f"Is {reply.get('task_module')} here another version than where it was scheduled?"
+                )
+            return task
         except Exception as error:
             log.error("%s can't be loaded: %s", ", ".join(task_ids), error)
             self.failures += 1

@@ -31,6 +31,7 @@ class Planner:
         self.scheduled: dict[str, TaskLike] = {}
         self.roots: list[str] = []
         self.reports: list[Report] = []
+        self.latest: dict[str, str] = {}  # task_id → the last status reported
         self.known: set[str] | None = set() if config.cache_task_completion else None
         self.succeeded = True
         self._scheduler = scheduler
@@ -118,6 +119,7 @@ class Planner:
     def report(self, task: TaskLike, status: str, runnable: bool | None, **more: Any) -> None:
         """Tell the scheduler a task's status, and remember it for the summary."""
         self.reports.append(Report(task, status, bool(runnable)))
+        self.latest[task.task_id] = status
         for member in self._batches.pop(task.task_id, ()):
             self.reports.append(Report(member, status, True))
         self._scheduler.call(

@@ -80,8 +80,8 @@ class Worker:
         self._running = Running()
         self._own: StatusReporter | None = None  # of the task that runs in this very process
         self._own_id: str | None = None
-        self._runs = 0
-        self._is_stopping = False
+        self.runs = 0
+        self.is_stopping = False
         self._idle_since: float | None = None
         self._heartbeat: Heartbeat | None = None
 
@@ -136,7 +136,7 @@ class Worker:
                 self._nap()
 
     def _ask(self) -> Work:
-        if self._is_stopping:
+        if self.is_stopping:
             return Work(None)
         if self.worker_processes == 0:
             return self._intake.work_in(self._scheduler.call("count_pending", worker=self.id))
@@ -153,7 +153,7 @@ class Worker:
             self._wait(self._config.wait_interval)
             return
         self._idle_since = None
-        self._runs += 1
+        self.runs += 1
         task = self._planner.scheduled[task_id]
         config = self._config
         options = RunOptions(
@@ -168,7 +168,7 @@ class Worker:
             self._start_process(TaskProcess(task, options, self._context, timeout or 0.0, config.kill_after))
         else:
             self._run_here(task, options)
-        if config.max_tasks is not None and self._runs >= config.max_tasks:
+        if config.max_tasks is not None and self.runs >= config.max_tasks:
             self.stop_asking()
 
     def _start_process(self, process: TaskProcess) -> None:
@@ -228,7 +228,7 @@ class Worker:
         """Whether an idle worker waits for more."""
         config = self._config
         self._idle_since = self._idle_since or time.monotonic()
-        if not config.keep_alive or self._is_stopping:
+        if not config.keep_alive or self.is_stopping:
             return False
         if self._assistant:
             return True
@@ -243,7 +243,7 @@ class Worker:
 
     def _nap(self) -> None:
         until = time.monotonic() + self._config.wait_interval + random.uniform(0, self._config.wait_jitter)
-        while (left := until - time.monotonic()) > 0 and not self._is_stopping:
+        while (left := until - time.monotonic()) > 0 and not self.is_stopping:
             time.sleep(min(left, NAP_SECONDS))
 
     # While the scheduler is silent
@@ -289,7 +289,7 @@ class Worker:
 
     def stop_asking(self) -> None:
         """Take no more work; run() returns when what runs has ended. SIGUSR1 does it, too."""
-        self._is_stopping = True
+        self.is_stopping = True
 
     @contextlib.contextmanager
     def _draining_on_signal(self) -> Iterator[None]:
@@ -333,6 +333,13 @@ class Worker:
     def add_succeeded(self) -> bool:
         """Whether all that the last add() found could be scheduled."""
         return self._planner.succeeded
+
+    def counts(self) -> dict[str, int]:
+        """How far it is: scheduled, done, running (here), failed. May be asked from any thread."""
+        latest = dict(self._planner.latest)
+        running = len(self._running) + (self._own is not None)
+        done, failed = (sum(status == wanted for status in latest.values()) for wanted in ("DONE", "FAILED"))
+        return {"scheduled": len(latest), "done": done, "running": running, "failed": failed}
 
     def summary(self) -> ExecutionSummary:
         """What became of all that was scheduled, for people and for exit codes."""

@@ -13,8 +13,10 @@ from broker_sched.errors import BrokerSchedError, InvalidArgument
 from bsched.call import call
 from bsched.config import config
 from bsched.redis import redis
+from bsched.run import run
 from bsched.server import server
 from bsched.verify import verify
+from bsched.worker import worker
 
 
 class _Commands(click.Group):
@@ -48,7 +50,7 @@ def cli() -> None:
     """
 
 
-for command in (server, call, config, redis, verify):
+for command in (run, worker, server, call, config, redis, verify):
     cli.add_command(command)
 
 

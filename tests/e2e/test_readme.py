@@ -152,8 +152,48 @@ def test_redis_cli_shows_what_the_readme_promises(line: str, url: str) -> None:
     assert expected.get(shlex.split(line)[1], "") in shown
 
 
-def test_the_python_example_runs(url: str) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+def pieces() -> list[str]:
+    """The Python of the README: the worker, the worker as a context, the scheduler itself."""
+    found = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert len(found) == 3
+    return found
+
+
+LUIGIS_SALES = """
+import datetime, luigi
+from luigi import LocalTarget
+from broker_sched import RemoteScheduler, Worker
+
+
+class Sales(luigi.Task):
+    date = luigi.DateParameter()
+    def output(self): return LocalTarget(f"/data/output/{self.date}.csv")
+    def run(self):
+        with self.output().open("w") as file: file.write("country,amount\\n")
+
+
+"""
+
+
+@pytest.mark.parametrize("kind", ["native", "luigi"])
+def test_the_worker_examples_run(kind: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, as_context, _ = pieces()
+    if kind == "luigi":
+        worker = LUIGIS_SALES + worker[worker.index("scheduler = Remote") :]
+    monkeypatch.setenv("BSCHED_REDIS", url)
+    server = ServerProcess(environment={"BSCHED_REDIS": url}).await_ready()
+    try:
+        code = worker + as_context.replace("keep_alive=True", "keep_alive=True, wait_interval=0.1, wait_jitter=0")
+        code = code.replace("http://localhost:8082", server.url).replace("/data/output", str(tmp_path))
+        exec(compile(code, "README.md", "exec", dont_inherit=True), {"__name__": "readme"})
+    finally:
+        server.stop()
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["2024-03-01.csv", "2024-03-02.csv"]
+    assert len(Scheduler(url).task_list("DONE", "")) == 2
+
+
+def test_the_scheduler_example_runs(url: str) -> None:
+    code = pieces()[2]
     assert "redis://127.0.0.1:6379/0" in code
     exec(code.replace("redis://127.0.0.1:6379/0", url), {})
     port = free_port()  # and says so clearly where no Redis is

@@ -1,0 +1,96 @@
+"""The options that say which scheduler a worker works for."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from broker_sched import RemoteScheduler, Scheduler
+from broker_sched.errors import ConfigurationError
+from broker_sched.scheduler.connection import describe
+from broker_sched.worker.config import WorkerConfig
+from bsched.namespace import namespace_options
+
+F = TypeVar("F", bound=Callable[..., Any])
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class Reached(NamedTuple):
+    """A scheduler, and what to call it in messages."""
+
+    scheduler: Any
+    name: str
+
+
+def scheduler_options(function: F) -> F:
+    """Add --scheduler-url, --redis, --namespace, --local-scheduler, --set and --log-level."""
+    for decorate in (
+        click.option(
+            "--log-level",
+            type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+            help="How much is logged on stderr.",
+        ),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="An option of the worker, such as keep_alive=true; also as BSCHED_WORKER_<NAME> in the environment.",
+        ),
+        click.option("--local-scheduler", is_flag=True, help="A scheduler inside this process, gone with it."),
+        namespace_options,
+        click.option("--scheduler-url", metavar="URL", help="A server: http://, https:// or http+unix://."),
+    ):
+        function = decorate(function)
+    return function
+
+
+def reach(scheduler_url: str | None, redis_url: str | None, namespace: str, local_scheduler: bool) -> Reached:
+    """The scheduler that the options name: a server, this process, or straight to Redis."""
+    context = click.get_current_context()
+    is_given = context.get_parameter_source("redis_url") is click.core.ParameterSource.COMMANDLINE
+    if sum((scheduler_url is not None, is_given, local_scheduler)) > 1:
+        raise click.UsageError("Give one of --scheduler-url, --redis and --local-scheduler.")
+    if scheduler_url is not None:
+        remote = RemoteScheduler(scheduler_url)
+        return Reached(remote, remote.url)
+    if local_scheduler:
+        return Reached(Scheduler("memory:", namespace), "a scheduler in this process")
+    return Reached(Scheduler(redis_url, namespace), f"namespace {namespace}, Redis {describe(redis_url)}")
+
+
+def worker_settings(pairs: Iterable[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The worker's options in the environment and in NAME=VALUE, which wins."""
+    names = [each.name for each in dataclasses.fields(WorkerConfig)]
+    found: dict[str, Any] = {
+        name: environment[variable] for name in names if (variable := f"BSCHED_WORKER_{name.upper()}") in environment
+    }
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"{pair!r} is not NAME=VALUE.")
+        found[name] = value
+    try:
+        WorkerConfig.parse(found)
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
+    return found
+
+
+def start_logging(level: str | None, otherwise: str) -> None:
+    """Log on stderr."""
+    logging.basicConfig(format=LOG_FORMAT, level=logging.WARNING)
+    logging.getLogger("bsched").setLevel((level or otherwise).upper())
+
+
+def import_path() -> None:
+    """Modules are found in the current directory, too, as with `python -m`."""
+    import sys
+
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
