@@ -61,7 +61,7 @@ def run(command: str | list[str], **environment: str) -> str:
 def test_no_command_of_the_readme_is_left_out() -> None:
     known = starting(
         "make demo", "make test", "pip install", "bsched call", "bsched config", "bsched verify", "bsched redis",
-        "bsched server", "BSCHED_", "luigi ", "redis-cli ",
+        "bsched server", "BSCHED_", "luigi ", "redis-cli ", "bsched run", "bsched worker",
     )  # fmt: skip
     assert known == commands()
 
@@ -106,8 +106,7 @@ def test_a_server_starts_as_the_readme_says(line: str, url: str) -> None:
         assert server.stop() == 0
 
 
-def test_luigi_runs_against_the_server_with_only_the_url_changed(url: str, tmp_path: Path) -> None:
-    (line,) = starting("luigi ")
+def write_pipeline(tmp_path: Path) -> None:
     (tmp_path / "my_pipeline.py").write_text(
         "import luigi\n"
         "class MyTask(luigi.Task):\n"
@@ -115,6 +114,21 @@ def test_luigi_runs_against_the_server_with_only_the_url_changed(url: str, tmp_p
         "    def run(self):\n"
         "        with self.output().open('w') as out: out.write('done')\n"
     )
+
+
+def test_a_pipeline_and_a_fleets_worker_run_from_the_command_line(url: str, tmp_path: Path) -> None:
+    write_pipeline(tmp_path)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(tmp_path)])
+    lines = starting("bsched run", "bsched worker")
+    assert len(lines) == 2
+    for line in lines:
+        run(line, BSCHED_REDIS=url, PYTHONPATH=path)
+    assert (tmp_path / "out").read_text() == "done"
+
+
+def test_luigi_runs_against_the_server_with_only_the_url_changed(url: str, tmp_path: Path) -> None:
+    (line,) = starting("luigi ")
+    write_pipeline(tmp_path)
     server = ServerProcess(environment={"BSCHED_REDIS": url}).await_ready()
     try:
         changed = line.replace("http://127.0.0.1:8082", server.url)
