@@ -17,6 +17,7 @@ from broker_sched.worker.config import WorkerConfig
 from bsched.namespace import namespace_options
 
 F = TypeVar("F", bound=Callable[..., Any])
+RETRY_SECONDS = 1.0  # between a call's attempts; a longer outage is waited out by the worker itself
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -57,7 +58,7 @@ def reach(scheduler_url: str | None, redis_url: str | None, namespace: str, loca
     if sum((scheduler_url is not None, is_given, local_scheduler)) > 1:
         raise click.UsageError("Give one of --scheduler-url, --redis and --local-scheduler.")
     if scheduler_url is not None:
-        remote = RemoteScheduler(scheduler_url)
+        remote = RemoteScheduler(scheduler_url, wait_seconds=RETRY_SECONDS)
         return Reached(remote, remote.url)
     if local_scheduler:
         return Reached(Scheduler("memory:", namespace), "a scheduler in this process")
