@@ -40,6 +40,13 @@ def fetcher(base: str, login: tuple[str, str] | None) -> Fetcher:
     return _Plain(base, login)
 
 
+def _first_cause(error: BaseException) -> str:
+    """What happened at the bottom: the layers above repeat it in many words."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {error}"
+
+
 class _Requests:
     def __init__(self, base: str, login: tuple[str, str] | None) -> None:
         import requests
@@ -59,7 +66,7 @@ class _Requests:
             reply = self._session.post(url, data={"data": data}, timeout=seconds, allow_redirects=False)
             return Answer(reply.status_code, reply.content)
         except self._error as error:
-            raise Unanswered(f"{type(error).__name__}: {error}") from error
+            raise Unanswered(_first_cause(error)) from error
 
     def close(self) -> None:
         self._session.close()
@@ -86,7 +93,7 @@ class _Plain:
             return Answer(reply.status, reply.read())
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise Unanswered(f"{type(error).__name__}: {error}") from error
+            raise Unanswered(_first_cause(error)) from error
 
     def _connected(self, seconds: float) -> Any:
         """The kept connection; a new one where there is none, or the server has closed it."""

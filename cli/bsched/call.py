@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import difflib
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
+from contextlib import closing
 from typing import Any
 
 import click
 
+from broker_sched import RemoteScheduler
 from broker_sched.api import METHODS
+from broker_sched.errors import ConfigurationError
 from bsched.namespace import namespace_options, open_scheduler
-
-TIMEOUT_SECONDS = 60
 
 
 @click.command()
@@ -38,13 +35,17 @@ def call(
         hint = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(sorted(METHODS))}."
         raise click.UsageError(f"There is no method {method!r}.{hint}")
     given = dict(_pair(argument) for argument in arguments)
-    if url is not None:
-        result = _over_http(url, method, given)
-    else:
-        scheduler = open_scheduler(redis_url, namespace)
+    scheduler: Any = open_scheduler(redis_url, namespace) if url is None else _server(url)
+    with closing(scheduler):
         result = getattr(scheduler, method)(**given)
-        scheduler.close()
     click.echo(json.dumps(result, ensure_ascii=False, indent=None if as_json else 2))
+
+
+def _server(url: str) -> RemoteScheduler:
+    try:
+        return RemoteScheduler(url, attempts=1)
+    except ConfigurationError as error:
+        raise click.UsageError(f"--url: {error}") from None
 
 
 def _pair(argument: str) -> tuple[str, Any]:
@@ -55,39 +56,3 @@ def _pair(argument: str) -> tuple[str, Any]:
         return name, json.loads(text)
     except (ValueError, RecursionError):
         return name, text
-
-
-def _over_http(url: str, method: str, arguments: dict[str, Any]) -> Any:
-    request, shown = _request(url, method, arguments)
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as reply:
-            return json.load(reply)["response"]
-    except urllib.error.HTTPError as error:
-        message = _reason(error)
-        if error.code == 400:
-            raise click.UsageError(message) from None
-        raise click.ClickException(f"{shown} answered {error.code}: {message}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = getattr(error, "reason", error)
-        raise click.ClickException(f"No scheduler answers at {shown}: {reason}. Is `bsched server` running?") from None
-
-
-def _request(url: str, method: str, arguments: dict[str, Any]) -> tuple[urllib.request.Request, str]:
-    """The request, and the URL without user and password."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.UsageError(f"--url starts with http:// or https:// and names a host; got {parts.scheme!r}.")
-    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    headers = {"Content-Type": "application/json"}
-    if parts.username is not None:
-        login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-    body = json.dumps(arguments).encode()
-    return urllib.request.Request(f"{shown.rstrip('/')}/api/{method}", body, headers), shown
-
-
-def _reason(error: urllib.error.HTTPError) -> str:
-    try:
-        return str(json.load(error)["error"]["message"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return error.reason

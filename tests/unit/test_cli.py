@@ -102,7 +102,7 @@ def test_call_over_http_gives_the_same(bsched: Bsched, own_redis: RedisProcess, 
 def test_call_without_a_server_says_so_without_the_password(bsched: Bsched) -> None:
     result = bsched("call", "--url", "http://me:geheim@127.0.0.1:1/", "task_list")
     assert result.exit_code == 1
-    assert "No scheduler answers at http://127.0.0.1:1/" in error_line(result)
+    assert "at http://127.0.0.1:1: ConnectionRefusedError" in error_line(result)
     assert "geheim" not in result.output
 
 
@@ -115,7 +115,7 @@ def test_call_without_a_server_says_so_without_the_password(bsched: Bsched) -> N
         (["get_work"], "worker: is missing"),
         (["count_pending", "worker=w1", "speed=1"], "speed: is no argument"),
         (["add_task", "worker=w1", "task_id=t1", "priority=high"], "priority: "),
-        (["--url", "ftp://x", "ping", "worker=w"], "--url starts with http"),
+        (["--url", "ftp://x", "ping", "worker=w"], "--url: The scheduler's URL begins with ftp://; it must be http://"),
     ],
 )
 def test_wrong_call_is_a_usage_error(bsched: Bsched, arguments: list[str], told: str) -> None:
