@@ -50,9 +50,12 @@ def execute(task: TaskLike, options: RunOptions, reporter: StatusReporter) -> Ou
     """Run the task. Whatever it raises, KeyboardInterrupt aside, is in the outcome and not raised."""
     known = None if options.known_complete is None else set(options.known_complete)
     run = _Run(task, options, reporter, Completion(known))
-    with _context(options.task_process_context, run):
-        outcome = run.outcome()
-    return outcome
+    try:
+        with _context(options.task_process_context, run):
+            return run.outcome()
+    except Exception as error:  # of the context around the run: the run itself raises nothing
+        log.exception("[pid %d] Worker %s failed    %s", os.getpid(), options.worker_id, task)
+        return Outcome(task.task_id, "FAILED", json.dumps(f"{type(error).__name__}: {error}"))
 
 
 class _Run:

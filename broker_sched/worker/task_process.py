@@ -199,12 +199,7 @@ def _child(task: TaskLike, options: RunOptions, pipe: Connection, workers_end: C
 
     reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages))
     threading.Thread(target=_listen, args=(pipe, reporter, worker_pid), daemon=True).start()
-    try:
-        outcome = execute(task, options, reporter)
-    except Exception as error:  # of the context around the run: the task itself never raises
-        log.exception("Worker %s failed    %s", options.worker_id, task)
-        outcome = Outcome(task.task_id, "FAILED", json.dumps(f"{type(error).__name__}: {error}"))
-    send(outcome)
+    send(execute(task, options, reporter))
 
 
 def _process(pid: int) -> psutil.Process | None:

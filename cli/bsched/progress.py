@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import sys
 import threading
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
 
 from broker_sched.worker.worker import Worker
 
 REFRESH_SECONDS = 0.25
+CLEAR_LINE = "\r\x1b[2K"
+
+
+def is_shown(is_wanted: bool) -> bool:
+    """Whether there will be a live line: it is wanted, and stderr is a terminal."""
+    return is_wanted and sys.stderr.isatty()
 
 
 @contextlib.contextmanager
 def progress(worker: Worker, is_wanted: bool) -> Iterator[None]:
-    """Show it while the block runs."""
-    if not is_wanted or not sys.stderr.isatty():
+    """Show it while the block runs.
+
+    The line has a stream of its own and leaves sys.stdout and sys.stderr alone: a task process forked while this thread
+    writes would inherit a lock that nobody releases, and hang at its first print().
+    """
+    if not is_shown(is_wanted):
         yield
         return
     is_over = threading.Event()
-    console = Console(stderr=True)
-    with console.status(line(worker)) as status:
+    spinner = Spinner("dots", line(worker))
+    with (
+        _lines_cleared_for_the_log(),
+        os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as stream,
+        Live(
+            spinner,
+            console=Console(file=stream, force_terminal=True),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ),
+    ):
 
         def refresh() -> None:
             while not is_over.wait(REFRESH_SECONDS):
-                status.update(line(worker))
+                spinner.update(text=line(worker))
 
         thread = threading.Thread(target=refresh, daemon=True)
         thread.start()
@@ -38,7 +62,30 @@ def progress(worker: Worker, is_wanted: bool) -> Iterator[None]:
 
 
 def line(worker: Worker) -> str:
-    """`12 of 40 tasks done, 3 running, 1 failed`"""
+    """`12 of 40 tasks done, 3 running, 24 pending, 1 failed`"""
     counts = worker.counts()
-    failed = f", {counts['failed']} failed" if counts["failed"] else ""
-    return f"{counts['done']} of {counts['scheduled']} tasks done, {counts['running']} running{failed}"
+    done, running, failed = counts["done"], counts["running"], counts["failed"]
+    pending = max(0, counts["scheduled"] - done - running - failed)
+    return f"{done} of {counts['scheduled']} tasks done, {running} running, {pending} pending, {failed} failed"
+
+
+@contextlib.contextmanager
+def _lines_cleared_for_the_log() -> Iterator[None]:
+    """Each record of the log takes the live line's place, which comes back below it; in task processes, too."""
+    handlers = [(handler, handler.formatter) for handler in logging.getLogger().handlers]
+    for handler, formatter in handlers:
+        handler.setFormatter(_Clearing(formatter or logging.Formatter()))
+    try:
+        yield
+    finally:
+        for handler, formatter in handlers:
+            handler.setFormatter(formatter)
+
+
+class _Clearing(logging.Formatter):
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return CLEAR_LINE + self._inner.format(record)

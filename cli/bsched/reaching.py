@@ -52,7 +52,7 @@ def scheduler_options(function: F) -> F:
 
 
 def reach(scheduler_url: str | None, redis_url: str | None, namespace: str, local_scheduler: bool) -> Reached:
-    """The scheduler that the options name: a server, this process, or straight to Redis."""
+    """The scheduler that the options name: a server, this process, or straight to Redis. Raises click.UsageError."""
     context = click.get_current_context()
     is_given = context.get_parameter_source("redis_url") is click.core.ParameterSource.COMMANDLINE
     if sum((scheduler_url is not None, is_given, local_scheduler)) > 1:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
+import multiprocessing
 import os
+import signal
+import sys
 import traceback
+from collections.abc import Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 import click
 
-from broker_sched.worker.summary import ReturnCodes, return_code
+from broker_sched.errors import BrokerSchedError
+from broker_sched.model.contract import TaskLike
+from broker_sched.worker.summary import ExecutionSummary, ReturnCodes, return_code
 from broker_sched.worker.worker import Worker
-from bsched.progress import progress
+from bsched.progress import is_shown, progress
 from bsched.reaching import import_path, reach, scheduler_options, start_logging, worker_settings
 from bsched.task_options import describe_options, make_task, task_class
 
+STDOUT, STDERR = 1, 2  # file descriptors
 INTERRUPTED = 130
 UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
@@ -48,40 +57,91 @@ def run(context: click.Context, /, module: str | None, task: str | None, wants_h
         click.echo(context.get_help())
         return
     codes = _codes(options["retcodes"])
-    cls = task_class(_imported(module, codes), task)
-    if wants_help:
+    with _result_alone_on_stdout(options["as_json"]):
+        cls = task_class(imported(module, codes.unhandled_exception), task)
+        summary = None if wants_help else _carried_out(make_task(cls, context.args, options["params"]), codes, options)
+    if summary is None:
         click.echo(describe_options(cls))
         return
-    made = make_task(cls, context.args, options["params"])
-    settings = worker_settings(options["settings"], os.environ)
-    reached = reach(options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
-    start_logging(options["log_level"], "info")
-    worker = Worker(reached.scheduler, worker_processes=options["workers"], **settings)
-    try:
-        with progress(worker, not options["no_progress"]), worker:
-            worker.add(made, multiprocess=options["parallel_scheduling"])
-            worker.run()
-    except KeyboardInterrupt:
-        click.echo("Interrupted: task processes were ended, their tasks will fail.", err=True)
-        context.exit(INTERRUPTED)
-    summary = worker.summary()
     code = return_code(summary, codes)
     click.echo(json.dumps({**summary.as_dict(), "exit_code": code}) if options["as_json"] else summary.text)
     context.exit(code)
 
 
-def _imported(name: str, codes: ReturnCodes) -> Any:
-    """The user's module. What it raises is shown as it is."""
+def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any]) -> ExecutionSummary:
+    """Schedule and run it."""
+    settings = worker_settings(options["settings"], os.environ)
+    reached = reach(options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
+    is_live = not options["no_progress"]
+    start_logging(options["log_level"], "warning" if is_shown(is_live) else "info")
+    worker = Worker(reached.scheduler, worker_processes=options["workers"], **settings)
+    signal.signal(signal.SIGINT, Interruption().handle)
+    try:
+        with progress(worker, is_live), worker:
+            worker.add(task, multiprocess=options["parallel_scheduling"])
+            worker.run()
+    except KeyboardInterrupt:
+        click.echo("Interrupted: task processes were ended, their tasks will fail.", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except BrokerSchedError as error:
+        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        raise click.exceptions.Exit(codes.unhandled_exception) from None
+    return worker.summary()
+
+
+class Interruption:
+    """What to do at the signals that end a worker now: first its task processes are terminated, then they are killed.
+
+    Ctrl-C reaches the whole process group. Task processes pass over it, since their worker ends them.
+    """
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._is_under_way = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """A signal handler. Raises KeyboardInterrupt the first time."""
+        if os.getpid() != self._pid:
+            return
+        if not self._is_under_way:
+            self._is_under_way = True
+            raise KeyboardInterrupt
+        for process in multiprocessing.active_children():
+            process.kill()
+
+
+@contextlib.contextmanager
+def _result_alone_on_stdout(is_wanted: bool) -> Iterator[None]:
+    """What the user's module and tasks print goes to stderr, whatever they print with, so that stdout is the JSON."""
+    if not is_wanted:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(STDOUT)
+    os.dup2(STDERR, STDOUT)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, STDOUT)
+        os.close(kept)
+
+
+def imported(name: str, failure_code: int) -> Any:
+    """The user's module. What it raises is shown as it is, and ends the program with failure_code."""
+    if not name or name.startswith(".") or "/" in name:
+        raise click.UsageError(f"{name!r} is no module; write it as `import` does: package.module.")
     import_path()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise click.UsageError(f"There is no module {name} here or on PYTHONPATH.") from None
+            hint = f" Did you mean {name.removesuffix('.py')}?" if name.endswith(".py") else ""
+            raise click.UsageError(f"There is no module {name} here or on PYTHONPATH.{hint}") from None
         _show_import_error(name)
-    except Exception:
+    except (Exception, SystemExit):  # a module that ends the program has not been imported, whatever its exit code
         _show_import_error(name)
-    raise click.exceptions.Exit(codes.unhandled_exception)
+    raise click.exceptions.Exit(failure_code)
 
 
 def _show_import_error(name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 from types import FrameType
@@ -12,6 +11,9 @@ import click
 
 from broker_sched.worker.worker import Worker
 from bsched.reaching import import_path, reach, scheduler_options, start_logging, worker_settings
+from bsched.run import INTERRUPTED, Interruption, imported
+
+FAILED = 1  # exit code
 
 
 @click.command()
@@ -38,15 +40,12 @@ def worker(
 ) -> None:
     """Run tasks that others schedule, until SIGTERM.
 
-    SIGUSR1 and SIGTERM let running tasks finish; a second SIGTERM ends them.
+    SIGUSR1 and SIGTERM let running tasks finish; a second SIGTERM, and Ctrl-C, ends them.
     """
     start_logging(log_level, "info")
     import_path()
     for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            raise click.UsageError(f"--module {module}: {error}.") from None
+        imported(module, FAILED)
     options: dict[str, Any] = {"keep_alive": not burst, **worker_settings(settings, os.environ)}
     if allowed:
         options["allow_modules"] = allowed
@@ -55,23 +54,28 @@ def worker(
     reached = reach(scheduler_url, redis_url, namespace, local_scheduler)
     count = processes or os.cpu_count() or 1
     made = Worker(reached.scheduler, name, count, assistant=True, force_multiprocessing=True, **options)
-    _stop_on_sigterm(made)
+    _stop_on_signals(made)
     click.echo(f"bsched worker: {made.id} runs up to {count} tasks at once for {reached.name}")
     try:
         with made:
             made.run()
     except KeyboardInterrupt:
         click.echo("bsched worker: stopped; what ran was ended", err=True)
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None
     click.echo(f"bsched worker: {made.runs} task(s) run, leaving")
 
 
-def _stop_on_sigterm(made: Worker) -> None:
-    """The first asks for no more work, the second stops at once."""
+def _stop_on_signals(made: Worker) -> None:
+    """The first SIGTERM asks for no more work, the second stops at once, as Ctrl-C does."""
+    interruption = Interruption()
+    is_asked_to_leave = False  # not made.is_stopping: that may be so for SIGUSR1 or max_tasks
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        if made.is_stopping:
-            raise KeyboardInterrupt
+    def leave(number: int, frame: FrameType | None) -> None:
+        nonlocal is_asked_to_leave
+        if is_asked_to_leave:
+            interruption.handle(number, frame)
+        is_asked_to_leave = True
         made.stop_asking()
 
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, interruption.handle)

@@ -178,3 +178,31 @@ class EndlessBody(SlowBody):
     """Never ends by itself."""
 
     seconds = 600
+
+
+class ChunkBody(InDirectory):
+    """Asks for many at once, and has its own way to see whether they are complete."""
+
+    def run(self) -> Iterator[Any]:
+        self.count_run()
+        chunk = [self.wanted(str(number)) for number in range(4)]  # type: ignore[attr-defined]
+
+        def all_there(is_complete: Any) -> bool:
+            return bool(is_complete(chunk[-1]))
+
+        yield self.requirements(chunk, custom_complete=all_there)  # type: ignore[attr-defined]
+        yield from super().run() or ()
+
+
+class NoteContext:
+    """A task_process_context: notes what it was around."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+
+    def __enter__(self) -> None:
+        Path(f"{self.run.task.path()}.context").write_text(self.run.worker_id)
+
+    def __exit__(self, *exception: object) -> None:
+        with Path(f"{self.run.task.path()}.context").open("a") as file:
+            file.write(" left")

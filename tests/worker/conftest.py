@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -24,6 +25,14 @@ from tests.servers import RunningRedis, any_server, die_with_parent, free_port, 
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1, "kill_after": 2.0}
 OPTIONS: dict[str, Any] = {"retry_delay": 0.2, "stable_done_cooldown_secs": 0}  # of the schedulers
 MakeWorker = Callable[..., Worker]
+
+
+@pytest.fixture(autouse=True)
+def no_task_process_is_left_behind() -> Iterator[None]:
+    """Of ours; Luigi's own worker, which some tests run beside it, leaves some."""
+    yield
+    left = [each.name for each in multiprocessing.active_children() if not each.name.startswith("ContextManaged")]
+    assert left == []
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import enum
 from typing import Any
 
 import luigi
@@ -158,3 +160,42 @@ class Slow(_Named, bodies.SlowBody, luigi.Task):
 class Endless(_Named, bodies.EndlessBody, luigi.Task):
     directory = luigi.Parameter()
     name = luigi.Parameter(default="")
+
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class EveryType(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+    day = luigi.DateParameter(default=datetime.date(2024, 3, 1))
+    hour = luigi.DateHourParameter(default=datetime.datetime(2024, 3, 1, 5))
+    minute = luigi.DateMinuteParameter(default=datetime.datetime(2024, 3, 1, 5, 6))
+    second = luigi.DateSecondParameter(default=datetime.datetime(2024, 3, 1, 5, 6, 7))
+    month = luigi.MonthParameter(default=datetime.date(2024, 3, 1))
+    year = luigi.YearParameter(default=datetime.date(2024, 1, 1))
+    interval = luigi.DateIntervalParameter(default=luigi.date_interval.Week(2024, 3))
+    span = luigi.TimeDeltaParameter(default=datetime.timedelta(hours=3))
+    number = luigi.IntParameter(default=3)
+    ratio = luigi.FloatParameter(default=0.5)
+    flag = luigi.BoolParameter(default=True)
+    colour = luigi.EnumParameter(enum=Colour, default=Colour.BLUE)
+    colours = luigi.EnumListParameter(enum=Colour, default=(Colour.RED, Colour.BLUE))
+    choice = luigi.ChoiceParameter(choices=["a", "b"], default="b")
+    many = luigi.ListParameter(default=[1, [2, 3]])
+    pair = luigi.TupleParameter(default=(1, "x"))
+    table = luigi.DictParameter(default={"a": {"b": [1, None]}})
+    numeric = luigi.NumericalParameter(var_type=int, min_value=0, max_value=9, default=4)
+    maybe = luigi.OptionalIntParameter(default=None)
+    where = luigi.PathParameter(default="/tmp")
+    secret = luigi.Parameter(default="s", visibility=luigi.parameter.ParameterVisibility.PRIVATE)
+    note = luigi.Parameter(default="n", significant=False)
+
+
+class Chunk(_Named, bodies.ChunkBody, luigi.Task):
+    directory = luigi.Parameter()
+    requirements = luigi.DynamicRequirements
+
+    def wanted(self, name: str) -> Any:
+        return Write(self.directory, name)

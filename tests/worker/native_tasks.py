@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import datetime
+import enum
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from broker_sched.model.parameters import Parameter
+from broker_sched.model.parameters import Parameter, Visibility
+from broker_sched.model.requirements import DynamicRequirements
 from broker_sched.model.target import LocalTarget
 from broker_sched.model.task import ExternalTask, Task, WrapperTask
 from tests.worker import bodies
@@ -159,3 +163,35 @@ class Slow(_Named, bodies.SlowBody, Task):
 class Endless(_Named, bodies.EndlessBody, Task):
     directory: str
     name: str = ""
+
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class EveryType(_Named, bodies.InDirectory, Task):
+    directory: str
+    day: datetime.date = datetime.date(2024, 3, 1)
+    second: datetime.datetime = datetime.datetime(2024, 3, 1, 5, 6, 7)
+    span: datetime.timedelta = datetime.timedelta(hours=3)
+    number: int = 3
+    ratio: float = 0.5
+    flag: bool = True
+    colour: Colour = Colour.BLUE
+    choice: Literal["a", "b"] = "b"
+    many: list[int] = [1, 2]  # noqa: RUF012  # it is frozen
+    pair: tuple[int, str] = (1, "x")
+    table: dict[str, Any] = {"a": {"b": [1, None]}}  # noqa: RUF012  # likewise
+    maybe: int | None = None
+    where: Path = Path("/tmp")
+    secret: Annotated[str, Parameter(visibility=Visibility.PRIVATE)] = "s"
+    note: Annotated[str, Parameter(significant=False)] = "n"
+
+
+class Chunk(_Named, bodies.ChunkBody, Task):
+    directory: str
+    requirements = DynamicRequirements
+
+    def wanted(self, name: str) -> Any:
+        return Write(self.directory, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -318,3 +319,75 @@ def test_what_on_success_returns_is_kept_as_json(local: Any, tasks: ModuleType, 
         worker.add(task)
         assert worker.run()
     assert "lambda" in json.loads(local.fetch_error(task.task_id)["error"])
+
+
+@EACH_MODE
+def test_parameters_of_every_type_survive_the_way_over_the_scheduler(
+    scheduler: Any, tasks: ModuleType, directory: str, processes: int
+) -> None:
+    task = tasks.EveryType(directory)
+    with worker_on(scheduler, id=f"submitter-{directory}") as submitter:
+        submitter.add(task)
+        with worker_on(scheduler, assistant=True, worker_processes=processes, id=f"a-{directory}") as assistant:
+            assert assistant.run()
+    assert statuses(scheduler, task) == ["DONE"]
+    shown = scheduler.task_list("DONE", "", limit=False)[task.task_id]["params"]
+    assert shown["number"] == "3" and "secret" not in shown
+
+
+@EACH_MODE
+def test_many_can_be_asked_for_with_a_check_of_ones_own(
+    local: Any, tasks: ModuleType, directory: str, processes: int
+) -> None:
+    root = tasks.Chunk(directory)
+    with worker_on(local, worker_processes=processes) as worker:
+        worker.add(root)
+        assert worker.run()
+    assert statuses(local, root, tasks.Write(directory, "0"), tasks.Write(directory, "3")) == ["DONE"] * 3
+
+
+@EACH_MODE
+def test_a_context_of_the_users_is_around_each_run(
+    local: Any, tasks: ModuleType, directory: str, processes: int
+) -> None:
+    task = tasks.Write(directory, "x")
+    context = "tests.worker.bodies.NoteContext"
+    with worker_on(local, worker_processes=processes, task_process_context=context, id="me") as worker:
+        worker.add(task)
+        assert worker.run()
+    assert Path(f"{task.path()}.context").read_text() == "me left"
+
+
+@EACH_MODE
+def test_a_context_that_is_not_there_fails_the_task_with_the_reason(
+    local: Any, tasks: ModuleType, directory: str, processes: int
+) -> None:
+    task = tasks.Write(directory, "x")
+    with worker_on(local, worker_processes=processes, task_process_context="nowhere.Context") as worker:
+        worker.add(task)
+        assert not worker.run()
+    assert "task_process_context" in local.fetch_error(task.task_id)["error"]
+
+
+@pytest.mark.parametrize(
+    ("options", "stays"),
+    [
+        ({}, True),
+        ({"count_last_scheduled": True}, False),
+        ({"count_uniques": True}, False),
+        ({"max_keep_alive_idle_duration": 0.3}, False),
+    ],
+)
+def test_what_keeps_an_idle_worker_alive(
+    local: Any, tasks: ModuleType, directory: str, options: dict[str, Any], stays: bool
+) -> None:
+    task = tasks.Write(directory, "x")
+    with worker_on(local, worker_processes=0, keep_alive=True, id="w", **options) as worker:
+        worker.add(task)
+        local.add_task(worker="other", task_id=task.task_id)  # it can run it too, and was the last to say so
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        thread.join(1.0)
+        assert thread.is_alive() == stays
+        worker.stop_asking()
+        thread.join()
