@@ -6,7 +6,8 @@ import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from broker_sched.api import METHODS, Method
 from broker_sched.scheduler.keys import KEYS, SCHEMA_VERSION
@@ -97,6 +98,8 @@ def _type(annotation: Any) -> str:
     if hasattr(annotation, "__metadata__"):
         return _type(annotation.__origin__)
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType) and Any in arguments:
+        return "any JSON"  # Python 3.10 makes Optional[Any] of what has None as its default
     if origin in (list, Sequence) or getattr(origin, "__name__", "") == "Sequence":
         return f"list of {_type(arguments[0])}"
     if origin in (dict, Mapping) or getattr(origin, "__name__", "") == "Mapping":
