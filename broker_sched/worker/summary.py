@@ -5,13 +5,23 @@ Source of the rules: luigi.execution_summary and luigi.retcodes, 3.8.1.
 
 from __future__ import annotations
 
+import datetime
 import enum
+import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-TASKS_SHOWN = 5  # of one family in one group
+from broker_sched.model.contract import without_password
+
+log = logging.getLogger("bsched.worker")
+
+TASKS_SHOWN = 5  # of one family in one group; also how many runs of values, and how many other workers
+VALUE_SHOWN = 80  # characters of one parameter
+NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")  # one that is written the way int() would write it
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Summarized(Protocol):
@@ -54,10 +64,10 @@ class RunHistory:
     """All that a worker did."""
 
     worker_id: str
-    scheduled: Mapping[str, Summarized]
-    reports: Sequence[Report]
-    responses: Sequence[Response]
-    root_ids: Sequence[str]
+    scheduled: Mapping[str, Summarized]  # task_id → task: only these can be said to run elsewhere
+    reports: Sequence[Report]  # one for each add_task, in order
+    responses: Sequence[Response]  # one for each get_work, in order
+    root_ids: Sequence[str]  # what was asked for
     scheduling_succeeded: bool
     run_succeeded: bool
 
@@ -80,6 +90,7 @@ GROUPS = {
     "completed": "ran successfully",
     "failed": "failed",
     "scheduling_error": "could not be scheduled",
+    "disabled": "disabled",
     "missing_external": "external, and not there",
     "upstream_failure": "waiting: something they need failed",
     "upstream_missing": "waiting: something external that they need is missing",
@@ -92,26 +103,41 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class ExecutionSummary:
-    """groups: name (see GROUPS) → tasks, each in the order in which they were scheduled; empty ones are left out."""
+    """groups: name (see GROUPS) → tasks, each in the order in which they were scheduled; empty ones are left out.
+
+    Luigi leaves tasks that were reported DISABLED out of its summary; here they are counted, in a group of their own.
+    """
 
     groups: Mapping[str, tuple[Summarized, ...]]
     status: RunStatus
     task_count: int
     other_workers: Mapping[str, int] = field(default_factory=dict)  # worker id → how many of these tasks it ran
-    root_is_done: bool = True
+    root_is_done: bool = True  # all that was asked for is; also when nothing was
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tasks each group has; empty ones are left out."""
+        return {name: len(tasks) for name, tasks in self.groups.items()}
 
     @property
     def text(self) -> str:
-        """Several lines for people."""
+        """Several lines for people; the last one is the verdict."""
         if not self.task_count:
             return "===== Execution summary =====\nNo task was scheduled."
         lines = ["===== Execution summary =====", f"{self.task_count} task(s) scheduled:"]
         for name, title in GROUPS.items():
             if tasks := self.groups.get(name):
                 lines += [f"* {len(tasks)} {title}", *(f"    - {line}" for line in _by_family(tasks))]
-        lines += [f"Worker {worker} ran {count} of them." for worker, count in self.other_workers.items()]
-        smiley, reason = self.status.value
-        return "\n".join([*lines, f"{smiley} {reason}"])
+        others = list(self.other_workers.items())
+        lines += [f"Worker {_value(worker)} ran {count} of them." for worker, count in others[:TASKS_SHOWN]]
+        if len(others) > TASKS_SHOWN:
+            lines.append(f"… and {len(others) - TASKS_SHOWN} more workers ran some.")
+        return "\n".join([*lines, self._verdict()])
+
+    def _verdict(self) -> str:
+        if self.status is RunStatus.SUCCESS and not self.root_is_done:
+            return ":| nothing failed, but what was asked for is not done"
+        return " ".join(self.status.value)
 
     def as_dict(self) -> dict[str, Any]:
         """The same for programs: {status, task_count, groups: {name: [task_id]}, other_workers}."""
@@ -139,7 +165,11 @@ class ReturnCodes:
 
 
 def return_code(summary: ExecutionSummary, codes: ReturnCodes) -> int:
-    """The highest code of those that apply. Source: luigi.retcodes.run_with_retcodes, 3.8.1."""
+    """The highest code of those that apply; codes.not_run when none does and a root is not done; else 0.
+
+    A task that failed and was retried successfully is no failure. Of several roots Luigi looks at the first only.
+    Source: luigi.retcodes.run_with_retcodes, 3.8.1.
+    """
     by_group = {
         "missing_external": codes.missing_data,
         "failed": codes.task_failed,
@@ -152,22 +182,24 @@ def return_code(summary: ExecutionSummary, codes: ReturnCodes) -> int:
 
 
 def summarize(history: RunHistory) -> ExecutionSummary:
-    """Sort the tasks of a run by what became of them."""
+    """Sort the tasks of a run by what became of them. Asks the deps() of those that wait, and changes nothing.
+
+    Source: luigi.execution_summary, 3.8.1.
+    """
     groups = _partition(history.reports)
     elsewhere, workers = _elsewhere(history)
     groups["elsewhere"] = elsewhere
     tasks = {report.task.task_id: report.task for report in history.reports}
     _explain_waiting(groups, tasks)
     done = groups["completed"] | groups["already_done"]
-    count = sum(len(groups[name]) for name in ("already_done", "completed", "failed", "scheduling_error"))
-    count += len(groups["missing_external"]) + len(groups["waiting"])
+    counted = ("already_done", "completed", "failed", "scheduling_error", "missing_external", "waiting", "disabled")
     shown = {name: tuple(task for id_, task in tasks.items() if id_ in groups[name]) for name in GROUPS}
     return ExecutionSummary(
         {name: members for name, members in shown.items() if members},
         _status(groups),
-        count,
+        sum(len(groups[name]) for name in counted),
         workers,
-        root_is_done=not history.root_ids or history.root_ids[0] in done,
+        root_is_done=all(root in done for root in history.root_ids),
     )
 
 
@@ -188,6 +220,8 @@ def _partition(reports: Sequence[Report]) -> dict[str, set[str]]:
     for report in reports:
         if report.status == "PENDING" and report.task.task_id not in over:
             groups["waiting" if report.runnable else "missing_external"].add(report.task.task_id)
+    told = (groups[name] for name in ("already_done", "scheduling_error", "waiting", "missing_external"))
+    groups["disabled"] = of("DISABLED") - over.union(*told)
     return groups
 
 
@@ -218,7 +252,7 @@ def _explain_waiting(groups: dict[str, set[str]], tasks: Mapping[str, Summarized
             stack.pop()
             continue
         if task_id not in deps:
-            deps[task_id] = [dep.task_id for dep in tasks[task_id].deps()]
+            deps[task_id] = _deps_of(tasks[task_id])
             stack += [dep for dep in deps[task_id] if dep in groups["waiting"] and dep not in deps]
             continue
         stack.pop()
@@ -230,6 +264,16 @@ def _explain_waiting(groups: dict[str, set[str]], tasks: Mapping[str, Summarized
                 waits = True
         if not waits and task_id not in groups["elsewhere"]:
             groups["not_run"].add(task_id)
+
+
+def _deps_of(task: Summarized) -> list[str]:
+    """The ids of its deps; none when it can't tell them any more, since a summary must not end a run with a trace."""
+    try:
+        return [dep.task_id for dep in task.deps()]
+    except Exception as error:
+        reason = type(error).__name__
+        log.warning("What %s waits for can't be told: its requires() now raises %s.", task.task_id, reason)
+        return []
 
 
 def _status(groups: Mapping[str, set[str]]) -> RunStatus:
@@ -255,19 +299,54 @@ def _family_line(family: str, members: list[dict[str, str]]) -> str:
     """`3 Sales(country=AT, date=2024-03-01 … 2024-03-03)`; several that differ in more: the first few, one by one."""
     names = list(members[0])
     varying = [name for name in names if len({member.get(name) for member in members}) > 1]
-    if len(members) == 1 or len(varying) == 1:
-        values = dict(members[0])
+    if len(varying) < 2:
+        values = {name: _value(value) for name, value in members[0].items()}
         for name in varying:
-            found = sorted((member[name] for member in members), key=_sort_key)
-            values[name] = f"{found[0]} … {found[-1]}" if len(found) > 2 else ", ".join(found)
-        return f"{len(members)} {family}({', '.join(f'{name}={value}' for name, value in values.items())})"
-    shown = ["(" + ", ".join(f"{n}={v}" for n, v in member.items()) + ")" for member in members[:TASKS_SHOWN]]
-    more = f" … and {len(members) - TASKS_SHOWN} more" if len(members) > TASKS_SHOWN else ""
-    return f"{len(members)} {family}{', '.join(shown)}{more}"
+            values[name] = _values([member.get(name, "") for member in members])
+        return f"{len(members)} {family}{_listed(values)}"
+    shown = [_listed({name: _value(value) for name, value in member.items()}) for member in members[:TASKS_SHOWN]]
+    return f"{len(members)} {family}{', '.join(shown)}{_rest(len(members))}"
 
 
-def _sort_key(text: str) -> tuple[float, str]:
-    try:
-        return float(text), ""
-    except ValueError:
-        return 0.0, text
+def _listed(values: Mapping[str, str]) -> str:
+    return f"({', '.join(f'{name}={value}' for name, value in values.items())})"
+
+
+def _rest(count: int) -> str:
+    return f" … and {count - TASKS_SHOWN} more" if count > TASKS_SHOWN else ""
+
+
+def _value(text: str) -> str:
+    """One value in one line, of bounded length, without the password of a URL."""
+    plain = without_password(text)
+    line = plain if plain.isprintable() else repr(plain)[1:-1]
+    return line if len(line) <= VALUE_SHOWN else f"{line[: VALUE_SHOWN - 1]}…"
+
+
+def _values(found: Sequence[str]) -> str:
+    """The values of one parameter. Whole numbers and dates are sorted; three or more in a row are `first … last`."""
+    for pattern, ordinal in ((NUMBER, int), (DATE, _day_number)):
+        if all(pattern.fullmatch(text) for text in found):
+            try:
+                runs = _runs({ordinal(text): text for text in found})
+            except ValueError:  # 2024-02-30
+                break
+            return ", ".join(runs[:TASKS_SHOWN]) + _rest(len(runs))
+    return ", ".join(_value(text) for text in found[:TASKS_SHOWN]) + _rest(len(found))
+
+
+def _day_number(text: str) -> int:
+    return datetime.date.fromisoformat(text).toordinal()
+
+
+def _runs(texts: Mapping[int, str]) -> list[str]:
+    """`1 … 3`, `7`, `8` from what stands at 1, 2, 3, 7 and 8."""
+    runs: list[list[str]] = []
+    previous: int | None = None
+    for number in sorted(texts):
+        if previous is None or number != previous + 1:
+            runs.append([])
+        runs[-1].append(texts[number])
+        previous = number
+    shown = ([f"{run[0]} … {run[-1]}"] if len(run) > 2 else run for run in runs)
+    return [text for texts_of_run in shown for text in texts_of_run]

@@ -57,12 +57,15 @@ def reach(scheduler_url: str | None, redis_url: str | None, namespace: str, loca
     is_given = context.get_parameter_source("redis_url") is click.core.ParameterSource.COMMANDLINE
     if sum((scheduler_url is not None, is_given, local_scheduler)) > 1:
         raise click.UsageError("Give one of --scheduler-url, --redis and --local-scheduler.")
-    if scheduler_url is not None:
-        remote = RemoteScheduler(scheduler_url, wait_seconds=RETRY_SECONDS)
-        return Reached(remote, remote.url)
-    if local_scheduler:
-        return Reached(Scheduler("memory:", namespace), "a scheduler in this process")
-    return Reached(Scheduler(redis_url, namespace), f"namespace {namespace}, Redis {describe(redis_url)}")
+    try:
+        if scheduler_url is not None:
+            remote = RemoteScheduler(scheduler_url, wait_seconds=RETRY_SECONDS)
+            return Reached(remote, remote.url)
+        if local_scheduler:
+            return Reached(Scheduler("memory:", namespace), "a scheduler in this process")
+        return Reached(Scheduler(redis_url, namespace), f"namespace {namespace}, Redis {describe(redis_url)}")
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def worker_settings(pairs: Iterable[str], environment: Mapping[str, str]) -> dict[str, Any]:

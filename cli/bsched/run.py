@@ -71,14 +71,17 @@ def run(context: click.Context, /, module: str | None, task: str | None, wants_h
 def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any]) -> ExecutionSummary:
     """Schedule and run it."""
     settings = worker_settings(options["settings"], os.environ)
-    reached = reach(options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
     is_live = not options["no_progress"]
     start_logging(options["log_level"], "warning" if is_shown(is_live) else "info")
-    worker = Worker(reached.scheduler, worker_processes=options["workers"], **settings)
-    signal.signal(signal.SIGINT, Interruption().handle)
+    interruption = Interruption()
+    signal.signal(signal.SIGINT, interruption.handle)
     try:
+        place = (options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
+        worker = Worker(reach(*place).scheduler, worker_processes=options["workers"], **settings)
         with progress(worker, is_live), worker:
+            interruption.kills = True  # what is running now only asks whether tasks are complete
             worker.add(task, multiprocess=options["parallel_scheduling"])
+            interruption.kills = False
             worker.run()
     except KeyboardInterrupt:
         click.echo("Interrupted: task processes were ended, their tasks will fail.", err=True)
@@ -90,12 +93,13 @@ def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any])
 
 
 class Interruption:
-    """What to do at the signals that end a worker now: first its task processes are terminated, then they are killed.
+    """What to do at a signal that ends a worker now: the worker terminates its task processes; at the next, kill them.
 
-    Ctrl-C reaches the whole process group. Task processes pass over it, since their worker ends them.
+    Ctrl-C reaches the whole process group. Processes forked from this one pass over it, since this one ends them.
     """
 
     def __init__(self) -> None:
+        self.kills = False  # whether to kill them at once
         self._pid = os.getpid()
         self._is_under_way = False
 
@@ -103,11 +107,12 @@ class Interruption:
         """A signal handler. Raises KeyboardInterrupt the first time."""
         if os.getpid() != self._pid:
             return
+        if self.kills or self._is_under_way:
+            for process in multiprocessing.active_children():
+                process.kill()
         if not self._is_under_way:
             self._is_under_way = True
             raise KeyboardInterrupt
-        for process in multiprocessing.active_children():
-            process.kill()
 
 
 @contextlib.contextmanager

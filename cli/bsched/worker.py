@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from types import FrameType
@@ -11,9 +12,10 @@ import click
 
 from broker_sched.worker.worker import Worker
 from bsched.reaching import import_path, reach, scheduler_options, start_logging, worker_settings
-from bsched.run import INTERRUPTED, Interruption, imported
+from bsched.run import INTERRUPTED, STDERR, Interruption, imported
 
 FAILED = 1  # exit code
+LEAVING = b"bsched worker: leaving when what runs has ended; SIGTERM again ends it now\n"
 
 
 @click.command()
@@ -74,8 +76,11 @@ def _stop_on_signals(made: Worker) -> None:
         nonlocal is_asked_to_leave
         if is_asked_to_leave:
             interruption.handle(number, frame)
+            return
         is_asked_to_leave = True
         made.stop_asking()
+        with contextlib.suppress(OSError):  # nobody reads stderr any more
+            os.write(STDERR, LEAVING)  # unbuffered: a signal may come in the middle of a buffered write
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, interruption.handle)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from broker_sched import Scheduler
+from broker_sched.api import METHODS
+from bsched.main import cli
 from tests.conftest import running
 from tests.http.harness import ROOT, ServerProcess
 from tests.servers import die_with_parent, until
 
 BODY = """
-import os, time
+import os, signal, sys, time
 
 class Said:
     def output(self):
@@ -51,6 +55,24 @@ class Needs(Said, Task):
     word: str = "y"
     def requires(self): return Given(word="x")
 
+class Three(Said, Task):
+    word: str = "t"
+    def requires(self): return [Say(word=word) for word in "abc"]
+
+class Prints(Task):
+    def complete(self): return os.path.exists("printed")
+    def run(self):
+        print("chatter", flush=True)
+        os.system("echo more chatter")
+        with open("printed", "w") as file: file.write(type(sys.stdout).__name__)
+
+class Stubborn(Task):
+    def complete(self): return False
+    def run(self):
+        signal.signal(signal.SIGTERM, lambda number, frame: open("asked", "w").close())
+        open("sleeping", "w").close()
+        time.sleep(120)
+
 class Sleeps(Said, Task):
     word: str = "z"
     def run(self):
@@ -79,22 +101,25 @@ class Given(Said, luigi.ExternalTask):
 class Needs(Said, luigi.Task):
     word = luigi.Parameter(default="y")
     def requires(self): return Given(word="x")
-
-class Sleeps(Said, luigi.Task):
-    word = luigi.Parameter(default="z")
-    def run(self):
-        open("sleeping", "w").close()
-        while not os.path.exists("wake"): time.sleep(0.02)
-        super().run()
 """
 )
 QUICK = ["--set", "wait_interval=0.05", "--set", "wait_jitter=0"]
+
+
+ENTRY = "from bsched.main import main\nmain()\n"  # like the installed script, and unlike `python -m`, adds no directory
 
 
 @pytest.fixture(params=["native", "luigi"])
 def module(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The directory of the module `said`, of each kind."""
     (tmp_path / "said.py").write_text(NATIVE if request.param == "native" else LUIGI)
+    return tmp_path
+
+
+@pytest.fixture
+def native(tmp_path: Path) -> Path:
+    """The same with native tasks only, where the kind makes no difference."""
+    (tmp_path / "said.py").write_text(NATIVE)
     return tmp_path
 
 
@@ -107,19 +132,31 @@ def namespace() -> Iterator[str]:
     scheduler.close()
 
 
+@pytest.fixture
+def server(namespace: str) -> Iterator[ServerProcess]:
+    process = ServerProcess("--redis", redis_url(), "--namespace", namespace).await_ready()
+    yield process
+    assert process.stop() == 0
+
+
 def redis_url() -> str:
     return running("redis8").url
 
 
-def start(directory: Path, *words: str) -> subprocess.Popen[str]:
+def start(directory: Path, *words: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    """The command, in a process group of its own, as a shell starts it."""
+    entry = directory / "bin" / "bsched-entry.py"
+    entry.parent.mkdir(exist_ok=True)
+    entry.write_text(ENTRY)
     path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
     return subprocess.Popen(
-        [sys.executable, "-m", "bsched.main", *words],
+        [sys.executable, str(entry), *words],
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": path, "BSCHED_REDIS": redis_url()},
+        env={**os.environ, "PYTHONPATH": path, "BSCHED_REDIS": redis_url(), "TERM": "xterm"},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
+        start_new_session=True,
         preexec_fn=die_with_parent,
     )
 
@@ -132,68 +169,67 @@ def bsched(directory: Path, *words: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def submitted(directory: Path, namespace: str, task: str, word: str) -> str:
-    """Schedule a task and leave; returns its id."""
-    words = ("run", "said", task, "--word", word, "--workers", "0", "--json", "--namespace", namespace)
+def submitted(directory: Path, namespace: str, task: str, *words: str) -> str:
+    """Schedule a task and leave; returns the id of the first one that waits."""
+    words = ("run", "said", task, *words, "--workers", "0", "--json", "--namespace", namespace)
     groups = json.loads(bsched(directory, *words)[1])["groups"]
     return str(groups["not_run"][0])
 
 
+def sleeping(directory: Path, *words: str) -> subprocess.Popen[str]:
+    """A command that runs a task which has begun, and waits."""
+    process = start(directory, *words)
+    until(lambda: (directory / "sleeping").exists(), "the task runs")
+    return process
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Read stderr up to the line with this text."""
+    assert process.stderr
+    assert any(text in line for line in iter(process.stderr.readline, "")), f"it never said: {text}"
+
+
+# bsched run
+
+
 @pytest.mark.parametrize("where", ["redis", "server", "local"])
-def test_a_task_runs_wherever_the_scheduler_is(module: Path, namespace: str, where: str) -> None:
-    server = None
-    place = ["--namespace", namespace]
-    if where == "server":
-        server = ServerProcess("--redis", redis_url(), "--namespace", namespace).await_ready()
-        place = ["--scheduler-url", server.url]
-    elif where == "local":
-        place = ["--local-scheduler"]
-    code, out, err = bsched(module, "run", "said", "Say", "--word", "hi", "--workers", "2", *place)
+def test_a_task_runs_wherever_the_scheduler_is(module: Path, server: ServerProcess, namespace: str, where: str) -> None:
+    place = {"redis": [], "server": ["--scheduler-url", server.url], "local": ["--local-scheduler"]}[where]
+    words = ("Say", "--word", "hi", "--workers", "2", "--namespace", namespace)
+    code, out, err = bsched(module, "run", "said", *words, *place)
     assert (code, (module / "Say-hi").read_text()) == (0, "hihi"), err
     assert "1 ran successfully" in out and ":)" in out
-    if server is not None:
-        server.stop()
+    assert bool(Scheduler(redis_url(), namespace).task_list("DONE", "")) == (where != "local")
 
 
 @pytest.mark.parametrize(
     ("task", "code", "text"), [("Fails", 30, "1 failed"), ("Needs", 20, "external, and not there")]
 )
-def test_the_exit_code_says_what_went_wrong(module: Path, namespace: str, task: str, code: int, text: str) -> None:
-    found, out, _ = bsched(module, "run", "said", task, "--namespace", namespace)
+def test_the_exit_code_says_what_went_wrong(module: Path, task: str, code: int, text: str) -> None:
+    found, out, _ = bsched(module, "run", "said", task, "--local-scheduler")
     assert found == code and text in out
 
 
-def test_luigis_exit_codes_can_be_had(module: Path) -> None:
+def test_luigis_exit_codes_can_be_had(native: Path) -> None:
     zeros = ("--retcode", "task_failed=0", "--retcode", "not_run=0")
-    assert bsched(module, "run", "said", "Fails", "--local-scheduler", *zeros)[0] == 0
+    assert bsched(native, "run", "said", "Fails", "--local-scheduler", *zeros)[0] == 0
 
 
-def test_json_is_one_object_on_stdout(module: Path) -> None:
-    code, out, _ = bsched(module, "run", "said", "Say", "--word", "w", "--local-scheduler", "--json")
+def test_json_is_alone_on_stdout_whatever_tasks_print(native: Path) -> None:
+    code, out, err = bsched(native, "run", "said", "Prints", "--local-scheduler", "--json")
     found = json.loads(out)
     assert (code, found["status"], found["exit_code"], len(found["groups"]["completed"])) == (0, "SUCCESS", 0, 1)
+    assert "chatter" in err and "more chatter" in err
 
 
-def test_flags_and_other_types_are_read(module: Path) -> None:
-    words = ("--word", "w", "--loud", "--times=3", "--local-scheduler", "--json")
-    found = json.loads(bsched(module, "run", "said", "Say", *words)[1])
-    (task_id,) = found["groups"]["completed"]
-    assert task_id.startswith("Say_True_3_w_")
-
-
-def test_a_parameter_can_be_given_by_its_plain_name(module: Path) -> None:
-    assert bsched(module, "run", "said", "Say", "--param", "word=w", "--local-scheduler")[0] == 0
+def test_without_json_what_tasks_print_is_on_stdout(native: Path) -> None:
+    assert "chatter" in bsched(native, "run", "said", "Prints", "--local-scheduler")[1]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("Say", "--wort", "x"), "Say has no option --wort. Did you mean --word?"),
-        (("Say",), "word"),
-        (("Say", "--word", "x", "--times", "many"), "--times 'many' can't be used"),
-        (("Say", "x"), "stands alone"),
-        (("Say", "--word"), "--word needs a value"),
-        (("Say", "--word", "a", "--word", "b"), "given twice"),
         (("Sai",), "Did you mean Say"),
         (("Say", "--word", "x", "--set", "keep_alife=1"), "did you mean keep_alive"),
         (("Say", "--word", "x", "--retcode", "failed=1"), "task_failed"),
@@ -201,28 +237,75 @@ def test_a_parameter_can_be_given_by_its_plain_name(module: Path) -> None:
         (("Say", "--word", "x", "--scheduler-url", "http://x", "--redis", "redis://x"), "Give one of"),
     ],
 )
-def test_wrong_usage_is_named_and_exits_with_2(module: Path, words: tuple[str, ...], message: str) -> None:
-    place = () if "--scheduler-url" in words else ("--local-scheduler",)
-    code, _, err = bsched(module, "run", "said", *words, *place)
-    assert code in (1, 2) and " ".join(message.split()) in " ".join(err.split())
-    assert code == 2 or "http://" in message
+def test_wrong_usage_is_named_and_exits_with_2(native: Path, words: tuple[str, ...], message: str) -> None:
+    code, out, err = bsched(native, "run", "said", *words)
+    assert (code, out) == (2, "")
+    assert " ".join(message.split()) in " ".join(err.split())
 
 
-def test_a_module_that_is_not_there_is_said_so(module: Path) -> None:
-    code, _, err = bsched(module, "run", "sayd", "Say")
-    assert code == 2 and "no module sayd" in err
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("sayd", "no module sayd"), ("said.py", "Did you mean said?"), ("./said.py", "write it as `import` does")],
+)
+def test_a_module_that_is_not_there_is_said_so(native: Path, name: str, message: str) -> None:
+    code, _, err = bsched(native, "run", name, "Say")
+    assert code == 2 and message in err
 
 
-def test_a_module_that_cannot_be_imported_shows_its_own_trace(module: Path) -> None:
-    (module / "broken.py").write_text("import json\njson.loads('no')\n")
-    code, _, err = bsched(module, "run", "broken", "Say")
-    assert code == 40 and "broken.py" in err and "JSONDecodeError" in err
+@pytest.mark.parametrize(
+    ("body", "trace"),
+    [("import json\njson.loads('no')\n", "JSONDecodeError"), ("import sys\nsys.exit(0)\n", "SystemExit: 0")],
+)
+def test_a_module_that_cannot_be_imported_shows_its_own_trace(native: Path, body: str, trace: str) -> None:
+    (native / "broken.py").write_text(body)
+    code, _, err = bsched(native, "run", "broken", "Say")
+    assert (code, err.splitlines()[0]) == (40, "The module broken can't be imported:")
+    assert "broken.py" in err and trace in err
 
 
-def test_help_after_a_task_lists_its_options(module: Path) -> None:
-    code, out, _ = bsched(module, "run", "said", "Say", "--help")
-    assert code == 0
-    assert "--word TEXT  [required]" in out and "--times TEXT  how often [default: 1]" in out and "--loud  " in out
+def test_a_scheduler_that_is_not_there_is_an_unhandled_exception_in_one_line(native: Path) -> None:
+    where = ("--redis", "redis://:geheim@127.0.0.1:1")
+    code, out, err = bsched(native, "run", "said", "Fails", *where, "--retcode", "unhandled_exception=77")
+    assert (code, out) == (77, "")
+    assert err.startswith("Error: Redis") and err.count("\n") == 1 and "geheim" not in err
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_a_run_and_its_task_processes_without_a_trace(native: Path, workers: str) -> None:
+    process = sleeping(native, "run", "said", "Sleeps", "--local-scheduler", "--workers", workers)
+    os.killpg(process.pid, signal.SIGINT)
+    _out, err = process.communicate(timeout=30)  # ends only when no task process has stderr any more
+    assert process.returncode == 130 and "Traceback" not in err, err
+    assert err.splitlines()[-1].startswith("Interrupted") and not (native / "Sleeps-z").exists()
+
+
+def test_a_second_ctrl_c_kills_a_task_that_goes_on(native: Path) -> None:
+    words = ("run", "said", "Stubborn", "--local-scheduler", "--workers", "2", "--set", "kill_after=100")
+    process = sleeping(native, *words)
+    os.killpg(process.pid, signal.SIGINT)
+    until(lambda: (native / "asked").exists(), "the task is asked to end")
+    os.killpg(process.pid, signal.SIGINT)
+    _out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in err, err
+
+
+def test_a_terminal_has_a_live_line_and_tasks_have_their_own_stdout(native: Path) -> None:
+    ours, theirs = pty.openpty()
+    words = ("run", "said", "Prints", "--local-scheduler", "--workers", "2")
+    process = start(native, *words, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # Linux: nobody has the other end any more
+        while chunk := os.read(ours, 65536):
+            seen += chunk
+    os.close(ours)
+    process.communicate(timeout=30)
+    assert b"tasks done, " in seen and b" running, " in seen and b" pending, " in seen and b" failed" in seen
+    # One of rich's has a lock that a fork can inherit locked: the task would hang at its first print().
+    assert (native / "printed").read_text() == "TextIOWrapper"
+
+
+# bsched worker
 
 
 def test_a_fleets_worker_runs_what_others_schedule(module: Path, namespace: str) -> None:
@@ -232,17 +315,27 @@ def test_a_fleets_worker_runs_what_others_schedule(module: Path, namespace: str)
     )  # fmt: skip
     scheduler = Scheduler(redis_url(), namespace)
     until(lambda: scheduler.task_list("PENDING", ""), "it is scheduled")
-    code, out, err = bsched(module, "worker", "--burst", "--processes", "2", "--namespace", namespace, *QUICK)
+    words = ("--burst", "--processes", "2", "--name", "helper", "--namespace", namespace)
+    code, out, err = bsched(module, "worker", *words, *QUICK)
     assert (code, (module / "Say-far").read_text()) == (0, "farfar"), err
-    assert "runs up to 2 tasks at once" in out and "1 task(s) run, leaving" in out
-    assert submitter.wait(30) in (10, 25)  # Luigi: what others run is not what this worker ran
+    first, last = out.splitlines()
+    assert f"helper runs up to 2 tasks at once for namespace {namespace}" in first
+    assert last == "bsched worker: 1 task(s) run, leaving"
+    submitter.communicate(timeout=30)
+    assert submitter.returncode in (10, 25)  # Luigi: what others run is not what this worker ran
 
 
-def test_a_worker_loads_only_what_it_may(module: Path, namespace: str) -> None:
-    task_id = submitted(module, namespace, "Say", "x")
-    bsched(module, "worker", "--burst", "--allow-module", "pipelines.*", "--namespace", namespace, *QUICK)
+def test_a_worker_says_where_it_works_without_the_password(native: Path, server: ServerProcess) -> None:
+    login = server.url.replace("http://", "http://me:geheim@")
+    code, out, err = bsched(native, "worker", "--burst", "--scheduler-url", login)
+    assert code == 0 and server.url.rstrip("/") in out and "geheim" not in out + err
+
+
+def test_a_worker_loads_only_what_it_may(native: Path, namespace: str) -> None:
+    task_id = submitted(native, namespace, "Say", "--word", "x")
+    bsched(native, "worker", "--burst", "--allow-module", "pipelines.*", "--namespace", namespace, *QUICK)
     assert "may not load" in Scheduler(redis_url(), namespace).fetch_error(task_id)["error"]
-    assert not (module / "Say-x").exists()
+    assert not (native / "Say-x").exists()
 
 
 def test_a_task_that_is_another_here_fails_with_the_reason(module: Path, namespace: str) -> None:
@@ -252,34 +345,52 @@ def test_a_task_that_is_another_here_fails_with_the_reason(module: Path, namespa
     assert "another version" in scheduler.fetch_error("Say_old")["error"]
 
 
-def test_a_worker_leaves_after_as_many_tasks_as_it_may_run(module: Path, namespace: str) -> None:
-    for word in "abc":
-        submitted(module, namespace, "Say", word)
-    bsched(module, "worker", "--max-tasks", "2", "--processes", "1", "--namespace", namespace, *QUICK)
-    assert len(list(module.glob("Say-*"))) == 2
+def test_a_worker_leaves_after_as_many_tasks_as_it_may_run(native: Path, namespace: str) -> None:
+    submitted(native, namespace, "Three")
+    words = ("--max-tasks", "2", "--processes", "1", "--namespace", namespace)
+    code, out, _ = bsched(native, "worker", *words, *QUICK)
+    assert (code, len(list(native.glob("Say-*")))) == (0, 2) and "2 task(s) run" in out
 
 
-@pytest.mark.parametrize("signals", [["SIGUSR1"], ["SIGTERM"], ["SIGTERM", "SIGTERM"]])
-def test_signals_drain_a_worker_and_a_second_sigterm_ends_it(module: Path, namespace: str, signals: list[str]) -> None:
-    submitted(module, namespace, "Sleeps", "z")
-    process = start(module, "worker", "--processes", "1", "--namespace", namespace, *QUICK)
-    until(lambda: (module / "sleeping").exists(), "the task runs")
+@pytest.mark.parametrize(("body", "code", "message"), [(None, 2, "no module extra"), ("1 / 0", 1, "ZeroDivisionError")])
+def test_a_worker_imports_its_modules_before_it_asks_for_work(
+    native: Path, body: str | None, code: int, message: str
+) -> None:
+    if body is not None:
+        (native / "extra.py").write_text(body)
+    found, out, err = bsched(native, "worker", "--module", "said", "--module", "extra", "--local-scheduler")
+    assert (found, out) == (code, "") and message in err
+
+
+@pytest.mark.parametrize("signals", [["SIGUSR1"], ["SIGTERM"], ["SIGUSR1", "SIGTERM"]])
+def test_a_worker_that_is_asked_to_leave_lets_its_task_finish(native: Path, namespace: str, signals: list[str]) -> None:
+    submitted(native, namespace, "Sleeps")
+    process = sleeping(native, "worker", "--processes", "1", "--namespace", namespace, *QUICK)
     for name in signals:
         process.send_signal(getattr(signal, name))
-        if len(signals) > 1:
-            time.sleep(0.3)  # two at once would be one
-    if len(signals) == 1:
-        (module / "wake").touch()
-    _out, err = process.communicate(timeout=30)
-    assert (process.returncode, (module / "Sleeps-z").exists()) == ((130, False) if len(signals) > 1 else (0, True)), (
-        err
-    )
+    if "SIGTERM" in signals:
+        read_until(process, "leaving when what runs has ended")
+    (native / "wake").touch()
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, (native / "Sleeps-z").exists()) == (0, True), err
+    assert "1 task(s) run, leaving" in out
 
 
-def test_ctrl_c_ends_a_run_without_a_trace(module: Path) -> None:
-    process = start(module, "run", "said", "Sleeps", "--local-scheduler", "--workers", "2")
-    until(lambda: (module / "sleeping").exists(), "the task runs")
-    process.send_signal(signal.SIGINT)
+def test_a_second_sigterm_ends_a_worker_and_its_task(native: Path, namespace: str) -> None:
+    submitted(native, namespace, "Sleeps")
+    process = sleeping(native, "worker", "--processes", "1", "--namespace", namespace, *QUICK)
+    process.terminate()
+    read_until(process, "leaving when what runs has ended")
+    process.terminate()
     _out, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and "Interrupted" in err
-    assert "Traceback" not in err, err
+    assert (process.returncode, (native / "Sleeps-z").exists(), "Traceback" in err) == (130, False, False), err
+
+
+# bsched call
+
+
+def test_every_method_can_be_called_over_http(server: ServerProcess) -> None:
+    for name, method in METHODS.items():
+        needs_arguments = any(p.default is p.empty for p in method.parameters)
+        result = CliRunner().invoke(cli, ["call", "--url", server.url, name])
+        assert result.exit_code == (2 if needs_arguments else 0), (name, result.output)

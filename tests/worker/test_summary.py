@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+import logging
+import random
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import luigi.execution_summary
+import luigi.retcodes
 import luigi.scheduler
 import luigi.worker
 import pytest
@@ -34,21 +38,91 @@ LUIGIS = {
     "upstream_elsewhere": "upstream_run_by_other_worker",
     "elsewhere": "run_by_other_worker",
 }
+COMPARED = [name for name in GROUPS if name != "disabled"]  # which Luigi leaves out
+CODES = ReturnCodes()
+QUIET: dict[str, Any] = {"send_failure_email": False, "wait_interval": 0.05, "wait_jitter": 0.0}
+
+
+class Node(luigi.Task):
+    """One of a random graph."""
+
+    number = luigi.IntParameter()
+
+    def requires(self) -> Any:
+        return [Node(number) for number in graph.get(self.number, ())]
+
+
+class Day(luigi.Task):
+    date = luigi.DateParameter()
+
+
+class Text(luigi.Task):
+    value = luigi.Parameter()
+
+
+graph: dict[int, list[int]] = {}
+
+
+def as_history(worker: Any, roots: Any) -> RunHistory:
+    """What a worker of luigi's remembers, as summarize() takes it."""
+    reports = tuple(Report(*entry) for entry in worker._add_task_history)
+    responses = tuple(Response(each["task_id"], each["running_tasks"]) for each in worker._get_work_response_history)
+    return RunHistory(worker._id, worker._scheduled_tasks, reports, responses, roots, True, True)
+
+
+def judged_by_luigi(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """(groups, status, exit code), each computed by luigi."""
+    groups: Any = luigi.execution_summary._summary_dict(worker)
+    ids = {name: {task.task_id for task in groups[LUIGIS.get(name, name)]} for name in COMPARED}
+    monkeypatch.setattr(luigi.interface, "_run", lambda argv: SimpleNamespace(worker=worker))
+    monkeypatch.setattr(luigi.retcodes, "retcode", lambda: CODES)
+    with pytest.raises(SystemExit) as ended:
+        luigi.retcodes.run_with_retcodes(["Node", "--no-lock"])
+    return ids, luigi.execution_summary._tasks_status(groups).name, ended.value.code
+
+
+def judged_by_us(worker: Any) -> Any:
+    found = summarize(as_history(worker, [worker._add_task_history[0][0].task_id]))
+    ids = {name: {task.task_id for task in found.groups.get(name, ())} for name in COMPARED}
+    return ids, found.status.name, return_code(found, CODES)
+
+
+def random_worker(chance: random.Random) -> Any:
+    """What luigi's summary reads of a worker, with a history of anything, also of what should not happen."""
+    size = chance.randint(1, 7)
+    graph.clear()
+    graph.update({n: [other for other in range(n + 1, size) if chance.random() < 0.4] for n in range(size)})
+    nodes = [Node(number) for number in range(size)]
+    first = ["PENDING"] * 5 + ["DONE", "UNKNOWN", "DISABLED"]
+    later = "DONE DONE FAILED PENDING RUNNING BATCH_RUNNING SUSPENDED DISABLED".split()
+    added = [(node, chance.choice(first), chance.random() < 0.8) for node in nodes]
+    ran = [(chance.choice(nodes), chance.choice(later), chance.random() < 0.9) for _ in range(chance.randint(0, 6))]
+    responses = [
+        {
+            "task_id": chance.choice([None, None, nodes[0].task_id]),
+            "running_tasks": [{"task_id": chance.choice(nodes).task_id, "worker": chance.choice(["me", "b", "c"])}],
+        }
+        for _ in range(chance.randint(0, 2))
+    ]
+    return SimpleNamespace(
+        _id="me",
+        _add_task_history=added + ran,
+        _get_work_response_history=responses,
+        _scheduled_tasks={node.task_id: node for node in nodes if chance.random() < 0.9},
+    )
 
 
 def families(groups: Any, names: dict[str, str]) -> dict[str, list[str]]:
-    found = {name: sorted(task.task_family for task in groups.get(names.get(name, name), ())) for name in GROUPS}
+    found = {name: sorted(task.task_family for task in groups.get(names.get(name, name), ())) for name in COMPARED}
     return {name: members for name, members in found.items() if members}
 
 
-@pytest.mark.parametrize("name", [name for name in PIPELINES if name != "a limit"])
+@pytest.mark.parametrize("name", PIPELINES)
 def test_tasks_are_sorted_and_judged_as_by_luigi(name: str, local: Scheduler, tmp_path: Path) -> None:
     make, options = PIPELINES[name]
     for which in ("luigi", "ours"):
         (tmp_path / which).mkdir()
-    with luigi.worker.Worker(
-        luigi.scheduler.Scheduler(), send_failure_email=False, wait_interval=0.05, wait_jitter=0.0, **options
-    ) as theirs:
+    with luigi.worker.Worker(luigi.scheduler.Scheduler(), **QUIET, **options) as theirs:
         theirs.add(make(str(tmp_path / "luigi")))
         theirs.run()
     with Worker(local, **QUICK, **options) as ours:
@@ -58,6 +132,47 @@ def test_tasks_are_sorted_and_judged_as_by_luigi(name: str, local: Scheduler, tm
     found = ours.summary()
     assert families(found.groups, {}) == families(expected, LUIGIS)
     assert found.status.name == luigi.execution_summary._tasks_status(expected).name
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_of_luigis_own_worker_we_say_what_luigi_says(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, options = PIPELINES[name]
+    with luigi.worker.Worker(luigi.scheduler.Scheduler(), **QUIET, **options) as worker:
+        worker.add(make(str(tmp_path)))
+        worker.run()
+    assert judged_by_us(worker) == judged_by_luigi(worker, monkeypatch)
+
+
+def test_of_a_retry_that_succeeds_we_say_what_luigi_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = luigi.scheduler.Scheduler(retry_delay=0.01, prune_on_get_work=True)
+    with luigi.worker.Worker(scheduler, keep_alive=True, **QUIET) as worker:
+        worker.add(luigi_tasks.FailOnce(str(tmp_path)))
+        worker.run()
+    assert judged_by_us(worker) == judged_by_luigi(worker, monkeypatch)
+    assert judged_by_us(worker)[1:] == ("SUCCESS_WITH_RETRY", 0)
+
+
+def test_of_another_worker_that_runs_a_dep_we_say_what_luigi_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler, root = luigi.scheduler.Scheduler(), luigi_tasks.NeedsFail(str(tmp_path))
+    scheduler.add_task(worker="other", task_id=luigi_tasks.Fail(str(tmp_path)).task_id, family="Fail")
+    scheduler.get_work(worker="other")
+    with luigi.worker.Worker(scheduler, **QUIET) as worker:
+        worker.add(root)
+        worker.run()
+    assert judged_by_us(worker) == judged_by_luigi(worker, monkeypatch)
+    assert judged_by_us(worker)[0]["upstream_elsewhere"] == {root.task_id}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_of_any_history_we_say_what_luigi_says(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(seed)
+    for _ in range(5):
+        worker = random_worker(chance)
+        assert judged_by_us(worker) == judged_by_luigi(worker, monkeypatch)
 
 
 def history(*reports: Report, running: Any = (), roots: Any = ()) -> RunHistory:
@@ -105,6 +220,70 @@ def test_the_text_counts_and_collapses_what_differs_in_one_parameter() -> None:
     assert "* 3 complete before" in text
     assert "- 3 Write(directory=d, name=9 … 11)" in text
     assert text.endswith(":) nothing failed and nothing was missing")
+
+
+def done(*tasks: Any) -> ExecutionSummary:
+    return summarize(history(*(Report(task, "DONE", False) for task in tasks)))
+
+
+def test_only_values_in_a_row_are_collapsed() -> None:
+    text = done(*(luigi_tasks.Write("d", str(number)) for number in (7, 1, 3, 2))).text
+    assert "- 4 Write(directory=d, name=1 … 3, 7)" in text
+
+
+def test_dates_are_collapsed_over_the_end_of_a_month() -> None:
+    first = datetime.date(2024, 2, 28)
+    text = done(*(Day(first + datetime.timedelta(days=days)) for days in (0, 1, 2, 9))).text
+    assert "- 4 Day(date=2024-02-28 … 2024-03-01, 2024-03-08)" in text
+
+
+def test_text_that_only_looks_like_dates_is_not_collapsed() -> None:
+    assert "(value=2024-02-29, 2024-02-30)" in done(Text("2024-02-29"), Text("2024-02-30")).text
+
+
+def test_of_many_values_the_first_are_shown() -> None:
+    assert "- 7 Text(value=a, b, c, d, e … and 2 more)" in done(*map(Text, "abcdefg")).text
+
+
+def test_a_value_never_takes_more_than_a_line() -> None:
+    text = done(Text("one\ntwo" + "x" * 1000)).text
+    assert len(text.splitlines()) == 5
+    assert max(map(len, text.splitlines())) < 120
+
+
+def test_the_password_of_a_url_is_not_shown() -> None:
+    text = done(Text("postgres://me:hunter2@db/x")).text
+    assert "hunter2" not in text and "postgres://me:***@db/x" in text
+
+
+def test_of_many_other_workers_the_first_are_shown() -> None:
+    task = luigi_tasks.Fail("d")
+    running = [{"task_id": task.task_id, "worker": f"w{number}"} for number in range(9)]
+    text = summarize(history(Report(task, "PENDING", True), running=running)).text
+    assert "Worker w4 ran 1 of them.\n… and 4 more workers ran some." in text and "w5" not in text
+
+
+def test_a_disabled_root_is_shown_and_no_success() -> None:
+    task = luigi_tasks.Disabled("d")
+    found = summarize(history(Report(task, "DISABLED", True), roots=[task.task_id]))
+    assert found.counts == {"disabled": 1}
+    assert found.text.endswith(":| nothing failed, but what was asked for is not done")
+    assert return_code(found, ReturnCodes()) == 25
+
+
+def test_every_root_has_to_be_done() -> None:
+    first, second = luigi_tasks.Write("d", "x"), luigi_tasks.Disabled("d")
+    reports = (Report(first, "DONE", False), Report(second, "DISABLED", True))
+    found = summarize(history(*reports, roots=[first.task_id, second.task_id]))
+    assert return_code(found, ReturnCodes()) == 25
+
+
+def test_requires_that_raises_by_now_does_not_spoil_the_summary(caplog: pytest.LogCaptureFixture) -> None:
+    task = luigi_tasks.BrokenDeps("d")
+    with caplog.at_level(logging.WARNING, "bsched.worker"):
+        found = summarize(history(Report(task, "PENDING", True)))
+    assert found.status is RunStatus.NOT_RUN
+    assert f"What {task.task_id} waits for can't be told: its requires() now raises RuntimeError." in caplog.text
 
 
 def test_of_many_different_tasks_the_first_are_shown() -> None:
