@@ -46,13 +46,14 @@ class Intake:
         task_id = reply.get("task_id")
         if task_id is None and reply.get("batch_id") is not None:
             task_id = self._take_batch(reply)
-        elif task_id is not None and task_id not in self._planner.scheduled:
+        self.responses.append(Response(task_id, reply["running_tasks"]))
+        if task_id is not None and task_id not in self._planner.scheduled:
             log.info("%s was scheduled by another worker: loading it.", task_id)
             task = self._loaded(reply, [task_id])
-            task_id = None if task is None else task_id
-            if task is not None and task_id is not None:
+            if task is None:
+                task_id = None
+            else:
                 self._planner.scheduled[task_id] = task
-        self.responses.append(Response(task_id, reply["running_tasks"]))
         return Work(
             task_id,
             reply["n_pending_tasks"],

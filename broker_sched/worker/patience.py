@@ -20,13 +20,21 @@ class Patience:
     """A scheduler that is asked again, for patience_seconds, while `is_on`.
 
     wait: passes that many seconds usefully; called between two attempts.
+    is_pointless: whether there is nothing left to wait for.
     """
 
-    def __init__(self, scheduler: SchedulerAPI, patience_seconds: float, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        scheduler: SchedulerAPI,
+        patience_seconds: float,
+        wait: Callable[[float], None],
+        is_pointless: Callable[[], bool],
+    ) -> None:
         self.scheduler = scheduler
         self.is_on = False
         self._patience_seconds = patience_seconds
         self._wait = wait
+        self._is_pointless = is_pointless
 
     def call(self, method: str, **arguments: Any) -> Any:
         """Call a method of the contract. Raises what it raises; SchedulerUnreachable when patience is at its end."""
@@ -35,7 +43,7 @@ class Patience:
             try:
                 return getattr(self.scheduler, method)(**arguments)
             except SchedulerUnreachable as error:
-                if not self.is_on or time.monotonic() > deadline:
+                if not self.is_on or time.monotonic() > deadline or self._is_pointless():
                     raise
                 log.warning(
                     "The scheduler can't be reached for %s: %s What runs goes on; it is asked again in %.0f s.",

@@ -63,7 +63,10 @@ class Running:
 
     def stop(self) -> None:
         """End them all, and whatever they started."""
-        for process in [*self._processes.values(), *self._leaving]:
+        everyone = [*self._processes.values(), *self._leaving]
+        for process in everyone:  # all of them first, so that they share the time to end
+            process.terminate()
+        for process in everyone:
             process.stop()
         self._processes, self._leaving = {}, []
 

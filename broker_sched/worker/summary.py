@@ -241,6 +241,7 @@ def _explain_waiting(groups: dict[str, set[str]], tasks: Mapping[str, Summarized
         "upstream_failure": ("ever_failed", "upstream_failure"),
         "upstream_missing": ("missing_external", "upstream_missing"),
         "upstream_elsewhere": ("elsewhere", "upstream_elsewhere"),
+        # Luigi: this reason isn't passed on (test_of_any_history_we_say_what_luigi_says).
         "upstream_scheduling_error": ("scheduling_error",),
     }
     explained: set[str] = set()

@@ -129,10 +129,9 @@ class TaskProcess:
         self._deadline = time.monotonic() + self._kill_after_seconds
 
     def stop(self) -> None:
-        """Terminate, wait, kill what is left, wait."""
-        if self._process.pid is not None and self._process.is_alive():
-            self.terminate()
-            self._process.join(self._kill_after_seconds)
+        """Wait until the deadline that terminate() has set, then kill what is left."""
+        if self._process.is_alive():
+            self._process.join(self.seconds_left())
             self.kill()
             self._process.join()
 

@@ -67,7 +67,7 @@ class Worker:
         self._config = WorkerConfig.parse(config)
         self.worker_processes = int(worker_processes)
         patience = self._config.patience
-        self._scheduler = Patience(scheduler or _default_scheduler(), patience, self._hold_out)
+        self._scheduler = Patience(scheduler or _default_scheduler(), patience, self._hold_out, self._has_nothing_left)
         self._info = worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or make_worker_id(self._info)
         self.host = socket.gethostname()
@@ -248,9 +248,13 @@ class Worker:
 
     # While the scheduler is silent
 
+    def _has_nothing_left(self) -> bool:
+        """Told to leave, and nothing runs: no reason to wait for the scheduler."""
+        return self.is_stopping and not len(self._running)
+
     def _hold_out(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0 and not self._has_nothing_left():
             self._running.wait(min(left, NAP_SECONDS))
             if len(self._running) and left > NAP_SECONDS:
                 time.sleep(min(NAP_SECONDS, max(0.0, until - time.monotonic())))

@@ -17,7 +17,7 @@ from broker_sched.model.register import find_class
 def task_class(module: Any, name: str) -> Any:
     """The class of this name in the module, or of this family. Raises click.UsageError that names near matches."""
     found = getattr(module, name, None)
-    if inspect.isclass(found) and hasattr(found, "get_task_family"):
+    if inspect.isclass(found) and hasattr(found, "get_task_family") and not _is_base(found):
         return found
     try:
         return find_class(module.__name__, name)
@@ -26,6 +26,11 @@ def task_class(module: Any, name: str) -> Any:
         near = difflib.get_close_matches(name, own, 3)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(sorted(own)) or 'no tasks'}."
         raise click.UsageError(f"{module.__name__} has no task {name}. {hint}") from None
+
+
+def _is_base(cls: Any) -> bool:
+    """A class to derive from, which the module has only imported."""
+    return bool(cls.__module__.partition(".")[0] in ("luigi", "broker_sched"))
 
 
 def make_task(cls: Any, words: Sequence[str], named: Sequence[str]) -> TaskLike:
@@ -54,7 +59,7 @@ def describe_options(cls: Any) -> str:
     lines = [f"Options of {cls.get_task_family()}:"]
     for name, parameter in cls.get_params():
         default = _default(cls, name, parameter)
-        kind = "" if _is_flag(parameter) else " TEXT"
+        kind = "" if _is_flag(parameter) else f" {_kind(parameter).upper()}"
         about = getattr(parameter, "description", None) or ""
         lines.append(f"  --{_dashed(name)}{kind}  {about}{' ' if about else ''}[{default}]")
     return "\n".join(lines)
@@ -96,8 +101,14 @@ def _name_and_value(parameters: dict[str, Any], name: str) -> tuple[str | None, 
 
 
 def _is_flag(parameter: Any) -> bool:
+    return _kind(parameter) == "bool"
+
+
+def _kind(parameter: Any) -> str:
+    """`int`, `date` …: a native parameter knows its type, luigi's is told by its class; plain ones are text."""
     shown = getattr(getattr(parameter, "type", None), "shown", None)
-    return shown == "bool" or type(parameter).__name__ == "BoolParameter"
+    kind = shown or type(parameter).__name__.removesuffix("Parameter").lower()
+    return "text" if kind in ("", "str") else str(kind).replace("datetime.", "")
 
 
 def _default(cls: Any, name: str, parameter: Any) -> str:

@@ -98,7 +98,7 @@ def test_a_wrong_pair_is_refused(say: Any, pair: str) -> None:
 
 def test_help_lists_options_with_description_and_default(say: Any) -> None:
     found = describe_options(say)
-    assert "--word TEXT  [required]" in found and "--times TEXT  how often [default: 1]" in found
+    assert "--word TEXT  [required]" in found and "--times INT  how often [default: 1]" in found
     assert "  --loud  [default: False]" in found
 
 

@@ -43,13 +43,13 @@ CODES = ReturnCodes()
 QUIET: dict[str, Any] = {"send_failure_email": False, "wait_interval": 0.05, "wait_jitter": 0.0}
 
 
-class Node(luigi.Task):
+class Part(luigi.Task):
     """One of a random graph."""
 
     number = luigi.IntParameter()
 
     def requires(self) -> Any:
-        return [Node(number) for number in graph.get(self.number, ())]
+        return [Part(number) for number in graph.get(self.number, ())]
 
 
 class Day(luigi.Task):
@@ -70,21 +70,29 @@ def as_history(worker: Any, roots: Any) -> RunHistory:
     return RunHistory(worker._id, worker._scheduled_tasks, reports, responses, roots, True, True)
 
 
-def judged_by_luigi(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """(groups, status, exit code), each computed by luigi."""
+def sorted_by_luigi(worker: Any) -> Any:
+    """(ids by group, status)"""
     groups: Any = luigi.execution_summary._summary_dict(worker)
     ids = {name: {task.task_id for task in groups[LUIGIS.get(name, name)]} for name in COMPARED}
+    return ids, luigi.execution_summary._tasks_status(groups).name
+
+
+def sorted_by_us(worker: Any) -> Any:
+    found = summarize(as_history(worker, []))
+    return {name: {task.task_id for task in found.groups.get(name, ())} for name in COMPARED}, found.status.name
+
+
+def luigis_code(worker: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What luigi's command would exit with after this worker's run."""
     monkeypatch.setattr(luigi.interface, "_run", lambda argv: SimpleNamespace(worker=worker))
     monkeypatch.setattr(luigi.retcodes, "retcode", lambda: CODES)
     with pytest.raises(SystemExit) as ended:
-        luigi.retcodes.run_with_retcodes(["Node", "--no-lock"])
-    return ids, luigi.execution_summary._tasks_status(groups).name, ended.value.code
+        luigi.retcodes.run_with_retcodes(["Part", "--no-lock"])
+    return ended.value.code
 
 
-def judged_by_us(worker: Any) -> Any:
-    found = summarize(as_history(worker, [worker._add_task_history[0][0].task_id]))
-    ids = {name: {task.task_id for task in found.groups.get(name, ())} for name in COMPARED}
-    return ids, found.status.name, return_code(found, CODES)
+def our_code(worker: Any) -> int:
+    return return_code(summarize(as_history(worker, [worker._add_task_history[0][0].task_id])), CODES)
 
 
 def random_worker(chance: random.Random) -> Any:
@@ -92,15 +100,15 @@ def random_worker(chance: random.Random) -> Any:
     size = chance.randint(1, 7)
     graph.clear()
     graph.update({n: [other for other in range(n + 1, size) if chance.random() < 0.4] for n in range(size)})
-    nodes = [Node(number) for number in range(size)]
+    parts = [Part(number) for number in range(size)]
     first = ["PENDING"] * 5 + ["DONE", "UNKNOWN", "DISABLED"]
     later = "DONE DONE FAILED PENDING RUNNING BATCH_RUNNING SUSPENDED DISABLED".split()
-    added = [(node, chance.choice(first), chance.random() < 0.8) for node in nodes]
-    ran = [(chance.choice(nodes), chance.choice(later), chance.random() < 0.9) for _ in range(chance.randint(0, 6))]
+    added = [(part, chance.choice(first), chance.random() < 0.8) for part in parts]
+    ran = [(chance.choice(parts), chance.choice(later), chance.random() < 0.9) for _ in range(chance.randint(0, 6))]
     responses = [
         {
-            "task_id": chance.choice([None, None, nodes[0].task_id]),
-            "running_tasks": [{"task_id": chance.choice(nodes).task_id, "worker": chance.choice(["me", "b", "c"])}],
+            "task_id": chance.choice([None, None, parts[0].task_id]),
+            "running_tasks": [{"task_id": chance.choice(parts).task_id, "worker": chance.choice(["me", "b", "c"])}],
         }
         for _ in range(chance.randint(0, 2))
     ]
@@ -108,7 +116,7 @@ def random_worker(chance: random.Random) -> Any:
         _id="me",
         _add_task_history=added + ran,
         _get_work_response_history=responses,
-        _scheduled_tasks={node.task_id: node for node in nodes if chance.random() < 0.9},
+        _scheduled_tasks={part.task_id: part for part in parts if chance.random() < 0.9},
     )
 
 
@@ -142,7 +150,8 @@ def test_of_luigis_own_worker_we_say_what_luigi_says(
     with luigi.worker.Worker(luigi.scheduler.Scheduler(), **QUIET, **options) as worker:
         worker.add(make(str(tmp_path)))
         worker.run()
-    assert judged_by_us(worker) == judged_by_luigi(worker, monkeypatch)
+    assert sorted_by_us(worker) == sorted_by_luigi(worker)
+    assert our_code(worker) == luigis_code(worker, monkeypatch)
 
 
 def test_of_a_retry_that_succeeds_we_say_what_luigi_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,8 +159,9 @@ def test_of_a_retry_that_succeeds_we_say_what_luigi_says(tmp_path: Path, monkeyp
     with luigi.worker.Worker(scheduler, keep_alive=True, **QUIET) as worker:
         worker.add(luigi_tasks.FailOnce(str(tmp_path)))
         worker.run()
-    assert judged_by_us(worker) == judged_by_luigi(worker, monkeypatch)
-    assert judged_by_us(worker)[1:] == ("SUCCESS_WITH_RETRY", 0)
+    assert sorted_by_us(worker) == sorted_by_luigi(worker)
+    assert our_code(worker) == luigis_code(worker, monkeypatch)
+    assert (sorted_by_us(worker)[1], our_code(worker)) == ("SUCCESS_WITH_RETRY", 0)
 
 
 def test_of_another_worker_that_runs_a_dep_we_say_what_luigi_says(
@@ -163,16 +173,18 @@ def test_of_another_worker_that_runs_a_dep_we_say_what_luigi_says(
     with luigi.worker.Worker(scheduler, **QUIET) as worker:
         worker.add(root)
         worker.run()
-    assert judged_by_us(worker) == judged_by_luigi(worker, monkeypatch)
-    assert judged_by_us(worker)[0]["upstream_elsewhere"] == {root.task_id}
+    assert sorted_by_us(worker) == sorted_by_luigi(worker)
+    assert our_code(worker) == luigis_code(worker, monkeypatch)
+    assert sorted_by_us(worker)[0]["upstream_elsewhere"] == {root.task_id}
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_of_any_history_we_say_what_luigi_says(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(seed)
-    for _ in range(5):
+    for _ in range(100):
         worker = random_worker(chance)
-        assert judged_by_us(worker) == judged_by_luigi(worker, monkeypatch)
+        assert sorted_by_us(worker) == sorted_by_luigi(worker)
+    assert our_code(worker) == luigis_code(worker, monkeypatch)
 
 
 def history(*reports: Report, running: Any = (), roots: Any = ()) -> RunHistory:
@@ -231,6 +243,10 @@ def test_only_values_in_a_row_are_collapsed() -> None:
     assert "- 4 Write(directory=d, name=1 … 3, 7)" in text
 
 
+def test_two_values_in_a_row_are_both_shown() -> None:
+    assert "name=1, 2)" in done(*(luigi_tasks.Write("d", str(number)) for number in (1, 2))).text
+
+
 def test_dates_are_collapsed_over_the_end_of_a_month() -> None:
     first = datetime.date(2024, 2, 28)
     text = done(*(Day(first + datetime.timedelta(days=days)) for days in (0, 1, 2, 9))).text
@@ -269,6 +285,12 @@ def test_a_disabled_root_is_shown_and_no_success() -> None:
     assert found.counts == {"disabled": 1}
     assert found.text.endswith(":| nothing failed, but what was asked for is not done")
     assert return_code(found, ReturnCodes()) == 25
+
+
+def test_a_task_that_was_done_after_all_is_not_disabled() -> None:
+    task = luigi_tasks.Disabled("d")
+    found = summarize(history(Report(task, "DISABLED", True), Report(task, "DONE", False)))
+    assert found.counts == {"already_done": 1}
 
 
 def test_every_root_has_to_be_done() -> None:
