@@ -100,21 +100,20 @@ local function set_resources(task, needs)
 end
 
 local function forget_staged_deps(task)
-  if not task.linking then return end
-  call('DEL', key('staged:', task.linking))
-  call('SREM', key('unmet:', task.n), '!')
-  forget_edges(task.n)
-  set(task, 'linking', nil)
+  for token in string.gmatch(task.linking or '', '%S+') do
+    call('DEL', key('staged:', token))
+    end_linking(task, token)
+  end
 end
 
--- The deps were staged: the task is not ready ('!' among its unmet deps) until a job has read them in.
+-- The deps were staged: the task is not ready until a job has read them in.
 local function set_staged_deps(task, token, replaces, worker)
-  forget_staged_deps(task)
   call('PERSIST', key('staged:', token))
-  if replaces then set_deps_aside(task.n) end
-  call('SADD', key('unmet:', task.n), '!')
-  forget_edges(task.n)
-  set(task, 'linking', token)
+  if replaces then
+    forget_staged_deps(task)
+    set_deps_aside(task.n)
+  end
+  begin_linking(task, token)
   add_job('link', task.n, token, worker and worker.w or '0')
 end
 
@@ -136,6 +135,7 @@ end
 
 local function has_edges(task)
   if task.is_new and not task.was_ghost then return false end
+  if task.linking then return true end
   return call('EXISTS', key('deps:', task.n), key('unlink:', task.n)) > 0
 end
 

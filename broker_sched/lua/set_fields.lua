@@ -5,9 +5,13 @@
 -- Cost  O(fields)
 -- @include lib/header.lua
 
+local MAX_UNPACKED = 1000 -- Lua's stack holds some thousand values
+
 local function set_fields()
   if ARGV[7] ~= '' and OPTIONS[ARGV[7]] ~= 1 then return 0 end
-  if #ARGV >= 8 then call('HSET', key(ARGV[6], ''), unpack(ARGV, 8)) end
+  for start = 8, #ARGV, MAX_UNPACKED do
+    call('HSET', key(ARGV[6], ''), unpack(ARGV, start, math.min(start + MAX_UNPACKED - 1, #ARGV)))
+  end
   return 1
 end
 

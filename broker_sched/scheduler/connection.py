@@ -56,10 +56,11 @@ def is_in_process(url: str | None) -> bool:
 
 
 def is_single(url: Any) -> bool:
-    """Whether this URL leads to one server, whose connections are like any other; not so for a client of the caller."""
+    """Whether this URL leads to one server with as many connections as we like; a client of the caller's does not."""
     if not isinstance(url, (str, type(None))) or is_in_process(url):
         return False
-    return chosen(url).partition(":")[0] in ("local", "unix", "redis", "rediss")
+    scheme, _, rest = chosen(url).partition(":")
+    return scheme in ("local", "unix", "redis", "rediss") and "max_connections=" not in rest
 
 
 def describe(url: str | None) -> str:

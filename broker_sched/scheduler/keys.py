@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from broker_sched.errors import ConfigurationError
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 
@@ -119,4 +119,5 @@ KEYS = (
     Key("unclaimed", "set", "numbers of tasks that may lack stakeholders: the next prune looks", USED),
     Key("strays", "set", "numbers of running tasks whose runner may be dead: the next prune looks", USED),
     Key("jobs", "list", "work left to later calls, see lua/lib/jobs.lua", "until worked off"),
+    Key("failed_jobs", "list", "jobs that failed, each with its error; `bsched verify` reports them", "until a repair"),
 )

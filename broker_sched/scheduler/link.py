@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 import redis
@@ -17,42 +17,49 @@ _pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: i
 
 
 class Link:
-    """Connections from the pool of a client that nobody else uses. Safe to use from many threads, and after a fork."""
+    """Connections from the pool of a client that nobody else uses, as many as there are threads at once.
+
+    They are not given back, so the pool must not be limited. Safe to use from many threads, and after a fork.
+    """
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool: Any = client.connection_pool  # Any: redis-py leaves its connections untyped
-        self._forget()
+        self._owned = _Owned(os.getpid(), deque())
 
     def execute(self, command: list[Argument]) -> Any:
         """The reply. Raises what redis-py raises; after a lost connection the next call makes a new one."""
-        if self._pid != os.getpid():  # what was open belongs to the parent process
-            self._forget()
+        owned = self._owned  # read once: another thread may replace it
+        if owned.pid != os.getpid():  # what was open belongs to the parent process
+            owned = self._owned = _Owned(os.getpid(), deque())
         try:
-            connection = self._idle.pop()
+            connection = owned.idle.pop()
         except IndexError:
             connection = self._pool.get_connection()
         try:
             connection.send_packed_command((_pack(tuple(command)),), check_health=False)
             reply = connection.read_response()
         except redis.exceptions.ResponseError:
-            self._idle.append(connection)
+            owned.idle.append(connection)
             raise
         except BaseException:  # whatever it was: a reply may still be on its way
-            self._drop(connection)
+            self._drop(connection, owned.idle)
             raise
-        self._idle.append(connection)
+        owned.idle.append(connection)
         return reply
 
-    def _forget(self) -> None:
-        self._pid = os.getpid()
-        self._idle: deque[Any] = deque()
-
-    def _drop(self, connection: Any) -> None:
+    def _drop(self, connection: Any, idle: deque[Any]) -> None:
         """Close this connection, and the idle ones: what broke one broke them, too."""
         while True:
             connection.disconnect()
             self._pool.release(connection)
             try:
-                connection = self._idle.pop()
+                connection = idle.pop()
             except IndexError:
                 return
+
+
+class _Owned(NamedTuple):
+    """The connections of one process that are not in use; replaced as a whole, so that both always fit together."""
+
+    pid: int
+    idle: deque[Any]

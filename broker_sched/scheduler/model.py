@@ -13,6 +13,7 @@ from typing import Any
 from broker_sched.scheduler.snapshot import Snapshot
 
 NOBODY = "0"
+MAX_EXACT = 2**53  # from here on, two integers may be one double
 RUNNING_STATUSES = ("RUNNING", "BATCH_RUNNING")
 
 
@@ -132,8 +133,11 @@ class Model:
             names = json.loads(names_text)
             if any(name not in params for name in names):
                 continue
-            others = {name: value for name, value in params.items() if name not in names}
-            signature = "|".join((names_text, task.get("resources", ""), canonical(others), family))
+            try:
+                others = canonical({name: value for name, value in params.items() if name not in names})
+            except OverflowError:
+                continue
+            signature = "|".join((names_text, task.get("resources", ""), others, family))
             self._zsets[f"batch_ready:{crew}|{signature}"][task.get("rank", n)] = -float(task["priority"])
             self._sets[f"batch_crews:{signature}"].add(crew)
             self._sets[f"batch_keys:{n}"].add(f"{crew}|{signature}")
@@ -179,7 +183,10 @@ class Model:
 
 
 def canonical(value: Any) -> str:
-    """The text that lib/batch_index.lua makes of a JSON value: equal exactly when the values are."""
+    """The text that lib/batch_index.lua makes of a JSON value: equal exactly when the values are.
+
+    Raises OverflowError for a number that a double may not hold exactly.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -187,6 +194,8 @@ def canonical(value: Any) -> str:
     if isinstance(value, str):
         return f"{len(value.encode())}:{value}"
     if isinstance(value, (int, float)):
+        if abs(value) >= MAX_EXACT:
+            raise OverflowError(value)
         return f"{float(value):.17g}"
     entries = value.items() if isinstance(value, dict) else enumerate(value, start=1)
     parts = [f"{canonical(name)}={canonical(inner)}" for name, inner in entries]

@@ -76,6 +76,7 @@ class Scheduler(SchedulerAPI):
         self._link = Link(self._client) if is_single(self._url) else None
         self._caller = uuid.uuid4().hex[:16]
         self._counter = itertools.count()
+        self._losses = 0
         self._next_prune = 0.0
         self._drive(configure(self._space, self._options))
         if self._resources:
@@ -146,8 +147,9 @@ class Scheduler(SchedulerAPI):
 
     def _run(self, call: Call) -> Any:
         """Run a script; after a lost connection once more, with the same request id where that matters."""
-        # A caller is a thread of a process: a forked child must not be taken for its parent.
-        caller = f"{self._caller}.{os.getpid()}.{threading.get_ident()}"
+        # A caller is a thread of a process: a forked child must not be taken for its parent. After a loss it is another
+        # one: a copy of what was lost may still arrive, and only a caller's last request is known as a repetition.
+        caller = f"{self._caller}.{os.getpid()}.{threading.get_ident()}.{self._losses}"
         request_id = f"{caller}:{next(self._counter)}" if call.once else ""
         script, command = evalsha(self._space, self._clock, call, request_id)
         try:
@@ -188,6 +190,7 @@ class Scheduler(SchedulerAPI):
             except redis.exceptions.AuthenticationError as error:
                 raise RedisUnavailable(f"Redis refuses the login: {error}") from None
             except LOST as error:
+                self._losses += 1
                 if attempt == ATTEMPTS:
                     raise RedisUnavailable(f"Redis did not answer after {ATTEMPTS} attempts: {error}") from error
                 time.sleep(wait)

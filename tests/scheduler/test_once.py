@@ -12,20 +12,25 @@ class Losing:
     def __init__(self, client):
         self._client = client
         self.lose = 0
+        self.before = lambda args: None
+        self.after_loss = lambda: None
 
     def __getattr__(self, name):
         return getattr(self._client, name)
 
     def execute_command(self, *args):
+        self.before(args)
         reply = self._client.execute_command(*args)
         if self.lose and args[0] == "EVALSHA":
             self.lose -= 1
+            self.after_loss()
             raise redis.exceptions.ConnectionError("lost")
         return reply
 
 
 def losing(scheduler, replies=1):
     scheduler._client = Losing(scheduler._client)
+    scheduler._link = None  # it would go past the client
     scheduler._client.lose = replies
     return scheduler
 
@@ -52,6 +57,31 @@ def test_a_failure_whose_reply_was_lost_counts_once(scheduler_factory):
     scheduler.get_work(worker="w")
     losing(scheduler).add_task(worker="w", task_id="a", status="FAILED")
     assert list(scheduler.task_list(status="FAILED")) == ["a"]
+
+
+def test_new_deps_whose_reply_was_lost_do_not_take_the_task_from_who_runs_it_by_then(scheduler, another):
+    for worker in ("w", "v"):
+        scheduler.add_task(worker=worker, task_id="a")
+    scheduler.add_task(worker="w", task_id="dep", status="DONE")
+    assert scheduler.get_work(worker="w")["task_id"] == "a"
+    client = losing(scheduler)._client
+    client.after_loss = lambda: another.get_work(worker="v")
+    scheduler.add_task(worker="w", task_id="a", new_deps=["dep"])
+    assert scheduler.task_list(status="RUNNING")["a"]["worker_running"] == "v"
+    assert scheduler.get_work(worker="w")["task_id"] is None
+
+
+def test_after_a_loss_the_caller_is_another_one(scheduler):
+    """A copy of the lost request that arrives late finds its answer, though the caller has gone on."""
+    for name in "abc":
+        scheduler.add_task(worker="w", task_id=name)
+    sent = []
+    client = losing(scheduler)._client
+    client.before = lambda args: sent.append(args) if args[0] == "EVALSHA" else None
+    assert scheduler.get_work(worker="w")["task_id"] == "a"
+    assert scheduler.get_work(worker="w")["task_id"] == "b"
+    client.execute_command(*sent[0])
+    assert sorted(scheduler.task_list(status="RUNNING")) == ["a", "b"]
 
 
 def test_messages_whose_reply_was_lost_are_given_again(scheduler):

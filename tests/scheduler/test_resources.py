@@ -34,6 +34,12 @@ def test_overlapping_fractions_leave_nothing_behind(scheduler: Scheduler) -> Non
     assert scheduler.resource_list()[0]["num_used"] == pytest.approx(0, abs=1e-3)
 
 
+def test_thousands_of_limits_are_set_at_once(scheduler: Scheduler) -> None:
+    limits = {f"r{number}": number for number in range(4500)}
+    scheduler.update_resources(**limits)
+    assert {each["name"]: each["num_total"] for each in scheduler.resource_list()} == limits
+
+
 def test_a_resource_may_have_any_name(scheduler: Scheduler) -> None:
     names = ["self", "a|b", 'quo"te', "{x}", "ü", "with space", "1:running"]
     scheduler.update_resources(**dict.fromkeys(names, 1))

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from broker_sched import ConfigurationError, Scheduler, SchemaMismatch
+from broker_sched.scheduler.keys import SCHEMA_VERSION
 from broker_sched.scheduler.space import Space
 
 
@@ -52,12 +53,12 @@ def test_another_schema_version_is_refused_with_a_clear_message_and_nothing_is_w
     key = scheduler._space.key("config")
     scheduler._client.hset(key, "schema", "99")
     before = sorted(scheduler._client.scan_iter(match=f"{scheduler._space.prefix}*"))
-    with pytest.raises(SchemaMismatch, match="schema version 99, this program needs 1"):
+    with pytest.raises(SchemaMismatch, match=f"schema version 99, this program needs {SCHEMA_VERSION}"):
         scheduler.add_task(worker="w", task_id="a")
     with pytest.raises(SchemaMismatch):
         another._start()
     assert sorted(scheduler._client.scan_iter(match=f"{scheduler._space.prefix}*")) == before
-    scheduler._client.hset(key, "schema", "1")
+    scheduler._client.hset(key, "schema", SCHEMA_VERSION)
 
 
 def test_flushed_scripts_are_loaded_again_unnoticed(scheduler):

@@ -3,12 +3,18 @@
 --   batch_ready:<crew>|<signature>  sorted set like ready:…   batch_crews:<signature>  crews that have one
 --   batch_keys:<n>  where a task stands                        batchable:<family>      the ready batchable ones
 
--- Values as text that is equal exactly when they are; `null` and other odd values by their name.
+local MAX_EXACT = 9007199254740992 -- 2^53: from here on, two integers may be one double
+
+-- Values as text that is equal exactly when they are; `null` and other odd values by their name. Fails for a number
+-- that Lua can't hold exactly.
 local function canonical(value)
   local kind = type(value)
   if value == cjson.null then return 'null' end
   if kind == 'string' then return #value .. ':' .. value end
-  if kind == 'number' then return number_text(value) end
+  if kind == 'number' then
+    if math.abs(value) >= MAX_EXACT then error('not exact') end
+    return number_text(value)
+  end
   if kind ~= 'table' then return tostring(value) end
   local parts = {}
   for name, inner in pairs(value) do parts[#parts + 1] = canonical(name) .. '=' .. canonical(inner) end
@@ -25,7 +31,9 @@ local function batch_signature(task, names_text)
     if params[name] == nil then return nil end
     params[name] = nil
   end
-  return table.concat({ names_text, task.resources, canonical(params), task.family or '' }, '|')
+  local comparable, others = pcall(canonical, params)
+  if not comparable then return nil end
+  return table.concat({ names_text, task.resources, others, task.family or '' }, '|')
 end
 
 local function leave_batches(task)

@@ -1,7 +1,8 @@
 -- The starvation guard of get_work: would the task still fit after every live worker's idle slots were filled, in
 -- rank order, with the better tasks they may run? Running tasks, and the ready groups, are merged as streams.
 -- A group is left as soon as it no longer fits or none of its workers has a slot: use only grows, slots only
--- shrink. So the steps are at most running tasks + idle slots + groups.
+-- shrink. So the steps are at most running tasks + idle slots + groups, and while jobs wait the candidates that turn
+-- out to have an unmet dep.
 
 local PAGE = 16
 
@@ -146,6 +147,7 @@ local function merge_greedily(worker, as_assistant)
       goes_on = false
     elseif stream.is_candidate then
       if not is_stale(stream) then return stream end
+      stream.next_index = stream.next_index - 1 -- it left the group, and what follows moved up
     else
       goes_on = take_slot(stream, worker, as_assistant, slot)
       if goes_on then add_up(greedy, stream.needs) end

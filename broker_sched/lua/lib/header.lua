@@ -10,7 +10,8 @@
 -- ARGV[5]  48 random bits, as a number: the weight of a worker that this call may create
 -- ARGV[6…] the script's own arguments
 --
--- A script's writes stay when it fails, so: read and check everything first, write after.
+-- A script's writes stay when it fails, and what was only counted is not written then. So a body checks first what it
+-- was given, and jobs, where others' mistakes may show, are run so that they can't make it fail.
 
 local call = redis.call
 local PREFIX = ARGV[1]

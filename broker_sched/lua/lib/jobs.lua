@@ -9,14 +9,22 @@
 --   orphan <claim> <time>       mark the tasks of a claim that nobody holds any more for removal
 --   rebatch <cursor> <family>   index the family's ready tasks for newly registered batched parameters
 -- A job's function does at most about `budget` steps and returns how many it did and, when it is
--- not done, the line to go on with.
+-- not done, the line to go on with. A job that fails is set aside in the list `failed_jobs`, for verify to report:
+-- it must not stop the call that happened to come by, nor all later ones.
 
 local run = {}
+
+-- The task and the worker behind their numbers; nil for what is gone.
+local function resolve(n, w)
+  local id = id_of(n)
+  local worker_id = w ~= '0' and call('HGET', key('worker_ids', ''), w)
+  return id and load_task(id) or nil, worker_id and find_worker(worker_id) or nil
+end
 
 function run.edges(words, budget)
   local n, what, cursor = string.match(words, '^(%S+) (%S+) (%S+)$')
   local is_done, blocks = standing(n)
-  if not has_backlog() then -- else a job about the other half may still wait
+  if not has_backlog() then -- else a job about the other half, which this one overtook, may still wait
     if what == 'b' then is_done = nil end
     if what == 'd' then blocks = nil end
   end
@@ -24,7 +32,7 @@ function run.edges(words, budget)
   for _, dependent in ipairs(page) do
     local unmet_flips, blockers_flip = sync_edge(dependent, n, is_done, blocks)
     if unmet_flips or blockers_flip then
-      local task = load_task(id_of(dependent))
+      local task = resolve(dependent, '0') -- nil for a removed task: its edges go with the job that unlinks it
       if task and task.status == 'PENDING' then
         if blockers_flip then task.was_blocking = not is_blocking(task) end
         finish_task(task)
@@ -32,13 +40,6 @@ function run.edges(words, budget)
     end
   end
   return #page, rest and table.concat({ 'edges', n, what, rest }, ' ')
-end
-
--- The task and the worker behind their numbers; nil for what is gone.
-local function resolve(n, w)
-  local id = id_of(n)
-  local worker_id = w ~= '0' and call('HGET', key('worker_ids', ''), w)
-  return id and load_task(id), worker_id and find_worker(worker_id) or nil
 end
 
 function run.tend(words, budget)
@@ -54,7 +55,7 @@ function run.link(words, budget)
   local n, token, w = string.match(words, '^(%S+) (%S+) (%S+)$')
   local staged = key('staged:', token)
   local task = resolve(n, '0')
-  if not task or task.linking ~= token then
+  if not task or not string.find(task.linking or '', token, 1, true) then
     call('DEL', staged)
     return 1
   end
@@ -65,9 +66,7 @@ function run.link(words, budget)
     finish_task(task)
     return 2 * #ids, 'link ' .. words
   end
-  call('SREM', key('unmet:', n), '!')
-  forget_edges(n)
-  set(task, 'linking', nil)
+  end_linking(task, token)
   finish_task(task)
   add_job('tend', n, w, '0')
   return 2 * #ids
@@ -155,7 +154,12 @@ function run.rebatch(words, budget)
   return 2 * #page, rest and table.concat({ 'rebatch', rest, family }, ' ')
 end
 
--- Do up to `budget` steps of what waits: this script's own jobs first. What is left goes to the list `jobs`.
+-- What pcall caught: Redis 7 raises tables.
+local function message_of(failure)
+  return type(failure) == 'table' and tostring(failure.err) or tostring(failure)
+end
+
+-- Do up to `budget` steps of what waits: this script's own jobs first. What is left goes to the end of the list `jobs`.
 -- Returns the number of jobs left.
 local function run_jobs(budget)
   local jobs_key = key('jobs', '')
@@ -170,7 +174,11 @@ local function run_jobs(budget)
       backlog = backlog - 1
     end
     local kind, words = string.match(line, '^(%S+) (.*)$')
-    local steps, rest = run[kind](words, budget)
+    local is_done, steps, rest = pcall(run[kind], words, budget)
+    if not is_done then
+      call('RPUSH', key('failed_jobs', ''), line .. '\t' .. message_of(steps))
+      steps, rest = budget, nil
+    end
     if rest then table.insert(todo, next_own, rest) end
     budget = budget - math.max(steps, 1)
   end

@@ -102,6 +102,25 @@ local function link_first(n, deps)
   unmet_by_number[n], blocked_by_number[n] = #unmet > 0, #blockers > 0
 end
 
+-- A staged list of deps waits for its job, several when new deps come on top: field `linking`, their tokens. All the
+-- while '!' is among the unmet deps, so that the task is not ready.
+local function begin_linking(task, token)
+  call('SADD', key('unmet:', task.n), '!')
+  forget_edges(task.n)
+  set(task, 'linking', task.linking and task.linking .. ' ' .. token or token)
+end
+
+local function end_linking(task, token)
+  local left = {}
+  for each in string.gmatch(task.linking, '%S+') do
+    if each ~= token then left[#left + 1] = each end
+  end
+  set(task, 'linking', #left > 0 and table.concat(left, ' '))
+  if task.linking then return end
+  call('SREM', key('unmet:', task.n), '!')
+  forget_edges(task.n)
+end
+
 local function unlink(n, dep)
   forget_edges(n)
   call('SREM', key('deps:', n), dep)

@@ -7,7 +7,7 @@ local function drop_deps(task)
   for _, dep in ipairs(call('SMEMBERS', key('deps:', task.n))) do unlink(task.n, dep) end
 end
 
--- O(1); a longer tail of deps or dependents becomes a job.
+-- O(deps), up to MAX_DEPS_AT_ONCE; more of them, and its dependents, become jobs.
 local function remove_task(task)
   local n, old = task.n, task.status
   leave_status(task)
@@ -20,7 +20,7 @@ local function remove_task(task)
   call('SREM', key('unclaimed', ''), n)
   call('SREM', key('strays', ''), n)
   drop_deps(task)
-  if task.linking then call('DEL', key('staged:', task.linking)) end
+  for token in string.gmatch(task.linking or '', '%S+') do call('DEL', key('staged:', token)) end
   call('DEL', key('task:', task.id), key('detail:', task.id), key('unmet:', n), key('blockers:', n),
     key('failures:', n))
   task.removed = true

@@ -62,7 +62,8 @@ def add_task(
         policy(retry_policy_dict),
     ]
     given = [*(deps or ()), *(new_deps or ())]
-    once = status == "FAILED"  # a failure counted twice could disable the task; the rest may be repeated
+    # A failure counted twice could disable the task; new deps take it from whoever runs it by then.
+    once = status == "FAILED" or bool(new_deps)
     if len(given) <= MAX_DEPS_AT_ONCE:
         left = yield Call("add_task", (*arguments, "" if deps is None else len(deps), "", *given), once)
     else:

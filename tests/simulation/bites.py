@@ -1,0 +1,47 @@
+"""Scripts whose bites are a step or two, so that nearly everything is still to be done when the next call comes."""
+
+import hashlib
+import re
+
+from broker_sched.lua.loader import Script, load
+from broker_sched.scheduler import script_call
+from broker_sched.scheduler.methods import reporting, upkeep
+
+# Constants of the .lua files: name, value, value here.
+SMALL = (
+    ("BUDGET", 150, 2),
+    ("BUDGET", 60, 0),
+    ("MAX_SORTED", 512, 6),
+    ("MAX_DEPS_AT_ONCE", 100, 2),
+    ("MAX_CHECKED_DEPS", 200, 3),
+    ("MAX_STALE_HEADS", 20, 2),
+    ("PAGE", 16, 2),
+)
+
+
+def small_bites(name):
+    """The script of this name with small budgets and pages."""
+    script = load(name)
+    source = script.source
+    for constant, old, new in SMALL:
+        source = re.sub(rf"^local {constant} = {old}\b", f"local {constant} = {new}", source, flags=re.MULTILINE)
+    return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), script.origins)
+
+
+def take_small_bites(monkeypatch):
+    """Give every caller such scripts, and short lists of deps to name at once."""
+    monkeypatch.setattr(script_call, "load", small_bites)
+    monkeypatch.setattr(reporting, "MAX_DEPS_AT_ONCE", 3)
+    monkeypatch.setattr(reporting, "WORK_OFF_BUDGET", 3)
+    monkeypatch.setattr(upkeep, "PRUNE_BUDGET", 8)
+
+
+def unmet_deps(scheduler, task_id):
+    """The deps of the task that are not DONE, id → status, None when missing; `read in` while a list is staged."""
+    client, space = scheduler._client, scheduler._space
+    n, linking = client.hmget(space.key("task", task_id), "n", "linking")
+    ids = [client.hget(space.key("ids"), dep) for dep in client.smembers(space.key("deps", n))]
+    statuses = {dep: client.hget(space.key("task", dep), "status") for dep in ids}
+    return {dep: status for dep, status in statuses.items() if status != "DONE"} | (
+        {"read in": linking} if linking else {}
+    )

@@ -1,0 +1,136 @@
+"""Callers take turns at every script, and each leaves nearly everything to later calls. No task may be handed out
+before its deps are DONE, and in the end every index is right."""
+
+import random
+import re
+
+import pytest
+
+from broker_sched.api import METHODS
+from broker_sched.arguments import check
+from broker_sched.lua.loader import load
+from broker_sched.scheduler.methods import STEPS
+from broker_sched.steps import Call, Read
+from tests.simulation.bites import SMALL, small_bites, take_small_bites, unmet_deps
+
+WORKERS = ["a", "b", "c"]
+CALLERS = 4
+STATUSES = ["PENDING"] * 4 + ["DONE"] * 2 + ["FAILED", "RUNNING", "DISABLED"]
+
+
+@pytest.fixture
+def hasty(scheduler_factory, monkeypatch):
+    take_small_bites(monkeypatch)
+    return scheduler_factory(
+        remove_delay=30,
+        retry_delay=20,
+        worker_disconnect_delay=25,
+        disable_persist=40,
+        retry_count=3,
+        stable_done_cooldown_secs=0,
+    )
+
+
+def report(chance, tasks):
+    """A random add_task; deps only on tasks before it, so that there are no cycles."""
+    number = chance.randrange(len(tasks))
+    below, given = tasks[:number], {"task_id": tasks[number], "status": chance.choice(STATUSES)}
+    optional = {
+        "deps": (0.6, chance.sample(below, chance.randint(0, len(below)))),
+        "new_deps": (0.2, chance.sample(below, chance.randint(0, len(below)))),
+        "priority": (0.4, chance.randint(0, 4)),
+        "resources": (0.3, {chance.choice("xy"): 1}),
+        "assistant": (0.1, True),
+        "runnable": (0.1, False),
+    }
+    given.update({name: value for name, (share, value) in optional.items() if chance.random() < share})
+    if chance.random() < 0.4:
+        given.update(batchable=True, family="F", params={"p": str(number), "q": chance.choice("12")})
+    return given
+
+
+def random_call(chance, tasks):
+    """A method and its arguments."""
+    worker, task = {"worker": chance.choice(WORKERS)}, {"task_id": chance.choice(tasks)}
+    amount = {"decrease_resources": {"x": 1}}
+    calls = [
+        (50, "add_task", worker | report(chance, tasks)),
+        (25, "get_work", worker | chance.choice([{}, {}, {}, {"assistant": True}, {"current_tasks": []}])),
+        (10, "prune", {}),
+        (3, "add_task_batcher", worker | {"task_family": "F", "batched_args": ["p"], "max_batch_size": 3}),
+        (1, "disable_worker", worker),
+        (3, chance.choice(["forgive_failures", "mark_as_done", "re_enable_task"]), task),
+        (2, "add_worker", worker | {"info": {"assistant": chance.random() < 0.5, "workers": 2}}),
+        (2, "decrease_running_task_resources", task | amount),
+        (4, "ping", worker),
+    ]
+    _, method, arguments = chance.choices(calls, [share for share, *_ in calls])[0]
+    return method, arguments
+
+
+class Caller:
+    """One call on its way, carried out a script at a time."""
+
+    def __init__(self, scheduler, method, arguments):
+        self.scheduler = scheduler
+        self.steps = STEPS[method](scheduler._space, **check(METHODS[method], arguments))
+        self.reply = None
+
+    def advance(self):
+        """The next script or read. False when the call is over."""
+        try:
+            step = self.steps.send(self.reply)
+        except StopIteration:
+            return False
+        self.reply = self.carry_out(step)
+        return True
+
+    def carry_out(self, step):
+        if isinstance(step, Read):
+            return self.scheduler._read(step.commands)
+        if step.script != "get_work":
+            return self.scheduler._run(step)
+        before = running(self.scheduler)
+        reply = self.scheduler._run(step)
+        for task_id in running(self.scheduler) - before:
+            assert unmet_deps(self.scheduler, task_id) == {}, f"{task_id} was handed out too early"
+        return reply
+
+
+def running(scheduler):
+    client, space = scheduler._client, scheduler._space
+    numbers = client.sunion(space.key("tasks", "RUNNING"), space.key("tasks", "BATCH_RUNNING"))
+    return {client.hget(space.key("ids"), n) for n in numbers}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_callers_that_take_turns_never_hand_out_a_task_too_early(hasty, clock, seed):
+    chance = random.Random(seed)
+    tasks = [f"t{number}" for number in range(chance.choice([6, 14]))]
+    callers = []
+    for _ in range(chance.choice([30, 80, 160])):
+        if chance.random() < 0.12:
+            clock.advance(chance.choice([1, 10, 31, 60]))
+        if len(callers) < CALLERS and chance.random() < 0.6:
+            callers.append(Caller(hasty, *random_call(chance, tasks)))
+        if callers:
+            caller = chance.choice(callers)
+            if not caller.advance():
+                callers.remove(caller)
+    for caller in callers:
+        while caller.advance():
+            pass
+    while hasty._run(Call("work_off", (50,))):
+        pass
+    assert hasty.verify() == []
+
+
+def test_every_budget_is_made_small():
+    sources = "".join(load(name).source for name in ("add_task", "get_work", "prune"))
+    assert [name for name, old, _ in SMALL if not has_constant(sources, name, old)] == []
+    small = "".join(small_bites(name).source for name in ("add_task", "get_work", "prune"))
+    assert [name for name, old, _ in SMALL if has_constant(small, name, old)] == []
+
+
+def has_constant(source, name, value):
+    return re.search(rf"^local {name} = {value}\b", source, re.MULTILINE) is not None
