@@ -49,9 +49,12 @@ class Running:
             things = [thing for process in everyone for thing in process.wait_on()]
             multiprocessing.connection.wait(things, max(0.0, min([seconds, CHECK_SECONDS, *lefts])))
         for process in everyone:
-            self.told.extend(process.receive())
-            process.check()
-        self._leaving = [process for process in self._leaving if not self._is_gone(process)]
+            has_ended = process.check()
+            self.told.extend(process.told)
+            process.told.clear()
+            if has_ended and process in self._leaving:
+                self._leaving.remove(process)
+                process.close()
 
     def take_finished(self) -> Iterator[TaskProcess]:
         """Those whose outcome is known; they are no longer among the running."""
@@ -68,13 +71,8 @@ class Running:
             process.terminate()
         for process in everyone:
             process.stop()
+            process.close()
         self._processes, self._leaving = {}, []
 
     def _is_somebody_done(self) -> bool:
         return any(process.outcome is not None for process in self._processes.values())
-
-    def _is_gone(self, process: TaskProcess) -> bool:
-        if not process.check():
-            return False
-        process.close()
-        return True

@@ -1,7 +1,7 @@
 """A process for one run of a task, and the eye kept on it. Whatever becomes of the process, there is an outcome.
 
-The two ends of a pipe carry, from the task: what it reports and, last, its outcome; to the task: messages. The worker
-learns of the end through the process's sentinel, so no exit goes unnoticed, whatever the code.
+The two ends of a connection (mailbox.py) carry, from the task: what it reports and, last, its outcome; to the task:
+messages. The worker learns of the end through the process's sentinel, so no exit goes unnoticed, whatever the code.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import logging
 import os
 import random
 import signal
+import socket
 import threading
 import time
-from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import psutil
 
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker.execution import RunOptions, execute
+from broker_sched.worker.mailbox import TasksEnd, WorkersEnd
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.reporter import StatusReporter
 
@@ -53,16 +53,16 @@ class TaskProcess:
     ) -> None:
         self.task = task
         self.outcome: Outcome | None = None
+        self.told: list[Told] = []  # what it asked for; whoever passes it on empties the list
         self.death: str | None = None  # why it ended without an outcome of its own
         self.is_timed_out = False
-        self._is_cut = False  # nothing more will come
         self._timeout_seconds = timeout_seconds
         self._kill_after_seconds = kill_after_seconds
         self._terminated: list[psutil.Process] = []
         self._deadline = time.monotonic() + timeout_seconds if timeout_seconds else None
-        self._pipe, self._childs_end = context.Pipe()
-        self._send_lock = threading.Lock()
-        arguments = (task, options, self._childs_end, self._pipe, os.getpid())
+        ours, self._childs_end = socket.socketpair()
+        self._mailbox = WorkersEnd(ours)
+        arguments = (task, options, self._childs_end, ours, os.getpid())
         self._process = context.Process(target=_child, args=arguments, name=task.task_id)
 
     def start(self) -> None:
@@ -77,30 +77,23 @@ class TaskProcess:
 
     def wait_on(self) -> list[Any]:
         """What multiprocessing.connection.wait shall look at."""
-        return [self._process.sentinel] if self._is_cut else [self._process.sentinel, self._pipe]
+        return [self._process.sentinel] if self._mailbox.is_at_end else [self._process.sentinel, self._mailbox]
 
     def seconds_left(self) -> float | None:
         """Until the next deadline; None without one."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
-    def receive(self) -> Iterator[Told]:
-        """What the task has asked for. Its outcome is set when it was among what came."""
-        while not self._is_cut:
-            try:
-                if not self._pipe.poll():
-                    return
-                received = self._pipe.recv()
-            except Exception:  # the end, or half a message of a process that was killed while it spoke
-                self._is_cut = True
-                return
+    def check(self) -> bool:
+        """Receive what the task tells (calls go to `told`), and keep the deadlines. Returns whether it has ended;
+        then `outcome` is set."""
+        self._mailbox.flush()
+        has_ended = not self._process.is_alive()  # asked first, so that its last words are received below
+        for received in self._mailbox.receive(everything=has_ended):
             if isinstance(received, Outcome):
                 self.outcome = received
             else:
-                yield received
-
-    def check(self) -> bool:
-        """Keep the deadlines. Returns whether the process has ended; `outcome` is set once all it told was received."""
-        if not self._process.is_alive():
+                self.told.append(received)
+        if has_ended:
             self._conclude()
             return True
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -137,8 +130,8 @@ class TaskProcess:
 
     def tell(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Hand a scheduler message to the task. Called by the heartbeat's thread."""
-        with self._send_lock, contextlib.suppress(OSError):
-            self._pipe.send((message_id, content, payload))
+        if not self._mailbox.send((message_id, content, payload)):
+            log.error("%s reads none of its messages: this one is lost: %s", self.task, content)
 
     def _tree(self) -> list[psutil.Process]:
         try:
@@ -149,19 +142,12 @@ class TaskProcess:
 
     def _conclude(self) -> None:
         self._process.join()
-        if self._has_more():
-            return  # the last words first
         for process in self._terminated:  # what a terminated task left behind
             with contextlib.suppress(psutil.Error):
                 process.kill()
         if self.outcome is None:
             self.death = self._reason()
             self.outcome = Outcome(self.task.task_id, "FAILED", json.dumps(self.death))
-
-    def _has_more(self) -> bool:
-        with contextlib.suppress(EOFError, OSError):
-            return self._pipe.poll() and not self._is_cut
-        return False
 
     def _reason(self) -> str:
         if self.is_timed_out:
@@ -177,28 +163,29 @@ class TaskProcess:
 
     def close(self) -> None:
         """Give back what the operating system holds for it, after the end."""
-        self._pipe.close()
+        self._mailbox.close()
         self._process.close()
 
 
-def _child(task: TaskLike, options: RunOptions, pipe: Connection, workers_end: Connection, worker_pid: int) -> None:
+def _child(
+    task: TaskLike, options: RunOptions, own_end: socket.socket, workers_end: socket.socket, worker_pid: int
+) -> None:
     """What the process does: run the task, tell the outcome."""
     workers_end.close()
     for number in (signal.SIGTERM, signal.SIGUSR1):  # a fork has the worker's handlers
         signal.signal(number, signal.SIG_DFL)
+    # Ctrl-C reaches the whole process group. The worker ends its task processes; not SIG_IGN, which programs that the
+    # task starts would inherit.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     random.seed(os.getpid() * time.time())  # forked processes would draw the same numbers
-    lock = threading.Lock()
-
-    def send(thing: Outcome | Told) -> None:
-        with lock:
-            pipe.send(thing)
+    mailbox = TasksEnd(own_end)
 
     def tell(method: str, arguments: dict[str, Any]) -> None:
-        send(Told(method, arguments))
+        mailbox.send(Told(method, arguments))
 
     reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages))
-    threading.Thread(target=_listen, args=(pipe, reporter, worker_pid), daemon=True).start()
-    send(execute(task, options, reporter))
+    threading.Thread(target=_listen, args=(mailbox, reporter, worker_pid), daemon=True).start()
+    mailbox.send(execute(task, options, reporter))
 
 
 def _process(pid: int) -> psutil.Process | None:
@@ -215,15 +202,16 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def _listen(pipe: Connection, reporter: StatusReporter, worker_pid: int) -> None:
+def _listen(mailbox: TasksEnd, reporter: StatusReporter, worker_pid: int) -> None:
     """Pass messages on. Ends the process when the worker is gone: the scheduler gives the task to others then."""
     worker = _process(worker_pid)
     while worker is not None and _lives(worker):
-        with contextlib.suppress(EOFError, OSError):
-            if pipe.poll(WATCH_SECONDS):
-                reporter.receive(*pipe.recv())
-                continue
-        time.sleep(0.05)
+        try:
+            reporter.receive(*mailbox.receive(WATCH_SECONDS))
+        except TimeoutError:
+            continue
+        except OSError:
+            time.sleep(WATCH_SECONDS)
     log.error("The worker of this task (pid %d) is gone: the task ends, too.", worker_pid)
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -69,11 +70,12 @@ def reach(scheduler_url: str | None, redis_url: str | None, namespace: str, loca
 
 
 def worker_settings(pairs: Iterable[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    """The worker's options in the environment and in NAME=VALUE, which wins."""
-    names = [each.name for each in dataclasses.fields(WorkerConfig)]
-    found: dict[str, Any] = {
-        name: environment[variable] for name in names if (variable := f"BSCHED_WORKER_{name.upper()}") in environment
-    }
+    """The worker's options: those of luigi's configuration, of the environment, of NAME=VALUE; the later ones win."""
+    found = luigi_settings()
+    for each in dataclasses.fields(WorkerConfig):
+        variable = f"BSCHED_WORKER_{each.name.upper()}"
+        if variable in environment:
+            found[each.name] = environment[variable]
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
@@ -86,6 +88,20 @@ def worker_settings(pairs: Iterable[str], environment: Mapping[str, str]) -> dic
     return found
 
 
+def luigi_settings() -> dict[str, Any]:
+    """What the [worker] section of luigi.cfg sets, where luigi is imported: as luigi itself reads it."""
+    luigi_worker = sys.modules.get("luigi.worker")
+    if luigi_worker is None:
+        return {}
+    try:
+        section = luigi_worker.worker()
+    except Exception as error:  # luigi has many ways to dislike a configuration
+        raise click.UsageError(f"The [worker] section of luigi's configuration can't be read: {error}") from None
+    values = {each.name: getattr(section, each.name, each.default) for each in dataclasses.fields(WorkerConfig)}
+    defaults = WorkerConfig.parse({})
+    return {name: value for name, value in values.items() if WorkerConfig.parse({name: value}) != defaults}
+
+
 def start_logging(level: str | None, otherwise: str) -> None:
     """Log on stderr."""
     logging.basicConfig(format=LOG_FORMAT, level=logging.WARNING)
@@ -94,7 +110,5 @@ def start_logging(level: str | None, otherwise: str) -> None:
 
 def import_path() -> None:
     """Modules are found in the current directory, too, as with `python -m`."""
-    import sys
-
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())

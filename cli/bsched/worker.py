@@ -48,7 +48,9 @@ def worker(
     import_path()
     for module in modules:
         imported(module, FAILED)
-    options: dict[str, Any] = {"keep_alive": not burst, **worker_settings(settings, os.environ)}
+    options: dict[str, Any] = {"keep_alive": True, **worker_settings(settings, os.environ)}
+    if burst:
+        options["keep_alive"] = False
     if allowed:
         options["allow_modules"] = allowed
     if max_tasks:

@@ -101,12 +101,16 @@ class Given(Said, luigi.ExternalTask):
 class Needs(Said, luigi.Task):
     word = luigi.Parameter(default="y")
     def requires(self): return Given(word="x")
+
+class Three(Said, luigi.Task):
+    word = luigi.Parameter(default="t")
+    def requires(self): return [Say(word=word) for word in "abc"]
 """
 )
 QUICK = ["--set", "wait_interval=0.05", "--set", "wait_jitter=0"]
 
 
-ENTRY = "from bsched.main import main\nmain()\n"  # like the installed script, and unlike `python -m`, adds no directory
+ENTRY = "from bsched.main import main\nif __name__ == '__main__':\n    main()\n"  # adds no directory, unlike `python -m`
 
 
 @pytest.fixture(params=["native", "luigi"])
@@ -120,6 +124,13 @@ def module(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def native(tmp_path: Path) -> Path:
     """The same with native tasks only, where the kind makes no difference."""
     (tmp_path / "said.py").write_text(NATIVE)
+    return tmp_path
+
+
+@pytest.fixture
+def luigis(tmp_path: Path) -> Path:
+    """The same with luigi's tasks only."""
+    (tmp_path / "said.py").write_text(LUIGI)
     return tmp_path
 
 
@@ -270,13 +281,36 @@ def test_a_scheduler_that_is_not_there_is_an_unhandled_exception_in_one_line(nat
     assert err.startswith("Error: Redis") and err.count("\n") == 1 and "geheim" not in err
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_ctrl_c_ends_a_run_and_its_task_processes_without_a_trace(native: Path, workers: str) -> None:
-    process = sleeping(native, "run", "said", "Sleeps", "--local-scheduler", "--workers", workers)
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--workers", "1"),
+        ("--workers", "2"),
+        ("--workers", "2", "--set", "start_method=spawn"),
+        ("--workers", "2", "--set", "start_method=forkserver"),
+    ],
+    ids=" ".join,
+)
+def test_ctrl_c_ends_a_run_and_its_task_processes_without_a_trace(native: Path, options: tuple[str, ...]) -> None:
+    process = sleeping(native, "run", "said", "Sleeps", "--local-scheduler", *options)
     os.killpg(process.pid, signal.SIGINT)
     _out, err = process.communicate(timeout=30)  # ends only when no task process has stderr any more
     assert process.returncode == 130 and "Traceback" not in err, err
     assert err.splitlines()[-1].startswith("Interrupted") and not (native / "Sleeps-z").exists()
+
+
+def test_luigis_own_configuration_holds_and_the_command_line_wins(luigis: Path) -> None:
+    """A task_limit of 1 stops scheduling after the first of four tasks."""
+    (luigis / "luigi.cfg").write_text(
+        "[worker]\ntask_limit = 1\nwait_interval: 0.05\nmax_keep_alive_idle_duration = 1m\n"
+    )
+    code, _out, err = bsched(luigis, "run", "said", "Three", "--local-scheduler")
+    assert code != 0 and not (luigis / "Three-t").exists(), err
+    code, _out, err = bsched(luigis, "run", "said", "Three", "--local-scheduler", "--set", "task_limit=9")
+    assert code == 0, err
+    (luigis / "luigi.cfg").write_text("[worker]\ntask_limit = few\n")
+    code, _out, err = bsched(luigis, "run", "said", "Three", "--local-scheduler")
+    assert code == 2 and "[worker]" in err and "Traceback" not in err
 
 
 def test_a_second_ctrl_c_kills_a_task_that_goes_on(native: Path) -> None:

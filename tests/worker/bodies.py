@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from broker_sched.worker.mailbox import LENGTH, TasksEnd
 
 
 class InDirectory:
@@ -89,7 +92,8 @@ class DynamicBody(InDirectory):
 
 
 class VanishBody(InDirectory):
-    """Its process ends without a word: by `exit code`, or by a signal."""
+    """Its process ends without a word: by `exit code`, or by a signal; or, `half said`, in the middle of one, which a
+    child that it leaves behind keeps from being its last."""
 
     how: str
 
@@ -97,8 +101,18 @@ class VanishBody(InDirectory):
         self.count_run()
         if self.how.startswith("exit"):
             os._exit(int(self.how.removeprefix("exit")))
+        if self.how == "half said":
+            self.leave_half_said()
         os.kill(os.getpid(), getattr(signal, self.how))
         time.sleep(60)
+
+    def leave_half_said(self) -> None:
+        if os.fork() == 0:
+            time.sleep(20)
+            os._exit(0)
+        (mailbox,) = (thing for thing in gc.get_objects() if isinstance(thing, TasksEnd))
+        mailbox._connection.sendall(LENGTH.pack(1000) + b"the rest never comes")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class SleepBody(InDirectory):

@@ -31,6 +31,7 @@ START_METHODS = ["fork", "spawn", "forkserver"]
         ("exit0", "exited with code 0 before the task was through"),
         ("exit3", "exited with code 3"),
         ("SIGKILL", "killed (SIGKILL), possibly because the machine is out of memory"),
+        ("half said", "killed (SIGKILL), possibly because the machine is out of memory"),
         ("SIGSEGV", "crashed (SIGSEGV"),
         ("SIGTERM", "terminated (SIGTERM)"),
     ],
