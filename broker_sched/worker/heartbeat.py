@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from broker_sched.api import SchedulerAPI
 
 log = logging.getLogger("bsched.worker")
 STOP_SECONDS = 5.0  # a ping in flight is not waited for longer
+LONG_SECONDS = 8.0  # without an answer, two intervals aside: the scheduler may drop a worker that it does not hear
 
 
 class Heartbeat:
@@ -33,6 +35,8 @@ class Heartbeat:
         self._on_message = on_message
         self._stopping = threading.Event()
         self._is_answered = True
+        self._last_answer = time.time()  # not monotonic: that may stand still while the machine sleeps
+        self._was_silent = False
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -44,6 +48,14 @@ class Heartbeat:
         self._stopping.set()
         if self._thread is not threading.current_thread():
             self._thread.join(STOP_SECONDS)
+
+    def was_silent(self) -> bool:
+        """Whether the scheduler and this worker have not heard of each other for long, since the last reset()."""
+        return self._was_silent or time.time() - self._last_answer > LONG_SECONDS + 2 * self._interval_seconds
+
+    def reset(self) -> None:
+        """The scheduler has answered, now and by other means."""
+        self._last_answer, self._was_silent = time.time(), False
 
     def _beat(self) -> None:
         while not self._stopping.wait(self._interval_seconds):
@@ -57,6 +69,8 @@ class Heartbeat:
             if not self._is_answered:
                 log.info("The scheduler answers the heartbeat again.")
             self._is_answered = True
+            self._was_silent = self.was_silent()
+            self._last_answer = time.time()
             for message in (reply or {}).get("rpc_messages", ()):
                 self._pass_on(dict(message))
 

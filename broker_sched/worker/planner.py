@@ -122,6 +122,21 @@ class Planner:
         self.latest[task.task_id] = status
         for member in self._batches.pop(task.task_id, ()):
             self.reports.append(Report(member, status, True))
+        self._tell(task, status, runnable, **more)
+        log.info("Informed scheduler that task   %s   has status   %s", task.task_id, status)
+
+    def announce_again(self, running: list[str], is_assistant: bool) -> None:
+        """To a scheduler that may have forgotten them: the ids of what runs here, and all that was added."""
+        for task_id in running:
+            self._tell(self.scheduled[task_id], "RUNNING", None, assistant=is_assistant)
+        self._batchers_sent.clear()
+        succeeded = self.succeeded
+        for task_id in dict.fromkeys(self.roots):
+            if task_id in self.scheduled:
+                succeeded &= self.add(self.scheduled[task_id])
+        self.succeeded = succeeded
+
+    def _tell(self, task: TaskLike, status: str, runnable: bool | None, **more: Any) -> None:
         self._scheduler.call(
             "add_task",
             worker=self._worker_id,
@@ -137,7 +152,6 @@ class Planner:
             owners=owners_of(task),
             **more,
         )
-        log.info("Informed scheduler that task   %s   has status   %s", task.task_id, status)
 
     def note_batch(self, combined: TaskLike, member_ids: list[str]) -> None:
         """What becomes of the combined task becomes of its members, too."""

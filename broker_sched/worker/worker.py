@@ -108,11 +108,7 @@ class Worker:
         self._scheduler.is_on = True
         try:
             with self._beating(), self._draining_on_signal():
-                self._scheduler.call(
-                    "add_worker",
-                    worker=self.id,
-                    info=[*self._info, ("first_task", next(iter(self._planner.roots), None))],
-                )
+                self._introduce()
                 self._loop()
         finally:
             self._scheduler.is_on = False
@@ -123,6 +119,8 @@ class Worker:
         while True:
             while len(self._running) >= self.worker_processes > 0:
                 self._wait(self._config.wait_interval)
+            if self._may_be_forgotten():
+                self._announce_again()
             work = self._ask()
             if work.is_disabled:
                 self.stop_asking()
@@ -130,6 +128,8 @@ class Worker:
                 self._start(work.task_id)
             elif len(self._running):
                 self._wait(self._config.wait_interval)
+            elif self._may_be_forgotten():
+                continue
             elif not self._stays(work):
                 return
             else:
@@ -247,6 +247,26 @@ class Worker:
             time.sleep(min(left, NAP_SECONDS))
 
     # While the scheduler is silent
+
+    def _introduce(self) -> None:
+        info = [*self._info, ("first_task", next(iter(self._planner.roots), None))]
+        if self._assistant:
+            info.append(("assistant", True))
+        self._scheduler.call("add_worker", worker=self.id, info=info)
+
+    def _may_be_forgotten(self) -> bool:
+        """Whether there was silence so long that the scheduler may have dropped this worker, and its stake in tasks."""
+        return not self.is_stopping and self._heartbeat is not None and self._heartbeat.was_silent()
+
+    def _announce_again(self) -> None:
+        """What runs here is reported as running, so that nobody else runs it; then all is scheduled anew."""
+        log.warning(
+            "The scheduler was silent for long, and may have forgotten this worker: telling it everything again."
+        )
+        self._introduce()
+        self._planner.announce_again(self._running.ids(), self._assistant)
+        if self._heartbeat is not None:
+            self._heartbeat.reset()
 
     def _has_nothing_left(self) -> bool:
         """Told to leave, and nothing runs: no reason to wait for the scheduler."""

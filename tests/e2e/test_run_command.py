@@ -110,7 +110,7 @@ class Three(Said, luigi.Task):
 QUICK = ["--set", "wait_interval=0.05", "--set", "wait_jitter=0"]
 
 
-ENTRY = "from bsched.main import main\nif __name__ == '__main__':\n    main()\n"  # adds no directory, unlike `python -m`
+ENTRY = "from bsched.main import main\nif __name__ == '__main__':\n    main()\n"  # adds no directory
 
 
 @pytest.fixture(params=["native", "luigi"])

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from broker_sched import RedisUnavailable, Scheduler
-from broker_sched.worker import patience
+from broker_sched.worker import heartbeat, patience
 from tests.http.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port, until
+from tests.worker import bodies
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import statuses, worker_on
 
@@ -127,3 +128,53 @@ def test_a_scheduler_that_cannot_be_reached_at_first_is_told_of_at_once(
     with pytest.raises(RedisUnavailable):
         worker_on(scheduler).add(tasks.Write(directory, "x"))
     lasting_redis.start()
+
+
+@pytest.mark.parametrize("forgets", ["the worker", "everything"])
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_worker_that_was_forgotten_tells_everything_again(
+    shared_redis: RunningRedis,
+    tasks: ModuleType,
+    directory: str,
+    monkeypatch: pytest.MonkeyPatch,
+    is_noticed: bool,
+    forgets: str,
+) -> None:
+    """After a long silence the scheduler has dropped it, failed what it runs and removed its stake, or lost all."""
+    monkeypatch.setattr(heartbeat, "LONG_SECONDS", 0.3 if is_noticed else 1000.0)
+    where = (shared_redis.url, f"silence-{forgets[4:7]}-{is_noticed}-{tasks.__name__[-11:-6]}")
+    scheduler = Scheduler(*where, prune_interval_seconds=None, worker_disconnect_delay=0.5, retry_delay=1000)
+    real_ping, root = scheduler.ping, tasks.Sum(directory, 3)
+    slow = tasks.Slow(directory, "x")
+    root_needs = root.requires
+    is_silent = threading.Event()
+    object.__setattr__(root, "requires", lambda: [*root_needs(), slow])
+
+    def ping(**arguments: Any) -> Any:
+        if is_silent.is_set():
+            raise RedisUnavailable("an outage")
+        return real_ping(**arguments)
+
+    def outage() -> None:
+        until(lambda: runs_of(slow.path()), "the slow task runs")
+        is_silent.set()
+        time.sleep(1.2)
+        if forgets == "everything":
+            scheduler._client.delete(*scheduler._client.keys(f"{scheduler._space.prefix}*"))
+        else:
+            scheduler.prune()
+        is_silent.clear()
+
+    monkeypatch.setattr(bodies.SlowBody, "seconds", 2.0)
+    scheduler.ping = ping  # type: ignore[method-assign]
+    with worker_on(scheduler, force_multiprocessing=True) as worker:
+        worker.add(root)
+        thread = threading.Thread(target=outage)
+        thread.start()
+        worker.run()
+        thread.join()
+    assert root.complete() == is_noticed
+    if is_noticed:
+        assert statuses(scheduler, root, slow) == ["DONE", "DONE"]
+        assert len(runs_of(slow.path())) == len(runs_of(root.path())) == 1
+    scheduler.close()
