@@ -15,6 +15,7 @@ from benchmarks.longest_script import SLOWLOG_US, Longest, LongestScript
 from benchmarks.processes import Luigid, Program, Redis, Server
 from benchmarks.tasks import layered
 from benchmarks.timing import Rate, Site, cycles
+from benchmarks.waking import Fleet, typical
 from broker_sched import Scheduler
 
 
@@ -29,10 +30,14 @@ class Scale:
     rounds: int = 5  # the candidates take turns, so that a noisy moment hits all
     samples: int = 60  # of a call, in one round
     cycles: int = 500  # of each client, in one round
+    fleet: int = 50  # idle workers
+    idle_seconds: float = 20.0
 
 
 FULL = Scale()
-QUICK = Scale(small=200, medium=1_000, large=4_000, hub=1_000, rounds=2, samples=20, cycles=50)
+QUICK = Scale(
+    small=200, medium=1_000, large=4_000, hub=1_000, rounds=2, samples=20, cycles=50, fleet=4, idle_seconds=3.0
+)
 CLIENTS = 4
 
 
@@ -225,6 +230,30 @@ def longest_script(bench: Bench) -> Iterator[Result]:
     yield Result(what, "≤ 15 ms", ours, "", "", worst.script_us <= 15_000)
 
 
+def waking(bench: Bench) -> Iterator[Result]:
+    """An idle fleet, straight to Redis and over HTTP."""
+    scale = bench.scale
+    for name, most_ms in (("direct", 20.0), ("HTTP", 50.0)):
+        redis = bench.redis()
+        namespace = f"waking-{name}"
+        port = bench.server(redis, namespace) if name == "HTTP" else None
+        where = ["--redis", redis.url] if port is None else ["--scheduler-url", f"http://127.0.0.1:{port}"]
+        bench.say(f"waking, {name}: starting {scale.fleet} workers")
+        fleet = Fleet(bench.directory, redis, namespace, where, scale.fleet)
+        try:
+            fleet.await_idle()
+            commands = fleet.commands_a_second(scale.idle_seconds)
+            middle, most = typical(fleet.latencies(scale.samples))
+        finally:
+            fleet.stop()
+        what = f"ready → running, {name}, {scale.fleet} idle workers, median"
+        ours = f"{middle * 1000:.1f} ms (95 %: {most * 1000:.1f} ms)"
+        yield Result(what, f"≤ {most_ms:g} ms", ours, "polls: 1 to 6 s", "", middle * 1000 <= most_ms)
+        what = f"Redis commands of an idle worker, {name}, {scale.fleet} workers"
+        yield Result(what, "≤ 2 /s", f"{commands:.2f} /s", "", "", commands <= 2)
+        bench.stop()
+
+
 ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "get-work-flat": lambda bench: get_work(bench, "flat"),
     "get-work-layered": lambda bench: get_work(bench, "layered"),
@@ -232,6 +261,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "add-task": add_task,
     "cycles-http": cycles_http,
     "cycles-direct": cycles_direct,
+    "waking": waking,
     "memory": memory,
     "longest-script": longest_script,
 }

@@ -198,6 +198,16 @@ class SchedulerAPI:
         raise NotImplementedError
 
     @rpc(attempts=1)
+    def await_work(
+        self, worker: WorkerId, assistant: bool = False, seconds: Annotated[float, Meta(ge=0, le=30)] = 5.0
+    ) -> wire.Awaited:
+        """Wait until there is work or a message for this worker, at most so long. Not in Luigi.
+
+        ready: it should ask now. seconds 0: it waits no more, and whoever it was woken for is passed on to others.
+        """
+        raise NotImplementedError
+
+    @rpc(attempts=1)
     def ping(self, worker: WorkerId = ..., **kwargs: Any) -> wire.Ping:  # required
         """Tell that the worker lives, and take the messages that wait for it (each is given once)."""
         raise NotImplementedError

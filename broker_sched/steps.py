@@ -21,6 +21,14 @@ class Call(NamedTuple):
     once: bool = False  # a repetition would do harm: send a request id, so that it gets the first answer
 
 
+class Await(NamedTuple):
+    """Wait until a worker is woken; the reply is whether it was. See await_work.lua."""
+
+    worker: str
+    assistant: bool
+    seconds: float  # at the most; 0: it waits no more
+
+
 class Read(NamedTuple):
     """Send read-only commands together. Not atomic; the reply is a list, one item a command."""
 
@@ -29,4 +37,4 @@ class Read(NamedTuple):
 
 T = TypeVar("T")
 # What comes back is whatever Redis answers: nested lists, strings, integers, None.
-Steps: TypeAlias = Generator[Call | Read, Any, T]
+Steps: TypeAlias = Generator[Call | Read | Await, Any, T]

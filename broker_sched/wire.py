@@ -32,6 +32,10 @@ class Work(PendingCounts, total=False):
     batch_task_ids: list[str]
 
 
+class Awaited(TypedDict):
+    ready: bool
+
+
 class RpcMessage(TypedDict):
     """What a worker is asked to do: a method of its own and the arguments."""
 

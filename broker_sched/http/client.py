@@ -25,8 +25,9 @@ ATTEMPTS = 3
 WAIT_SECONDS = 30.0  # between attempts
 CONNECT_SECONDS = 10.0
 REPLY_SECONDS = 60.0  # a luigid with very many tasks takes its time
-PING_SECONDS = 10.0  # a heartbeat that is not answered by then is followed by the next one
-TRIED_ONCE = frozenset(("ping",))
+# A heartbeat that is not answered by then is followed by the next one; await_work itself waits up to 30 s.
+ANSWERED_WITHIN = {"ping": 10.0, "await_work": 40.0}
+TRIED_ONCE = frozenset(("ping", "await_work"))
 NEVER_NULL = frozenset(("get_work",))
 
 
@@ -81,8 +82,7 @@ class RemoteScheduler(SchedulerAPI):
     def _ask(self, name: str, body: str) -> Any:
         """One attempt."""
         url = f"{self._base}/api/{name}"
-        seconds = PING_SECONDS if name in TRIED_ONCE else REPLY_SECONDS
-        answer = self._fetcher().post(url, body, (self._connect_seconds, seconds))
+        answer = self._fetcher().post(url, body, (self._connect_seconds, ANSWERED_WITHIN.get(name, REPLY_SECONDS)))
         if answer.status != 200:
             raise _refusal(name, answer, self._base)
         try:

@@ -14,12 +14,14 @@ from broker_sched.api import Method
 from broker_sched.arguments import check
 from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch
 from broker_sched.http.pipeline import Command, ConnectionLost, Lane, ReplyError
+from broker_sched.http.wakes import Wakes
 from broker_sched.lua.loader import Script, load, names
 from broker_sched.scheduler.keys import SCHEMA_VERSION
 from broker_sched.scheduler.methods import STEPS, configure
+from broker_sched.scheduler.methods.asking import awaiting
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.space import Space
-from broker_sched.steps import Call, Read, Steps
+from broker_sched.steps import Await, Call, Read, Steps
 
 log = logging.getLogger("bsched.server")
 T = TypeVar("T")
@@ -39,7 +41,8 @@ SOON = ("LOADING", "BUSY ", "TRYAGAIN", "CLUSTERDOWN")
 
 
 class Driver:
-    """One namespace, over two lanes: `calls`, and `views`, so that a long listing delays no get_work.
+    """One namespace, over three lanes: `calls`; `views`, so that a long listing delays no get_work; and `wakes`, on
+    which somebody always waits.
 
     options: name → text, written to the namespace at the first contact.
     resources: limits, likewise.
@@ -50,6 +53,7 @@ class Driver:
         space: Space,
         calls: Lane,
         views: Lane,
+        wakes: Lane,
         options: Mapping[str, str] | None = None,
         resources: Mapping[str, float] | None = None,
     ) -> None:
@@ -57,6 +61,7 @@ class Driver:
         self.id = uuid.uuid4().hex[:16]
         self._calls = calls
         self._views = views
+        self._wakes = Wakes(wakes, space.key("wake", self.id))
         self._options = dict(options or {})
         self._resources = dict(resources or {})
         self._configured = False
@@ -129,11 +134,16 @@ class Driver:
         (taken,) = await self._carry(self._calls, Read([command]))
         return bool(taken)
 
+    def end_waiting(self) -> None:
+        """Answer those who wait for work: this server is about to leave."""
+        self._wakes.end_waiting()
+
     async def close(self) -> None:
         """Close the connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._calls.close()
         await self._views.close()
+        await self._wakes.close()
 
     async def _drive_view(self, steps: Steps[T]) -> T:
         """As drive, but what a view makes of thousands of replies is computed beside the event loop."""
@@ -156,10 +166,17 @@ class Driver:
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
             reply = await self._carry(self._calls, step)
 
-    async def _carry(self, lane: Lane, step: Call | Read) -> Any:
+    async def _carry(self, lane: Lane, step: Call | Read | Await) -> Any:
         if isinstance(step, Call):
             return await self._run(lane, step)
+        if isinstance(step, Await):
+            return await self._await(lane, step)
         return await self._persist(lane, step.commands) if step.commands else []
+
+    async def _await(self, lane: Lane, step: Await) -> bool:
+        with self._wakes.expecting(step.worker) as woken:
+            is_ready, _ = await self._run(lane, awaiting(step, self.id))
+            return bool(is_ready) or (step.seconds > 0 and await self._wakes.wait(woken, step.seconds))
 
     async def _run(self, lane: Lane, call: Call) -> Any:
         """Run a script. Each attempt has the same request id, where it matters that nothing happens twice."""
@@ -238,7 +255,7 @@ class _Finished:
         self.value = value
 
 
-def _advance(steps: Steps[Any], reply: Any) -> Call | Read | _Finished:
+def _advance(steps: Steps[Any], reply: Any) -> Call | Read | Await | _Finished:
     try:
         return steps.send(reply)
     except StopIteration as finished:

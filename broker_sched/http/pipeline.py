@@ -38,7 +38,9 @@ class ConnectionLost(RedisUnavailable):
 
 
 class Lane(Protocol):
-    """What carries commands to Redis."""
+    """What carries commands to Redis. blocks: so that a command that waits keeps all others waiting."""
+
+    blocks: bool
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands together; one reply each, an error reply as a ReplyError. May raise ConnectionLost."""
@@ -145,6 +147,8 @@ class Pipeline:
     name: what CLIENT LIST shows.
     """
 
+    blocks = False
+
     def __init__(
         self,
         find: Callable[[], Endpoint],
@@ -239,6 +243,8 @@ class Pipeline:
 
 class InProcess:
     """The same for a Redis inside this process (`memory:`): every command blocks, for microseconds."""
+
+    blocks = True
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client

@@ -71,9 +71,9 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
 
 
 async def _serve(config: ServerConfig, space: Space, listener: socket.socket, on_started: Callable[[], None]) -> None:
-    calls, views = await asyncio.to_thread(open_lanes, config.redis_url, space.prefix)
-    driver = Driver(space, calls, views, config.options, config.resources)
-    server = _Server(App(driver), on_started)
+    lanes = await asyncio.to_thread(open_lanes, config.redis_url, space.prefix)
+    driver = Driver(space, *lanes, config.options, config.resources)
+    server = _Server(App(driver), on_started, driver.end_waiting)
     server.take_signals()
     try:
         await driver.configure()
@@ -90,7 +90,7 @@ async def _serve(config: ServerConfig, space: Space, listener: socket.socket, on
 class _Server(uvicorn.Server):
     """uvicorn, which says when it is ready and whose SIGTERM ends in exit code 0."""
 
-    def __init__(self, app: App, on_started: Callable[[], None]) -> None:
+    def __init__(self, app: App, on_started: Callable[[], None], on_stopping: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -108,10 +108,15 @@ class _Server(uvicorn.Server):
             )
         )
         self._on_started = on_started
+        self._on_stopping = on_stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stopping()
+        await super().shutdown(sockets)
 
     def take_signals(self) -> None:
         """While uvicorn serves, it handles signals. Afterwards it raises them again, which is to do nothing."""

@@ -9,6 +9,7 @@
 -- @include lib/workers.lua
 -- @include lib/resources.lua
 -- @include lib/tasks.lua
+-- @include lib/waking_up.lua
 
 -- {"name":amount}, sorted by name.
 local function encode(held)
@@ -21,18 +22,18 @@ end
 -- The write that Redis may refuse for lack of memory comes first.
 local function decrease(task, is_counted)
   if not task.held or task.held == NOTHING then return end
-  local held, freed = cjson.decode(task.held), {}
+  local held, returned = cjson.decode(task.held), {}
   for index = 7, #ARGV, 2 do
     local name, amount = ARGV[index], tonumber(ARGV[index + 1])
     if held[name] and amount > 0 then
       local less = math.min(held[name], amount)
       held[name] = held[name] - less
-      freed[name] = (freed[name] or 0) + less
+      returned[name] = (returned[name] or 0) + less
     end
   end
   set(task, 'held', encode(held))
   flush(task)
-  if is_counted then use_all(freed, -1) end
+  if is_counted then use_all(returned, -1) end
 end
 
 local function decrease_resources()

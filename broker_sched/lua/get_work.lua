@@ -117,6 +117,9 @@ local function get_work()
     batch[1] = best
     if best and best.batchable == '1' then batch, names_text = batch_of(best, worker) end
   end
+  if batch[1] and waking.is_anybody_waiting() then -- others may take what this one leaves
+    for _, group in ipairs(own_groups(worker, AS_ASSISTANT)) do waking.note(group) end
+  end
   local reply = count_for(worker)
   reply[7] = 'none'
   if #batch > 1 then

@@ -6,8 +6,12 @@
 -- Source: luigi.scheduler.Scheduler.set_worker_processes, send_scheduler_message, 3.8.1.
 -- @include lib/header.lua
 -- @include lib/workers.lua
+-- @include lib/waking.lua
 
 return answer(function()
   if ARGV[8] ~= '' and OPTIONS[ARGV[8]] ~= 1 then return 0 end
-  return call('RPUSH', key('messages:', get_worker(ARGV[6]).id), ARGV[7])
+  local worker = get_worker(ARGV[6])
+  local count = call('RPUSH', key('messages:', worker.id), ARGV[7])
+  waking.wake(worker.w)
+  return count
 end)

@@ -45,6 +45,7 @@ KEYS = (
     Key("events", "stream", "every change of status: task_id, from, to, worker, time (s)", "the last 10,000 or so"),
     Key("prune_lock", "string", "who prunes at the moment", "a second"),
     Key("reply:<caller>", "string", "a caller's last request number and its answer", "15 minutes"),
+    Key("wake:<mailbox>", "list", "ids of woken workers, for whoever waits for them", "a minute"),
     # tasks
     Key(
         "task:<task_id>",
@@ -91,6 +92,8 @@ KEYS = (
         "until pruned",
     ),
     Key("worker_info:<worker_id>", "hash", "what the worker told of itself, JSON", "until pruned"),
+    Key("idle", "zset", "numbers of workers that wait for work, by until when (s)", USED),
+    Key("idle_assistants", "zset", "the same for assistants", USED),
     Key("worker_ids", "hash", "worker number → worker id", "until pruned"),
     Key("messages:<worker_id>", "list", "messages for its next ping, JSON", "until read"),
     Key("batchers:<worker_id>", "hash", "family → maximum and batched parameters", "a week after the worker"),

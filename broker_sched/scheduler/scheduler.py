@@ -22,17 +22,20 @@ from broker_sched.lua.loader import Script
 from broker_sched.scheduler.connection import connect, is_single
 from broker_sched.scheduler.link import Link
 from broker_sched.scheduler.methods import STEPS, configure
+from broker_sched.scheduler.methods.asking import awaiting
 from broker_sched.scheduler.methods.listing import read_config
 from broker_sched.scheduler.methods.reporting import work_off
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.snapshot import take
 from broker_sched.scheduler.space import Space
 from broker_sched.scheduler.verify import Difference, compare, repairs
-from broker_sched.steps import Argument, Call, Read, Steps
+from broker_sched.steps import Argument, Await, Call, Read, Steps
 
 T = TypeVar("T")
 ATTEMPTS = 5  # of one call, when the connection breaks
 WAIT_SECONDS = 0.2  # between attempts, doubled each time
+PRUNE_AGAIN_SECONDS = 0.3  # when something is due, and another process has just pruned
+MIN_WAIT_SECONDS = 0.01  # of a blocking command, for which 0 is for ever
 LOST = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -132,8 +135,13 @@ class Scheduler(SchedulerAPI):
         if self._prune_interval_seconds is None or time.monotonic() < self._next_prune:
             return
         self._next_prune = time.monotonic() + self._prune_interval_seconds
-        if self._read([("SET", self._space.key("prune_lock"), self._caller, "NX", "PX", 1000)])[0]:
+        self._prune_unless_others_do()
+
+    def _prune_unless_others_do(self) -> bool:
+        taken = self._read([("SET", self._space.key("prune_lock"), self._caller, "NX", "PX", 1000)])[0]
+        if taken:
             self._drive(STEPS["prune"](self._space))
+        return bool(taken)
 
     def _drive(self, steps: Steps[T]) -> T:
         """Carry out a method's steps and return its result."""
@@ -143,14 +151,42 @@ class Scheduler(SchedulerAPI):
                 step = steps.send(reply)
             except StopIteration as finished:
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
-            reply = self._read(step.commands) if isinstance(step, Read) else self._run(step)
+            reply = self._carry(step)
+
+    def _carry(self, step: Call | Read | Await) -> Any:
+        if isinstance(step, Call):
+            return self._run(step)
+        return self._read(step.commands) if isinstance(step, Read) else self._await(step)
+
+    def _await(self, step: Await) -> bool:
+        """Note that the worker waits, and wait for a message in this thread's mailbox; prune when it is due."""
+        mailbox = self._caller_name()
+        is_ready, due = self._run(awaiting(step, mailbox))
+        deadline = time.monotonic() + step.seconds
+        prune_at = time.monotonic() + float(due) if due and self._prune_interval_seconds is not None else deadline
+        while not is_ready and (left := deadline - time.monotonic()) > 0:
+            pause = max(min(left, prune_at - time.monotonic()), MIN_WAIT_SECONDS)
+            try:
+                popped = self._client.blpop([self._space.key("wake", mailbox)], timeout=pause)
+            except LOST:  # the next call of the worker finds out
+                time.sleep(min(left, WAIT_SECONDS))
+                return False
+            is_ready = popped is not None and popped[1] == step.worker
+            if time.monotonic() >= prune_at:
+                prune_at = deadline if self._prune_unless_others_do() else time.monotonic() + PRUNE_AGAIN_SECONDS
+        return bool(is_ready)
+
+    def _caller_name(self) -> str:
+        """A caller is a thread of a process, since a forked child must not be taken for its parent.
+
+        After a loss it is a new one: a copy of what was lost may still arrive, and only a caller's last request is
+        known as a repetition.
+        """
+        return f"{self._caller}.{os.getpid()}.{threading.get_ident()}.{self._losses}"
 
     def _run(self, call: Call) -> Any:
         """Run a script; after a lost connection once more, with the same request id where that matters."""
-        # A caller is a thread of a process: a forked child must not be taken for its parent. After a loss it is another
-        # one: a copy of what was lost may still arrive, and only a caller's last request is known as a repetition.
-        caller = f"{self._caller}.{os.getpid()}.{threading.get_ident()}.{self._losses}"
-        request_id = f"{caller}:{next(self._counter)}" if call.once else ""
+        request_id = f"{self._caller_name()}:{next(self._counter)}" if call.once else ""
         script, command = evalsha(self._space, self._clock, call, request_id)
         try:
             return self._persist(lambda: self._evalsha(script, command))

@@ -16,7 +16,7 @@ DERIVED = frozenset(
 # Facts of their own, read but not derived.
 FACTS = frozenset(
     """config counters resources events reply prune_lock workers crews claims batchers batch_names worker worker_info
-    messages task detail deps failures due unclaimed strays jobs unlink staged""".split()
+    messages idle idle_assistants wake task detail deps failures due unclaimed strays jobs unlink staged""".split()
 )
 OF_A_TASK = ("deps", "failures")  # <kind>:<n>: leaked when there is no such task
 

@@ -33,8 +33,9 @@ class Heartbeat:
         self._worker_id = worker_id
         self._interval_seconds = interval_seconds
         self._on_message = on_message
-        self._stopping = threading.Event()
-        self._is_answered = True
+        self._is_stopping = False
+        self._hurry = threading.Event()  # do not wait for the next turn
+        self.is_answered = True
         self._last_answer = time.time()  # not monotonic: that may stand still while the machine sleeps
         self._was_silent = False
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -45,9 +46,14 @@ class Heartbeat:
 
     def stop(self) -> None:
         """End; a ping in flight may still arrive."""
-        self._stopping.set()
+        self._is_stopping = True
+        self._hurry.set()
         if self._thread is not threading.current_thread():
             self._thread.join(STOP_SECONDS)
+
+    def hurry(self) -> None:
+        """Ping now: there may be a message."""
+        self._hurry.set()
 
     def was_silent(self) -> bool:
         """Whether the scheduler and this worker have not heard of each other for long, since the last reset()."""
@@ -58,17 +64,21 @@ class Heartbeat:
         self._last_answer, self._was_silent = time.time(), False
 
     def _beat(self) -> None:
-        while not self._stopping.wait(self._interval_seconds):
+        while True:
+            self._hurry.wait(self._interval_seconds)
+            self._hurry.clear()
+            if self._is_stopping:
+                return
             try:
                 reply = self._scheduler.ping(worker=self._worker_id)
             except Exception as error:  # the next ping may succeed, whatever it was
-                if self._is_answered:
+                if self.is_answered:
                     log.warning("The scheduler does not answer the heartbeat: %s. Trying on.", error)
-                self._is_answered = False
+                self.is_answered = False
                 continue
-            if not self._is_answered:
+            if not self.is_answered:
                 log.info("The scheduler answers the heartbeat again.")
-            self._is_answered = True
+            self.is_answered = True
             self._was_silent = self.was_silent()
             self._last_answer = time.time()
             for message in (reply or {}).get("rpc_messages", ()):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing.connection
-import time
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from broker_sched.worker.task_process import TaskProcess, Told
 
@@ -38,16 +38,16 @@ class Running:
         """The process that runs a task."""
         return self._processes.get(task_id)
 
-    def wait(self, seconds: float) -> None:
-        """Until something happens, but at most so long. Deadlines are kept, what is told is received."""
+    def wait(self, seconds: float, *also: Any) -> None:
+        """Until something happens, or one of `also` is readable, but at most so long.
+
+        Deadlines are kept, what is told is received.
+        """
         everyone = [*self._processes.values(), *self._leaving]
-        if not everyone:
-            time.sleep(seconds)
-            return
         lefts = [left for process in everyone if (left := process.seconds_left()) is not None]
         if not self._is_somebody_done():
             things = [thing for process in everyone for thing in process.wait_on()]
-            multiprocessing.connection.wait(things, max(0.0, min([seconds, CHECK_SECONDS, *lefts])))
+            multiprocessing.connection.wait([*things, *also], max(0.0, min([seconds, CHECK_SECONDS, *lefts])))
         for process in everyone:
             has_ended = process.check()
             self.told.extend(process.told)

@@ -32,10 +32,12 @@ from broker_sched.worker.reporter import StatusReporter
 from broker_sched.worker.running import Running
 from broker_sched.worker.summary import ExecutionSummary, RunHistory, summarize
 from broker_sched.worker.task_process import TaskProcess
+from broker_sched.worker.waker import Waker
 
 log = logging.getLogger("bsched.worker")
 
-NAP_SECONDS = 0.2  # an idle worker looks so often whether it shall stop
+NAP_SECONDS = 0.2  # a worker without its scheduler looks so often what its task processes do
+MAX_REST_SECONDS = 10.0  # then a worker that can be woken asks all the same: it may have no reason to stay
 MESSAGES = ("set_worker_processes", "dispatch_scheduler_message")  # what the scheduler may ask of a worker
 
 
@@ -78,6 +80,7 @@ class Worker:
 
         self.run_succeeded = True
         self._running = Running()
+        self._waker = Waker(self._scheduler.scheduler, self.id, assistant)
         self._own: StatusReporter | None = None  # of the task that runs in this very process
         self._own_id: str | None = None
         self.runs = 0
@@ -127,13 +130,13 @@ class Worker:
             if work.task_id is not None:
                 self._start(work.task_id)
             elif len(self._running):
-                self._wait(self._config.wait_interval)
+                self._rest(0.0)
             elif self._may_be_forgotten():
                 continue
             elif not self._stays(work):
                 return
             else:
-                self._nap()
+                self._rest(random.uniform(0, self._config.wait_jitter))
 
     def _ask(self) -> Work:
         if self.is_stopping:
@@ -154,6 +157,8 @@ class Worker:
             return
         self._idle_since = None
         self.runs += 1
+        if len(self._running) + 1 >= self.worker_processes:
+            self._waker.disarm()
         task = self._planner.scheduled[task_id]
         config = self._config
         options = RunOptions(
@@ -190,10 +195,11 @@ class Worker:
             self._own = self._own_id = None
         self._finish(task, outcome)
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, *also: Any) -> None:
         """Until a task process says something, or ends, but at most so long; and pass on what was said."""
-        self._idle_since = None
-        self._running.wait(seconds)
+        if len(self._running):
+            self._idle_since = None
+        self._running.wait(seconds, *also)
         while self._running.told:
             told = self._running.told.popleft()
             self._tell(told.method, told.arguments)
@@ -241,10 +247,19 @@ class Worker:
         longest = config.max_keep_alive_idle_duration
         return not longest or time.monotonic() - self._idle_since < longest
 
-    def _nap(self) -> None:
-        until = time.monotonic() + self._config.wait_interval + random.uniform(0, self._config.wait_jitter)
-        while (left := until - time.monotonic()) > 0 and not self.is_stopping:
-            time.sleep(min(left, NAP_SECONDS))
+    def _rest(self, jitter: float) -> None:
+        """Until something happens to a task process, or there may be work: as far as the scheduler can tell, else for
+        the wait interval and the jitter."""
+        self._waker.clear()
+        can_be_woken = self.worker_processes > 0 and self._waker.arm()
+        until = time.monotonic() + (MAX_REST_SECONDS if can_be_woken else self._config.wait_interval + jitter)
+        runs = len(self._running)
+        while (left := until - time.monotonic()) > 0 and len(self._running) == runs and not self.is_stopping:
+            self._wait(left, self._waker)
+            if self._waker.clear():
+                if self._heartbeat is not None:
+                    self._heartbeat.hurry()
+                return
 
     # While the scheduler is silent
 
@@ -314,6 +329,7 @@ class Worker:
     def stop_asking(self) -> None:
         """Take no more work; run() returns when what runs has ended. SIGUSR1 does it, too."""
         self.is_stopping = True
+        self._waker.nudge()
 
     @contextlib.contextmanager
     def _draining_on_signal(self) -> Iterator[None]:
@@ -349,6 +365,7 @@ class Worker:
     def __exit__(self, *exception: object) -> None:
         """Stop the heartbeat, and the task processes that are left after an error."""
         if self._heartbeat is not None:
+            self._waker.stop(self._heartbeat.is_answered)
             self._heartbeat.stop()
         self._heartbeat = None
         self._running.stop()

@@ -271,7 +271,7 @@ class Scripted:
 
 
 def driver_on(fake: FakeRedis) -> Driver:
-    driver = Driver(Space.named("test"), fake.pipeline(), fake.pipeline())
+    driver = Driver(Space.named("test"), fake.pipeline(), fake.pipeline(), fake.pipeline())
     driver._configured = True
     return driver
 

@@ -11,7 +11,7 @@ from tests.unit.lua_globals import globals_of
 # What a script may read: Redis's own, and the standard library as Redis 6.2 to 8 and fakeredis all have it.
 ALLOWED = set(
     """redis KEYS ARGV cjson string table math tonumber tostring type pairs ipairs unpack setmetatable rawset
-    pcall error""".split()
+    pcall error next""".split()
 )
 LUA = files("broker_sched.lua")
 SOURCES = sorted([f"{name}.lua" for name in loader.names()] + [f"lib/{f.name}" for f in LUA.joinpath("lib").iterdir()])

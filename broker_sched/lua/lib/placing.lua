@@ -70,6 +70,7 @@ local function enter_group(group, task)
     call('SADD', key('groups', ''), group)
     call('SADD', key('groups:', task.crew), group)
   end
+  waking.note(group)
 end
 
 -- Move the task to where it belongs. O(1), O(log n) for the sorted sets.
@@ -88,7 +89,11 @@ local function place_task(task)
   end
   local moves = ready ~= task.ready or task.reranked
   if moves then
-    if task.ready then leave_group(task.ready, task.rank) end
+    if task.ready then
+      leave_group(task.ready, task.rank)
+      -- What it would have taken, others may take now (see greedy.lua); when it runs, it has taken it.
+      if ready ~= task.ready and task.status ~= 'RUNNING' then waking.free(string.match(task.ready, '|(.*)$')) end
+    end
     if ready then enter_group(ready, task) end
     set(task, 'ready', ready)
     task.reranked = nil

@@ -11,6 +11,8 @@ local function bury_worker(id)
   local worker = find_worker(id)
   suspect_tasks_of(id)
   call('ZREM', key('workers', ''), id)
+  call('ZREM', key('idle', ''), worker.w)
+  call('ZREM', key('idle_assistants', ''), worker.w)
   call('DEL', key('worker:', id), key('worker_info:', id), key('messages:', id))
   if call('EXISTS', key('batchers:', id)) == 1 then call('EXPIRE', key('batchers:', id), 604800) end
   known_workers[id] = nil

@@ -2,6 +2,8 @@
 -- needs (field `resources`) and what it holds (`held`) are JSON text, {"name":amount}, needs made by the caller with
 -- sorted names, so that equal needs are equal text.
 
+-- @include lib/waking.lua
+
 local NOTHING = '1' -- a task's field `held` when it was handed out and needs nothing
 local decoded_needs = { [''] = {}, [NOTHING] = {} }
 local MAX_NAMES = 1000 -- looked up by one command
@@ -46,6 +48,7 @@ end
 local function use(name, amount)
   if amount == 0 then return end
   local total = used(name) + amount
+  if amount < 0 then waking.freed[name] = true end
   if math.abs(total) < math.abs(amount) * 0.000000001 then
     total = 0
   elseif total ~= math.floor(total) then

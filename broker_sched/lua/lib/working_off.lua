@@ -1,4 +1,5 @@
 -- @lazy run_jobs lib/jobs.lua
+-- @include lib/waking_up.lua
 
 -- Do up to `budget` steps of what waits, this script's own jobs first. Returns the number of jobs left.
 local function work_off(budget)

@@ -12,7 +12,7 @@ from broker_sched.arguments import to_json
 from broker_sched.scheduler.methods.reporting import optional
 from broker_sched.scheduler.methods.upkeep import prune
 from broker_sched.scheduler.space import Space
-from broker_sched.steps import Argument, Call, Steps
+from broker_sched.steps import Argument, Await, Call, Steps
 
 
 def get_work(
@@ -55,6 +55,16 @@ def count_pending(space: Space, *, worker: str) -> Steps[wire.PendingCounts]:
     """One script."""
     reply = yield Call("count_pending", (worker,))
     return _counts(reply)
+
+
+def await_work(space: Space, *, worker: str, assistant: bool, seconds: float) -> Steps[wire.Awaited]:
+    """One script, then a wait that the transport does."""
+    return {"ready": bool((yield Await(worker, assistant, seconds)))}
+
+
+def awaiting(step: Await, mailbox: str) -> Call:
+    """The script that notes that a worker waits."""
+    return Call("await_work", (step.worker, int(step.assistant), mailbox, repr(float(step.seconds))))
 
 
 def ping(space: Space, *, worker: str) -> Steps[wire.Ping]:

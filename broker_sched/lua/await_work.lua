@@ -1,0 +1,59 @@
+-- A worker that was given nothing will wait. Note that, unless there is something for it by now.
+--
+-- ARGV  6 worker  7 assistant: 0, 1  8 mailbox  9 for how long (s); 0: it waits no more
+-- Reply { 1 when it should ask for work at once, else 0, seconds until something is due for pruning or '' }
+-- Cost  that of get_work
+-- @include lib/header.lua
+-- @include lib/crowds.lua
+-- @include lib/workers.lua
+-- @include lib/resources.lua
+-- @include lib/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
+-- @include lib/placing.lua
+-- @include lib/links.lua
+-- @include lib/statuses.lua
+-- @include lib/working_off.lua
+-- @include lib/counts.lua
+-- @include lib/choosing.lua
+
+local BUDGET = 60
+local AS_ASSISTANT = ARGV[7] == '1'
+
+-- Its wait is ended. A worker that was woken just now passes the call on.
+local function leave(worker)
+  if not waking.wake(worker.w) then
+    for _, group in ipairs(own_groups(worker, AS_ASSISTANT)) do waking.note(group) end
+  end
+  return { 0, '' }
+end
+
+-- Seconds until a retry, or the end of a disable, is due; '' when nothing is.
+local function next_due()
+  local times = {}
+  if OPTIONS.retry_delay >= 0 then
+    times[1] = tonumber(call('ZRANGE', key('due:retry', ''), 0, 0, 'WITHSCORES')[2])
+  end
+  local disabled_at = tonumber(call('ZRANGE', key('due:enable', ''), 0, 0, 'WITHSCORES')[2])
+  if disabled_at then times[#times + 1] = disabled_at + OPTIONS.disable_persist end
+  if #times == 0 then return '' end
+  return string.format('%.3f', math.max(0, math.min(unpack(times)) - NOW))
+end
+
+local function await_work()
+  local worker = find_worker(ARGV[6])
+  local seconds = tonumber(ARGV[9])
+  if seconds == 0 then return worker and leave(worker) or { 0, '' } end
+  worker = touch_worker(ARGV[6])
+  work_off(BUDGET)
+  if call('EXISTS', key('messages:', worker.id)) == 1 then return { 1, '' } end
+  if not worker.disabled and OPTIONS.paused ~= 1 and choose(worker, AS_ASSISTANT) then return { 1, '' } end
+  call('HSET', key('worker:', worker.id), 'mailbox', ARGV[8])
+  for _, kind in ipairs({ 'idle', 'idle_assistants' }) do
+    call('ZREMRANGEBYSCORE', key(kind, ''), '-inf', NOW_TEXT)
+  end
+  local kind = AS_ASSISTANT and 'idle_assistants' or 'idle'
+  call('ZADD', key(kind, ''), string.format('%.6f', NOW + seconds), worker.w)
+  return { 0, next_due() }
+end
+
+return answer(await_work, { 'paused', 'retry_delay', 'disable_persist' })

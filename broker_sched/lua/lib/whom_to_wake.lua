@@ -1,0 +1,59 @@
+-- For each task that may be handed out now one waiting worker: one of the task's own, else an assistant. Few, so that
+-- they don't all run for the same task. Those who get work wake others in turn; who dies on the way is missed when
+-- others ask on their own, some seconds later.
+
+local MAX_WOKEN = 50 -- by one script
+local MAX_LOOKED_AT = 50 -- of a crew's workers
+
+-- One of the crew's own workers that waits; nil when none is found.
+local function own_waiting(crew)
+  for _, w in ipairs(call('SRANDMEMBER', key('crew:', crew .. ':workers'), MAX_LOOKED_AT)) do
+    local until_when = call('ZSCORE', key('idle', ''), w)
+    if until_when and tonumber(until_when) > NOW then return w end
+  end
+  return nil
+end
+
+local function waiting_assistant()
+  return call('ZREVRANGEBYSCORE', key('idle_assistants', ''), '+inf', '(' .. NOW_TEXT, 'LIMIT', 0, 1)[1]
+end
+
+-- Wake for up to `count` tasks of a group. Returns how many were woken.
+local function wake_for(group, count)
+  local crew = string.match(group, '^%d+')
+  if crew == '0' then return 0 end
+  for woken = 0, math.min(count, call('ZCARD', key('ready:', group))) - 1 do
+    local w = own_waiting(crew) or waiting_assistant()
+    if not w then return woken end
+    waking.wake(w)
+  end
+  return count
+end
+
+-- The ready groups that need something of what was given back.
+local function open_what_waited()
+  for _, group in ipairs(call('SMEMBERS', key('groups', ''))) do
+    for name in pairs(amounts(string.match(group, '|(.*)$'))) do
+      if waking.freed[name] then
+        waking.note(group)
+        break
+      end
+    end
+  end
+end
+
+local function wake_up()
+  if call('HGET', key('config', ''), 'paused') == '1' then return end
+  for needs in pairs(waking.freed_needs) do
+    for name in pairs(amounts(needs)) do waking.freed[name] = true end
+  end
+  if next(waking.freed) then open_what_waited() end
+  local left = MAX_WOKEN
+  for group, count in pairs(waking.open_groups) do
+    if left > 0 and fits(string.match(group, '|(.*)$'), used) then
+      left = left - wake_for(group, math.min(count, left))
+    end
+  end
+end
+
+return wake_up

@@ -1,0 +1,93 @@
+"""Waits for work in a thread of its own, so that an idle worker is woken when there is some, and need not ask."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from typing import Any
+
+from broker_sched.errors import SchedulerUnreachable, UnknownMethod
+
+log = logging.getLogger("bsched.worker")
+WAIT_SECONDS = 5.0  # then it looks for itself: the one who was woken may have died
+PAUSE_SECONDS = 1.0  # after an error
+
+
+class Waker:
+    """Says by becoming readable (fileno) that the worker should ask for work now.
+
+    scheduler: with a stock luigid, which can't wake anybody, arm() says so, and the worker asks at intervals.
+    """
+
+    def __init__(self, scheduler: Any, worker_id: str, is_assistant: bool) -> None:
+        self._scheduler = scheduler
+        self._arguments = {"worker": worker_id, "assistant": is_assistant}
+        self._can_wake = hasattr(scheduler, "await_work")
+        self._ours, self._threads = socket.socketpair()
+        self._ours.setblocking(False)
+        self._threads.setblocking(False)
+        self._armed, self._is_stopping = threading.Event(), threading.Event()
+        self._is_waiting = False
+        self._thread: threading.Thread | None = None
+
+    def fileno(self) -> int:
+        """Readable when the worker should ask."""
+        return self._ours.fileno()
+
+    def arm(self) -> bool:
+        """Begin to wait, unless it does already. False: nobody will wake this worker."""
+        if self._can_wake and not self._is_waiting:
+            self._is_waiting = True
+            self._armed.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._wait_for_ever, name="waker", daemon=True)
+                self._thread.start()
+        return self._can_wake
+
+    def nudge(self) -> None:
+        """Make the worker look up. May be called by a signal handler."""
+        with contextlib.suppress(OSError):  # full: it is readable anyway
+            self._threads.send(b"!")
+
+    def clear(self) -> bool:
+        """The worker has looked up. Returns whether there was a reason."""
+        with contextlib.suppress(OSError):
+            return bool(self._ours.recv(4096))
+        return False
+
+    def disarm(self) -> None:
+        """The worker can take no more work: others shall be woken instead."""
+        if self._is_waiting:
+            with contextlib.suppress(Exception):  # the wait ends by itself soon
+                self._scheduler.await_work(**self._arguments, seconds=0)
+
+    def stop(self, is_reachable: bool) -> None:
+        """End the wait and the thread; arm() begins anew. is_reachable: whether the scheduler can be told."""
+        if is_reachable:
+            self.disarm()
+        if self._thread is not None:
+            self._is_stopping.set()
+            self._armed.set()
+        self._thread, self._armed, self._is_stopping = None, threading.Event(), threading.Event()
+
+    def _wait_for_ever(self) -> None:
+        armed, is_stopping = self._armed, self._is_stopping
+        while True:
+            armed.wait()
+            armed.clear()
+            if is_stopping.is_set():
+                return
+            try:
+                while not self._scheduler.await_work(**self._arguments, seconds=WAIT_SECONDS)["ready"]:
+                    if is_stopping.is_set():
+                        return
+            except UnknownMethod:
+                self._can_wake = False
+            except Exception as error:  # the worker's next question shows whether it lasts
+                log.debug("Waiting for work failed: %s", error)
+                time.sleep(PAUSE_SECONDS if isinstance(error, SchedulerUnreachable) else WAIT_SECONDS)
+            self._is_waiting = False
+            self.nudge()
