@@ -27,6 +27,8 @@ WorkerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
 Amount: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
 Resources: TypeAlias = Mapping[str, Amount]
 
+MAX_TASKS = 1000  # in one add_tasks
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -113,6 +115,16 @@ class SchedulerAPI:
         resources: {name: amount ≥ 0} it holds while running, replaced at every call.
         priority: only ever raises the task's; existing deps are raised with it.
         retry_policy_dict: retry_count, disable_hard_timeout, disable_window (seconds); null means the scheduler's.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def add_tasks(
+        self, worker: WorkerId, tasks: Annotated[Sequence[Mapping[str, JSON]], Meta(max_length=MAX_TASKS)]
+    ) -> None:
+        """Do add_task for each of up to 1,000 tasks, in this order. Not in Luigi.
+
+        tasks: the arguments of add_task, without the worker. When one of them is wrong, nothing is changed.
         """
         raise NotImplementedError
 

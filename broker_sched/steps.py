@@ -21,6 +21,14 @@ class Call(NamedTuple):
     once: bool = False  # a repetition would do harm: send a request id, so that it gets the first answer
 
 
+class Calls(NamedTuple):
+    """Run one script with several arguments, each run atomic, in this order; the reply is a list. For what may be
+    repeated."""
+
+    script: str
+    args: list[tuple[Argument, ...]]
+
+
 class Await(NamedTuple):
     """Wait until a worker is woken; the reply is whether it was. See await_work.lua."""
 
@@ -37,4 +45,4 @@ class Read(NamedTuple):
 
 T = TypeVar("T")
 # What comes back is whatever Redis answers: nested lists, strings, integers, None.
-Steps: TypeAlias = Generator[Call | Read | Await, Any, T]
+Steps: TypeAlias = Generator[Call | Calls | Read | Await, Any, T]

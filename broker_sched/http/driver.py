@@ -21,7 +21,7 @@ from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.asking import awaiting
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.space import Space
-from broker_sched.steps import Await, Call, Read, Steps
+from broker_sched.steps import Await, Call, Calls, Read, Steps
 
 log = logging.getLogger("bsched.server")
 T = TypeVar("T")
@@ -166,9 +166,12 @@ class Driver:
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
             reply = await self._carry(self._calls, step)
 
-    async def _carry(self, lane: Lane, step: Call | Read | Await) -> Any:
+    async def _carry(self, lane: Lane, step: Call | Calls | Read | Await) -> Any:
         if isinstance(step, Call):
             return await self._run(lane, step)
+        if isinstance(step, Calls):
+            each = [evalsha(self.space, None, Call(step.script, args), "") for args in step.args]
+            return await self._persist(lane, [command for _, command in each], each[0][0])
         if isinstance(step, Await):
             return await self._await(lane, step)
         return await self._persist(lane, step.commands) if step.commands else []
@@ -255,7 +258,7 @@ class _Finished:
         self.value = value
 
 
-def _advance(steps: Steps[Any], reply: Any) -> Call | Read | Await | _Finished:
+def _advance(steps: Steps[Any], reply: Any) -> Call | Calls | Read | Await | _Finished:
     try:
         return steps.send(reply)
     except StopIteration as finished:

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 import redis
 import redis.exceptions
+from redis.cluster import RedisCluster
 
 from broker_sched.api import Method, SchedulerAPI
 from broker_sched.arguments import check
 from broker_sched.clock import Clock
 from broker_sched.config import SchedulerConfig, parse_options, to_text
 from broker_sched.errors import RedisUnavailable
-from broker_sched.lua.loader import Script
+from broker_sched.lua.loader import Script, load
 from broker_sched.scheduler.connection import connect, is_single
 from broker_sched.scheduler.link import Link
 from broker_sched.scheduler.methods import STEPS, configure
@@ -29,7 +30,7 @@ from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.snapshot import take
 from broker_sched.scheduler.space import Space
 from broker_sched.scheduler.verify import Difference, compare, repairs
-from broker_sched.steps import Argument, Await, Call, Read, Steps
+from broker_sched.steps import Argument, Await, Call, Calls, Read, Steps
 
 T = TypeVar("T")
 ATTEMPTS = 5  # of one call, when the connection breaks
@@ -153,9 +154,11 @@ class Scheduler(SchedulerAPI):
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
             reply = self._carry(step)
 
-    def _carry(self, step: Call | Read | Await) -> Any:
+    def _carry(self, step: Call | Calls | Read | Await) -> Any:
         if isinstance(step, Call):
             return self._run(step)
+        if isinstance(step, Calls):
+            return self._run_together(step)
         return self._read(step.commands) if isinstance(step, Read) else self._await(step)
 
     def _await(self, step: Await) -> bool:
@@ -193,6 +196,19 @@ class Scheduler(SchedulerAPI):
         except Unconfigured:  # somebody emptied Redis: start the namespace anew
             self._drive(configure(self._space, self._options))
             return self._persist(lambda: self._evalsha(script, command))
+
+    def _run_together(self, calls: Calls) -> list[Any]:
+        """Run scripts in one round trip; the first by itself, so that namespace and script are there."""
+        first, *others = (Call(calls.script, args) for args in calls.args)
+        replies = [self._run(first)]
+        try:
+            if not isinstance(self._client, RedisCluster):  # whose pipelines run no scripts
+                return replies + self._read([tuple(evalsha(self._space, self._clock, call, "")[1]) for call in others])
+            return replies + [self._run(call) for call in others]
+        except redis.exceptions.NoScriptError:  # flushed just now
+            return replies + [self._run(call) for call in others]
+        except redis.exceptions.ResponseError as error:
+            raise translate(load(calls.script), str(error)) from None
 
     def _evalsha(self, script: Script, command: list[Argument]) -> Any:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import defaultdict
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from broker_sched.errors import BrokerSchedError
 from broker_sched.model.contract import TaskLike, check_task, owners_of, retry_policy_of, visibilities_of
 from broker_sched.model.register import load_task
+from broker_sched.worker.bulk import Bulk
 from broker_sched.worker.completion import Completion, InParallel, InTurn
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.outcome import Wanted
@@ -39,6 +41,7 @@ class Planner:
         self._config = config
         self._context = context
         self._completion = Completion(self.known)
+        self._bulk = Bulk(scheduler, worker_id)
         self._batchers_sent: set[str] = set()
         self._batches: dict[str, list[TaskLike]] = {}  # id of the combined task → its members, as far as known here
         self._unfulfilled: dict[str, int] = defaultdict(int)
@@ -58,6 +61,7 @@ class Planner:
                         seen.add(dep.task_id)
                         asking.ask(dep)
                 self._schedule(finding)
+            self._bulk.flush()
         except (KeyboardInterrupt, BrokerSchedError):
             self.succeeded = False
             raise
@@ -68,6 +72,8 @@ class Planner:
             raise
         finally:
             asking.close()
+            with contextlib.suppress(BrokerSchedError):  # after an error: what was found so far
+                self._bulk.flush()
         return self.succeeded
 
     def _examine(self, task: TaskLike, answer: Any) -> Finding:
@@ -106,52 +112,44 @@ class Planner:
     def _schedule(self, finding: Finding) -> None:
         task = finding.task
         self.scheduled[task.task_id] = task
-        self.report(
-            task,
-            finding.status,
-            finding.runnable,
-            deps=None if not finding.deps else [dep.task_id for dep in finding.deps],
-            priority=task.priority,
-            batchable=task.batchable,
-            accepts_messages=task.accepts_messages,
+        self._note(task, finding.status, finding.runnable)
+        self._bulk.put(
+            described(
+                task,
+                finding.status,
+                runnable=finding.runnable,
+                deps=None if not finding.deps else [dep.task_id for dep in finding.deps],
+                priority=task.priority,
+                batchable=task.batchable,
+                accepts_messages=task.accepts_messages,
+            )
         )
 
-    def report(self, task: TaskLike, status: str, runnable: bool | None, **more: Any) -> None:
-        """Tell the scheduler a task's status, and remember it for the summary."""
-        self.reports.append(Report(task, status, bool(runnable)))
-        self.latest[task.task_id] = status
+    def report(self, task: TaskLike, status: str, **more: Any) -> None:
+        """Tell the scheduler now what became of a task, and remember it for the summary."""
+        self._note(task, status, False)
         for member in self._batches.pop(task.task_id, ()):
             self.reports.append(Report(member, status, True))
-        self._tell(task, status, runnable, **more)
-        log.info("Informed scheduler that task   %s   has status   %s", task.task_id, status)
+        self._tell(described(task, status, runnable=None, **more))
+
+    def _note(self, task: TaskLike, status: str, runnable: bool) -> None:
+        self.reports.append(Report(task, status, runnable))
+        self.latest[task.task_id] = status
+
+    def _tell(self, described_task: dict[str, Any]) -> None:
+        self._bulk.put(described_task)
+        self._bulk.flush()
 
     def announce_again(self, running: list[str], is_assistant: bool) -> None:
         """To a scheduler that may have forgotten them: the ids of what runs here, and all that was added."""
         for task_id in running:
-            self._tell(self.scheduled[task_id], "RUNNING", None, assistant=is_assistant)
+            self._tell(described(self.scheduled[task_id], "RUNNING", runnable=None, assistant=is_assistant))
         self._batchers_sent.clear()
         succeeded = self.succeeded
         for task_id in dict.fromkeys(self.roots):
             if task_id in self.scheduled:
                 succeeded &= self.add(self.scheduled[task_id])
         self.succeeded = succeeded
-
-    def _tell(self, task: TaskLike, status: str, runnable: bool | None, **more: Any) -> None:
-        self._scheduler.call(
-            "add_task",
-            worker=self._worker_id,
-            task_id=task.task_id,
-            status=status,
-            runnable=runnable,
-            resources=task.process_resources(),
-            params=task.to_str_params(),
-            param_visibilities=visibilities_of(task),
-            family=task.task_family,
-            module=task.task_module,
-            retry_policy_dict=retry_policy_of(task),
-            owners=owners_of(task),
-            **more,
-        )
 
     def note_batch(self, combined: TaskLike, member_ids: list[str]) -> None:
         """What becomes of the combined task becomes of its members, too."""
@@ -170,3 +168,19 @@ class Planner:
         for dep in missing:
             self._unfulfilled[dep] += 1
         return all(self._unfulfilled[dep] <= self._config.max_reschedules for dep in missing)
+
+
+def described(task: TaskLike, status: str, **more: Any) -> dict[str, Any]:
+    """The arguments of add_task, without the worker."""
+    return {
+        "task_id": task.task_id,
+        "status": status,
+        "resources": task.process_resources(),
+        "params": task.to_str_params(),
+        "param_visibilities": visibilities_of(task),
+        "family": task.task_family,
+        "module": task.task_module,
+        "retry_policy_dict": retry_policy_of(task),
+        "owners": owners_of(task),
+        **more,
+    }

@@ -223,7 +223,7 @@ class Worker:
         except Exception as error:
             log.error("What %s asked for can't be scheduled: %s", task, error)
             status, expl = "FAILED", _quoted(traceback.format_exc())
-        self._planner.report(task, status, None, expl=expl, new_deps=new_deps, assistant=self._assistant)
+        self._planner.report(task, status, expl=expl, new_deps=new_deps, assistant=self._assistant)
         if outcome.missing and self._planner.may_reschedule(outcome.missing):
             self._planner.add(task)
         self.run_succeeded &= status == "DONE" or bool(new_deps)

@@ -111,3 +111,12 @@ def test_it_works_without_a_redis_server(start_server: Start) -> None:
 def test_a_wrong_time_is_named(two: list[RemoteScheduler], seconds: Any) -> None:
     with pytest.raises(InvalidArgument, match="seconds"):
         two[0].await_work(worker="w", seconds=seconds)
+
+
+def test_many_tasks_come_in_one_call(two: list[RemoteScheduler]) -> None:
+    tasks = [{"task_id": f"bulk{number}", "deps": [f"bulk{number - 1}"] if number else []} for number in range(300)]
+    two[0].add_tasks(worker="bulk", tasks=tasks)
+    assert two[1].count_pending(worker="bulk")["n_pending_tasks"] == 300
+    with pytest.raises(InvalidArgument, match=r"tasks\[1\]\.priority"):
+        two[0].add_tasks(worker="bulk", tasks=[{"task_id": "new"}, {"task_id": "x", "priority": "high"}])
+    assert "new" not in two[0].task_list(limit=False)

@@ -233,6 +233,10 @@ def test_a_namespace_works_whole_in_one_slot_of_a_cluster(cluster: str) -> None:
         assert scheduler.get_work(worker="w")["task_id"] == "b"
         assert set(scheduler.graph()) == {"a", "b"}
         assert scheduler.worker_list()[0]["num_running"] == 1
+        scheduler.add_tasks(worker="v", tasks=[{"task_id": "c", "deps": ["d"]}, {"task_id": "d"}])
+        assert scheduler.await_work(worker="v", seconds=1) == {"ready": True}
+        assert scheduler.await_work(worker="nobody", seconds=0.1) == {"ready": False}
+        assert scheduler.count_pending(worker="v")["n_pending_tasks"] == 2
         assert scheduler.verify() == []
         places.add(resolve(cluster, scheduler._space.prefix).port)
     assert len(places) > 1, "namespaces spread over the shards"

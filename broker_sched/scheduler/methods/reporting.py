@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from broker_sched.arguments import to_json
+from broker_sched.api import METHODS
+from broker_sched.arguments import check, to_json
+from broker_sched.errors import InvalidArgument
 from broker_sched.scheduler.space import Space
-from broker_sched.steps import Argument, Call, Steps
+from broker_sched.steps import Argument, Call, Calls, Steps
+
+T = TypeVar("T")
 
 MAX_DEPS_AT_ONCE = 150  # a longer list of deps is staged in chunks of this, so that no script runs long
 WORK_OFF_BUDGET = 80  # steps in one script that works off what a call left behind
 MAX_WORK_OFFS = 2000  # a caller does not wait for more of them: others go on
+MAX_TASKS_AT_ONCE = 100  # scripts sent together
 MAX_BATCH_SIZE = 1_000_000  # stands for "no maximum"
 
 
@@ -74,6 +79,45 @@ def add_task(
     yield from work_off(left)
 
 
+def add_tasks(space: Space, *, worker: str, tasks: Sequence[Mapping[str, Any]]) -> Steps[None]:
+    """add_task for each; their scripts are sent together, as far as they may be repeated."""
+    begun = [_begun(space, worker, index, task) for index, task in enumerate(tasks)]  # all are checked first
+    together: list[tuple[Steps[None], Call]] = []
+    for steps, step in begun:
+        if step.script == "add_task" and not step.once:
+            together.append((steps, step))
+            continue
+        yield from _send(together)
+        together = []
+        yield from _resumed(steps, (yield step))
+    yield from _send(together)
+
+
+def _begun(space: Space, worker: str, index: int, task: Mapping[str, Any]) -> tuple[Steps[None], Call]:
+    """One task's steps and the first of them, which must be carried out next."""
+    try:
+        steps = add_task(space, **check(METHODS["add_task"], {**task, "worker": worker}))
+        return steps, next(steps)  # type: ignore[return-value]  # add_task begins with a Call
+    except InvalidArgument as error:
+        raise InvalidArgument(f"tasks[{index}].{error.field}", error.message) from None
+
+
+def _send(together: list[tuple[Steps[None], Call]]) -> Steps[None]:
+    for some in chunks(together, MAX_TASKS_AT_ONCE):
+        replies = yield Calls("add_task", [step.args for _, step in some])
+        for (steps, _), reply in zip(some, replies):
+            yield from _resumed(steps, reply)
+
+
+def _resumed(steps: Steps[None], reply: Any) -> Steps[None]:
+    while True:
+        try:
+            step = steps.send(reply)
+        except StopIteration:
+            return
+        reply = yield step
+
+
 def add_task_batcher(
     space: Space, *, worker: str, task_family: str, batched_args: Sequence[str], max_batch_size: float
 ) -> Steps[None]:
@@ -130,7 +174,7 @@ def policy(fields: Mapping[str, float | None] | None) -> str:
     return "|".join("" if value is None else number(value) for value in given)
 
 
-def chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """The items, `size` at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

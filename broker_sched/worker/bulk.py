@@ -1,0 +1,54 @@
+"""Tells the scheduler of many tasks in few calls; a stock luigid, which knows no add_tasks, of one after the other."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from broker_sched.errors import UnknownMethod
+from broker_sched.worker.patience import Patience
+
+log = logging.getLogger("bsched.worker")
+AT_ONCE = 200
+LONGEST_SECONDS = 0.3  # what is found is not kept back longer, where finding the next takes its time
+
+
+class Bulk:
+    """Collects what is scheduled, until there is enough of it, or flush()."""
+
+    def __init__(self, scheduler: Patience, worker_id: str) -> None:
+        self._scheduler = scheduler
+        self._worker_id = worker_id
+        self._collected: list[dict[str, Any]] = []  # arguments of add_task, without the worker
+        self._since = 0.0
+        self._knows_bulk = hasattr(scheduler.scheduler, "add_tasks")
+
+    def put(self, task: dict[str, Any]) -> None:
+        """Tell of this task, soon."""
+        if not self._collected:
+            self._since = time.monotonic()
+        self._collected.append(task)
+        if len(self._collected) >= AT_ONCE or time.monotonic() - self._since > LONGEST_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell of all that is collected."""
+        tasks, self._collected = self._collected, []
+        if not tasks:
+            return
+        if self._knows_bulk and len(tasks) > 1:
+            try:
+                self._scheduler.call("add_tasks", worker=self._worker_id, tasks=tasks)
+                self._log(tasks)
+                return
+            except UnknownMethod:
+                self._knows_bulk = False
+        for task in tasks:
+            self._scheduler.call("add_task", worker=self._worker_id, **task)
+            self._log([task])
+
+    def _log(self, tasks: list[dict[str, Any]]) -> None:
+        if log.isEnabledFor(logging.INFO):
+            for task in tasks:
+                log.info("Informed scheduler that task   %s   has status   %s", task["task_id"], task["status"])
