@@ -310,6 +310,19 @@ class SchedulerAPI:
         """Lift a scheduler disable: the task is FAILED, its failures forgotten. {} when it had none."""
         raise NotImplementedError
 
+    @rpc()
+    def release_task(self, task_id: TaskId, worker: WorkerId) -> wire.TaskStatus:
+        """Put a task that this worker runs back to PENDING, without a failure; null when unknown. Not in Luigi."""
+        raise NotImplementedError
+
+    @rpc()
+    def stop_task(self, task_id: TaskId, disable: bool = False) -> wire.Stopping:
+        """Ask the worker that runs the task to end it; then it is FAILED, or DISABLED. Not in Luigi.
+
+        worker: who was asked, within a second or so; null when nobody runs it. A Luigi worker does not do it.
+        """
+        raise NotImplementedError
+
     @rpc(reads_only=True)
     def has_task_history(self) -> bool:
         """Whether a task history is recorded."""

@@ -60,6 +60,11 @@ class TaskStatus(TypedDict):
     status: str | None
 
 
+class Stopping(TypedDict):
+    task_id: str
+    worker: str | None
+
+
 class MessageId(TypedDict):
     message_id: str | None
 

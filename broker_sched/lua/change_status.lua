@@ -1,7 +1,8 @@
--- Change a task's status by hand: forgive_failures, mark_as_done, re_enable_task.
+-- Change a task's status by hand: forgive_failures, mark_as_done, re_enable_task, release_task.
 --
 -- ARGV  6 task_id  7 what: forgive (FAILED → PENDING, its failures still count), done (RUNNING, FAILED or
---       DISABLED → DONE), enable (a scheduler disable → FAILED, its failures forgotten)
+--       DISABLED → DONE), enable (a scheduler disable → FAILED, its failures forgotten), release (RUNNING on that
+--       worker → PENDING, no failure)  8 worker, of release
 -- Reply { status or '' when unknown, 1 when re-enabled else 0, jobs left }
 -- Cost  O(1) and a budget of jobs
 -- Source: luigi.scheduler.Scheduler.forgive_failures, mark_as_done, re_enable_task, 3.8.1.
@@ -18,6 +19,18 @@
 
 local DONE_FROM = { RUNNING = true, FAILED = true, DISABLED = true }
 
+-- Of a batch, the members are to run again; the combined task goes, as one that failed.
+local function release(task)
+  if task.batch_id then
+    pass_on_to_batch(task, 'PENDING')
+    set_status(task, 'FAILED')
+    call('ZADD', key('due:remove', ''), NOW_TEXT, task.n)
+  else
+    set_status(task, 'PENDING')
+  end
+  set(task, 'worker_running', nil)
+end
+
 local function change_status()
   local task, what = load_task(ARGV[6]), ARGV[7]
   if not task then return { '', 0, 0 } end
@@ -26,6 +39,8 @@ local function change_status()
     set_status(task, 'PENDING')
   elseif what == 'done' and DONE_FROM[task.status] then
     set_status(task, 'DONE')
+  elseif what == 'release' and task.status == 'RUNNING' and task.worker_running == ARGV[8] then
+    release(task)
   elseif what == 'enable' and task.status == 'DISABLED' and task.disabled_at then
     re_enable(task)
     re_enabled = 1

@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict
 from typing import Any
 
-from broker_sched.errors import BrokerSchedError
+from broker_sched.errors import BrokerSchedError, UnknownMethod
 from broker_sched.model.contract import TaskLike, check_task, owners_of, retry_policy_of, visibilities_of
 from broker_sched.model.register import load_task
 from broker_sched.worker.bulk import Bulk
@@ -131,6 +131,16 @@ class Planner:
         for member in self._batches.pop(task.task_id, ()):
             self.reports.append(Report(member, status, True))
         self._tell(described(task, status, runnable=None, **more))
+
+    def release(self, task: TaskLike) -> bool:
+        """Give a running task back, so that others run it at once. False: the scheduler (luigid) can't do that."""
+        try:
+            self._scheduler.call("release_task", task_id=task.task_id, worker=self._worker_id)
+        except (UnknownMethod, AttributeError):
+            return False
+        self._note(task, "PENDING", True)
+        log.info("Gave back to the scheduler       %s", task.task_id)
+        return True
 
     def _note(self, task: TaskLike, status: str, runnable: bool) -> None:
         self.reports.append(Report(task, status, runnable))

@@ -26,6 +26,10 @@ class Running:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._processes
 
+    def all(self) -> list[TaskProcess]:
+        """The processes."""
+        return list(self._processes.values())
+
     def ids(self) -> list[str]:
         """Of the tasks."""
         return list(self._processes)

@@ -56,6 +56,9 @@ class TaskProcess:
         self.told: list[Told] = []  # what it asked for; whoever passes it on empties the list
         self.death: str | None = None  # why it ended without an outcome of its own
         self.is_timed_out = False
+        self.reason: str | None = None  # why the worker ends it
+        self.is_released = False  # it is ended for the worker's sake: others shall run the task
+        self.is_to_be_disabled = False  # the task, after its failure
         self._timeout_seconds = timeout_seconds
         self._kill_after_seconds = kill_after_seconds
         self._terminated: list[psutil.Process] = []
@@ -97,7 +100,7 @@ class TaskProcess:
             self._conclude()
             return True
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            if not self.is_timed_out and self.outcome is None:
+            if not self.is_timed_out and self.reason is None and self.outcome is None:
                 self.is_timed_out = True
                 self.terminate()
             else:
@@ -105,6 +108,12 @@ class TaskProcess:
         elif self.outcome is not None and self._deadline is None:  # reported, and still not gone
             self._deadline = time.monotonic() + self._kill_after_seconds
         return False
+
+    def end(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
+        """Terminate it, unless it has told its outcome or is being ended. What becomes of the task then is FAILED."""
+        if self.outcome is None and self.reason is None and not self.is_timed_out:
+            self.reason, self.is_released, self.is_to_be_disabled = reason, releases, disables
+            self.terminate()
 
     def terminate(self) -> None:
         """SIGTERM to the process and all it started; SIGKILL follows when they are still there at the deadline."""
@@ -150,6 +159,8 @@ class TaskProcess:
             self.outcome = Outcome(self.task.task_id, "FAILED", json.dumps(self.death))
 
     def _reason(self) -> str:
+        if self.reason is not None:
+            return f"{self.task.task_id} was ended: {self.reason}."
         if self.is_timed_out:
             return f"{self.task.task_id} ran longer than {self._timeout_seconds:g} s, its timeout, and was terminated."
         code = self._process.exitcode

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import json
 import logging
+import math
 import multiprocessing
 import random
 import signal
@@ -13,6 +14,7 @@ import socket
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -38,7 +40,7 @@ log = logging.getLogger("bsched.worker")
 
 NAP_SECONDS = 0.2  # a worker without its scheduler looks so often what its task processes do
 MAX_REST_SECONDS = 10.0  # then a worker that can be woken asks all the same: it may have no reason to stay
-MESSAGES = ("set_worker_processes", "dispatch_scheduler_message")  # what the scheduler may ask of a worker
+MESSAGES = ("set_worker_processes", "dispatch_scheduler_message", "stop_task")  # what the scheduler may ask of a worker
 
 
 class Worker:
@@ -85,6 +87,8 @@ class Worker:
         self._own_id: str | None = None
         self.runs = 0
         self.is_stopping = False
+        self._drained_at = math.inf
+        self._to_end: deque[tuple[str, bool]] = deque()  # ids of tasks to be stopped, and whether to disable them
         self._idle_since: float | None = None
         self._heartbeat: Heartbeat | None = None
 
@@ -121,7 +125,8 @@ class Worker:
     def _loop(self) -> None:
         while True:
             while len(self._running) >= self.worker_processes > 0:
-                self._wait(self._config.wait_interval)
+                self._wait(self._config.wait_interval, self._waker)
+                self._waker.clear()
             if self._may_be_forgotten():
                 self._announce_again()
             work = self._ask()
@@ -199,16 +204,27 @@ class Worker:
         """Until a task process says something, or ends, but at most so long; and pass on what was said."""
         if len(self._running):
             self._idle_since = None
-        self._running.wait(seconds, *also)
+        self._end_what_must()
+        self._running.wait(min(seconds, self._seconds_to_drain()), *also)
         while self._running.told:
             told = self._running.told.popleft()
             self._tell(told.method, told.arguments)
         for process in self._running.take_finished():
-            if process.death is not None:
-                event = "event.core.timeout" if process.is_timed_out else "event.core.process_failure"
-                log.error("%s", process.death)
-                process.task.trigger_event(event, process.task, process.death)
-            self._finish(process.task, cast(Outcome, process.outcome))
+            self._after(process)
+
+    def _after(self, process: TaskProcess) -> None:
+        """A process has ended, or will soon."""
+        task = process.task
+        if process.death is not None:
+            event = "event.core.timeout" if process.is_timed_out else "event.core.process_failure"
+            log.error("%s", process.death)
+            task.trigger_event(event, task, process.death)
+            if process.is_released and self._planner.release(task):
+                self.run_succeeded = False
+                return
+        self._finish(task, cast(Outcome, process.outcome))
+        if process.death is not None and process.is_to_be_disabled:
+            self._planner.report(task, "DISABLED", assistant=self._assistant)
 
     def _finish(self, task: TaskLike, outcome: Outcome) -> None:
         """Report what became of a run, and schedule anew what it asked for."""
@@ -251,6 +267,9 @@ class Worker:
         """Until something happens to a task process, or there may be work: as far as the scheduler can tell, else for
         the wait interval and the jitter."""
         self._waker.clear()
+        if self.is_stopping:
+            self._wait(self._config.wait_interval, self._waker)
+            return
         can_be_woken = self.worker_processes > 0 and self._waker.arm()
         until = time.monotonic() + (MAX_REST_SECONDS if can_be_woken else self._config.wait_interval + jitter)
         runs = len(self._running)
@@ -290,6 +309,7 @@ class Worker:
     def _hold_out(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._has_nothing_left():
+            self._end_what_must()
             self._running.wait(min(left, NAP_SECONDS))
             if len(self._running) and left > NAP_SECONDS:
                 time.sleep(min(NAP_SECONDS, max(0.0, until - time.monotonic())))
@@ -325,6 +345,34 @@ class Worker:
             own.receive(message_id, content, payload)
         elif process is not None and process.task.accepts_messages:
             process.tell(message_id, content, payload)
+
+    def stop_task(self, task_id: str, disable: bool = False) -> None:
+        """End a running task, which is FAILED then, or DISABLED. A message of the scheduler asks for it."""
+        self._to_end.append((task_id, disable))
+        self._waker.nudge()
+
+    def drain(self, seconds: float) -> None:
+        """Take no more work, let what runs finish for so long, then end it and give it back. The shortest time counts.
+
+        May be called by a signal handler.
+        """
+        self._drained_at = min(self._drained_at, time.monotonic() + seconds)
+        self.stop_asking()
+
+    def _seconds_to_drain(self) -> float:
+        return max(0.05, self._drained_at - time.monotonic())
+
+    def _end_what_must(self) -> None:
+        while self._to_end:
+            task_id, disable = self._to_end.popleft()
+            process = self._running.get(task_id)
+            if process is None:
+                log.warning("%s is to be stopped, but does not run here in a process of its own.", task_id)
+                continue
+            process.end("it was stopped by stop_task", disables=disable)
+        if time.monotonic() >= self._drained_at:
+            for process in self._running.all():
+                process.end("its worker was told to leave", releases=True)
 
     def stop_asking(self) -> None:
         """Take no more work; run() returns when what runs has ended. SIGUSR1 does it, too."""
@@ -363,12 +411,18 @@ class Worker:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Stop the heartbeat, and the task processes that are left after an error."""
+        """Stop the heartbeat, and the task processes that are left after an error; their tasks are given back."""
+        is_answered = self._heartbeat is not None and self._heartbeat.is_answered
         if self._heartbeat is not None:
-            self._waker.stop(self._heartbeat.is_answered)
+            self._waker.stop(is_answered)
             self._heartbeat.stop()
         self._heartbeat = None
+        left = [process.task for process in self._running.all() if process.outcome is None]
         self._running.stop()
+        if is_answered:
+            with contextlib.suppress(BrokerSchedError):  # then they fail when the scheduler misses this worker
+                for task in left:
+                    self._planner.release(task)
 
     @property
     def add_succeeded(self) -> bool:

@@ -35,13 +35,15 @@ def call(
         hint = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(sorted(METHODS))}."
         raise click.UsageError(f"There is no method {method!r}.{hint}")
     given = dict(_pair(argument) for argument in arguments)
-    scheduler: Any = open_scheduler(redis_url, namespace) if url is None else _server(url)
-    with closing(scheduler):
+    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         result = getattr(scheduler, method)(**given)
     click.echo(json.dumps(result, ensure_ascii=False, indent=None if as_json else 2))
 
 
-def _server(url: str) -> RemoteScheduler:
+def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> Any:
+    """The server at the URL, else straight to Redis. Raises click.UsageError. Any: both have the same methods."""
+    if url is None:
+        return open_scheduler(redis_url, namespace)
     try:
         return RemoteScheduler(url, attempts=1)
     except ConfigurationError as error:

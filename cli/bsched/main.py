@@ -15,6 +15,7 @@ from bsched.config import config
 from bsched.redis import redis
 from bsched.run import run
 from bsched.server import server
+from bsched.task import task
 from bsched.verify import verify
 from bsched.worker import worker
 
@@ -50,7 +51,7 @@ def cli() -> None:
     """
 
 
-for command in (run, worker, server, call, config, redis, verify):
+for command in (run, worker, server, task, call, config, redis, verify):
     cli.add_command(command)
 
 

@@ -15,7 +15,7 @@ from bsched.reaching import import_path, reach, scheduler_options, start_logging
 from bsched.run import INTERRUPTED, STDERR, Interruption, imported
 
 FAILED = 1  # exit code
-LEAVING = b"bsched worker: leaving when what runs has ended; SIGTERM again ends it now\n"
+LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGTERM again ends it now\n"
 
 
 @click.command()
@@ -24,6 +24,14 @@ LEAVING = b"bsched worker: leaving when what runs has ended; SIGTERM again ends 
 @click.option("--allow-module", "allowed", multiple=True, metavar="PATTERN", help="Load tasks only from such modules.")
 @click.option("--max-tasks", type=click.IntRange(1), help="Leave after so many runs of tasks.")
 @click.option("--burst", is_flag=True, help="Leave when there is nothing to do.")
+@click.option(
+    "--drain-timeout",
+    type=click.FloatRange(0),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long running tasks may go on after SIGTERM; then they are given back, for others to run.",
+)
 @click.option("--name", help="The worker's id; made of host, user and pid if not given.")
 @scheduler_options
 def worker(
@@ -32,6 +40,7 @@ def worker(
     allowed: tuple[str, ...],
     max_tasks: int | None,
     burst: bool,
+    drain_timeout: float,
     name: str | None,
     scheduler_url: str | None,
     redis_url: str | None,
@@ -42,7 +51,8 @@ def worker(
 ) -> None:
     """Run tasks that others schedule, until SIGTERM.
 
-    SIGUSR1 and SIGTERM let running tasks finish; a second SIGTERM, and Ctrl-C, ends them.
+    SIGTERM lets running tasks finish, for --drain-timeout; a second one gives them back at once, as Ctrl-C does.
+    SIGUSR1 takes no more work, and waits for ever.
     """
     start_logging(log_level, "info")
     import_path()
@@ -58,7 +68,7 @@ def worker(
     reached = reach(scheduler_url, redis_url, namespace, local_scheduler)
     count = processes or os.cpu_count() or 1
     made = Worker(reached.scheduler, name, count, assistant=True, force_multiprocessing=True, **options)
-    _stop_on_signals(made)
+    _stop_on_signals(made, drain_timeout)
     click.echo(f"bsched worker: {made.id} runs up to {count} tasks at once for {reached.name}")
     try:
         with made:
@@ -69,20 +79,21 @@ def worker(
     click.echo(f"bsched worker: {made.runs} task(s) run, leaving")
 
 
-def _stop_on_signals(made: Worker) -> None:
-    """The first SIGTERM asks for no more work, the second stops at once, as Ctrl-C does."""
+def _stop_on_signals(made: Worker, drain_timeout: float) -> None:
+    """SIGTERM drains, the second one at once, the third kills, as Ctrl-C does."""
     interruption = Interruption()
-    is_asked_to_leave = False  # not made.is_stopping: that may be so for SIGUSR1 or max_tasks
+    terms = 0
 
     def leave(number: int, frame: FrameType | None) -> None:
-        nonlocal is_asked_to_leave
-        if is_asked_to_leave:
+        nonlocal terms
+        terms += 1
+        if terms > 2:
             interruption.handle(number, frame)
             return
-        is_asked_to_leave = True
-        made.stop_asking()
+        made.drain(drain_timeout if terms == 1 else 0)
         with contextlib.suppress(OSError):  # nobody reads stderr any more
-            os.write(STDERR, LEAVING)  # unbuffered: a signal may come in the middle of a buffered write
+            if terms == 1:
+                os.write(STDERR, LEAVING.format(drain_timeout).encode())  # unbuffered: a signal may interrupt a write
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, interruption.handle)

@@ -85,6 +85,16 @@ def set_worker_processes(space: Space, *, worker: str, n: int) -> Steps[None]:
     yield Call("send_message", (worker, message, ""), once=True)
 
 
+def stop_task(space: Space, *, task_id: str, disable: bool) -> Steps[wire.Stopping]:
+    """A read, and one script."""
+    (fields,) = yield Read([("HMGET", space.key("task", task_id), "status", "worker_running")])
+    worker = fields[1] if fields[0] == "RUNNING" else None
+    if worker is not None:
+        message = to_json("task_id", {"name": "stop_task", "kwargs": {"task_id": task_id, "disable": disable}})
+        yield Call("send_message", (worker, message, ""), once=True)
+    return {"task_id": task_id, "worker": worker}
+
+
 def send_scheduler_message(space: Space, *, worker: str, task: str, content: Any) -> Steps[wire.MessageId]:
     """One script; the id is null where send_messages is off."""
     message_id = str(uuid.uuid4())

@@ -84,6 +84,11 @@ def re_enable_task(space: Space, *, task_id: str) -> Steps[dict[str, Any]]:
     return dict(serialize(records[task_id], deps=records[task_id]["deps"])) if task_id in records else {}
 
 
+def release_task(space: Space, *, task_id: str, worker: str) -> Steps[wire.TaskStatus]:
+    """One script."""
+    return (yield from _change_status(task_id, "release", worker))
+
+
 def disable_worker(space: Space, *, worker: str) -> Steps[None]:
     """One script, and more when it has many crews."""
     left = yield Call("disable_worker", (worker,))
@@ -104,9 +109,9 @@ def update_resource(space: Space, *, resource: str, amount: Any) -> Steps[bool]:
     return True
 
 
-def _change_status(task_id: str | None, what: str) -> Steps[wire.TaskStatus]:
+def _change_status(task_id: str | None, what: str, *more: str) -> Steps[wire.TaskStatus]:
     if task_id is None:
         return {"task_id": None, "status": None}
-    status, _, left = yield Call("change_status", (task_id, what), once=True)
+    status, _, left = yield Call("change_status", (task_id, what, *more), once=True)
     yield from work_off(left)
     return {"task_id": task_id, "status": status or None}

@@ -1,0 +1,160 @@
+"""Tasks that are stopped from outside, and workers that are told to leave before their tasks are through."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from broker_sched import RemoteScheduler, Worker
+from tests.http.harness import ROOT
+from tests.servers import RunningRedis, die_with_parent, until
+from tests.worker.bodies import runs_of
+from tests.worker.conftest import statuses, worker_on
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def when_running(task: Any, action: Any) -> threading.Thread:
+    """Do something once the task runs."""
+
+    def act() -> None:
+        until(lambda: runs_of(task.path()), "the task runs")
+        action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    return thread
+
+
+def counted(thing: Any, name: str) -> list[None]:
+    """A list that grows with each call of a method."""
+    real, calls = getattr(thing, name), []
+
+    def call(*args: Any) -> Any:
+        calls.append(None)
+        return real(*args)
+
+    setattr(thing, name, call)
+    return calls
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("scheduler", ["redis", "http"], indirect=True)
+@pytest.mark.parametrize(("disable", "status"), [(False, "FAILED"), (True, "DISABLED")])
+def test_a_running_task_is_stopped(
+    scheduler: Any, tasks: ModuleType, directory: str, disable: bool, status: str
+) -> None:
+    task, other = tasks.Endless(directory, "stopped"), tasks.Write(directory, "other")
+    with worker_on(scheduler, worker_processes=2) as worker:
+        worker.add(task)
+        worker.add(other)
+        thread = when_running(task, lambda: scheduler.stop_task(task.task_id, disable=disable))
+        assert not worker.run()
+        thread.join()
+    assert statuses(scheduler, task, other) == [status, "DONE"]
+    assert "stopped by stop_task" in scheduler.fetch_error(task.task_id)["error"]
+    assert not is_alive(runs_of(task.path())[0])
+
+
+def test_a_task_that_will_not_stop_is_killed(local: Any, tasks: ModuleType, directory: str) -> None:
+    task = tasks.Stubborn(directory)
+    with worker_on(local, worker_processes=2, kill_after=0.5) as worker:
+        worker.add(task)
+        thread = when_running(task, lambda: local.stop_task(task.task_id))
+        assert not worker.run()
+        thread.join()
+    assert statuses(local, task) == ["FAILED"]
+    assert not is_alive(runs_of(task.path())[0])
+
+
+def test_what_a_draining_worker_cannot_finish_others_run_at_once(local: Any, tasks: ModuleType, directory: str) -> None:
+    task, quick = tasks.Endless(directory, "long"), tasks.Slow(directory, "quick")
+    with worker_on(local, worker_processes=2) as leaving:
+        for each in (task, quick):
+            leaving.add(each)
+        with worker_on(local, worker_processes=0) as other:  # keeps the tasks when the first one is gone
+            for each in (task, quick):
+                other.add(each)
+            thread = when_running(quick, lambda: leaving.drain(1.0))
+            looks = counted(leaving._running, "wait")
+            assert not leaving.run()
+            thread.join()
+            assert len(looks) < 100, "it waits, and does not spin"
+            assert statuses(local, task, quick) == ["PENDING", "DONE"]
+            assert not is_alive(runs_of(task.path())[0])
+            assert local.get_work(worker=other.id)["task_id"] == task.task_id
+    assert "error" not in local.fetch_error(task.task_id) or not local.fetch_error(task.task_id)["error"]
+
+
+def test_with_luigid_what_cannot_finish_has_failed(luigid_url: str, tasks: ModuleType, directory: str) -> None:
+    scheduler = RemoteScheduler(luigid_url)
+    task = tasks.Endless(directory, "long")
+    with worker_on(scheduler, worker_processes=2) as worker:
+        worker.add(task)
+        thread = when_running(task, lambda: worker.drain(0.1))
+        assert not worker.run()
+        thread.join()
+    assert "told to leave" in scheduler.fetch_error(task.task_id)["error"]
+
+
+def test_an_interrupted_worker_gives_back_what_it_ran(local: Any, tasks: ModuleType, directory: str) -> None:
+    task = tasks.Endless(directory, "long")
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2) as worker:
+        worker.add(task)
+        when_running(task, lambda: os.kill(os.getpid(), signal.SIGINT))
+        worker.run()
+    assert statuses(local, task) == ["PENDING"]
+    assert not is_alive(runs_of(task.path())[0])
+
+
+class Fleet:
+    """`bsched worker`, a real process."""
+
+    def __init__(self, redis_url: str, namespace: str, *options: str) -> None:
+        path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
+        command = [sys.executable, "-m", "bsched.main", "worker", "--redis", redis_url, "--namespace", namespace]
+        self.process = subprocess.Popen(
+            [*command, "--processes", "2", *options],
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent,
+        )
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_sigterm_drains_and_the_second_one_ends_now(
+    shared_redis: RunningRedis, local: Any, tasks: ModuleType, directory: str, signals: int
+) -> None:
+    options = ("--drain-timeout", "1") if signals == 1 else ()
+    fleet = Fleet(shared_redis.url, local._space.namespace, *options)
+    task = tasks.Endless(directory, "long")
+    with Worker(local, worker_processes=0) as submitter:
+        submitter.add(task)
+        until(lambda: runs_of(task.path()), "the task runs")
+        started = time.monotonic()
+        for _ in range(signals):
+            fleet.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        _out, said = fleet.process.communicate(timeout=20)
+        assert fleet.process.returncode == 0, said
+        assert time.monotonic() - started < 15
+        assert "SIGTERM again ends it now" in said and "Traceback" not in said
+        assert statuses(local, task) == ["PENDING"]
+        assert not is_alive(runs_of(task.path())[0])
