@@ -360,7 +360,7 @@ class Worker:
         self.stop_asking()
 
     def _seconds_to_drain(self) -> float:
-        return max(0.05, self._drained_at - time.monotonic())
+        return max(0.0, self._drained_at - time.monotonic())
 
     def _end_what_must(self) -> None:
         while self._to_end:
@@ -371,6 +371,7 @@ class Worker:
                 continue
             process.end("it was stopped by stop_task", disables=disable)
         if time.monotonic() >= self._drained_at:
+            self._drained_at = math.inf
             for process in self._running.all():
                 process.end("its worker was told to leave", releases=True)
 

@@ -84,7 +84,7 @@ def test_a_task_that_will_not_stop_is_killed(local: Any, tasks: ModuleType, dire
 
 def test_what_a_draining_worker_cannot_finish_others_run_at_once(local: Any, tasks: ModuleType, directory: str) -> None:
     task, quick = tasks.Endless(directory, "long"), tasks.Slow(directory, "quick")
-    with worker_on(local, worker_processes=2) as leaving:
+    with worker_on(local, worker_processes=2, wait_interval=5.0) as leaving:
         for each in (task, quick):
             leaving.add(each)
         with worker_on(local, worker_processes=0) as other:  # keeps the tasks when the first one is gone
