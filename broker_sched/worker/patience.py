@@ -19,16 +19,16 @@ LONGEST_WAIT_SECONDS = 15.0
 class Patience:
     """A scheduler that is asked again, for patience_seconds, while `is_on`.
 
-    wait: passes that many seconds usefully; called between two attempts.
-    is_pointless: whether there is nothing left to wait for.
+    wait: passes that many seconds usefully; called between two attempts of a method.
+    is_pointless: whether a call of this method is not worth waiting for any more.
     """
 
     def __init__(
         self,
         scheduler: SchedulerAPI,
         patience_seconds: float,
-        wait: Callable[[float], None],
-        is_pointless: Callable[[], bool],
+        wait: Callable[[float, str], None],
+        is_pointless: Callable[[str], bool],
     ) -> None:
         self.scheduler = scheduler
         self.is_on = False
@@ -43,11 +43,11 @@ class Patience:
             try:
                 return getattr(self.scheduler, method)(**arguments)
             except SchedulerUnreachable as error:
-                if not self.is_on or time.monotonic() > deadline or self._is_pointless():
+                if not self.is_on or time.monotonic() > deadline or self._is_pointless(method):
                     raise
                 log.warning(
                     "The scheduler can't be reached for %s: %s What runs goes on; it is asked again in %.0f s.",
                     *(method, error, wait),
                 )
-            self._wait(wait)
+            self._wait(wait, method)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)

@@ -40,6 +40,7 @@ log = logging.getLogger("bsched.worker")
 
 NAP_SECONDS = 0.2  # a worker without its scheduler looks so often what its task processes do
 MAX_REST_SECONDS = 10.0  # then a worker that can be woken asks all the same: it may have no reason to stay
+ASKING = ("get_work", "count_pending", "add_worker")  # calls that only a worker with a future makes
 MESSAGES = ("set_worker_processes", "dispatch_scheduler_message", "stop_task")  # what the scheduler may ask of a worker
 
 
@@ -71,7 +72,7 @@ class Worker:
         self._config = WorkerConfig.parse(config)
         self.worker_processes = int(worker_processes)
         patience = self._config.patience
-        self._scheduler = Patience(scheduler or _default_scheduler(), patience, self._hold_out, self._has_nothing_left)
+        self._scheduler = Patience(scheduler or _default_scheduler(), patience, self._hold_out, self._is_pointless)
         self._info = worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or make_worker_id(self._info)
         self.host = socket.gethostname()
@@ -88,6 +89,7 @@ class Worker:
         self.runs = 0
         self.is_stopping = False
         self._drained_at = math.inf
+        self._is_out_of_time = False  # it was to be drained by now
         self._to_end: deque[tuple[str, bool]] = deque()  # ids of tasks to be stopped, and whether to disable them
         self._idle_since: float | None = None
         self._heartbeat: Heartbeat | None = None
@@ -302,13 +304,13 @@ class Worker:
         if self._heartbeat is not None:
             self._heartbeat.reset()
 
-    def _has_nothing_left(self) -> bool:
-        """Told to leave, and nothing runs: no reason to wait for the scheduler."""
-        return self.is_stopping and not len(self._running)
+    def _is_pointless(self, method: str) -> bool:
+        """Told to leave, a worker needs no more work; what has become of tasks it reports as long as it may."""
+        return self._is_out_of_time or (self.is_stopping and method in ASKING and not len(self._running))
 
-    def _hold_out(self, seconds: float) -> None:
+    def _hold_out(self, seconds: float, method: str) -> None:
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self._has_nothing_left():
+        while (left := until - time.monotonic()) > 0 and not self._is_pointless(method):
             self._end_what_must()
             self._running.wait(min(left, NAP_SECONDS))
             if len(self._running) and left > NAP_SECONDS:
@@ -371,7 +373,7 @@ class Worker:
                 continue
             process.end("it was stopped by stop_task", disables=disable)
         if time.monotonic() >= self._drained_at:
-            self._drained_at = math.inf
+            self._drained_at, self._is_out_of_time = math.inf, True
             for process in self._running.all():
                 process.end("its worker was told to leave", releases=True)
 

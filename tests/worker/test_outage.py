@@ -178,3 +178,44 @@ def test_a_worker_that_was_forgotten_tells_everything_again(
         assert statuses(scheduler, root, slow) == ["DONE", "DONE"]
         assert len(runs_of(slow.path())) == len(runs_of(root.path())) == 1
     scheduler.close()
+
+
+class Failing:
+    """A scheduler that can't be reached for a while, from the first report of a success on."""
+
+    def __init__(self, inner: Any, seconds: float) -> None:
+        self.inner = inner
+        self.seconds = seconds
+        self.until: float | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self.inner, name)
+
+        def call(**arguments: Any) -> Any:
+            if self.until is None and arguments.get("status") == "DONE":
+                self.until = time.monotonic() + self.seconds
+            if self.until is not None and time.monotonic() < self.until:
+                raise RedisUnavailable("an outage")
+            return real(**arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_worker_about_to_leave_still_reports_what_it_ran(
+    local: Scheduler, tasks: ModuleType, directory: str, processes: int
+) -> None:
+    task = tasks.Write(directory, "x")
+    with worker_on(Failing(local, 1.0), worker_processes=processes, max_tasks=1) as worker:
+        worker.add(task)
+        assert worker.run()
+    assert statuses(local, task) == ["DONE"]
+
+
+def test_a_worker_out_of_time_gives_up_its_report(local: Scheduler, tasks: ModuleType, directory: str) -> None:
+    task = tasks.Write(directory, "x")
+    with worker_on(Failing(local, 1000.0), worker_processes=2, max_tasks=1) as worker:
+        worker.add(task)
+        threading.Timer(1.0, lambda: worker.drain(0.2)).start()
+        with pytest.raises(RedisUnavailable):
+            worker.run()

@@ -17,7 +17,7 @@ from broker_sched import RemoteScheduler, Worker
 from tests.http.harness import ROOT
 from tests.servers import RunningRedis, die_with_parent, until
 from tests.worker.bodies import runs_of
-from tests.worker.conftest import statuses, worker_on
+from tests.worker.conftest import put_away, statuses, worker_on
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -66,7 +66,9 @@ def test_a_running_task_is_stopped(
         thread = when_running(task, lambda: scheduler.stop_task(task.task_id, disable=disable))
         assert not worker.run()
         thread.join()
-    assert statuses(scheduler, task, other) == [status, "DONE"]
+    found = statuses(scheduler, task, other)
+    put_away(scheduler, task)
+    assert found == [status, "DONE"]
     assert "stopped by stop_task" in scheduler.fetch_error(task.task_id)["error"]
     assert not is_alive(runs_of(task.path())[0])
 
@@ -109,6 +111,7 @@ def test_with_luigid_what_cannot_finish_has_failed(luigid_url: str, tasks: Modul
         thread = when_running(task, lambda: worker.drain(0.1))
         assert not worker.run()
         thread.join()
+    put_away(scheduler, task)
     assert "told to leave" in scheduler.fetch_error(task.task_id)["error"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from broker_sched import Worker
 from tests.servers import until
-from tests.worker.conftest import QUICK, statuses, worker_on
+from tests.worker.conftest import QUICK, put_away, statuses, worker_on
 
 pytestmark = pytest.mark.timeout(60)
 NEVER = {**QUICK, "wait_interval": 1000.0}  # whoever polls will not be in time
@@ -64,6 +64,7 @@ def test_a_worker_with_a_free_slot_is_woken_while_it_runs_something(
     worker.stop_asking()
     worker._running.stop()
     busy.end()
+    put_away(scheduler, slow)
 
 
 @pytest.mark.parametrize("scheduler", ["redis", "http"], indirect=True)
