@@ -14,11 +14,12 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta
 
 from broker_sched import wire
+from broker_sched.method import Method, rpc
 
 JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
 Number: TypeAlias = int | float
@@ -28,39 +29,6 @@ Amount: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
 Resources: TypeAlias = Mapping[str, Amount]
 
 MAX_TASKS = 1000  # in one add_tasks
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Method(NamedTuple):
-    """One method of the contract, as read off SchedulerAPI."""
-
-    name: str
-    parameters: tuple[inspect.Parameter, ...]  # without self and **kwargs, types resolved
-    returns: Any  # the reply's type
-    takes_any: bool  # unknown keyword arguments are accepted and ignored
-    collects: bool  # the keyword arguments are themselves the data (update_resources)
-    reads_only: bool  # changes nothing
-    attempts: int  # how often a client tries when it gets no answer; 1 for ping
-    allow_null: bool  # False: a null reply is an error (get_work)
-    doc: str
-
-
-def rpc(
-    *, reads_only: bool = False, attempts: int = 3, allow_null: bool = True, collects: bool = False
-) -> Callable[[F], F]:
-    """Mark a method of SchedulerAPI as part of the contract, with what a signature can't say."""
-
-    def mark(function: F) -> F:
-        function.__dict__["rpc"] = {
-            "reads_only": reads_only,
-            "attempts": attempts,
-            "allow_null": allow_null,
-            "collects": collects,
-        }
-        return function
-
-    return mark
 
 
 class SchedulerAPI:
@@ -118,7 +86,7 @@ class SchedulerAPI:
         """
         raise NotImplementedError
 
-    @rpc()
+    @rpc(in_luigi=False)
     def add_tasks(
         self, worker: WorkerId, tasks: Annotated[Sequence[Mapping[str, JSON]], Meta(max_length=MAX_TASKS)]
     ) -> None:
@@ -209,7 +177,7 @@ class SchedulerAPI:
         """Count the tasks this worker still has to do, alone or with others."""
         raise NotImplementedError
 
-    @rpc(attempts=1)
+    @rpc(attempts=1, in_luigi=False)
     def await_work(
         self, worker: WorkerId, assistant: bool = False, seconds: Annotated[float, Meta(ge=0, le=30)] = 5.0
     ) -> wire.Awaited:
@@ -310,12 +278,12 @@ class SchedulerAPI:
         """Lift a scheduler disable: the task is FAILED, its failures forgotten. {} when it had none."""
         raise NotImplementedError
 
-    @rpc()
+    @rpc(in_luigi=False)
     def release_task(self, task_id: TaskId, worker: WorkerId) -> wire.TaskStatus:
         """Put a task that this worker runs back to PENDING, without a failure; null when unknown. Not in Luigi."""
         raise NotImplementedError
 
-    @rpc()
+    @rpc(in_luigi=False)
     def stop_task(self, task_id: TaskId, disable: bool = False) -> wire.Stopping:
         """Ask the worker that runs the task to end it; then it is FAILED, or DISABLED. Not in Luigi.
 

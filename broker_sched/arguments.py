@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from broker_sched.api import METHODS, Method
+from broker_sched.api import METHODS
 from broker_sched.errors import InvalidArgument, UnknownMethod
+from broker_sched.method import Method
 from broker_sched.states import REPORTABLE
 
 MAX_SAFE_INTEGER = 2**53  # beyond it a double, and so a sorted set's score, loses digits

@@ -15,7 +15,6 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from broker_sched.api import Method
 from broker_sched.arguments import find_method
 from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch, UnknownMethod
 from broker_sched.http.answer import (
@@ -32,6 +31,7 @@ from broker_sched.http.driver import VIEWS, Driver
 from broker_sched.http.front_page import front_page
 from broker_sched.http.origin import is_foreign
 from broker_sched.http.payload import MAX_BODY_BYTES, from_body, from_query
+from broker_sched.method import Method
 
 log = logging.getLogger("bsched.server")
 

@@ -15,9 +15,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import tenacity
 
-from broker_sched.api import Method, SchedulerAPI
+from broker_sched.api import METHODS, SchedulerAPI
 from broker_sched.errors import ConfigurationError, InvalidArgument, RPCError, UnknownMethod
 from broker_sched.http import fetching
+from broker_sched.method import Method
 
 log = logging.getLogger("bsched.client")
 
@@ -28,6 +29,10 @@ REPLY_SECONDS = 60.0  # a luigid with very many tasks takes its time
 # A heartbeat that is not answered by then is followed by the next one; await_work itself waits up to 30 s.
 ANSWERED_WITHIN = {"ping": 10.0, "await_work": 40.0}
 TRIED_ONCE = frozenset(("ping", "await_work"))
+UNREADABLE = (
+    "The scheduler's URL can't be read. It is http://[user:password@]host[:port]/; "
+    "in user and password write / as %2F, ? as %3F, # as %23, @ as %40, and a port is a number."
+)
 NEVER_NULL = frozenset(("get_work",))
 
 
@@ -131,16 +136,16 @@ class RemoteScheduler(SchedulerAPI):
 
 def _parsed(url: str) -> tuple[str, tuple[str, str] | None]:
     """The URL without login and final slash, and the login. Raises ConfigurationError, without the password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 else ""
+    except ValueError:  # its text has the password in it when that has an unescaped character
+        raise ConfigurationError(UNREADABLE) from None
     if parts.scheme not in ("http", "https", "http+unix"):
         scheme = f"{parts.scheme}://" if "://" in url else "nothing"
         raise ConfigurationError(
             f"The scheduler's URL begins with {scheme}; it must be http://…, https://… or http+unix://%2Fpath%2Fto.sock/."
         )
-    try:
-        host = parts.hostname if parts.port != 0 else ""
-    except ValueError as error:
-        raise ConfigurationError(f"The scheduler's URL can't be used: {error}.") from None
     if not host and parts.scheme != "http+unix":
         raise ConfigurationError("The scheduler's URL names no host.")
     if parts.scheme == "http+unix" and importlib.util.find_spec("requests_unixsocket") is None:
@@ -180,7 +185,9 @@ def _refusal(name: str, answer: fetching.Answer, base: str) -> Exception:
     if answer.status == 400 and field:
         return InvalidArgument(str(field), told.removeprefix(f"{field}: "))
     if answer.status == 404:
-        return UnknownMethod(name) if "api" not in told else RPCError(f"{name} is not served at {base}: {told}")
+        if name in METHODS and METHODS[name].in_luigi:  # a proxy whose server is away, or a wrong path
+            return fetching.Unanswered(f"{base} has no scheduler now (404): {told}")
+        return UnknownMethod(name)
     if answer.status == 401:
         return RPCError(f"{base} refuses the login (401): put user:password@ into the URL.")
     if 400 <= answer.status < 500 and answer.status not in (408, 429):

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from broker_sched.api import Method
 from broker_sched.arguments import check
 from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch
 from broker_sched.http.pipeline import Command, ConnectionLost, Lane, ReplyError
 from broker_sched.http.wakes import Wakes
 from broker_sched.lua.loader import Script, load, names
+from broker_sched.method import Method
 from broker_sched.scheduler.keys import SCHEMA_VERSION
 from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.asking import awaiting

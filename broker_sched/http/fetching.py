@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import http.client
 import importlib.util
+import select
+import socket
 import ssl
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -72,6 +74,10 @@ class _Requests:
         self._session.close()
 
 
+def _is_readable(connection: socket.socket) -> bool:
+    return bool(select.select([connection], [], [], 0)[0])
+
+
 class _Plain:
     def __init__(self, base: str, login: tuple[str, str] | None) -> None:
         parts = urlsplit(base)
@@ -97,6 +103,8 @@ class _Plain:
 
     def _connected(self, seconds: float) -> Any:
         """The kept connection; a new one where there is none, or the server has closed it."""
+        if self._connection is not None and self._connection.sock is not None and _is_readable(self._connection.sock):
+            self.close()  # nothing was asked, so what can be read is the end
         if self._connection is None or self._connection.sock is None:
             if self._is_tls:
                 context = ssl.create_default_context()

@@ -21,12 +21,20 @@ def outputs_of(struct: Any) -> Any:
     if callable(getattr(struct, "output", None)):
         return struct.output()
     if isinstance(struct, Mapping):
-        return {name: outputs_of(inner) for name, inner in struct.items()}
+        return _like(struct, {name: outputs_of(inner) for name, inner in struct.items()})
     if isinstance(struct, tuple):
-        return tuple(outputs_of(inner) for inner in struct)
+        return _like(struct, tuple(outputs_of(inner) for inner in struct))
     if isinstance(struct, Iterable) and not isinstance(struct, (str, bytes)):
         return [outputs_of(inner) for inner in struct]
     raise TaskTypeError(f"requires() has {struct!r} in it; only tasks, and dicts, lists and tuples of tasks, will do.")
+
+
+def _like(struct: Any, outputs: Any) -> Any:
+    """The outputs in the structure's own type, an OrderedDict for example, where that can be made of them."""
+    try:
+        return type(struct)(outputs)
+    except Exception:  # a named tuple, for example
+        return outputs
 
 
 class DynamicRequirements:

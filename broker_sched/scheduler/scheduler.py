@@ -14,12 +14,13 @@ import redis
 import redis.exceptions
 from redis.cluster import RedisCluster
 
-from broker_sched.api import Method, SchedulerAPI
+from broker_sched.api import SchedulerAPI
 from broker_sched.arguments import check
 from broker_sched.clock import Clock
 from broker_sched.config import SchedulerConfig, parse_options, to_text
 from broker_sched.errors import RedisUnavailable
 from broker_sched.lua.loader import Script, load
+from broker_sched.method import Method
 from broker_sched.scheduler.connection import connect, is_single
 from broker_sched.scheduler.link import Link
 from broker_sched.scheduler.methods import STEPS, configure

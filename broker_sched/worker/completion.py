@@ -39,7 +39,7 @@ class Completion:
         """The same, with the stack trace instead of an exception."""
         try:
             return self(task)
-        except Exception:
+        except (Exception, SystemExit):  # a task may not end its worker
             return Failure(traceback.format_exc())
 
 

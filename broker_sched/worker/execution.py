@@ -9,13 +9,15 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
 from broker_sched.errors import WorkerError
 from broker_sched.model.contract import TaskLike, flatten
+from broker_sched.model.requirements import DynamicRequirements
 from broker_sched.worker.completion import Completion
+from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.outcome import Outcome, Wanted
 from broker_sched.worker.reporter import StatusReporter
 
@@ -31,6 +33,17 @@ class RunOptions:
     check_complete_on_run: bool = False
     task_process_context: str | None = None
     known_complete: frozenset[str] | None = None  # None: no cache
+
+    @classmethod
+    def of(cls, worker_id: str, config: WorkerConfig, known: Set[str] | None) -> RunOptions:
+        """From a worker's configuration, and what it knows to be complete."""
+        return cls(
+            worker_id,
+            config.check_unfulfilled_deps,
+            config.check_complete_on_run,
+            config.task_process_context,
+            None if known is None else frozenset(known),
+        )
 
 
 class Unfulfilled(WorkerError):
@@ -127,14 +140,12 @@ class _Run:
             except StopIteration:
                 return ()
             is_wrapped = hasattr(type(yielded), "flat_requirements")  # DynamicRequirements, luigi's or ours
-            custom = yielded.custom_complete if is_wrapped else None
-            requirements = yielded.requirements if is_wrapped else yielded
-            tasks = flatten(requirements)
-            complete = custom(self._is_complete) if custom else all(self._is_complete(task) for task in tasks)
-            if not complete:
+            requirements = yielded if is_wrapped else DynamicRequirements(yielded)
+            if not requirements.complete(self._is_complete):
                 generator.close()
-                return tuple(Wanted(task.task_module, task.task_family, task.to_str_params()) for task in tasks)
-            answer = _outputs(requirements)
+                wanted = requirements.flat_requirements
+                return tuple(Wanted(task.task_module, task.task_family, task.to_str_params()) for task in wanted)
+            answer = requirements.paths
 
     def _failed(self, error: BaseException, missing: tuple[str, ...]) -> Outcome:
         """FAILED; what on_failure returns explains it, and the stack trace where that fails itself."""
@@ -162,17 +173,6 @@ class _Run:
         finally:
             for name in StatusReporter.ATTACHED:
                 setattr(self.task, name, None)
-
-
-def _outputs(requirements: Any) -> Any:
-    """The outputs of tasks in the same structure: what `yield` gives the task."""
-    if hasattr(requirements, "output"):
-        return requirements.output()
-    if isinstance(requirements, dict):
-        return {name: _outputs(inner) for name, inner in requirements.items()}
-    if isinstance(requirements, (str, bytes)):
-        return requirements
-    return [_outputs(inner) for inner in requirements]
 
 
 def _as_json(expl: Any) -> str:

@@ -20,7 +20,8 @@ LONG_SECONDS = 8.0  # without an answer, two intervals aside: the scheduler may 
 
 
 class Heartbeat:
-    """Pings every interval_seconds from start() to stop(). on_message gets each {"name", "kwargs"} of the replies."""
+    """Pings every interval_seconds from start() to stop(). on_message gets each {"name", "kwargs"} of the replies,
+    on_return is called after a long silence."""
 
     def __init__(
         self,
@@ -28,11 +29,13 @@ class Heartbeat:
         worker_id: str,
         interval_seconds: float,
         on_message: Callable[[dict[str, Any]], None],
+        on_return: Callable[[], None],
     ) -> None:
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._interval_seconds = interval_seconds
         self._on_message = on_message
+        self._on_return = on_return
         self._is_stopping = False
         self._hurry = threading.Event()  # do not wait for the next turn
         self.is_answered = True
@@ -81,6 +84,8 @@ class Heartbeat:
             self.is_answered = True
             self._was_silent = self.was_silent()
             self._last_answer = time.time()
+            if self._was_silent:
+                self._on_return()
             for message in (reply or {}).get("rpc_messages", ()):
                 self._pass_on(dict(message))
 

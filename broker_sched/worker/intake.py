@@ -25,10 +25,11 @@ class Work(NamedTuple):
     n_unique: int = 0
     n_last_scheduled: int = 0
     is_disabled: bool = False
+    is_unusable: bool = False  # something was handed out that can't be loaded here, and has failed
 
 
 class Intake:
-    """Reads replies. responses: all of them, for the summary. failures: how many tasks could not be loaded.
+    """Reads replies. responses: those that the summary needs. failures: how many tasks could not be loaded.
 
     allowed: patterns of the modules that tasks may be loaded from; none: any.
     """
@@ -36,6 +37,7 @@ class Intake:
     def __init__(self, scheduler: Patience, worker_id: str, planner: Planner, allowed: tuple[str, ...]) -> None:
         self.responses: list[Response] = []
         self.failures = 0
+        self._elsewhere: set[tuple[str, str]] = set()  # (worker, task_id) that are in `responses`
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._planner = planner
@@ -43,10 +45,10 @@ class Intake:
 
     def work_in(self, reply: dict[str, Any]) -> Work:
         """The work that a reply hands out. What it names is in the planner's `scheduled` then."""
-        task_id = reply.get("task_id")
+        task_id, failures = reply.get("task_id"), self.failures
         if task_id is None and reply.get("batch_id") is not None:
             task_id = self._take_batch(reply)
-        self.responses.append(Response(task_id, reply["running_tasks"]))
+        self._note(task_id, reply["running_tasks"])
         if task_id is not None and task_id not in self._planner.scheduled:
             log.info("%s was scheduled by another worker: loading it.", task_id)
             task = self._loaded(reply, [task_id])
@@ -60,7 +62,19 @@ class Intake:
             reply["n_unique_pending"],
             reply.get("n_pending_last_scheduled", 0),
             reply.get("worker_state") == "disabled",
+            self.failures > failures,
         )
+
+    def _note(self, task_id: str | None, running: list[dict[str, Any]]) -> None:
+        """For the summary, what of ours runs elsewhere while there is no work for us; each once."""
+        new = []
+        for each in running if task_id is None else ():
+            where = (each["worker"], each["task_id"])
+            if each["task_id"] in self._planner.scheduled and where not in self._elsewhere:
+                self._elsewhere.add(where)
+                new.append(each)
+        if new:
+            self.responses.append(Response(None, new))
 
     def _take_batch(self, reply: dict[str, Any]) -> str | None:
         """Make the combined task of a batch; returns its id."""
@@ -85,6 +99,7 @@ class Intake:
         try:
             task = self._load(reply.get("task_module"), reply["task_family"], reply["task_params"])
             expected = reply.get("task_id")
+            self._check_allowed(type(task).__module__)  # an allowed module may have imported it from elsewhere
             if expected not in (None, task.task_id):  # reports would be about another task, and this one never end
                 raise WorkerError(
                     f"Here the parameters of {expected} make {task.task_id}. "
@@ -102,7 +117,10 @@ class Intake:
             return None
 
     def _load(self, module: str | None, family: str, params: dict[str, Any]) -> TaskLike:
-        allowed = self._allowed
-        if allowed and not any(fnmatchcase(module or "", pattern) for pattern in allowed):
-            raise WorkerError(f"This worker may not load tasks from {module}; allowed: {', '.join(allowed)}.")
+        self._check_allowed(module or "")
         return load_task(module, family, params)
+
+    def _check_allowed(self, module: str) -> None:
+        allowed = self._allowed
+        if allowed and not any(fnmatchcase(module, pattern) for pattern in allowed):
+            raise WorkerError(f"This worker may not load tasks from {module}; allowed: {', '.join(allowed)}.")

@@ -4,6 +4,7 @@ be stopped or killed in the middle of a message, and a child of its own may keep
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing.connection
 import pickle
 import socket
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+log = logging.getLogger("bsched.worker")
 LENGTH = struct.Struct("!Q")  # before each message
 CHUNK = 1 << 16
 CHUNKS_AT_ONCE = 64  # a task that never stops talking does not keep the worker from the others
@@ -64,7 +66,7 @@ class WorkersEnd:
         return self._connection.fileno()
 
     def receive(self, everything: bool = False) -> Iterator[Any]:
-        """Messages that are here whole, some of them when there are many. What can't be read is the end."""
+        """Messages that are here whole, some of them when there are many. What can't be read is left out."""
         self._fill(everything)
         while len(self._received) >= LENGTH.size:
             (length,) = LENGTH.unpack_from(self._received)
@@ -75,9 +77,9 @@ class WorkersEnd:
             del self._received[:end]
             try:
                 message = pickle.loads(data)
-            except Exception:  # a class that is not here, for example
-                self.is_at_end = True
-                return
+            except Exception as error:  # a class that is not here, for example
+                log.error("A task told something that can't be read here: %s", error)
+                continue
             yield message
 
     def send(self, thing: Any) -> bool:

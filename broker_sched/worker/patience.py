@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import SchedulerUnreachable
+from broker_sched.errors import BrokerSchedError, SchedulerUnreachable
 
 log = logging.getLogger("bsched.worker")
 
@@ -51,3 +51,12 @@ class Patience:
                 )
             self._wait(wait, method)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+    def tell(self, method: str, arguments: dict[str, Any]) -> None:
+        """Pass on what a task reports. What the scheduler refuses is the task's mistake, not the worker's end."""
+        try:
+            self.call(method, **arguments)
+        except SchedulerUnreachable:
+            raise
+        except BrokerSchedError as error:
+            log.error("A task's %s was refused: %s", method, error)

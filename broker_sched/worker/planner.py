@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
 from broker_sched.errors import BrokerSchedError, UnknownMethod
@@ -46,14 +47,16 @@ class Planner:
         self._batches: dict[str, list[TaskLike]] = {}  # id of the combined task → its members, as far as known here
         self._unfulfilled: dict[str, int] = defaultdict(int)
 
-    def add(self, task: TaskLike, multiprocess: bool = False, processes: int = 0) -> bool:
-        """See Worker.add."""
+    def add(
+        self, task: TaskLike, multiprocess: bool = False, processes: int = 0, settled: Collection[str] = ()
+    ) -> bool:
+        """See Worker.add. settled: ids of tasks to leave as they are."""
         check_task(task)
         self.succeeded = True
         asking = InParallel(self._completion, processes, self._context) if multiprocess else InTurn(self._completion)
         try:
             asking.ask(task)
-            seen = {task.task_id}
+            seen = {task.task_id, *settled}
             for item, answer in asking.answers():
                 finding = self._examine(item, answer)
                 for dep in finding.deps or ():
@@ -150,16 +153,30 @@ class Planner:
         self._bulk.put(described_task)
         self._bulk.flush()
 
-    def announce_again(self, running: list[str], is_assistant: bool) -> None:
-        """To a scheduler that may have forgotten them: the ids of what runs here, and all that was added."""
+    def announce_again(self, running: list[str], is_assistant: bool, is_leaving: bool) -> None:
+        """To a scheduler that may have forgotten them: what runs here (ids), and what was added and has not ended."""
         for task_id in running:
             self._tell(described(self.scheduled[task_id], "RUNNING", runnable=None, assistant=is_assistant))
+        if is_leaving:
+            return
         self._batchers_sent.clear()
         succeeded = self.succeeded
+        # Not asked about: what runs may look complete before it is, and what has failed waits to be retried.
+        settled = {*running, *(task_id for task_id, status in self.latest.items() if status == "FAILED")}
         for task_id in dict.fromkeys(self.roots):
-            if task_id in self.scheduled:
-                succeeded &= self.add(self.scheduled[task_id])
+            if task_id in self.scheduled and task_id not in settled:
+                succeeded &= self.add(self.scheduled[task_id], settled=settled)
         self.succeeded = succeeded
+
+    def counts(self, running: int) -> dict[str, int]:
+        """How far it is, by the last status reported of each task."""
+        latest = list(self.latest.copy().values())
+        return {
+            "scheduled": len(latest),
+            "done": latest.count("DONE"),
+            "running": running,
+            "failed": latest.count("FAILED"),
+        }
 
     def note_batch(self, combined: TaskLike, member_ids: list[str]) -> None:
         """What becomes of the combined task becomes of its members, too."""

@@ -38,6 +38,10 @@ class SchedulerMessage:
         self._tell("add_scheduler_message_response", told)
 
 
+def _tell_nobody(method: str, arguments: dict[str, Any]) -> None:
+    """Nobody listens."""
+
+
 class StatusReporter:
     """What a task may report while it runs. Source: luigi.worker.TaskStatusReporter, 3.8.1.
 
@@ -57,6 +61,10 @@ class StatusReporter:
         self._task_id = task_id
         self._worker_id = worker_id
         self.scheduler_messages: queue.Queue[SchedulerMessage] | None = queue.Queue() if accepts_messages else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A task sent to a process of its own making, as pools do with bound methods, reports nothing from there."""
+        return StatusReporter, (_tell_nobody, self._task_id, self._worker_id, False)
 
     def update_tracking_url(self, tracking_url: str) -> None:
         """Where the task's progress can be seen."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from broker_sched.worker.task_process import TaskProcess, Told
+from broker_sched.worker.task_process import LOOK_SECONDS, TaskProcess, Told
 
 CHECK_SECONDS = 5.0  # a process is looked at after so long even when nothing was heard of it
 
@@ -51,11 +51,12 @@ class Running:
         lefts = [left for process in everyone if (left := process.seconds_left()) is not None]
         if not self._is_somebody_done():
             things = [thing for process in everyone for thing in process.wait_on()]
+            if any(not process.wait_on() for process in everyone):
+                seconds = min(seconds, LOOK_SECONDS)
             multiprocessing.connection.wait([*things, *also], max(0.0, min([seconds, CHECK_SECONDS, *lefts])))
         for process in everyone:
             has_ended = process.check()
-            self.told.extend(process.told)
-            process.told.clear()
+            self.told.extend(process.take_told())
             if has_ended and process in self._leaving:
                 self._leaving.remove(process)
                 process.close()
@@ -67,6 +68,11 @@ class Running:
                 del self._processes[task_id]
                 self._leaving.append(process)
                 yield process
+
+    def settle(self) -> None:
+        """Wait until those that have told their outcome have ended, as long as they may take for it."""
+        while self._leaving:
+            self.wait(CHECK_SECONDS)
 
     def stop(self) -> None:
         """End them all, and whatever they started."""

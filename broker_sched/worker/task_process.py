@@ -26,6 +26,8 @@ from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.reporter import StatusReporter
 
 log = logging.getLogger("bsched.worker")
+OVERWRITING = ("set_task_progress_percentage", "set_task_status_message")  # calls that replace earlier ones
+LOOK_SECONDS = 0.05  # between two looks at the programs of a task that has ended
 WATCH_SECONDS = 1.0  # how often a task process looks whether its worker still lives
 SIGNALS = {
     signal.SIGKILL: "it was killed (SIGKILL), possibly because the machine is out of memory",
@@ -53,7 +55,7 @@ class TaskProcess:
     ) -> None:
         self.task = task
         self.outcome: Outcome | None = None
-        self.told: list[Told] = []  # what it asked for; whoever passes it on empties the list
+        self.told: list[Told] = []  # what it asked for and was not taken yet
         self.death: str | None = None  # why it ended without an outcome of its own
         self.is_timed_out = False
         self.reason: str | None = None  # why the worker ends it
@@ -80,15 +82,25 @@ class TaskProcess:
 
     def wait_on(self) -> list[Any]:
         """What multiprocessing.connection.wait shall look at."""
+        if self.outcome is not None and not self._process.is_alive():  # only its programs are waited for
+            return []
         return [self._process.sentinel] if self._mailbox.is_at_end else [self._process.sentinel, self._mailbox]
 
     def seconds_left(self) -> float | None:
         """Until the next deadline; None without one."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
+    def take_told(self) -> list[Told]:
+        """What it asked for since the last time: of each kind of progress only the latest."""
+        told, self.told = self.told, []
+        latest = {each.method: each for each in told}
+        return [each for each in told if each.method not in OVERWRITING or each is latest[each.method]]
+
     def check(self) -> bool:
-        """Receive what the task tells (calls go to `told`), and keep the deadlines. Returns whether it has ended;
-        then `outcome` is set."""
+        """Receive what the task tells (calls go to `told`), and keep the deadlines.
+
+        Once the process has ended, `outcome` is set. Returns whether it has, with all that it was terminated with.
+        """
         self._mailbox.flush()
         has_ended = not self._process.is_alive()  # asked first, so that its last words are received below
         for received in self._mailbox.receive(everything=has_ended):
@@ -98,7 +110,7 @@ class TaskProcess:
                 self.told.append(received)
         if has_ended:
             self._conclude()
-            return True
+            return self._is_all_gone()
         if self._deadline is not None and time.monotonic() >= self._deadline:
             if not self.is_timed_out and self.reason is None and self.outcome is None:
                 self.is_timed_out = True
@@ -117,7 +129,7 @@ class TaskProcess:
 
     def terminate(self) -> None:
         """SIGTERM to the process and all it started; SIGKILL follows when they are still there at the deadline."""
-        self._terminated = self._tree()
+        self._terminated = self._tree() or self._terminated
         for process in self._terminated:
             with contextlib.suppress(psutil.Error):
                 process.terminate()
@@ -132,8 +144,10 @@ class TaskProcess:
 
     def stop(self) -> None:
         """Wait until the deadline that terminate() has set, then kill what is left."""
+        self._process.join(self.seconds_left())
+        while self._process.exitcode is not None and not self._is_all_gone():
+            time.sleep(LOOK_SECONDS)
         if self._process.is_alive():
-            self._process.join(self.seconds_left())
             self.kill()
             self._process.join()
 
@@ -151,12 +165,20 @@ class TaskProcess:
 
     def _conclude(self) -> None:
         self._process.join()
-        for process in self._terminated:  # what a terminated task left behind
-            with contextlib.suppress(psutil.Error):
-                process.kill()
         if self.outcome is None:
             self.death = self._reason()
             self.outcome = Outcome(self.task.task_id, "FAILED", json.dumps(self.death))
+
+    def _is_all_gone(self) -> bool:
+        """Whether the programs of a terminated task have ended, too. They have as long for it as the task had."""
+        if not any(_lives(process) for process in self._terminated):
+            return True
+        if time.monotonic() < (self._deadline or 0.0):
+            return False
+        for process in self._terminated:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        return True
 
     def _reason(self) -> str:
         if self.reason is not None:
@@ -183,11 +205,11 @@ def _child(
 ) -> None:
     """What the process does: run the task, tell the outcome."""
     workers_end.close()
-    for number in (signal.SIGTERM, signal.SIGUSR1):  # a fork has the worker's handlers
-        signal.signal(number, signal.SIG_DFL)
-    # Ctrl-C reaches the whole process group. The worker ends its task processes; not SIG_IGN, which programs that the
-    # task starts would inherit.
-    signal.signal(signal.SIGINT, lambda number, frame: None)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the worker's handlers
+    # Ctrl-C, or a SIGUSR1 to the process group, is for the worker, which ends its task processes or lets them finish.
+    # Not SIG_IGN, which programs that the task starts would inherit.
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, lambda number, frame: None)
     random.seed(os.getpid() * time.time())  # forked processes would draw the same numbers
     mailbox = TasksEnd(own_end)
 

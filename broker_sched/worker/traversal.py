@@ -58,7 +58,7 @@ def _finding(task: TaskLike, answer: bool | Failure, retry_external_tasks: bool)
         return Finding(task, "PENDING", retry_external_tasks)
     try:
         return Finding(task, "PENDING", True, tuple(task.deps()))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         trace = traceback.format_exc()
         log.warning("%s is not scheduled, nor is what it needs: deps() failed.\n%s", task, trace)
         task.trigger_event("event.core.task.broken", task, error)

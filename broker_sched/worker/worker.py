@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import logging
-import math
 import multiprocessing
 import random
-import signal
 import socket
-import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -22,6 +19,7 @@ from broker_sched.api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, SchedulerUnreachable
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.ending import Ending
 from broker_sched.worker.execution import RunOptions, execute
 from broker_sched.worker.heartbeat import Heartbeat
 from broker_sched.worker.identity import worker_id as make_worker_id
@@ -32,6 +30,7 @@ from broker_sched.worker.patience import Patience
 from broker_sched.worker.planner import Planner
 from broker_sched.worker.reporter import StatusReporter
 from broker_sched.worker.running import Running
+from broker_sched.worker.staying import Staying
 from broker_sched.worker.summary import ExecutionSummary, RunHistory, summarize
 from broker_sched.worker.task_process import TaskProcess
 from broker_sched.worker.waker import Waker
@@ -40,6 +39,7 @@ log = logging.getLogger("bsched.worker")
 
 NAP_SECONDS = 0.2  # a worker without its scheduler looks so often what its task processes do
 MAX_REST_SECONDS = 10.0  # then a worker that can be woken asks all the same: it may have no reason to stay
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # of the machine, for now
 ASKING = ("get_work", "count_pending", "add_worker")  # calls that only a worker with a future makes
 MESSAGES = ("set_worker_processes", "dispatch_scheduler_message", "stop_task")  # what the scheduler may ask of a worker
 
@@ -84,14 +84,12 @@ class Worker:
         self.run_succeeded = True
         self._running = Running()
         self._waker = Waker(self._scheduler.scheduler, self.id, assistant)
+        self._ending = Ending(self._waker.nudge)
         self._own: StatusReporter | None = None  # of the task that runs in this very process
         self._own_id: str | None = None
         self.runs = 0
-        self.is_stopping = False
-        self._drained_at = math.inf
-        self._is_out_of_time = False  # it was to be drained by now
-        self._to_end: deque[tuple[str, bool]] = deque()  # ids of tasks to be stopped, and whether to disable them
-        self._idle_since: float | None = None
+        self._is_looping = False
+        self._staying = Staying(self._config, assistant)
         self._heartbeat: Heartbeat | None = None
 
     def add(self, task: TaskLike, multiprocess: bool = False, processes: int = 0) -> bool:
@@ -116,31 +114,37 @@ class Worker:
         self.run_succeeded, self._intake.failures = True, 0
         self._scheduler.is_on = True
         try:
-            with self._beating(), self._draining_on_signal():
+            with self._beating():
                 self._introduce()
+                self._is_looping = True
                 self._loop()
+                self._running.settle()
         finally:
-            self._scheduler.is_on = False
+            self._is_looping = self._scheduler.is_on = False
         self.run_succeeded &= not self._intake.failures
         return self.run_succeeded
 
     def _loop(self) -> None:
         while True:
-            while len(self._running) >= self.worker_processes > 0:
-                self._wait(self._config.wait_interval, self._waker)
-                self._waker.clear()
+            self._ending.act(self._running)
             if self._may_be_forgotten():
                 self._announce_again()
+            if len(self._running) >= self.worker_processes > 0:
+                self._wait(self._config.wait_interval, self._waker)
+                self._waker.clear()
+                continue
             work = self._ask()
             if work.is_disabled:
                 self.stop_asking()
             if work.task_id is not None:
                 self._start(work.task_id)
+            elif work.is_unusable:
+                continue
             elif len(self._running):
                 self._rest(0.0)
-            elif self._may_be_forgotten():
+            elif self._may_be_forgotten() and not self.is_stopping:
                 continue
-            elif not self._stays(work):
+            elif self.is_stopping or not self._staying.stays(work):
                 return
             else:
                 self._rest(random.uniform(0, self._config.wait_jitter))
@@ -162,39 +166,37 @@ class Worker:
             log.debug("%s runs here already.", task_id)
             self._wait(self._config.wait_interval)
             return
-        self._idle_since = None
+        self._staying.is_busy()
         self.runs += 1
         if len(self._running) + 1 >= self.worker_processes:
             self._waker.disarm()
         task = self._planner.scheduled[task_id]
         config = self._config
-        options = RunOptions(
-            self.id,
-            config.check_unfulfilled_deps,
-            config.check_complete_on_run,
-            config.task_process_context,
-            None if self._planner.known is None else frozenset(self._planner.known),
-        )
+        options = RunOptions.of(self.id, config, self._planner.known)
         timeout = task.worker_timeout if task.worker_timeout is not None else config.timeout
         if timeout or self.worker_processes > 1 or config.force_multiprocessing:
-            self._start_process(TaskProcess(task, options, self._context, timeout or 0.0, config.kill_after))
+            self._start_process(task, options, timeout or 0.0)
         else:
             self._run_here(task, options)
         if config.max_tasks is not None and self.runs >= config.max_tasks:
             self.stop_asking()
 
-    def _start_process(self, process: TaskProcess) -> None:
+    def _start_process(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
         try:
+            process = TaskProcess(task, options, self._context, timeout, self._config.kill_after)
             process.start()
-        except Exception as error:  # not picklable for `spawn`, no more processes
-            log.error("%s could not be started: %s", process.task, error)
+        except Exception as error:  # not picklable for `spawn`, no more processes or files
+            log.error("%s could not be started: %s", task, error)
+            if getattr(error, "errno", None) in EXHAUSTED and len(self._running) and self._planner.release(task):
+                self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
+                return
             trace = traceback.format_exc()
-            self._finish(process.task, Outcome(process.task.task_id, "FAILED", _quoted(trace)))
+            self._finish(task, Outcome(task.task_id, "FAILED", json.dumps(trace)))
             return
         self._running.add(process)
 
     def _run_here(self, task: TaskLike, options: RunOptions) -> None:
-        self._own = StatusReporter(self._tell, task.task_id, self.id, bool(task.accepts_messages))
+        self._own = StatusReporter(self._scheduler.tell, task.task_id, self.id, bool(task.accepts_messages))
         self._own_id = task.task_id
         try:
             outcome = execute(task, options, self._own)
@@ -205,12 +207,12 @@ class Worker:
     def _wait(self, seconds: float, *also: Any) -> None:
         """Until a task process says something, or ends, but at most so long; and pass on what was said."""
         if len(self._running):
-            self._idle_since = None
-        self._end_what_must()
-        self._running.wait(min(seconds, self._seconds_to_drain()), *also)
+            self._staying.is_busy()
+        self._ending.act(self._running)
+        self._running.wait(min(seconds, self._ending.seconds_left()), *also)
         while self._running.told:
             told = self._running.told.popleft()
-            self._tell(told.method, told.arguments)
+            self._scheduler.tell(told.method, told.arguments)
         for process in self._running.take_finished():
             self._after(process)
 
@@ -240,30 +242,13 @@ class Worker:
             raise
         except Exception as error:
             log.error("What %s asked for can't be scheduled: %s", task, error)
-            status, expl = "FAILED", _quoted(traceback.format_exc())
+            status, expl = "FAILED", json.dumps(traceback.format_exc())
         self._planner.report(task, status, expl=expl, new_deps=new_deps, assistant=self._assistant)
         if outcome.missing and self._planner.may_reschedule(outcome.missing):
             self._planner.add(task)
         self.run_succeeded &= status == "DONE" or bool(new_deps)
 
     # Idle
-
-    def _stays(self, work: Work) -> bool:
-        """Whether an idle worker waits for more."""
-        config = self._config
-        self._idle_since = self._idle_since or time.monotonic()
-        if not config.keep_alive or self.is_stopping:
-            return False
-        if self._assistant:
-            return True
-        if config.count_last_scheduled:
-            return work.n_last_scheduled > 0
-        if config.count_uniques:
-            return work.n_unique > 0
-        if work.n_pending == 0:
-            return False
-        longest = config.max_keep_alive_idle_duration
-        return not longest or time.monotonic() - self._idle_since < longest
 
     def _rest(self, jitter: float) -> None:
         """Until something happens to a task process, or there may be work: as far as the scheduler can tell, else for
@@ -292,38 +277,29 @@ class Worker:
 
     def _may_be_forgotten(self) -> bool:
         """Whether there was silence so long that the scheduler may have dropped this worker, and its stake in tasks."""
-        return not self.is_stopping and self._heartbeat is not None and self._heartbeat.was_silent()
+        return self._heartbeat is not None and self._heartbeat.was_silent()
 
     def _announce_again(self) -> None:
-        """What runs here is reported as running, so that nobody else runs it; then all is scheduled anew."""
+        """What runs here is reported as running, so that nobody else runs it; then the rest is scheduled anew."""
         log.warning(
             "The scheduler was silent for long, and may have forgotten this worker: telling it everything again."
         )
         self._introduce()
-        self._planner.announce_again(self._running.ids(), self._assistant)
+        self._planner.announce_again(self._running.ids(), self._assistant, is_leaving=self.is_stopping)
         if self._heartbeat is not None:
             self._heartbeat.reset()
 
     def _is_pointless(self, method: str) -> bool:
         """Told to leave, a worker needs no more work; what has become of tasks it reports as long as it may."""
-        return self._is_out_of_time or (self.is_stopping and method in ASKING and not len(self._running))
+        return self._ending.is_out_of_time or (self.is_stopping and method in ASKING and not len(self._running))
 
     def _hold_out(self, seconds: float, method: str) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._is_pointless(method):
-            self._end_what_must()
+            self._ending.act(self._running)
             self._running.wait(min(left, NAP_SECONDS))
             if len(self._running) and left > NAP_SECONDS:
                 time.sleep(min(NAP_SECONDS, max(0.0, until - time.monotonic())))
-
-    def _tell(self, method: str, arguments: dict[str, Any]) -> None:
-        """Pass on what a task reports. What the scheduler refuses is the task's mistake, not the worker's end."""
-        try:
-            self._scheduler.call(method, **arguments)
-        except SchedulerUnreachable:
-            raise
-        except BrokerSchedError as error:
-            log.error("A task's %s was refused: %s", method, error)
 
     # Messages and signals
 
@@ -350,51 +326,34 @@ class Worker:
 
     def stop_task(self, task_id: str, disable: bool = False) -> None:
         """End a running task, which is FAILED then, or DISABLED. A message of the scheduler asks for it."""
-        self._to_end.append((task_id, disable))
-        self._waker.nudge()
+        self._ending.stop_task(task_id, disable)
+
+    def stop_asking(self) -> None:
+        """Take no more work; run() returns when what runs has ended. SIGUSR1 does it, too."""
+        self._ending.stop_asking()
 
     def drain(self, seconds: float) -> None:
         """Take no more work, let what runs finish for so long, then end it and give it back. The shortest time counts.
 
         May be called by a signal handler.
         """
-        self._drained_at = min(self._drained_at, time.monotonic() + seconds)
-        self.stop_asking()
+        self._ending.drain(seconds)
 
-    def _seconds_to_drain(self) -> float:
-        return max(0.0, self._drained_at - time.monotonic())
+    def interrupt(self) -> bool:
+        """Make run() raise KeyboardInterrupt at the next safe point. For signal handlers: an exception that one raises
+        while a process is being started would be lost. False: it must raise all the same, the loop is not at work.
+        """
+        return self._is_looping and self._own is None and self._ending.interrupt()
 
-    def _end_what_must(self) -> None:
-        while self._to_end:
-            task_id, disable = self._to_end.popleft()
-            process = self._running.get(task_id)
-            if process is None:
-                log.warning("%s is to be stopped, but does not run here in a process of its own.", task_id)
-                continue
-            process.end("it was stopped by stop_task", disables=disable)
-        if time.monotonic() >= self._drained_at:
-            self._drained_at, self._is_out_of_time = math.inf, True
-            for process in self._running.all():
-                process.end("its worker was told to leave", releases=True)
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether interrupt() was called, and its KeyboardInterrupt is still to come."""
+        return self._ending.is_interrupted
 
-    def stop_asking(self) -> None:
-        """Take no more work; run() returns when what runs has ended. SIGUSR1 does it, too."""
-        self.is_stopping = True
-        self._waker.nudge()
-
-    @contextlib.contextmanager
-    def _draining_on_signal(self) -> Iterator[None]:
-        """SIGUSR1 stops asking, for the time of a run in the main thread."""
-        wanted = not self._config.no_install_shutdown_handler and hasattr(signal, "SIGUSR1")
-        if not wanted or threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.signal(signal.SIGUSR1, lambda number, frame: self.stop_asking())
-        signal.siginterrupt(signal.SIGUSR1, False)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGUSR1, before)
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it takes no more work."""
+        return self._ending.is_stopping
 
     # The heartbeat and the end
 
@@ -408,9 +367,15 @@ class Worker:
 
     def __enter__(self) -> Worker:
         self._heartbeat = Heartbeat(
-            self._scheduler.scheduler, self.id, self._config.ping_interval, self._handle_message
+            self._scheduler.scheduler,
+            self.id,
+            self._config.ping_interval,
+            self._handle_message,
+            self._waker.nudge,
         )
         self._heartbeat.start()
+        if not self._config.no_install_shutdown_handler:
+            self._ending.take_signal()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -426,6 +391,7 @@ class Worker:
             with contextlib.suppress(BrokerSchedError):  # then they fail when the scheduler misses this worker
                 for task in left:
                     self._planner.release(task)
+        self._ending.give_signal_back()
 
     @property
     def add_succeeded(self) -> bool:
@@ -434,28 +400,17 @@ class Worker:
 
     def counts(self) -> dict[str, int]:
         """How far it is: scheduled, done, running (here), failed. May be asked from any thread."""
-        latest = dict(self._planner.latest)
-        running = len(self._running) + (self._own is not None)
-        done, failed = (sum(status == wanted for status in latest.values()) for wanted in ("DONE", "FAILED"))
-        return {"scheduled": len(latest), "done": done, "running": running, "failed": failed}
+        return self._planner.counts(running=len(self._running) + (self._own is not None))
 
     def summary(self) -> ExecutionSummary:
         """What became of all that was scheduled, for people and for exit codes."""
+        planner = self._planner
         return summarize(
             RunHistory(
-                self.id,
-                dict(self._planner.scheduled),
-                tuple(self._planner.reports),
-                tuple(self._intake.responses),
-                tuple(self._planner.roots),
-                self.add_succeeded,
-                self.run_succeeded,
+                *(self.id, dict(planner.scheduled), tuple(planner.reports), tuple(self._intake.responses)),
+                *(tuple(planner.roots), self.add_succeeded, self.run_succeeded),
             )
         )
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text)
 
 
 def _default_scheduler() -> SchedulerAPI:

@@ -33,7 +33,7 @@ UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_opti
 @click.command(context_settings=UNPARSED)
 @click.argument("module", required=False)
 @click.argument("task", required=False)
-@click.option("--help", "-h", "wants_help", is_flag=True, help="This page; after a task, its options.")
+@click.option("--help", "wants_help", is_flag=True, help="This page; after a task, its options.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="So many tasks at once.")
 @scheduler_options
 @click.option(
@@ -78,6 +78,7 @@ def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any])
     try:
         place = (options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
         worker = Worker(reach(*place).scheduler, worker_processes=options["workers"], **settings)
+        interruption.worker = worker
         with progress(worker, is_live), worker:
             interruption.kills = True  # what is running now only asks whether tasks are complete
             worker.add(task, multiprocess=options["parallel_scheduling"])
@@ -88,6 +89,11 @@ def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any])
         raise click.exceptions.Exit(INTERRUPTED) from None
     except BrokerSchedError as error:
         click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        raise click.exceptions.Exit(codes.unhandled_exception) from None
+    except (click.ClickException, click.exceptions.Exit):
+        raise
+    except Exception as error:  # of the user's tasks, while they were scheduled; the trace is logged
+        click.echo(f"Error: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
         raise click.exceptions.Exit(codes.unhandled_exception) from None
     return worker.summary()
 
@@ -100,18 +106,21 @@ class Interruption:
 
     def __init__(self) -> None:
         self.kills = False  # whether to kill them at once
+        self.worker: Worker | None = None  # who, while its loop is at work, raises for itself where that is safe
         self._pid = os.getpid()
         self._is_under_way = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler. Raises KeyboardInterrupt the first time."""
+        """A signal handler. Raises KeyboardInterrupt the first time, or has the worker do it."""
         if os.getpid() != self._pid:
             return
         if self.kills or self._is_under_way:
             for process in multiprocessing.active_children():
                 process.kill()
-        if not self._is_under_way:
-            self._is_under_way = True
+        is_first, self._is_under_way = not self._is_under_way, True
+        if is_first and self.worker is not None and self.worker.interrupt():
+            return
+        if is_first or (self.worker is not None and self.worker.is_interrupted):
             raise KeyboardInterrupt
 
 
@@ -159,7 +168,7 @@ def _codes(pairs: tuple[str, ...]) -> ReturnCodes:
     found = {}
     for pair in pairs:
         name, _, text = pair.partition("=")
-        if name not in names or not text.isdigit() or int(text) > 255:
+        if name not in names or not text.isdecimal() or int(text) > 255:
             raise click.UsageError(f"--retcode {pair}: write NAME=CODE, a code up to 255; names: {', '.join(names)}.")
         found[name] = int(text)
     return ReturnCodes(**found)

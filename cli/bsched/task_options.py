@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from broker_sched.errors import BrokerSchedError
-from broker_sched.model.contract import TaskLike
+from broker_sched.model.contract import TaskLike, without_password
 from broker_sched.model.register import find_class
 
 
@@ -46,7 +46,8 @@ def make_task(cls: Any, words: Sequence[str], named: Sequence[str]) -> TaskLike:
         try:
             parameters[name].parse(text)
         except Exception as error:
-            raise click.UsageError(f"--{_dashed(name)} {text!r} can't be used: {error}") from None
+            told = without_password(f"--{_dashed(name)} {text!r} can't be used: {error}")
+            raise click.UsageError(told) from None
     try:
         task: TaskLike = cls.from_str_params(texts)
     except Exception as error:

@@ -58,7 +58,11 @@ def worker(
     import_path()
     for module in modules:
         imported(module, FAILED)
-    options: dict[str, Any] = {"keep_alive": True, **worker_settings(settings, os.environ)}
+    options: dict[str, Any] = {
+        "keep_alive": True,
+        **worker_settings(settings, os.environ),
+        "force_multiprocessing": True,
+    }
     if burst:
         options["keep_alive"] = False
     if allowed:
@@ -67,7 +71,7 @@ def worker(
         options["max_tasks"] = max_tasks
     reached = reach(scheduler_url, redis_url, namespace, local_scheduler)
     count = processes or os.cpu_count() or 1
-    made = Worker(reached.scheduler, name, count, assistant=True, force_multiprocessing=True, **options)
+    made = Worker(reached.scheduler, name, count, assistant=True, **options)
     _stop_on_signals(made, drain_timeout)
     click.echo(f"bsched worker: {made.id} runs up to {count} tasks at once for {reached.name}")
     try:
@@ -82,6 +86,7 @@ def worker(
 def _stop_on_signals(made: Worker, drain_timeout: float) -> None:
     """SIGTERM drains, the second one at once, the third kills, as Ctrl-C does."""
     interruption = Interruption()
+    interruption.worker = made
     terms = 0
 
     def leave(number: int, frame: FrameType | None) -> None:

@@ -160,7 +160,6 @@ def test_other_methods_may_answer_null(script: Callable[..., Script]) -> None:
     ("answer", "error", "message"),
     [
         ((400, b'{"error": {"message": "worker: is empty", "field": "worker"}}'), InvalidArgument, "worker: is empty"),
-        ((404, b'{"error": {"message": "There is no method"}}'), UnknownMethod, "is_paused"),
         ((401, b""), RPCError, "login"),
         ((403, b'{"error": {"message": "not from there"}}'), RPCError, "not from there"),
     ],
@@ -172,6 +171,20 @@ def test_what_the_server_refuses_is_not_tried_again(
     with pytest.raises(error, match=message):
         client(server).is_paused()
     assert len(server.seen) == 1
+
+
+def test_a_scheduler_without_a_method_of_ours_says_so_at_once(script: Callable[..., Script]) -> None:
+    server = script((404, b"<html><title>404: Not Found</title></html>"))
+    with pytest.raises(UnknownMethod, match="add_tasks"):
+        client(server).add_tasks(worker="w", tasks=[])
+    assert len(server.seen) == 1
+
+
+def test_a_proxy_whose_server_is_away_is_tried_again(script: Callable[..., Script]) -> None:
+    """It may say 404 to anything; every scheduler has Luigi's methods."""
+    server = script((404, b"404 page not found"), (200, b'{"response": {"paused": false}}'))
+    assert client(server).is_paused() == {"paused": False}
+    assert len(server.seen) == 2
 
 
 def test_defaults_are_not_sent(script: Callable[..., Script]) -> None:

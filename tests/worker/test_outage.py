@@ -163,9 +163,10 @@ def test_a_worker_that_was_forgotten_tells_everything_again(
             scheduler._client.delete(*scheduler._client.keys(f"{scheduler._space.prefix}*"))
         else:
             scheduler.prune()
+        time.sleep(1.0)
         is_silent.clear()
 
-    monkeypatch.setattr(bodies.SlowBody, "seconds", 2.0)
+    monkeypatch.setattr(bodies.SlowBody, "seconds", 3.0)
     scheduler.ping = ping  # type: ignore[method-assign]
     with worker_on(scheduler, force_multiprocessing=True) as worker:
         worker.add(root)

@@ -61,8 +61,7 @@ def test_a_worker_with_a_free_slot_is_woken_while_it_runs_something(
         submitter.add(other)
         until(lambda: statuses(scheduler, other) == ["DONE"], "the other task has run")
     assert statuses(scheduler, slow) == ["RUNNING"]
-    worker.stop_asking()
-    worker._running.stop()
+    worker.drain(0)
     busy.end()
     put_away(scheduler, slow)
 
@@ -89,8 +88,7 @@ def test_a_worker_that_can_run_no_more_leaves_the_work_to_others(local: Any, tas
         submitter.add(short)
         until(lambda: statuses(local, short) == ["DONE"], "the other runs the short one")
     for worker in workers:
-        worker.stop_asking()
-        worker._running.stop()
+        worker.drain(0)
     for each in running:
         each.end()
 
