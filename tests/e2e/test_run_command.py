@@ -110,6 +110,21 @@ class Three(Said, luigi.Task):
 QUICK = ["--set", "wait_interval=0.05", "--set", "wait_jitter=0"]
 
 
+ODD = """
+import sys
+from broker_sched import Task
+
+class Priority(Task):
+    @property
+    def priority(self): raise ValueError("on purpose")
+
+class Leaves(Task):
+    def complete(self): sys.exit("on purpose")
+    def run(self): pass
+
+class Offset(Task):
+    hours: int
+"""
 ENTRY = "from bsched.main import main\nif __name__ == '__main__':\n    main()\n"  # adds no directory
 
 
@@ -311,6 +326,22 @@ def test_luigis_own_configuration_holds_and_the_command_line_wins(luigis: Path) 
     (luigis / "luigi.cfg").write_text("[worker]\ntask_limit = few\n")
     code, _out, err = bsched(luigis, "run", "said", "Three", "--local-scheduler")
     assert code == 2 and "[worker]" in err and "Traceback" not in err
+
+
+def test_what_a_module_does_while_it_is_scheduled_ends_in_a_clear_way(native: Path) -> None:
+    (native / "odd.py").write_text(ODD)
+    code, _out, err = bsched(
+        native, "run", "odd", "Priority", "--local-scheduler", "--retcode", "unhandled_exception=77"
+    )
+    assert code == 77 and "Error: ValueError: on purpose" in err
+    code, out, _err = bsched(native, "run", "odd", "Leaves", "--local-scheduler")
+    assert code == 35 and "Leaves()" in out
+    code, _out, err = bsched(native, "run", "odd", "Offset", "--hours", "-1h", "--local-scheduler")
+    assert code == 2 and "-1h" in err
+    code, _out, err = bsched(native, "run", "odd", "Offset", "--hours", "-1", "--retcode", "task_failed=\u00b2")
+    assert code == 2 and "task_failed=\u00b2" in err
+    code, _out, err = bsched(native, "run", "odd", "Offset", "--hours", "postgres://me:geheim@host/db")
+    assert code == 2 and "geheim" not in err
 
 
 def test_a_second_ctrl_c_kills_a_task_that_goes_on(native: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import os
 import pickle
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -290,3 +292,46 @@ def test_every_call_gives_what_the_scheduler_itself_gives(server: ServerProcess,
     for name, arguments in CALLS:
         assert getattr(remote, name)(**arguments) == getattr(direct, name)(**arguments), name
     assert {name for name, _ in CALLS} <= set(METHODS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://user:geheim#x@host:8082/", "http://user:geheim/x@host/", "http://user:geheim@ho\u2100st/", "http://[::1/"],
+)
+def test_a_url_that_cannot_be_read_is_explained_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        RemoteScheduler(url)
+    assert "geheim" not in str(caught.value)
+    assert "%2F" in str(caught.value)
+
+
+def test_a_kept_connection_that_the_server_has_closed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `requests`, too."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "requests" else find_spec(name, *a)
+    )
+
+    class Closing(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 0.2  # idle
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = b'{"response": null}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Closing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    remote = RemoteScheduler(f"http://127.0.0.1:{server.server_port}", attempts=1)
+    for _ in range(2):
+        remote.pause()
+        time.sleep(0.5)
+    server.shutdown()
+    server.server_close()
