@@ -70,7 +70,7 @@ local function release_orphaned_batches(worker, tasks)
   for _, task in ipairs(tasks) do
     if task.batch_id then running_batches[task.batch_id] = true end
   end
-  for _, batch_id in ipairs(call('SMEMBERS', key('worker_batches:', worker.id))) do
+  for _, batch_id in ipairs(call('HKEYS', key('worker_batches:', worker.id))) do
     if not running_batches[batch_id] then
       for _, n in ipairs(call('SMEMBERS', key('batch:', batch_id))) do
         local task = load_task(id_of(n))

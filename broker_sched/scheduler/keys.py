@@ -82,7 +82,7 @@ KEYS = (
     Key("running:<worker_id>", "set", "numbers of the tasks RUNNING on a worker", USED),
     Key("used", "hash", "resource → amount held by RUNNING tasks", USED),
     Key("batch:<batch_id>", "set", "numbers of the BATCH_RUNNING members", USED),
-    Key("worker_batches:<worker_id>", "set", "batch ids with members on a worker", USED),
+    Key("worker_batches:<worker_id>", "hash", "batch id → how many of its members run on a worker", USED),
     # workers
     Key("workers", "zset", "worker ids by last contact (s)", USED),
     Key(

@@ -88,7 +88,8 @@ class Model:
         elif task["status"] == "BATCH_RUNNING":
             batch_id = task.get("batch_id", "?")
             self._sets[f"batch:{batch_id}"].add(n)
-            self._sets[f"worker_batches:{runner}"].add(batch_id)
+            batches = self._hashes[f"worker_batches:{runner}"]
+            batches[batch_id] = str(int(batches.get(batch_id, "0")) + 1)
 
     def _add_placing(self, task_id: str, task: dict[str, str]) -> None:
         n, status, crew = task["n"], task["status"], task.get("crew", NOBODY)

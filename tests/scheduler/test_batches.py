@@ -42,3 +42,18 @@ def test_a_number_too_large_to_compare_keeps_a_task_out_of_batches(scheduler):
     big = {"n": 12345678901234567890}
     assert two_tasks(scheduler, big, big)["task_id"] == "a"
     assert scheduler.get_work(worker="w")["task_id"] == "b"
+
+
+def test_a_member_that_is_reported_into_another_workers_batch_leaves_nothing_behind(scheduler, clock):
+    """An odd thing to say; Luigi takes it."""
+    for worker, family in (("w", "F"), ("v", "G")):
+        scheduler.add_task_batcher(worker=worker, task_family=family, batched_args=["day"])
+        for day in "12":
+            params = {"day": day}
+            scheduler.add_task(worker=worker, task_id=f"{family}{day}", family=family, params=params, batchable=True)
+    batches = [scheduler.get_work(worker=worker)["batch_id"] for worker in ("w", "v")]
+    assert all(batches)
+    scheduler.add_task(worker="w", task_id="G1", batch_id=batches[0])
+    clock.advance(2000)
+    scheduler.prune()
+    assert list(scheduler._client.scan_iter(match=f"{scheduler._space.prefix}worker_batches:*")) == []

@@ -4,7 +4,8 @@
 -- tasks:<STATUS>            numbers of the tasks of a status
 -- running                   sorted set of the RUNNING ones: score −priority, member rank
 -- running:<worker_id>       numbers of the tasks RUNNING on a worker
--- batch:<batch_id>          numbers of the BATCH_RUNNING members; worker_batches:<worker_id> the batch ids
+-- batch:<batch_id>          numbers of the BATCH_RUNNING members
+-- worker_batches:<worker_id>   hash, batch id → how many of them run on this worker
 -- due:retry, due:enable, due:remove   sorted sets of numbers by time
 -- unclaimed, strays         numbers of tasks that the next prune must look at
 
@@ -27,11 +28,9 @@ local function leave_status(task)
     use_all(holding(task), -1)
     if task.claim == '0' then call('SADD', key('unclaimed', ''), task.n) end
   elseif task.status == 'BATCH_RUNNING' then
-    local batch_key = key('batch:', task.batch_id)
-    call('SREM', batch_key, task.n)
-    if call('EXISTS', batch_key) == 0 then
-      call('SREM', key('worker_batches:', task.worker_running or ''), task.batch_id)
-    end
+    local batches = key('worker_batches:', task.worker_running or '')
+    call('SREM', key('batch:', task.batch_id), task.n)
+    if call('HINCRBY', batches, task.batch_id, -1) <= 0 then call('HDEL', batches, task.batch_id) end
   elseif task.status == 'FAILED' then
     call('ZREM', key('due:retry', ''), task.n)
   end
@@ -44,7 +43,7 @@ local function enter_status(task)
     use_all(holding(task), 1)
   elseif task.status == 'BATCH_RUNNING' then
     call('SADD', key('batch:', task.batch_id), task.n)
-    call('SADD', key('worker_batches:', task.worker_running), task.batch_id)
+    call('HINCRBY', key('worker_batches:', task.worker_running), task.batch_id, 1)
   end
   if is_stray(task) then call('SADD', key('strays', ''), task.n) end
 end

@@ -51,7 +51,7 @@ end
 local function suspect_tasks_of(id)
   local strays = key('strays', '')
   call('SUNIONSTORE', strays, strays, key('running:', id))
-  for _, batch_id in ipairs(call('SMEMBERS', key('worker_batches:', id))) do
+  for _, batch_id in ipairs(call('HKEYS', key('worker_batches:', id))) do
     call('SUNIONSTORE', strays, strays, key('batch:', batch_id))
   end
 end
