@@ -132,7 +132,7 @@ class Planner:
         """Tell the scheduler now what became of a task, and remember it for the summary."""
         self._note(task, status, False)
         for member in self._batches.pop(task.task_id, ()):
-            self.reports.append(Report(member, status, True))
+            self._note(member, status, True)
         self._tell(described(task, status, runnable=None, **more))
 
     def release(self, task: TaskLike) -> bool:

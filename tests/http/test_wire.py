@@ -190,6 +190,7 @@ def _smallest_arguments(name: str) -> dict[str, Any]:
         "progress_percentage": 1,
         "amount": 1,
         "params": {},
+        "tasks": [{"task_id": "smallest"}],
     }
     required = [p.name for p in METHODS[name].parameters if p.default is p.empty]
     return {each: values.get(each, "smallest") for each in required}

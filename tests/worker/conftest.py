@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -25,6 +26,17 @@ from tests.servers import RunningRedis, any_server, die_with_parent, free_port, 
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1, "kill_after": 2.0}
 OPTIONS: dict[str, Any] = {"retry_delay": 0.2, "stable_done_cooldown_secs": 0}  # of the schedulers
 MakeWorker = Callable[..., Worker]
+
+
+@pytest.fixture(autouse=True)
+def signals_as_in_a_terminal() -> Iterator[None]:
+    """Where tests run in the background, SIGINT is ignored; and Luigi's worker leaves its handler of SIGUSR1."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
