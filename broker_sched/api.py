@@ -183,7 +183,7 @@ class SchedulerAPI:
     ) -> wire.Awaited:
         """Wait until there is work or a message for this worker, at most so long. Not in Luigi.
 
-        ready: it should ask now. seconds 0: it waits no more, and whoever it was woken for is passed on to others.
+        ready: it should ask for work now. seconds 0: end its wait; was it woken just then, another worker is instead.
         """
         raise NotImplementedError
 
@@ -280,7 +280,7 @@ class SchedulerAPI:
 
     @rpc(in_luigi=False)
     def release_task(self, task_id: TaskId, worker: WorkerId) -> wire.TaskStatus:
-        """Put a task that this worker runs back to PENDING, without a failure; null when unknown. Not in Luigi."""
+        """Put a task that this worker runs back to PENDING, without a failure; status null: unknown. Not in Luigi."""
         raise NotImplementedError
 
     @rpc(in_luigi=False)

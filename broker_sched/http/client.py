@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import tenacity
 
-from broker_sched.api import METHODS, SchedulerAPI
+from broker_sched.api import SchedulerAPI
 from broker_sched.errors import ConfigurationError, InvalidArgument, RPCError, UnknownMethod
 from broker_sched.http import fetching
 from broker_sched.method import Method
@@ -28,12 +28,10 @@ CONNECT_SECONDS = 10.0
 REPLY_SECONDS = 60.0  # a luigid with very many tasks takes its time
 # A heartbeat that is not answered by then is followed by the next one; await_work itself waits up to 30 s.
 ANSWERED_WITHIN = {"ping": 10.0, "await_work": 40.0}
-TRIED_ONCE = frozenset(("ping", "await_work"))
 UNREADABLE = (
     "The scheduler's URL can't be read. It is http://[user:password@]host[:port]/; "
     "in user and password write / as %2F, ? as %3F, # as %23, @ as %40, and a port is a number."
 )
-NEVER_NULL = frozenset(("get_work",))
 
 
 class RemoteScheduler(SchedulerAPI):
@@ -42,7 +40,7 @@ class RemoteScheduler(SchedulerAPI):
     url: http, https, or http+unix://%2Fpath%2Fto.sock/; it may have a path, and user:password@ for HTTP Basic.
     connect_timeout: seconds until a connection must stand; 10 where not given.
     attempts, wait_seconds: how often a call is tried while the server can't be reached, and the pause between.
-        `ping` is tried once. When all attempts failed, the call raises RPCError.
+        `ping` and `await_work` are tried once. When all attempts failed, the call raises RPCError.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class RemoteScheduler(SchedulerAPI):
 
     def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
         body = json.dumps(_sendable(method, arguments))
-        attempts = 1 if method.name in TRIED_ONCE else self._attempts
+        attempts = 1 if method.attempts == 1 else self._attempts
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts),
             wait=tenacity.wait_fixed(self._wait_seconds),
@@ -80,21 +78,22 @@ class RemoteScheduler(SchedulerAPI):
             reraise=True,
         )
         try:
-            return retrying(self._ask, method.name, body)
+            return retrying(self._ask, method, body)
         except fetching.Unanswered as error:
             raise RPCError(f"{method.name} failed after {attempts} attempt(s) at {self._base}: {error}") from error
 
-    def _ask(self, name: str, body: str) -> Any:
+    def _ask(self, method: Method, body: str) -> Any:
         """One attempt."""
-        url = f"{self._base}/api/{name}"
-        answer = self._fetcher().post(url, body, (self._connect_seconds, ANSWERED_WITHIN.get(name, REPLY_SECONDS)))
+        url = f"{self._base}/api/{method.name}"
+        seconds = ANSWERED_WITHIN.get(method.name, REPLY_SECONDS)
+        answer = self._fetcher().post(url, body, (self._connect_seconds, seconds))
         if answer.status != 200:
-            raise _refusal(name, answer, self._base)
+            raise _refusal(method, answer, self._base)
         try:
             response = json.loads(answer.body)["response"]
         except (ValueError, KeyError, TypeError):
             raise fetching.Unanswered(f"the answer is no JSON with a response: {answer.body[:100]!r}") from None
-        if response is None and name in NEVER_NULL:
+        if response is None and not method.allow_null:
             raise fetching.Unanswered("the answer is null")
         return response
 
@@ -175,7 +174,7 @@ def _sendable(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _refusal(name: str, answer: fetching.Answer, base: str) -> Exception:
+def _refusal(method: Method, answer: fetching.Answer, base: str) -> Exception:
     """What an answer other than 200 means. Only what may pass is Unanswered, and tried again."""
     try:
         error = json.loads(answer.body)["error"]
@@ -185,11 +184,11 @@ def _refusal(name: str, answer: fetching.Answer, base: str) -> Exception:
     if answer.status == 400 and field:
         return InvalidArgument(str(field), told.removeprefix(f"{field}: "))
     if answer.status == 404:
-        if name in METHODS and METHODS[name].in_luigi:  # a proxy whose server is away, or a wrong path
+        if method.in_luigi:  # a proxy whose server is away, or a wrong path
             return fetching.Unanswered(f"{base} has no scheduler now (404): {told}")
-        return UnknownMethod(name)
+        return UnknownMethod(method.name)
     if answer.status == 401:
         return RPCError(f"{base} refuses the login (401): put user:password@ into the URL.")
     if 400 <= answer.status < 500 and answer.status not in (408, 429):
-        return RPCError(f"{base} refuses {name} ({answer.status}): {told}")
+        return RPCError(f"{base} refuses {method.name} ({answer.status}): {told}")
     return fetching.Unanswered(f"the server answered {answer.status}: {told}")

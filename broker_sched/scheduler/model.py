@@ -10,10 +10,10 @@ import json
 from collections import defaultdict
 from typing import Any
 
+from broker_sched.arguments import MAX_SAFE_INTEGER
 from broker_sched.scheduler.snapshot import Snapshot
 
 NOBODY = "0"
-MAX_EXACT = 2**53  # from here on, two integers may be one double
 RUNNING_STATUSES = ("RUNNING", "BATCH_RUNNING")
 
 
@@ -195,7 +195,7 @@ def canonical(value: Any) -> str:
     if isinstance(value, str):
         return f"{len(value.encode())}:{value}"
     if isinstance(value, (int, float)):
-        if abs(value) >= MAX_EXACT:
+        if abs(value) >= MAX_SAFE_INTEGER:
             raise OverflowError(value)
         return f"{float(value):.17g}"
     entries = value.items() if isinstance(value, dict) else enumerate(value, start=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -19,7 +20,7 @@ from broker_sched.arguments import check
 from broker_sched.clock import Clock
 from broker_sched.config import SchedulerConfig, parse_options, to_text
 from broker_sched.errors import RedisUnavailable
-from broker_sched.lua.loader import Script, load
+from broker_sched.lua.loader import Script
 from broker_sched.method import Method
 from broker_sched.scheduler.connection import connect, is_single
 from broker_sched.scheduler.link import Link
@@ -202,14 +203,10 @@ class Scheduler(SchedulerAPI):
         """Run scripts in one round trip; the first by itself, so that namespace and script are there."""
         first, *others = (Call(calls.script, args) for args in calls.args)
         replies = [self._run(first)]
-        try:
-            if not isinstance(self._client, RedisCluster):  # whose pipelines run no scripts
+        if not isinstance(self._client, RedisCluster):  # whose pipelines run no scripts
+            with contextlib.suppress(redis.exceptions.ResponseError):  # by itself each is put right, or explained
                 return replies + self._read([tuple(evalsha(self._space, self._clock, call, "")[1]) for call in others])
-            return replies + [self._run(call) for call in others]
-        except redis.exceptions.NoScriptError:  # flushed just now
-            return replies + [self._run(call) for call in others]
-        except redis.exceptions.ResponseError as error:
-            raise translate(load(calls.script), str(error)) from None
+        return replies + [self._run(call) for call in others]
 
     def _evalsha(self, script: Script, command: list[Argument]) -> Any:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing.connection
 from collections import deque
 from collections.abc import Iterator
@@ -50,10 +51,11 @@ class Running:
         everyone = [*self._processes.values(), *self._leaving]
         lefts = [left for process in everyone if (left := process.seconds_left()) is not None]
         if not self._is_somebody_done():
-            things = [thing for process in everyone for thing in process.wait_on()]
-            if any(not process.wait_on() for process in everyone):
+            things = [process.wait_on() for process in everyone]
+            if not all(things):  # of some only the programs are left, which nothing tells of
                 seconds = min(seconds, LOOK_SECONDS)
-            multiprocessing.connection.wait([*things, *also], max(0.0, min([seconds, CHECK_SECONDS, *lefts])))
+            seconds = max(0.0, min([seconds, CHECK_SECONDS, *lefts]))
+            multiprocessing.connection.wait([*itertools.chain(*things), *also], seconds)
         for process in everyone:
             has_ended = process.check()
             self.told.extend(process.take_told())

@@ -1,7 +1,7 @@
 """A process for one run of a task, and the eye kept on it. Whatever becomes of the process, there is an outcome.
 
-The two ends of a connection (mailbox.py) carry, from the task: what it reports and, last, its outcome; to the task:
-messages. The worker learns of the end through the process's sentinel, so no exit goes unnoticed, whatever the code.
+The two ends of a connection (task_connection.py) carry, from the task: what it reports and, last, its outcome; to the
+task: messages. The worker learns of the end through the process's sentinel, so it misses none, whatever the exit code.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import psutil
 
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker.execution import RunOptions, execute
-from broker_sched.worker.mailbox import TasksEnd, WorkersEnd
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.reporter import StatusReporter
+from broker_sched.worker.task_connection import TasksEnd, WorkersEnd
 
 log = logging.getLogger("bsched.worker")
 OVERWRITING = ("set_task_progress_percentage", "set_task_status_message")  # calls that replace earlier ones
@@ -66,7 +66,7 @@ class TaskProcess:
         self._terminated: list[psutil.Process] = []
         self._deadline = time.monotonic() + timeout_seconds if timeout_seconds else None
         ours, self._childs_end = socket.socketpair()
-        self._mailbox = WorkersEnd(ours)
+        self._connection = WorkersEnd(ours)
         arguments = (task, options, self._childs_end, ours, os.getpid())
         self._process = context.Process(target=_child, args=arguments, name=task.task_id)
 
@@ -84,7 +84,7 @@ class TaskProcess:
         """What multiprocessing.connection.wait shall look at."""
         if self.outcome is not None and not self._process.is_alive():  # only its programs are waited for
             return []
-        return [self._process.sentinel] if self._mailbox.is_at_end else [self._process.sentinel, self._mailbox]
+        return [self._process.sentinel] if self._connection.is_at_end else [self._process.sentinel, self._connection]
 
     def seconds_left(self) -> float | None:
         """Until the next deadline; None without one."""
@@ -101,9 +101,9 @@ class TaskProcess:
 
         Once the process has ended, `outcome` is set. Returns whether it has, with all that it was terminated with.
         """
-        self._mailbox.flush()
+        self._connection.flush()
         has_ended = not self._process.is_alive()  # asked first, so that its last words are received below
-        for received in self._mailbox.receive(everything=has_ended):
+        for received in self._connection.receive(everything=has_ended):
             if isinstance(received, Outcome):
                 self.outcome = received
             else:
@@ -153,7 +153,7 @@ class TaskProcess:
 
     def tell(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Hand a scheduler message to the task. Called by the heartbeat's thread."""
-        if not self._mailbox.send((message_id, content, payload)):
+        if not self._connection.send((message_id, content, payload)):
             log.error("%s reads none of its messages: this one is lost: %s", self.task, content)
 
     def _tree(self) -> list[psutil.Process]:
@@ -196,7 +196,7 @@ class TaskProcess:
 
     def close(self) -> None:
         """Give back what the operating system holds for it, after the end."""
-        self._mailbox.close()
+        self._connection.close()
         self._process.close()
 
 
@@ -211,14 +211,14 @@ def _child(
     for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, lambda number, frame: None)
     random.seed(os.getpid() * time.time())  # forked processes would draw the same numbers
-    mailbox = TasksEnd(own_end)
+    connection = TasksEnd(own_end)
 
     def tell(method: str, arguments: dict[str, Any]) -> None:
-        mailbox.send(Told(method, arguments))
+        connection.send(Told(method, arguments))
 
     reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages))
-    threading.Thread(target=_listen, args=(mailbox, reporter, worker_pid), daemon=True).start()
-    mailbox.send(execute(task, options, reporter))
+    threading.Thread(target=_listen, args=(connection, reporter, worker_pid), daemon=True).start()
+    connection.send(execute(task, options, reporter))
 
 
 def _process(pid: int) -> psutil.Process | None:
@@ -235,12 +235,12 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def _listen(mailbox: TasksEnd, reporter: StatusReporter, worker_pid: int) -> None:
+def _listen(connection: TasksEnd, reporter: StatusReporter, worker_pid: int) -> None:
     """Pass messages on. Ends the process when the worker is gone: the scheduler gives the task to others then."""
     worker = _process(worker_pid)
     while worker is not None and _lives(worker):
         try:
-            reporter.receive(*mailbox.receive(WATCH_SECONDS))
+            reporter.receive(*connection.receive(WATCH_SECONDS))
         except TimeoutError:
             continue
         except OSError:

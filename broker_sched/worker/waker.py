@@ -72,6 +72,7 @@ class Waker:
             self._is_stopping.set()
             self._armed.set()
         self._thread, self._armed, self._is_stopping = None, threading.Event(), threading.Event()
+        self._is_waiting = False
 
     def _wait_for_ever(self) -> None:
         armed, is_stopping = self._armed, self._is_stopping
@@ -81,13 +82,15 @@ class Waker:
             if is_stopping.is_set():
                 return
             try:
-                while not self._scheduler.await_work(**self._arguments, seconds=WAIT_SECONDS)["ready"]:
-                    if is_stopping.is_set():
-                        return
+                while not is_stopping.is_set():
+                    if self._scheduler.await_work(**self._arguments, seconds=WAIT_SECONDS)["ready"]:
+                        break
             except UnknownMethod:
                 self._can_wake = False
             except Exception as error:  # the worker's next question shows whether it lasts
                 log.debug("Waiting for work failed: %s", error)
                 time.sleep(PAUSE_SECONDS if isinstance(error, SchedulerUnreachable) else WAIT_SECONDS)
+            if is_stopping.is_set():  # what is kept here may belong to another thread by now
+                return
             self._is_waiting = False
             self.nudge()

@@ -12,7 +12,6 @@ import random
 import socket
 import time
 import traceback
-from collections.abc import Iterator
 from typing import Any, cast
 
 from broker_sched.api import SchedulerAPI
@@ -114,7 +113,7 @@ class Worker:
         self.run_succeeded, self._intake.failures = True, 0
         self._scheduler.is_on = True
         try:
-            with self._beating():
+            with contextlib.nullcontext() if self._heartbeat else self:
                 self._introduce()
                 self._is_looping = True
                 self._loop()
@@ -357,14 +356,6 @@ class Worker:
 
     # The heartbeat and the end
 
-    @contextlib.contextmanager
-    def _beating(self) -> Iterator[None]:
-        if self._heartbeat is not None:
-            yield
-            return
-        with self:
-            yield
-
     def __enter__(self) -> Worker:
         self._heartbeat = Heartbeat(
             self._scheduler.scheduler,
@@ -404,11 +395,15 @@ class Worker:
 
     def summary(self) -> ExecutionSummary:
         """What became of all that was scheduled, for people and for exit codes."""
-        planner = self._planner
         return summarize(
             RunHistory(
-                *(self.id, dict(planner.scheduled), tuple(planner.reports), tuple(self._intake.responses)),
-                *(tuple(planner.roots), self.add_succeeded, self.run_succeeded),
+                self.id,
+                dict(self._planner.scheduled),
+                tuple(self._planner.reports),
+                tuple(self._intake.responses),
+                tuple(self._planner.roots),
+                self.add_succeeded,
+                self.run_succeeded,
             )
         )
 

@@ -9,17 +9,15 @@ from typing import Any
 
 import click
 
-from broker_sched import RemoteScheduler
 from broker_sched.api import METHODS
-from broker_sched.errors import ConfigurationError
-from bsched.namespace import namespace_options, open_scheduler
+from bsched.namespace import namespace_options, reach_scheduler, url_option
 
 
 @click.command()
 @click.argument("method")
 @click.argument("arguments", nargs=-1, metavar="[KEY=VALUE]...")
 @namespace_options
-@click.option("--url", metavar="URL", help="Ask the server there instead, such as http://127.0.0.1:8082.")
+@url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON on one line.")
 def call(
     method: str, arguments: tuple[str, ...], redis_url: str | None, namespace: str, url: str | None, as_json: bool
@@ -38,16 +36,6 @@ def call(
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         result = getattr(scheduler, method)(**given)
     click.echo(json.dumps(result, ensure_ascii=False, indent=None if as_json else 2))
-
-
-def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> Any:
-    """The server at the URL, else straight to Redis. Raises click.UsageError. Any: both have the same methods."""
-    if url is None:
-        return open_scheduler(redis_url, namespace)
-    try:
-        return RemoteScheduler(url, attempts=1)
-    except ConfigurationError as error:
-        raise click.UsageError(f"--url: {error}") from None
 
 
 def _pair(argument: str) -> tuple[str, Any]:

@@ -87,13 +87,11 @@ def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any])
     except KeyboardInterrupt:
         click.echo("Interrupted: task processes were ended, their tasks will fail.", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
-    except BrokerSchedError as error:
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-        raise click.exceptions.Exit(codes.unhandled_exception) from None
     except (click.ClickException, click.exceptions.Exit):
         raise
-    except Exception as error:  # of the user's tasks, while they were scheduled; the trace is logged
-        click.echo(f"Error: {type(error).__name__}: {' '.join(str(error).split())}", err=True)
+    except Exception as error:  # not ours: of the user's tasks, while they were scheduled; the trace is logged
+        kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "
+        click.echo(f"Error: {kind}{' '.join(str(error).split())}", err=True)
         raise click.exceptions.Exit(codes.unhandled_exception) from None
     return worker.summary()
 

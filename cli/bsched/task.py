@@ -7,8 +7,7 @@ from contextlib import closing
 
 import click
 
-from bsched.call import reach_scheduler
-from bsched.namespace import namespace_options
+from bsched.namespace import namespace_options, reach_scheduler, url_option
 
 NOT_RUNNING = 1  # exit code
 
@@ -22,7 +21,7 @@ def task() -> None:
 @click.argument("task_id")
 @click.option("--disable", is_flag=True, help="It is DISABLED then, and not tried again; without this, FAILED.")
 @namespace_options
-@click.option("--url", metavar="URL", help="Ask the server there instead, such as http://127.0.0.1:8082.")
+@url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON on one line.")
 def stop(task_id: str, disable: bool, redis_url: str | None, namespace: str, url: str | None, as_json: bool) -> None:
     """End a running task: its worker terminates it, and kills it after a grace. Exits with 1 when nobody runs it.

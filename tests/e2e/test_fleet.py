@@ -64,7 +64,7 @@ class Fleet:
         (directory / "cells.py").write_text(MODULE)
         self.directory = directory
         self.namespace = f"fleet-{uuid.uuid4().hex[:8]}"
-        self.redis_url = next(iter(running(name).url for name in ("path", "redis8", "redis62") if _has(name)))
+        self.redis_url = running("redis8").url
         self.scheduler = Scheduler(self.redis_url, self.namespace, worker_disconnect_delay=3.0, retry_delay=0.5)
         self.processes: list[subprocess.Popen[str]] = []
 
@@ -113,12 +113,6 @@ class Fleet:
             process.kill()
             process.wait()
         self.scheduler.close()
-
-
-def _has(name: str) -> bool:
-    from tests.servers import binaries
-
-    return name in binaries()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from broker_sched import Scheduler
 from broker_sched.steps import Call
 
 
@@ -48,8 +49,6 @@ def test_a_resource_that_is_freed(waiting):
 
 def test_a_retry_that_is_due(scheduler_factory, clock):
     scheduler = scheduler_factory(retry_delay=10)
-    scheduler.add_task(worker="own", task_id="task", status="FAILED")
-    scheduler.add_task(worker="own", task_id="task", status="FAILED")
     scheduler.add_task(worker="own", task_id="task")
     scheduler.get_work(worker="own")
     scheduler.add_task(worker="own", task_id="task", status="FAILED")
@@ -146,8 +145,6 @@ def test_waiting_ends_when_the_time_is_over(real_scheduler):
 
 
 def test_a_direct_user_who_waits_prunes_when_a_retry_is_due(scheduler_factory, redis_url):
-    from broker_sched import Scheduler
-
     namespace = scheduler_factory()._space.namespace
     scheduler = Scheduler(redis_url, namespace, retry_delay=0.5)
     scheduler.add_task(worker="own", task_id="task")

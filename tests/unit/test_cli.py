@@ -230,3 +230,23 @@ def test_redis_is_started_shown_and_stopped(bsched: Bsched, tmp_path: Path) -> N
         assert bsched("redis", "stop", *where).output == "Stopped; its data are on disk.\n"
     assert bsched("redis", "stop", *where).output == "It does not run.\n"
     assert bsched("redis", "status", "--json", *where).output == "null\n"
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_a_running_task_is_asked_to_stop(bsched: Bsched, own_redis: RedisProcess, over_http: bool) -> None:
+    scheduler = Scheduler(own_redis.url, "cli")
+    scheduler.add_task(worker="w", task_id="a")
+    server = ServerProcess("--redis", own_redis.url, "--namespace", "cli").await_ready() if over_http else None
+    where = ("--url", server.url) if server else ()
+    result = bsched("task", "stop", "a", *where)
+    assert (result.exit_code, "a does not run" in result.output) == (1, True)
+    scheduler.get_work(worker="w")
+    result = bsched("task", "stop", "a", *where)
+    assert (result.exit_code, result.output) == (0, "Asked w to stop a.\n")
+    result = bsched("task", "stop", "a", "--disable", "--json", *where)
+    assert json.loads(result.output) == {"task_id": "a", "worker": "w"}
+    asked = [message["kwargs"] for message in scheduler.ping(worker="w")["rpc_messages"]]
+    assert asked == [{"task_id": "a", "disable": False}, {"task_id": "a", "disable": True}]
+    if server:
+        server.stop()
+    scheduler.close()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from broker_sched.worker.mailbox import LENGTH, TasksEnd
+from broker_sched.worker.task_connection import LENGTH, TasksEnd
 
 
 class InDirectory:
@@ -110,8 +110,8 @@ class VanishBody(InDirectory):
         if os.fork() == 0:
             time.sleep(20)
             os._exit(0)
-        (mailbox,) = (thing for thing in gc.get_objects() if isinstance(thing, TasksEnd))
-        mailbox._connection.sendall(LENGTH.pack(1000) + b"the rest never comes")
+        (end,) = (thing for thing in gc.get_objects() if isinstance(thing, TasksEnd))
+        end._connection.sendall(LENGTH.pack(1000) + b"the rest never comes")
         os.kill(os.getpid(), signal.SIGKILL)
 
 

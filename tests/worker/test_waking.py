@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from broker_sched import Worker
+from broker_sched.worker.waker import Waker
 from tests.servers import until
 from tests.worker.conftest import QUICK, put_away, statuses, worker_on
 
@@ -36,9 +37,14 @@ class Running:
         assert not self._thread.is_alive()
 
 
-@pytest.mark.parametrize("scheduler", ["redis", "http"], indirect=True)
-def test_an_idle_assistant_runs_what_is_scheduled(scheduler: Any, tasks: ModuleType, directory: str) -> None:
-    idle = Running(Worker(scheduler, assistant=True, keep_alive=True, force_multiprocessing=True, **NEVER))
+@pytest.mark.parametrize(
+    ("scheduler", "intervals"), [("redis", NEVER), ("http", NEVER), ("luigid", QUICK)], indirect=["scheduler"]
+)
+def test_an_idle_assistant_runs_what_is_scheduled(
+    scheduler: Any, intervals: dict[str, float], tasks: ModuleType, directory: str
+) -> None:
+    """It is woken; with luigid, which can't do that, it asks."""
+    idle = Running(Worker(scheduler, assistant=True, keep_alive=True, force_multiprocessing=True, **intervals))
     task = tasks.Write(directory, "x")
     time.sleep(0.5)
     with worker_on(scheduler, worker_processes=0) as submitter:
@@ -93,19 +99,6 @@ def test_a_worker_that_can_run_no_more_leaves_the_work_to_others(local: Any, tas
         each.end()
 
 
-def test_with_luigid_it_asks_at_its_intervals(luigid_url: str, tasks: ModuleType, directory: str) -> None:
-    from broker_sched import RemoteScheduler
-
-    scheduler = RemoteScheduler(luigid_url)
-    idle = Running(worker_on(scheduler, assistant=True, keep_alive=True))
-    task = tasks.Write(directory, "x")
-    time.sleep(0.3)
-    with worker_on(scheduler, worker_processes=0) as submitter:
-        submitter.add(task)
-        until(lambda: statuses(scheduler, task) == ["DONE"], "the assistant has run it")
-    idle.end()
-
-
 def test_an_idle_worker_told_to_leave_does_so_at_once(local: Any) -> None:
     idle = Running(Worker(local, assistant=True, keep_alive=True, **NEVER))
     time.sleep(0.5)
@@ -114,3 +107,29 @@ def test_an_idle_worker_told_to_leave_does_so_at_once(local: Any) -> None:
     assert time.monotonic() - started < 4
     assert local._client.zcard(local._space.key("idle_assistants")) == 0
     assert not [thread for thread in threading.enumerate() if thread.name == "waker" and thread.is_alive()]
+
+
+class Scripted:
+    """A scheduler whose await_work answers when the test lets it."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self.answers = threading.Semaphore(0)
+
+    def await_work(self, **arguments: Any) -> dict[str, bool]:
+        self.asked.release()
+        assert self.answers.acquire(timeout=20)
+        return {"ready": False}
+
+
+def test_a_worker_that_runs_again_waits_again_though_the_first_wait_was_never_answered() -> None:
+    scheduler = Scripted()
+    waker = Waker(scheduler, "w", False)
+    waker.arm()
+    assert scheduler.asked.acquire(timeout=10)
+    waker.stop(is_reachable=False)
+    assert waker.arm()
+    assert scheduler.asked.acquire(timeout=10), "a new wait has begun"
+    waker.stop(is_reachable=False)
+    for _ in range(2):
+        scheduler.answers.release()

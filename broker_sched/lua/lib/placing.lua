@@ -92,7 +92,9 @@ local function place_task(task)
     if task.ready then
       leave_group(task.ready, task.rank)
       -- What it would have taken, others may take now (see greedy.lua); when it runs, it has taken it.
-      if ready ~= task.ready and task.status ~= 'RUNNING' then waking.free(string.match(task.ready, '|(.*)$')) end
+      if ready ~= task.ready and task.status ~= 'RUNNING' then
+        for name in pairs(amounts(string.match(task.ready, '|(.*)$'))) do waking.freed[name] = true end
+      end
     end
     if ready then enter_group(ready, task) end
     set(task, 'ready', ready)

@@ -6,17 +6,11 @@
 
 local waking = {
   open_groups = {}, -- by ready group: for how many of its tasks this script made it possible to run
-  freed = {}, -- names of resources of which this script gave something back
-  freed_needs = {}, -- needs that this script took away, as text
+  freed = {}, -- names of resources of which this script gave something back, or that a ready task wants no more
 }
 
 function waking.note(group)
   waking.open_groups[group] = (waking.open_groups[group] or 0) + 1
-end
-
--- These needs (JSON text) are not needed any more.
-function waking.free(needs)
-  if needs ~= '' then waking.freed_needs[needs] = true end
 end
 
 function waking.is_anybody_waiting()

@@ -1,6 +1,6 @@
+-- At the end of every script that may have made work possible: wake who waits for it. See waking.lua.
 -- @lazy wake_up lib/whom_to_wake.lua
 
 at_end[#at_end + 1] = function()
-  if not (next(waking.open_groups) or next(waking.freed) or next(waking.freed_needs)) then return end
-  if waking.is_anybody_waiting() then wake_up() end
+  if (next(waking.open_groups) or next(waking.freed)) and waking.is_anybody_waiting() then wake_up() end
 end

@@ -22,15 +22,16 @@ end
 local function wake_for(group, count)
   local crew = string.match(group, '^%d+')
   if crew == '0' then return 0 end
-  for woken = 0, math.min(count, call('ZCARD', key('ready:', group))) - 1 do
+  count = math.min(count, call('ZCARD', key('ready:', group)))
+  for woken = 1, count do
     local w = own_waiting(crew) or waiting_assistant()
-    if not w then return woken end
+    if not w then return woken - 1 end
     waking.wake(w)
   end
   return count
 end
 
--- The ready groups that need something of what was given back.
+-- The ready groups that need something of what was freed.
 local function open_what_waited()
   for _, group in ipairs(call('SMEMBERS', key('groups', ''))) do
     for name in pairs(amounts(string.match(group, '|(.*)$'))) do
@@ -44,9 +45,6 @@ end
 
 local function wake_up()
   if call('HGET', key('config', ''), 'paused') == '1' then return end
-  for needs in pairs(waking.freed_needs) do
-    for name in pairs(amounts(needs)) do waking.freed[name] = true end
-  end
   if next(waking.freed) then open_what_waited() end
   local left = MAX_WOKEN
   for group, count in pairs(waking.open_groups) do

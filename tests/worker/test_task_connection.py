@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from broker_sched.worker import mailbox
-from broker_sched.worker.mailbox import LENGTH, TasksEnd, WorkersEnd
+from broker_sched.worker import task_connection
+from broker_sched.worker.task_connection import LENGTH, TasksEnd, WorkersEnd
 from tests.servers import until
 
 
@@ -68,8 +68,8 @@ def test_what_cannot_be_read_is_left_out(ends: tuple[socket.socket, WorkersEnd])
 def test_a_task_that_never_stops_talking_is_listened_to_in_turns(
     ends: tuple[socket.socket, WorkersEnd], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailbox, "CHUNKS_AT_ONCE", 1)
-    monkeypatch.setattr(mailbox, "CHUNK", 100)
+    monkeypatch.setattr(task_connection, "CHUNKS_AT_ONCE", 1)
+    monkeypatch.setattr(task_connection, "CHUNK", 100)
     theirs, worker = ends
     one = framed("x" * 20)
     theirs.send(10 * one)
@@ -82,7 +82,7 @@ def test_a_task_that_reads_nothing_keeps_nobody_waiting(ends: tuple[socket.socke
     sent = 0
     while worker.send("x" * 100_000):
         sent += 1
-    assert sent * 100_000 > mailbox.MOST_UNSENT
+    assert sent * 100_000 > task_connection.MOST_UNSENT
     task, received = TasksEnd(theirs), []
     reading = threading.Thread(target=lambda: received.extend(task.receive(10) for _ in range(sent + 1)))
     reading.start()
