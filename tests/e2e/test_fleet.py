@@ -25,6 +25,8 @@ MODULE = """
 import os
 from broker_sched import LocalTarget, Task
 
+WORKER = os.getpid()  # a worker imports this, and forks
+
 class Cell(Task):
     layer: int
     column: int
@@ -37,7 +39,7 @@ class Cell(Task):
 
     def run(self):
         with open("runs", "a") as file:
-            file.write(f"{self.layer}-{self.column} {os.getppid()}\\n")
+            file.write(f"{self.layer}-{self.column} {WORKER}\\n")
         with self.output().open("w") as file:
             file.write("done")
 

@@ -93,6 +93,7 @@ def test_a_redis_that_goes_away_ends_the_wait(mortal_redis: RedisProcess, start_
     server = start_server("--redis", mortal_redis.url, "--namespace", "gone").await_ready()
     waiting = Waiting(server.url, "w")
     until(lambda: how_many_wait(mortal_redis, "gone") == 1, "it waits")
+    RemoteScheduler(server.url).count_pending(worker="w")  # replies come in order: the server, too, knows that it waits
     mortal_redis.kill()
     assert waiting.ended() == {"ready": True}, "it shall ask, and find out"
     assert waiting.seconds < 20
