@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from broker_sched.model.target import FSSpecTarget, LocalTarget, TargetError
     from broker_sched.model.task import ExternalTask, Task, WrapperTask
     from broker_sched.scheduler.scheduler import Scheduler
+    from broker_sched.worker.submitting import submit
     from broker_sched.worker.worker import Worker
 
 __version__ = "0.1.0"
@@ -54,6 +55,7 @@ __all__ = [
     "Worker",
     "WorkerError",
     "WrapperTask",
+    "submit",
 ]
 
 # Loaded when first asked for: who writes tasks needs no Redis client, and its import takes longer than a small task.
@@ -74,6 +76,7 @@ _HOMES = {
     "Visibility": "model.parameters",
     "Worker": "worker.worker",
     "WrapperTask": "model.task",
+    "submit": "worker.submitting",
 }
 
 

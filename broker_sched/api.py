@@ -1,9 +1,10 @@
 """The contract: every method, declared once.
 
-`SchedulerAPI` has the signatures, the types and the documentation. `METHODS` is
-read off it, and from `METHODS` come the server's routes, the remote client, the
-command line and docs/api.md. A subclass says how one call is carried, in
-`_invoke`; it inherits everything else.
+`SchedulerAPI` has the signatures, the types and the documentation (own_methods.py
+those of the methods that are ours alone). `METHODS` is read off it, and from
+`METHODS` come the server's routes, the remote client, the command line and
+docs/api.md. A subclass says how one call is carried, in `_invoke`; it inherits
+everything else.
 
 Source of every behaviour named here: luigi.scheduler.Scheduler, 3.8.1.
 """
@@ -14,24 +15,14 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Annotated, Any, TypeAlias
-
-from msgspec import Meta
+from typing import Any
 
 from broker_sched import wire
-from broker_sched.method import Method, rpc
-
-JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
-Number: TypeAlias = int | float
-TaskId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
-WorkerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
-Amount: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
-Resources: TypeAlias = Mapping[str, Amount]
-
-MAX_TASKS = 1000  # in one add_tasks
+from broker_sched.method import JSON, Method, Number, Resources, TaskId, WorkerId, rpc
+from broker_sched.own_methods import OwnMethods
 
 
-class SchedulerAPI:
+class SchedulerAPI(OwnMethods):
     """Luigi's scheduler API. Base of everything that a worker can take for a scheduler.
 
     Every method may raise InvalidArgument (nothing was changed) and, when the
@@ -83,16 +74,6 @@ class SchedulerAPI:
         resources: {name: amount ≥ 0} it holds while running, replaced at every call.
         priority: only ever raises the task's; existing deps are raised with it.
         retry_policy_dict: retry_count, disable_hard_timeout, disable_window (seconds); null means the scheduler's.
-        """
-        raise NotImplementedError
-
-    @rpc(in_luigi=False)
-    def add_tasks(
-        self, worker: WorkerId, tasks: Annotated[Sequence[Mapping[str, JSON]], Meta(max_length=MAX_TASKS)]
-    ) -> None:
-        """Do add_task for each of up to 1,000 tasks, in this order. Not in Luigi.
-
-        tasks: the arguments of add_task, without the worker. When one of them is wrong, nothing is changed.
         """
         raise NotImplementedError
 
@@ -175,16 +156,6 @@ class SchedulerAPI:
     @rpc()
     def count_pending(self, worker: WorkerId) -> wire.PendingCounts:
         """Count the tasks this worker still has to do, alone or with others."""
-        raise NotImplementedError
-
-    @rpc(attempts=1, in_luigi=False)
-    def await_work(
-        self, worker: WorkerId, assistant: bool = False, seconds: Annotated[float, Meta(ge=0, le=30)] = 5.0
-    ) -> wire.Awaited:
-        """Wait until there is work or a message for this worker, at most so long. Not in Luigi.
-
-        ready: it should ask for work now. seconds 0: end its wait; was it woken just then, another worker is instead.
-        """
         raise NotImplementedError
 
     @rpc(attempts=1)
@@ -278,19 +249,6 @@ class SchedulerAPI:
         """Lift a scheduler disable: the task is FAILED, its failures forgotten. {} when it had none."""
         raise NotImplementedError
 
-    @rpc(in_luigi=False)
-    def release_task(self, task_id: TaskId, worker: WorkerId) -> wire.TaskStatus:
-        """Put a task that this worker runs back to PENDING, without a failure; status null: unknown. Not in Luigi."""
-        raise NotImplementedError
-
-    @rpc(in_luigi=False)
-    def stop_task(self, task_id: TaskId, disable: bool = False) -> wire.Stopping:
-        """Ask the worker that runs the task to end it; then it is FAILED, or DISABLED. Not in Luigi.
-
-        worker: who was asked, within a second or so; null when nobody runs it. A Luigi worker does not do it.
-        """
-        raise NotImplementedError
-
     @rpc(reads_only=True)
     def has_task_history(self) -> bool:
         """Whether a task history is recorded."""
@@ -361,7 +319,7 @@ class SchedulerAPI:
 def _calling(method: Method) -> Callable[..., Any]:
     """A method that gathers its arguments and hands them to the instance's _invoke."""
     names = [parameter.name for parameter in method.parameters]
-    declared = SchedulerAPI.__dict__[method.name]
+    declared = getattr(SchedulerAPI, method.name)
 
     @wraps(declared)
     def call(self: SchedulerAPI, /, *args: Any, **kwargs: Any) -> Any:
@@ -379,7 +337,7 @@ def _calling(method: Method) -> Callable[..., Any]:
 def _read_methods() -> dict[str, Method]:
     """Read the table off SchedulerAPI's signatures. `...` as a default means: required."""
     methods = {}
-    for name, function in vars(SchedulerAPI).items():
+    for name, function in {**vars(SchedulerAPI), **vars(OwnMethods)}.items():
         marks = getattr(function, "rpc", None)
         if marks is None:
             continue
@@ -396,6 +354,7 @@ def _read_methods() -> dict[str, Method]:
             parameters=named,
             returns=hints["return"],
             takes_any=varkw and not marks["collects"],
+            in_luigi=name not in vars(OwnMethods),
             doc=inspect.getdoc(function) or "",
             **marks,
         )

@@ -1,10 +1,19 @@
-"""One method of the contract, and how a signature is marked as one. See api.py."""
+"""One method of the contract, how a signature is marked as one, and the types in it. See api.py."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
+
+from msgspec import Meta
+
+JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
+Number: TypeAlias = int | float
+TaskId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
+WorkerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
+Amount: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
+Resources: TypeAlias = Mapping[str, Amount]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,7 +29,7 @@ class Method(NamedTuple):
     reads_only: bool  # changes nothing
     attempts: int  # how often a client tries when it gets no answer; 1 for ping
     allow_null: bool  # False: a null reply is an error (get_work)
-    in_luigi: bool  # a stock luigid has it
+    in_luigi: bool  # a stock luigid has it; else it is declared in own_methods.py
     doc: str
 
 
@@ -30,7 +39,6 @@ def rpc(
     attempts: int = 3,
     allow_null: bool = True,
     collects: bool = False,
-    in_luigi: bool = True,
 ) -> Callable[[F], F]:
     """Mark a method of SchedulerAPI as part of the contract, with what a signature can't say."""
 
@@ -40,7 +48,6 @@ def rpc(
             "attempts": attempts,
             "allow_null": allow_null,
             "collects": collects,
-            "in_luigi": in_luigi,
         }
         return function
 

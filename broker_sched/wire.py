@@ -99,6 +99,46 @@ class TaskError(TypedDict, total=False):
     taskFamily: str
 
 
+class TaskLog(TypedDict):
+    """What a run wrote: its last characters, and how many there were in all."""
+
+    task_id: str
+    log: str | None
+    size: int
+
+
+class SubmissionState(TypedDict):
+    """state null: unknown."""
+
+    submission: str
+    state: str | None
+
+
+class Submission(TypedDict):
+    """A submission; of an unknown one state is null. Times in seconds since the epoch.
+
+    state: ACTIVE; DONE; FAILED, when a task is FAILED or DISABLED; INCOMPLETE, when something is missing that no worker
+        can make; CANCELLED.
+    tasks: ids of those asked for.
+    n_pending, n_running, n_ready: of its tasks; pending are also those that failed and will be retried. Members of a
+        batch that runs are in none of them.
+    counts: its tasks by status (with what they depend on), and EXTERNAL, those that no worker can run. Not in lists
+        while it is active.
+    failed: up to 20 ids of FAILED and DISABLED tasks.
+    """
+
+    submission: str
+    state: str | None
+    tasks: list[str]
+    submitted: float | None
+    ended: float | None
+    n_pending: int
+    n_running: int
+    n_ready: int
+    counts: dict[str, int]
+    failed: list[str]
+
+
 class Task(TypedDict, total=False):
     """A task as listings and graphs show it: public parameters only."""
 

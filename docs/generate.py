@@ -81,6 +81,8 @@ def _method(method: Method) -> str:
     rows = [f"| `{p.name}` | {_type(p.annotation)} | {_default(p)} |" for p in method.parameters]
     table = ["| argument | type | default |", "| --- | --- | --- |", *rows, ""] if rows else []
     extra = "Further arguments are accepted and ignored.\n" if method.takes_any else ""
+    if not method.in_luigi:
+        extra = "Not in Luigi."
     if method.collects:
         extra = "Takes any names, each with a number.\n"
     return "\n".join([f"## {method.name}\n", method.doc, "", *table, f"Reply: {_type(method.returns)}. {extra}"])

@@ -219,6 +219,7 @@ local function add_task()
   report(task, worker)
   local claims = not worker.disabled and not has_flag('a')
   local deps = set_deps(task, claims and worker)
+  if has_flag('n') and call('EXISTS', key('submissions', '')) == 1 then add_job('entrust', task.n, '0', '0') end
   set_resources(task, ARGV[20])
   if claims then join_claim(task, worker) end
   if task.claim == '0' then call('SADD', key('unclaimed', ''), task.n) end

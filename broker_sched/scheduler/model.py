@@ -181,6 +181,8 @@ class Model:
     def _add_workers(self) -> None:
         for worker_id, worker in self.snapshot.named("worker"):
             self._hashes["worker_ids"][worker["w"]] = worker_id
+            if "submission" in worker:
+                self._sets["submissions"].add(worker["w"])
 
 
 def canonical(value: Any) -> str:

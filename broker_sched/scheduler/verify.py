@@ -11,12 +11,13 @@ from broker_sched.scheduler.snapshot import Snapshot
 # Keys whose whole content follows from the tasks: `<kind>` or `<kind>:…`.
 DERIVED = frozenset(
     """ids ghosts tasks dependents unmet blockers ready groups counted running used batch worker_batches batch_ready
-    batch_crews batch_keys batchable worker_ids worker_crews worker_claims crew claim""".split()
+    batch_crews batch_keys batchable worker_ids worker_crews worker_claims crew claim submissions""".split()
 )
 # Facts of their own, read but not derived.
 FACTS = frozenset(
     """config counters resources events reply prune_lock workers crews claims batchers batch_names worker worker_info
-    messages idle idle_assistants wake task detail deps failures due unclaimed strays jobs unlink staged""".split()
+    messages idle idle_assistants wake task detail deps failures due unclaimed strays jobs unlink staged submission
+    ended_submissions log""".split()
 )
 OF_A_TASK = ("deps", "failures")  # <kind>:<n>: leaked when there is no such task
 
@@ -154,9 +155,11 @@ def _interned(snapshot: Snapshot) -> Iterator[Difference]:
 
 
 def _leaks(snapshot: Snapshot, model: Model) -> Iterator[Difference]:
-    workers = {name for name, _ in snapshot.named("worker")}
-    if workers != snapshot.members("workers"):
-        yield Difference("workers", workers, snapshot.members("workers"))
+    records = dict(snapshot.named("worker"))
+    workers = set(records)
+    callers = {name for name, worker in records.items() if "submission" not in worker}
+    if callers != snapshot.members("workers"):
+        yield Difference("workers", callers, snapshot.members("workers"))
     for name, found in snapshot.content.items():
         kind, _, rest = name.partition(":")
         unknown = kind not in DERIVED and kind not in FACTS

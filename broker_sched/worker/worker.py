@@ -71,7 +71,7 @@ class Worker:
         self._config = WorkerConfig.parse(config)
         self.worker_processes = int(worker_processes)
         patience = self._config.patience
-        self._scheduler = Patience(scheduler or _default_scheduler(), patience, self._hold_out, self._is_pointless)
+        self._scheduler = Patience(scheduler or default_scheduler(), patience, self._hold_out, self._is_pointless)
         self._info = worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or make_worker_id(self._info)
         self.host = socket.gethostname()
@@ -408,6 +408,6 @@ class Worker:
         )
 
 
-def _default_scheduler() -> SchedulerAPI:
+def default_scheduler() -> SchedulerAPI:
     """`Scheduler()`; by name, since the worker knows of no transport."""
     return cast(SchedulerAPI, importlib.import_module("broker_sched").Scheduler())

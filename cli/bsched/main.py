@@ -15,6 +15,8 @@ from bsched.config import config
 from bsched.redis import redis
 from bsched.run import run
 from bsched.server import server
+from bsched.submission import submission, wait
+from bsched.submit import submit
 from bsched.task import task
 from bsched.verify import verify
 from bsched.worker import worker
@@ -51,7 +53,7 @@ def cli() -> None:
     """
 
 
-for command in (run, worker, server, task, call, config, redis, verify):
+for command in (run, submit, wait, worker, server, submission, task, call, config, redis, verify):
     cli.add_command(command)
 
 

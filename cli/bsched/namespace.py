@@ -40,7 +40,7 @@ def namespace_options(function: F) -> F:
 def url_option(function: F) -> F:
     """Add --url, for a command that a server can serve as well."""
     help_ = "Ask the server there instead, such as http://127.0.0.1:8082."
-    return click.option("--url", metavar="URL", help=help_)(function)
+    return click.option("--url", "--scheduler-url", "url", metavar="URL", help=help_)(function)
 
 
 def open_scheduler(redis_url: str | None, namespace: str, **options: Any) -> Scheduler:

@@ -8,15 +8,21 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
-from broker_sched.worker.worker import Worker
-
 REFRESH_SECONDS = 0.25
 CLEAR_LINE = "\r\x1b[2K"
+
+
+class Counted(Protocol):
+    """What is followed: a worker, or a submission."""
+
+    def counts(self) -> dict[str, int]:
+        """How many tasks are scheduled, done, running, failed."""
 
 
 def is_shown(is_wanted: bool) -> bool:
@@ -25,7 +31,7 @@ def is_shown(is_wanted: bool) -> bool:
 
 
 @contextlib.contextmanager
-def progress(worker: Worker, is_wanted: bool) -> Iterator[None]:
+def progress(followed: Counted, is_wanted: bool) -> Iterator[None]:
     """Show it while the block runs.
 
     The line has a stream of its own and leaves sys.stdout and sys.stderr alone: a task process forked while this thread
@@ -35,7 +41,7 @@ def progress(worker: Worker, is_wanted: bool) -> Iterator[None]:
         yield
         return
     is_over = threading.Event()
-    spinner = Spinner("dots", line(worker))
+    spinner = Spinner("dots", line(followed))
     with (
         _lines_cleared_for_the_log(),
         os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as stream,
@@ -50,7 +56,7 @@ def progress(worker: Worker, is_wanted: bool) -> Iterator[None]:
 
         def refresh() -> None:
             while not is_over.wait(REFRESH_SECONDS):
-                spinner.update(text=line(worker))
+                spinner.update(text=line(followed))
 
         thread = threading.Thread(target=refresh, daemon=True)
         thread.start()
@@ -61,9 +67,9 @@ def progress(worker: Worker, is_wanted: bool) -> Iterator[None]:
             thread.join()
 
 
-def line(worker: Worker) -> str:
+def line(followed: Counted) -> str:
     """`12 of 40 tasks done, 3 running, 24 pending, 1 failed`"""
-    counts = worker.counts()
+    counts = followed.counts()
     done, running, failed = counts["done"], counts["running"], counts["failed"]
     pending = max(0, counts["scheduled"] - done - running - failed)
     return f"{done} of {counts['scheduled']} tasks done, {running} running, {pending} pending, {failed} failed"

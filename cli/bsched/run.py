@@ -4,64 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import json
 import multiprocessing
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
 import click
 
-from broker_sched.errors import BrokerSchedError
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker.summary import ExecutionSummary, ReturnCodes, return_code
 from broker_sched.worker.worker import Worker
 from bsched.progress import is_shown, progress
-from bsched.reaching import import_path, reach, scheduler_options, start_logging, worker_settings
-from bsched.task_options import describe_options, make_task, task_class
+from bsched.reaching import reach, scheduler_options, start_logging, worker_settings
+from bsched.wanted import UNPARSED, failures_told, shows_page, task_arguments, wanted_task
 
 STDOUT, STDERR = 1, 2  # file descriptors
 INTERRUPTED = 130
-UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
 @click.command(context_settings=UNPARSED)
-@click.argument("module", required=False)
-@click.argument("task", required=False)
-@click.option("--help", "wants_help", is_flag=True, help="This page; after a task, its options.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="So many tasks at once.")
+@task_arguments
 @scheduler_options
-@click.option(
-    "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter whose option means something here."
-)
-@click.option("--parallel-scheduling", is_flag=True, help="Ask several tasks at once whether they are complete.")
 @click.option("--retcode", "retcodes", multiple=True, metavar="NAME=CODE", help="An exit code, such as task_failed=1.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on one line.")
 @click.option("--no-progress", is_flag=True, help="No live line on a terminal.")
 @click.pass_context
-def run(context: click.Context, /, module: str | None, task: str | None, wants_help: bool, **options: Any) -> None:
+def run(context: click.Context, /, **options: Any) -> None:
     """Run TASK of MODULE with all it needs; its parameters are options: --date 2024-03-01.
 
     \b
     Exit codes, Luigi's names for --retcode: 0 all is done, 10 already_running, 20 missing_data, 25 not_run,
     30 task_failed, 35 scheduling_error, 40 unhandled_exception; 2 wrong usage, 130 interrupted.
     """
-    if module is None or task is None:
-        if not wants_help:
-            raise click.UsageError("Give a module and a task: bsched run MODULE TASK [--name value]...")
-        click.echo(context.get_help())
+    if shows_page(context, options):
         return
     codes = _codes(options["retcodes"])
     with _result_alone_on_stdout(options["as_json"]):
-        cls = task_class(imported(module, codes.unhandled_exception), task)
-        summary = None if wants_help else _carried_out(make_task(cls, context.args, options["params"]), codes, options)
+        task = wanted_task(context, options, codes.unhandled_exception)
+        summary = None if task is None else _carried_out(task, codes, options)
     if summary is None:
-        click.echo(describe_options(cls))
         return
     code = return_code(summary, codes)
     click.echo(json.dumps({**summary.as_dict(), "exit_code": code}) if options["as_json"] else summary.text)
@@ -76,23 +62,18 @@ def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any])
     interruption = Interruption()
     signal.signal(signal.SIGINT, interruption.handle)
     try:
-        place = (options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
-        worker = Worker(reach(*place).scheduler, worker_processes=options["workers"], **settings)
-        interruption.worker = worker
-        with progress(worker, is_live), worker:
-            interruption.kills = True  # what is running now only asks whether tasks are complete
-            worker.add(task, multiprocess=options["parallel_scheduling"])
-            interruption.kills = False
-            worker.run()
+        with failures_told(codes.unhandled_exception):
+            place = (options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
+            worker = Worker(reach(*place).scheduler, worker_processes=options["workers"], **settings)
+            interruption.worker = worker
+            with progress(worker, is_live), worker:
+                interruption.kills = True  # what is running now only asks whether tasks are complete
+                worker.add(task, multiprocess=options["parallel_scheduling"])
+                interruption.kills = False
+                worker.run()
     except KeyboardInterrupt:
         click.echo("Interrupted: task processes were ended, their tasks will fail.", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
-    except (click.ClickException, click.exceptions.Exit):
-        raise
-    except Exception as error:  # not ours: of the user's tasks, while they were scheduled; the trace is logged
-        kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "
-        click.echo(f"Error: {kind}{' '.join(str(error).split())}", err=True)
-        raise click.exceptions.Exit(codes.unhandled_exception) from None
     return worker.summary()
 
 
@@ -137,28 +118,6 @@ def _result_alone_on_stdout(is_wanted: bool) -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(kept, STDOUT)
         os.close(kept)
-
-
-def imported(name: str, failure_code: int) -> Any:
-    """The user's module. What it raises is shown as it is, and ends the program with failure_code."""
-    if not name or name.startswith(".") or "/" in name:
-        raise click.UsageError(f"{name!r} is no module; write it as `import` does: package.module.")
-    import_path()
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            hint = f" Did you mean {name.removesuffix('.py')}?" if name.endswith(".py") else ""
-            raise click.UsageError(f"There is no module {name} here or on PYTHONPATH.{hint}") from None
-        _show_import_error(name)
-    except (Exception, SystemExit):  # a module that ends the program has not been imported, whatever its exit code
-        _show_import_error(name)
-    raise click.exceptions.Exit(failure_code)
-
-
-def _show_import_error(name: str) -> None:
-    click.echo(f"The module {name} can't be imported:", err=True)
-    click.echo(traceback.format_exc(), err=True)
 
 
 def _codes(pairs: tuple[str, ...]) -> ReturnCodes:

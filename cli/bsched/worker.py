@@ -12,7 +12,8 @@ import click
 
 from broker_sched.worker.worker import Worker
 from bsched.reaching import import_path, reach, scheduler_options, start_logging, worker_settings
-from bsched.run import INTERRUPTED, STDERR, Interruption, imported
+from bsched.run import INTERRUPTED, STDERR, Interruption
+from bsched.wanted import imported
 
 FAILED = 1  # exit code
 LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGTERM again ends it now\n"

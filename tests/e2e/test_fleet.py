@@ -1,4 +1,4 @@
-"""A fleet of `bsched worker` runs what two `bsched run --workers 0` schedule and wait for."""
+"""A fleet of `bsched worker` runs what two `bsched submit` have left behind."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -19,8 +20,8 @@ from tests.http.harness import ROOT
 from tests.servers import die_with_parent, until
 
 pytestmark = pytest.mark.timeout(240)
-LAYERS, WIDTH = 10, 30
-NOT_RUN = 25  # exit code
+LAYERS, WIDTH, SLOTS = 10, 50, 6
+IDLE_SECONDS = 3.0  # less than what a worker waits that nobody wakes
 MODULE = """
 import os
 from broker_sched import LocalTarget, Task
@@ -32,7 +33,7 @@ class Cell(Task):
     column: int
 
     def requires(self):
-        return [Cell(layer=self.layer - 1, column=(self.column + n) % 30) for n in (0, 1, 7)] if self.layer else []
+        return [Cell(layer=self.layer - 1, column=(self.column + n) % 50) for n in (0, 1, 7)] if self.layer else []
 
     def output(self):
         return LocalTarget(f"out/{self.layer}-{self.column}")
@@ -47,7 +48,7 @@ class Half(Task):
     first: int
 
     def requires(self):
-        return [Cell(layer=9, column=(self.first + n) % 30) for n in range(20)]
+        return [Cell(layer=9, column=(self.first + n) % 50) for n in range(35)]
 
     def output(self):
         return LocalTarget(f"out/half-{self.first}")
@@ -75,7 +76,7 @@ class Fleet:
         path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
         where = ("--redis", self.redis_url, "--namespace", self.namespace)
         process = subprocess.Popen(
-            [sys.executable, "-m", "bsched.main", *words, *where, "--log-level", "error"],
+            [sys.executable, "-m", "bsched.main", *words, *where],
             cwd=self.directory,
             env={**os.environ, "PYTHONPATH": path},
             stdout=subprocess.PIPE,
@@ -88,26 +89,28 @@ class Fleet:
 
     def worker(self) -> subprocess.Popen[str]:
         """One of the fleet."""
-        return self.start("worker", "--processes", "2")
+        return self.start("worker", "--processes", "2", "--log-level", "error")
 
-    def submit(self, first: str) -> subprocess.Popen[str]:
-        """A pipeline, and whoever waits for it."""
-        watching = (
-            "--workers",
-            "0",
-            "--set",
-            "keep_alive=true",
-            "--set",
-            "wait_interval=0.2",
-            "--set",
-            "wait_jitter=0",
-        )
-        return self.start("run", "cells", "Half", "--first", first, *watching)
+    def submit(self, first: str) -> str:
+        """A pipeline; who submits it leaves. Returns the submission."""
+        submitter = self.start("submit", "cells", "Half", "--first", first, "--log-level", "error")
+        said, _ = submitter.communicate(timeout=60)
+        assert submitter.returncode == 0, said
+        return str(said.split()[-1])
 
     def runs(self) -> list[str]:
         """Of cells, each with the pid of the worker that ran it."""
         log = self.directory / "runs"
         return log.read_text().splitlines() if log.exists() else []
+
+    def events(self) -> list[dict[str, str]]:
+        """Every change of a task's status, in order."""
+        client = self.scheduler._client
+        return [fields for _, fields in client.xrange(self.scheduler._space.key("events"))]
+
+    def workers(self) -> list[subprocess.Popen[str]]:
+        """Those that live."""
+        return [each for each in self.processes if "worker" in each.args and each.poll() is None]
 
     def end(self) -> None:
         """Kill what is left."""
@@ -124,26 +127,46 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     made.end()
 
 
-def finish(fleet: Fleet, *submitters: subprocess.Popen[str]) -> None:
-    """Until both have what they wait for, and the fleet has left at a SIGTERM."""
-    for submitter in submitters:
-        said, _ = submitter.communicate(timeout=180)
-        assert submitter.returncode == NOT_RUN, said  # by itself: others have run it all
-    workers = [process for process in fleet.processes if process not in submitters and process.poll() is None]
-    for worker in workers:
+def finish(fleet: Fleet, *submissions: str) -> None:
+    """Until the submissions have ended well, and the fleet has left at a SIGTERM."""
+    for submission in submissions:
+        waiting = fleet.start("wait", submission)
+        said, _ = waiting.communicate(timeout=180)
+        assert waiting.returncode == 0, said
+    for worker in fleet.workers():
         worker.terminate()
-    for worker in workers:
+    for worker in fleet.workers():
         said, _ = worker.communicate(timeout=30)
         assert worker.returncode == 0, said
     assert set(fleet.scheduler.task_list(limit=False)) == set(fleet.scheduler.task_list("DONE", limit=False))
     assert fleet.scheduler.verify() == []
 
 
+def longest_idle(fleet: Fleet, since: float) -> float:
+    """How long, at the most, a task was ready and a slot was free, as the stream of events tells it (s)."""
+    deps = {task_id: set(task["deps"]) for task_id, task in fleet.scheduler.graph().items()}
+    done: set[str] = set()
+    running: set[str] = set()
+    longest, idle_since = 0.0, None
+    for event in fleet.events():
+        now, task_id = float(event["time"]), event["task_id"]
+        if idle_since is not None and idle_since > since:
+            longest = max(longest, now - idle_since)
+        (running.add if event["to"] == "RUNNING" else running.discard)(task_id)
+        if event["to"] == "DONE":
+            done.add(task_id)
+        is_ready = any(needed <= done for each, needed in deps.items() if each not in done and each not in running)
+        idle_since = now if is_ready and len(running) < SLOTS else None
+    return longest
+
+
 def test_each_task_of_overlapping_pipelines_runs_once(fleet: Fleet) -> None:
     for _ in range(3):
         fleet.worker()
-    halves = [fleet.submit(first) for first in ("0", "10")]
+    halves = [fleet.submit(first) for first in ("0", "15")]
+    submitted = time.time()
     finish(fleet, *halves)
+    assert longest_idle(fleet, submitted) < IDLE_SECONDS
     runs = Counter(line.split()[0] for line in fleet.runs())
     assert len(runs) == LAYERS * WIDTH and set(runs.values()) == {1}
     assert len({line.split()[1] for line in fleet.runs()}) == 3, "all three had a share"
@@ -152,7 +175,7 @@ def test_each_task_of_overlapping_pipelines_runs_once(fleet: Fleet) -> None:
 def test_workers_may_be_killed_and_added_meanwhile(fleet: Fleet) -> None:
     doomed = [fleet.worker() for _ in range(2)]
     fleet.worker()
-    halves = [fleet.submit(first) for first in ("0", "10")]
+    halves = [fleet.submit(first) for first in ("0", "15")]
     for number, worker in enumerate(doomed, start=1):
         until(lambda number=number: len(fleet.runs()) > 60 * number, "the fleet works", 60)
         worker.send_signal(signal.SIGKILL)

@@ -283,6 +283,12 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("is_pause_enabled", {}),
     ("has_task_history", {}),
     ("prune", {}),
+    ("set_task_log", {"task_id": "a", "log": "line\n", "size": 9}),
+    ("task_log", {"task_id": "a"}),
+    ("task_log", {"task_id": "unknown"}),
+    ("submission", {"submission": "unknown"}),
+    ("submission_list", {}),
+    ("cancel_submission", {"submission": "unknown"}),
 ]
 
 

@@ -71,6 +71,7 @@ def test_integers_beyond_64_bits_survive(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_every_method_has_a_route(server: ServerProcess, name: str) -> None:
+    server.call("add_worker", worker="smallest", info=[])  # what a submission is made of
     reply = server.post(name, json.dumps(_smallest_arguments(name)))
     assert reply.status == 200, reply
     assert set(reply.json()) == {"response"}
@@ -190,7 +191,8 @@ def _smallest_arguments(name: str) -> dict[str, Any]:
         "progress_percentage": 1,
         "amount": 1,
         "params": {},
-        "tasks": [{"task_id": "smallest"}],
+        "size": 1,
+        "tasks": [{"task_id": "smallest"}] if name == "add_tasks" else [],
     }
     required = [p.name for p in METHODS[name].parameters if p.default is p.empty]
     return {each: values.get(each, "smallest") for each in required}

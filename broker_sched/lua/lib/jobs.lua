@@ -2,11 +2,13 @@
 --   edges <n> <what> <cursor>   tell the dependents of n how it stands; what changed: d DONE or not, b blocking or not
 --   tend <n> <w> <cursor>       see to the deps of n (see tend_dep), for worker number w, or '0'
 --   link <n> <token> <w>        read in the deps of n that wait in staged:<token>
+--   entrust <n> <w> <cursor>    give submission number w a stake in the deps of n, and in theirs; '0': each submission
+--                               that has one in n. The worker that asked for new deps of n may leave
 --   unlink <n>                  drop the edges in unlink:<n>
---   bury <w> <weight>           take a dead worker out of its crews and claims
+--   bury <w> <weight> <time>    take a worker that is gone since then out of its crews and claims
 --   quit <w> <weight>           take a disabled worker out of its crews
 --   last <crew> <w>             find the next-to-last to sign up for what w was the last
---   orphan <claim> <time>       mark the tasks of a claim that nobody holds any more for removal
+--   orphan <claim> <time>       mark the tasks of a claim that nobody holds since then for removal
 --   rebatch <cursor> <family>   index the family's ready tasks for newly registered batched parameters
 -- A job's function does at most about `budget` steps and returns how many it did and, when it is
 -- not done, the line to go on with. A job that fails is set aside in the list `failed_jobs`, for verify to report:
@@ -69,7 +71,32 @@ function run.link(words, budget)
   end_linking(task, token)
   finish_task(task)
   add_job('tend', n, w, '0')
+  add_job('entrust', n, '0', '0')
   return 2 * #ids
+end
+
+local function entrust_to_all(task)
+  local holders = call('SINTER', key('claim:', task.claim .. ':workers'), key('submissions', ''))
+  for _, w in ipairs(holders) do add_job('entrust', task.n, w, '0') end
+  return #holders
+end
+
+function run.entrust(words, budget)
+  local n, w, cursor = string.match(words, '^(%S+) (%S+) (%S+)$')
+  local task, submission = resolve(n, w)
+  if w == '0' then return task and entrust_to_all(task) or 1 end
+  if not submission then return 1 end
+  local page, rest = page_of(key('deps:', n), cursor, math.ceil(budget / 2))
+  for _, number in ipairs(page) do
+    local dep = resolve(number, '0')
+    if dep and not is_stakeholder(dep, submission) then
+      join_claim(dep, submission)
+      flush(dep)
+      call('ZREM', key('due:remove', ''), number)
+      add_job('entrust', number, w, '0')
+    end
+  end
+  return 2 * #page, rest and table.concat({ 'entrust', n, w, rest }, ' ')
 end
 
 function run.unlink(n, budget)
@@ -102,12 +129,12 @@ function run.quit(words, budget)
 end
 
 function run.bury(words, budget)
-  local w, weight = string.match(words, '^(%S+) (%S+)$')
+  local w, weight, since = string.match(words, '^(%S+) (%S+) (%S+)$')
   local steps = leave_crews(w, weight, budget)
   local claims = call('SPOP', key('worker_claims:', w), budget)
   for _, claim in ipairs(claims) do
     if leave_crowd('claim', claim, { w = w, weight = tonumber(weight) }) == 0 then
-      add_job('orphan', claim, NOW_TEXT)
+      add_job('orphan', claim, since)
     end
   end
   if call('EXISTS', key('worker_crews:', w), key('worker_claims:', w)) > 0 then
@@ -136,7 +163,8 @@ function run.orphan(words, budget)
     local task = resolve(n, '0')
     set(task, 'claim', '0')
     flush(task)
-    mark_for_removal(task, tonumber(since))
+    local has_ended = task.status == 'DONE' or task.status == 'DISABLED'
+    mark_for_removal(task, has_ended and NOW or tonumber(since))
   end
   if call('EXISTS', tasks_key) == 1 then return #numbers, 'orphan ' .. words end
   drop_crowd('claim', claim)

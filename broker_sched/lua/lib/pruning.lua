@@ -3,21 +3,9 @@
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
 
 -- @include lib/removing.lua
+-- @include lib/burying.lua
 
 local MAX_WORKERS = 20
-
--- A dead worker is gone at once; its crews and claims follow as a job, what it ran is looked at as stray.
-local function bury_worker(id)
-  local worker = find_worker(id)
-  suspect_tasks_of(id)
-  call('ZREM', key('workers', ''), id)
-  call('ZREM', key('idle', ''), worker.w)
-  call('ZREM', key('idle_assistants', ''), worker.w)
-  call('DEL', key('worker:', id), key('worker_info:', id), key('messages:', id))
-  if call('EXISTS', key('batchers:', id)) == 1 then call('EXPIRE', key('batchers:', id), 604800) end
-  known_workers[id] = nil
-  add_job('bury', worker.w, string.format('%.0f', worker.weight))
-end
 
 -- Strict: silent for longer than worker_disconnect_delay.
 local function prune_workers(budget)
@@ -27,7 +15,7 @@ local function prune_workers(budget)
   local buried = 0
   for index = 1, #silent, 2 do
     if tonumber(silent[index + 1]) + delay < NOW then
-      bury_worker(silent[index])
+      bury_worker(silent[index], NOW)
       buried = buried + 1
     end
   end

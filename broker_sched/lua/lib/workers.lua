@@ -1,6 +1,6 @@
 -- Workers: hash worker:<worker_id>, their info (JSON by key) in worker_info:<worker_id>, all of them in the
--- sorted set `workers` by last contact. Inside crowds a worker is its number w; a worker that was pruned
--- and comes back has a new one.
+-- sorted set `workers` by last contact; a submission, which never calls, is in the set `submissions` instead. Inside
+-- crowds a worker is its number w; a worker that was pruned and comes back has a new one.
 
 local known_workers = {}
 
@@ -19,11 +19,11 @@ end
 -- The worker, or nil when it is unknown.
 local function find_worker(id)
   if known_workers[id] then return known_workers[id] end
-  local fields = call('HMGET', key('worker:', id), 'w', 'weight', 'disabled', 'assistant')
+  local fields = call('HMGET', key('worker:', id), 'w', 'weight', 'disabled', 'assistant', 'submission')
   if not fields[1] then return nil end
   local worker = {
     id = id, w = fields[1], weight = tonumber(fields[2]),
-    disabled = fields[3] == '1', assistant = fields[4] == '1',
+    disabled = fields[3] == '1', assistant = fields[4] == '1', submission = fields[5] == '1',
   }
   known_workers[id] = worker
   return worker
@@ -42,10 +42,9 @@ end
 -- The worker, its contact refreshed.
 local function touch_worker(id)
   local worker = get_worker(id)
-  if not worker.created then call('ZADD', key('workers', ''), NOW_TEXT, id) end
+  if not worker.created and not worker.submission then call('ZADD', key('workers', ''), NOW_TEXT, id) end
   return worker
 end
-
 
 -- Let the next prune look at all that runs on this worker.
 local function suspect_tasks_of(id)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from broker_sched.api import METHODS
-from broker_sched.scheduler.methods import asking, details, graphs, listing, reporting, upkeep
+from broker_sched.scheduler.methods import asking, details, graphs, listing, reporting, submissions, upkeep
 from broker_sched.scheduler.methods.upkeep import configure
 from broker_sched.steps import Steps
 
-MODULES = (reporting, asking, details, upkeep, listing, graphs)
+MODULES = (reporting, asking, details, upkeep, listing, graphs, submissions)
 
 
 def _collect() -> dict[str, Callable[..., Steps[Any]]]:

@@ -95,6 +95,18 @@ def stop_task(space: Space, *, task_id: str, disable: bool) -> Steps[wire.Stoppi
     return {"task_id": task_id, "worker": worker}
 
 
+def set_task_log(space: Space, *, task_id: str, log: str, size: int) -> Steps[None]:
+    """One script."""
+    yield Call("set_log", (task_id, f"{size} {log}"))
+
+
+def task_log(space: Space, *, task_id: str) -> Steps[wire.TaskLog]:
+    """One read."""
+    (kept,) = yield Read([("GET", space.key("log", task_id))])
+    size, _, log = (kept or "0 ").partition(" ")
+    return {"task_id": task_id, "log": None if kept is None else log, "size": int(size)}
+
+
 def send_scheduler_message(space: Space, *, worker: str, task: str, content: Any) -> Steps[wire.MessageId]:
     """One script; the id is null where send_messages is off."""
     message_id = str(uuid.uuid4())

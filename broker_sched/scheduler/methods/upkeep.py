@@ -10,6 +10,7 @@ from broker_sched import wire
 from broker_sched.config import SchedulerConfig, to_text
 from broker_sched.scheduler.methods.records import load_records, serialize
 from broker_sched.scheduler.methods.reporting import number, work_off
+from broker_sched.scheduler.methods.submissions import cancel, end_when_over
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Call, Read, Steps
 
@@ -31,9 +32,18 @@ def configure(space: Space, options: Mapping[str, str]) -> Steps[int]:
 def prune(space: Space) -> Steps[None]:
     """Bites until nothing is due."""
     for _ in range(MAX_PRUNES):
-        more = yield Call("prune", (PRUNE_BUDGET,))
+        more, *over = yield Call("prune", (PRUNE_BUDGET,))
+        for submission in over:
+            yield from end_when_over(space, submission)
         if not more:
             return
+
+
+def cancel_submission(space: Space, *, submission: str) -> Steps[wire.SubmissionState]:
+    """Its tasks that nobody else wants go at once, so that nobody runs them."""
+    state = yield from cancel(space, submission)
+    yield from prune(space)
+    return {"submission": submission, "state": state}
 
 
 def pause(space: Space) -> Steps[None]:

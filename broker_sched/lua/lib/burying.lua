@@ -1,0 +1,14 @@
+-- A dead worker is gone at once; its crews and claims follow as a job, what it ran is looked at as stray.
+-- `since`: from when on its tasks have lacked it.
+local function bury_worker(id, since)
+  local worker = find_worker(id)
+  suspect_tasks_of(id)
+  call('ZREM', key('workers', ''), id)
+  call('SREM', key('submissions', ''), worker.w)
+  call('ZREM', key('idle', ''), worker.w)
+  call('ZREM', key('idle_assistants', ''), worker.w)
+  call('DEL', key('worker:', id), key('worker_info:', id), key('messages:', id))
+  if call('EXISTS', key('batchers:', id)) == 1 then call('EXPIRE', key('batchers:', id), 604800) end
+  known_workers[id] = nil
+  add_job('bury', worker.w, string.format('%.0f', worker.weight), string.format('%.6f', since))
+end

@@ -1,0 +1,89 @@
+"""The methods that Luigi does not have: a stock luigid answers 404 to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+from broker_sched import wire
+from broker_sched.method import JSON, TaskId, WorkerId, rpc
+
+MAX_TASKS = 1000  # in one add_tasks
+MAX_LOG = 16_384  # characters kept of what a task writes
+LogText: TypeAlias = Annotated[str, Meta(max_length=MAX_LOG)]
+Size: TypeAlias = Annotated[int, Meta(ge=0)]
+
+
+class OwnMethods:
+    """Ours alone. See SchedulerAPI."""
+
+    @rpc()
+    def add_tasks(
+        self, worker: WorkerId, tasks: Annotated[Sequence[Mapping[str, JSON]], Meta(max_length=MAX_TASKS)]
+    ) -> None:
+        """Do add_task for each of up to 1,000 tasks, in this order.
+
+        tasks: the arguments of add_task, without the worker. When one of them is wrong, nothing is changed.
+        """
+        raise NotImplementedError
+
+    @rpc(attempts=1)
+    def await_work(
+        self, worker: WorkerId, assistant: bool = False, seconds: Annotated[float, Meta(ge=0, le=30)] = 5.0
+    ) -> wire.Awaited:
+        """Wait until there is work or a message for this worker, at most so long.
+
+        ready: it should ask for work now. seconds 0: end its wait; was it woken just then, another worker is instead.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def release_task(self, task_id: TaskId, worker: WorkerId) -> wire.TaskStatus:
+        """Put a task that this worker runs back to PENDING, without a failure; status null: unknown."""
+        raise NotImplementedError
+
+    @rpc()
+    def stop_task(self, task_id: TaskId, disable: bool = False) -> wire.Stopping:
+        """Ask the worker that runs the task to end it; then it is FAILED, or DISABLED.
+
+        worker: who was asked, within a second or so; null when nobody runs it. A Luigi worker does not do it.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def set_task_log(self, task_id: TaskId, log: LogText, size: Size) -> None:
+        """Keep the end of what the task's latest run has written so far, for a day. Of an unknown task nothing.
+
+        log: at most 16,384 characters. size: how many there were in all.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def task_log(self, task_id: TaskId) -> wire.TaskLog:
+        """The end of what the task's latest run has written; log null when nothing is kept of it."""
+        raise NotImplementedError
+
+    @rpc()
+    def add_submission(self, submission: WorkerId, tasks: Sequence[TaskId]) -> wire.SubmissionState:
+        """Make a submission of a worker that has scheduled tasks: it keeps them, and need not ping.
+
+        submission: the worker's id, the submission's from now on. tasks: those asked for.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def submission(self, submission: WorkerId) -> wire.Submission:
+        """How a submission stands, or ended within the last week. Reads all its tasks."""
+        raise NotImplementedError
+
+    @rpc()
+    def submission_list(self) -> list[wire.Submission]:
+        """All submissions, and those of the last week, newest first."""
+        raise NotImplementedError
+
+    @rpc()
+    def cancel_submission(self, submission: WorkerId) -> wire.SubmissionState:
+        """End a submission: what nobody else wants is not handed out any more; what runs goes on."""
+        raise NotImplementedError

@@ -1,0 +1,140 @@
+"""Submissions: tasks that are wanted by nobody who is there. What they are is told in lua/lib/submissions.lua."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from broker_sched import wire
+from broker_sched.arguments import to_json
+from broker_sched.errors import InvalidArgument
+from broker_sched.scheduler.methods.records import CHUNK, ids_of, pairs, scan_set
+from broker_sched.scheduler.methods.reporting import work_off
+from broker_sched.scheduler.space import Space
+from broker_sched.states import Status
+from broker_sched.steps import Call, Read, Steps
+
+ACTIVE, DONE, FAILED, INCOMPLETE, CANCELLED = "ACTIVE", "DONE", "FAILED", "INCOMPLETE", "CANCELLED"
+EXTERNAL = "EXTERNAL"  # counted beside the statuses: not DONE, and no worker can run it
+HAS_FAILED = (Status.FAILED.value, Status.DISABLED.value)
+IS_RUNNING = (Status.RUNNING.value, Status.BATCH_RUNNING.value)
+MAX_SHOWN = 20  # failed tasks named
+
+
+def add_submission(space: Space, *, submission: str, tasks: Sequence[str]) -> Steps[wire.SubmissionState]:
+    """One script."""
+    is_known = yield Call("add_submission", (submission, to_json("tasks", list(tasks))))
+    if not is_known:
+        raise InvalidArgument(
+            "submission",
+            f"{submission} is no worker that has scheduled tasks here, or it was silent for too long since: "
+            "schedule its tasks under this id, then add it at once",
+        )
+    return {"submission": submission, "state": ACTIVE}
+
+
+def submission(space: Space, *, submission: str) -> Steps[wire.Submission]:
+    """A script, and a read of its tasks; when they have all ended, so has the submission."""
+    found, w, is_over = yield from _look(space, submission)
+    if not w or found["state"] is None:
+        return found
+    yield from _count(space, found, w)
+    if is_over and (yield from _end(space, found)):
+        found, _, _ = yield from _look(space, submission)
+    return found
+
+
+def submission_list(space: Space) -> Steps[list[wire.Submission]]:
+    """Each as it stands, without its tasks."""
+    numbers, ended = yield Read(
+        [("SMEMBERS", space.key("submissions")), ("ZRANGE", space.key("ended_submissions"), 0, -1)]
+    )
+    ids: list[str] = list(ended)
+    if numbers:
+        (live,) = yield Read([("HMGET", space.key("worker_ids"), *sorted(numbers))])
+        ids += [each for each in live if each is not None]
+    found = []
+    for each in ids:
+        shown, _, _ = yield from _look(space, each)
+        if shown["state"] is not None:
+            found.append(shown)
+    return sorted(found, key=lambda each: each["submitted"] or 0.0, reverse=True)
+
+
+def cancel(space: Space, submission: str) -> Steps[str | None]:
+    """Its state then; None when unknown."""
+    found, w, _ = yield from _look(space, submission)
+    if w:
+        yield from _count(space, found, w)
+    state, left = yield Call("end_submission", (submission, CANCELLED, _kept(found)))
+    yield from work_off(left)
+    return state or None
+
+
+def end_when_over(space: Space, submission: str) -> Steps[None]:
+    """For those who prune."""
+    found, w, is_over = yield from _look(space, submission)
+    if w and is_over:
+        yield from _count(space, found, w)
+        yield from _end(space, found)
+
+
+def _look(space: Space, submission: str) -> Steps[tuple[wire.Submission, str, bool]]:
+    """As it stands or ended, its number as a worker ('' when it has ended), whether nothing is left to be done."""
+    kept, w, pending, running, ready, is_over = yield Call("look_at_submission", (submission,))
+    fields = pairs(kept)
+    counted = json.loads(fields.get("counts", "{}"))
+    found: wire.Submission = {
+        "submission": submission,
+        "state": fields.get("state"),
+        "tasks": json.loads(fields.get("tasks", "[]")),
+        "submitted": float(fields["submitted"]) if "submitted" in fields else None,
+        "ended": float(fields["ended"]) if "ended" in fields else None,
+        "n_pending": pending,
+        "n_running": running,
+        "n_ready": ready,
+        "counts": counted.get("counts", {}),
+        "failed": counted.get("failed", []),
+    }
+    return found, w, bool(is_over)
+
+
+def _count(space: Space, found: wire.Submission, w: str) -> Steps[None]:
+    """Its tasks by status."""
+    (claims,) = yield Read([("SMEMBERS", space.key("worker_claims", w))])
+    numbers: set[str] = set()
+    for claim in claims:
+        numbers.update((yield from scan_set(space, "claim", claim, "tasks")))
+    counts: Counter[str] = Counter()
+    failed: list[str] = []
+    ordered = sorted(numbers)
+    for start in range(0, len(ordered), CHUNK):
+        ids = list((yield from ids_of(space, ordered[start : start + CHUNK])).values())
+        replies = yield Read([("HMGET", space.key("task", each), "status", "crew") for each in ids])
+        for task_id, (status, crew) in zip(ids, replies):
+            if status is None:
+                continue
+            is_external = crew is None and status in (Status.PENDING, Status.UNKNOWN)
+            counts[EXTERNAL if is_external else status] += 1
+            if status in HAS_FAILED and len(failed) < MAX_SHOWN:
+                failed.append(task_id)
+    found["counts"], found["failed"] = dict(counts), failed
+
+
+def _end(space: Space, found: wire.Submission) -> Steps[bool]:
+    """Whether it has ended: not when a task runs that the script can't see, a member of a batch."""
+    counts = found["counts"]
+    if any(counts.get(status) for status in IS_RUNNING):
+        return False
+    has_failed = any(counts.get(status) for status in HAS_FAILED)
+    state = FAILED if has_failed else DONE if set(counts) <= {Status.DONE.value} else INCOMPLETE
+    _, left = yield Call("end_submission", (found["submission"], state, _kept(found)))
+    yield from work_off(left)
+    return True
+
+
+def _kept(found: wire.Submission) -> str:
+    kept: dict[str, Any] = {"counts": found["counts"], "failed": found["failed"]}
+    return json.dumps(kept)

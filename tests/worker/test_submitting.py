@@ -1,0 +1,73 @@
+"""Submit and leave: a fleet runs what nobody waits for."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from broker_sched import RemoteScheduler, Scheduler, submit
+from broker_sched.errors import WorkerError
+from broker_sched.model.contract import TaskTypeError
+from broker_sched.worker.submitting import Submitter
+from tests.worker.conftest import worker_on
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.mark.parametrize("scheduler", ["redis", "http"], indirect=True)
+def test_workers_of_the_fleet_run_what_was_submitted(scheduler: Any, tasks: ModuleType, directory: str) -> None:
+    root = tasks.Everything(directory)
+    submission = submit(root, scheduler=scheduler)
+    found = scheduler.submission(submission)
+    assert (found["state"], found["tasks"], found["n_ready"]) == ("ACTIVE", [root.task_id], 3)
+    with worker_on(scheduler, assistant=True, keep_alive=False) as worker:
+        assert worker.run()
+    assert tasks.Sum(directory, 2).path().read_text() == "01"
+    assert scheduler.submission(submission)["state"] == "DONE"
+
+
+@pytest.mark.parametrize("scheduler", ["redis"], indirect=True)
+def test_what_its_tasks_ask_for_while_they_run_belongs_to_it(scheduler: Any, tasks: ModuleType, directory: str) -> None:
+    submission = submit(tasks.Dynamic(directory), scheduler=scheduler)
+    with worker_on(scheduler, assistant=True) as worker:
+        assert worker.run()
+    found = scheduler.submission(submission)
+    assert (found["state"], found["counts"]) == ("DONE", {"DONE": len(scheduler.task_list())})
+    assert found["counts"]["DONE"] > 1
+
+
+@pytest.mark.parametrize("scheduler", ["redis"], indirect=True)
+def test_of_complete_tasks_it_is_done_at_once(scheduler: Any, tasks: ModuleType, directory: str) -> None:
+    task = tasks.Write(directory, "x")
+    with worker_on(scheduler) as worker:
+        worker.add(task)
+        worker.run()
+    assert scheduler.submission(submit(task, scheduler=scheduler))["state"] == "DONE"
+
+
+@pytest.mark.parametrize("scheduler", ["redis"], indirect=True)
+def test_what_could_not_be_scheduled_is_told_and_left_out(scheduler: Any, tasks: ModuleType, directory: str) -> None:
+    submitter = Submitter(scheduler)
+    submitter.submit(tasks.BrokenDeps(directory))
+    assert not submitter.succeeded
+    assert scheduler.submission(submitter.id)["tasks"] == [tasks.BrokenDeps(directory).task_id]
+
+
+def test_a_stock_luigid_is_refused_before_anything_is_scheduled(
+    luigid_url: str, tasks: ModuleType, directory: str
+) -> None:
+    with RemoteScheduler(luigid_url) as scheduler:
+        before = scheduler.task_list()
+        with pytest.raises(WorkerError, match="stock luigid"):
+            submit(tasks.Write(directory, "refused"), scheduler=scheduler)
+        assert scheduler.task_list() == before
+
+
+def test_only_tasks_can_be_submitted(local: Scheduler) -> None:
+    with pytest.raises(TaskTypeError):
+        submit("Write", scheduler=local)  # type: ignore[arg-type]
+    with pytest.raises(WorkerError, match="at least one task"):
+        submit(scheduler=local)
+    assert local.submission_list() == []
