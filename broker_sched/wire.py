@@ -100,9 +100,10 @@ class TaskError(TypedDict, total=False):
 
 
 class TaskLog(TypedDict):
-    """What a run wrote: its last characters, and how many there were in all."""
+    """What a run wrote: its last characters, and how many there were in all. status null: an unknown task."""
 
     task_id: str
+    status: str | None
     log: str | None
     size: int
 

@@ -42,6 +42,7 @@ class WorkerConfig:
     start_method: str | None = None  # of task processes: fork, spawn, forkserver; None: the platform's own
     kill_after: float = 10.0  # after SIGTERM, a task process that still lives gets SIGKILL
     patience: float = 3600.0  # how long run() goes on trying when the scheduler can't be reached
+    capture_output: bool = False  # of task processes: shown with the task's id, its end kept for `bsched task logs`
     max_tasks: int | None = None  # leave after so many runs of tasks
     allow_modules: tuple[str, ...] = ()  # patterns (fnmatch) of modules that tasks may be loaded from; none: any
 

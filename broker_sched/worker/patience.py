@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import BrokerSchedError, SchedulerUnreachable
+from broker_sched.errors import BrokerSchedError, SchedulerUnreachable, UnknownMethod
 
 log = logging.getLogger("bsched.worker")
 
@@ -35,6 +35,7 @@ class Patience:
         self._patience_seconds = patience_seconds
         self._wait = wait
         self._is_pointless = is_pointless
+        self._unknown: set[str] = set()  # methods that the scheduler does not have
 
     def call(self, method: str, **arguments: Any) -> Any:
         """Call a method of the contract. Raises what it raises; SchedulerUnreachable when patience is at its end."""
@@ -53,9 +54,16 @@ class Patience:
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
     def tell(self, method: str, arguments: dict[str, Any]) -> None:
-        """Pass on what a task reports. What the scheduler refuses is the task's mistake, not the worker's end."""
+        """Pass on what a task reports. What the scheduler refuses is the task's mistake, not the worker's end.
+
+        What luigid has no method for is dropped.
+        """
+        if not hasattr(self.scheduler, method) or method in self._unknown:
+            return
         try:
             self.call(method, **arguments)
+        except UnknownMethod:
+            self._unknown.add(method)
         except SchedulerUnreachable:
             raise
         except BrokerSchedError as error:

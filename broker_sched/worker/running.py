@@ -83,6 +83,7 @@ class Running:
             process.terminate()
         for process in everyone:
             process.stop()
+            self.told.extend(process.take_told())
             process.close()
         self._processes, self._leaving = {}, []
 

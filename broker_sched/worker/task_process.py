@@ -22,6 +22,7 @@ import psutil
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker.execution import RunOptions, execute
 from broker_sched.worker.outcome import Outcome
+from broker_sched.worker.output import Output, write_to
 from broker_sched.worker.reporter import StatusReporter
 from broker_sched.worker.task_connection import TasksEnd, WorkersEnd
 
@@ -48,10 +49,17 @@ class TaskProcess:
 
     context: a multiprocessing context; it decides how the process starts.
     timeout_seconds: 0 for none. Then the whole process tree is terminated, and killed `kill_after_seconds` later.
+    captures: whether what it writes is shown with the task's id, and told to the scheduler.
     """
 
     def __init__(
-        self, task: TaskLike, options: RunOptions, context: Any, timeout_seconds: float, kill_after_seconds: float
+        self,
+        task: TaskLike,
+        options: RunOptions,
+        context: Any,
+        timeout_seconds: float,
+        kill_after_seconds: float,
+        captures: bool = False,
     ) -> None:
         self.task = task
         self.outcome: Outcome | None = None
@@ -67,13 +75,20 @@ class TaskProcess:
         self._deadline = time.monotonic() + timeout_seconds if timeout_seconds else None
         ours, self._childs_end = socket.socketpair()
         self._connection = WorkersEnd(ours)
-        arguments = (task, options, self._childs_end, ours, os.getpid())
+        self._output: Output | None = None
+        self._source: Any
+        self._childs_pipe: Any
+        self._source, self._childs_pipe = context.Pipe(duplex=False) if captures else (None, None)
+        arguments = (task, options, self._childs_end, ours, os.getpid(), self._childs_pipe)
         self._process = context.Process(target=_child, args=arguments, name=task.task_id)
 
     def start(self) -> None:
         """Raises what starting a process raises, e.g. a PicklingError with `spawn`."""
         self._process.start()
         self._childs_end.close()
+        if self._childs_pipe is not None:
+            self._childs_pipe.close()
+            self._output = Output(self.task.task_id, self._source)
 
     @property
     def pid(self) -> int | None:
@@ -93,6 +108,9 @@ class TaskProcess:
     def take_told(self) -> list[Told]:
         """What it asked for since the last time: of each kind of progress only the latest."""
         told, self.told = self.told, []
+        tail = self._output.news(not self._process.is_alive()) if self._output else None
+        if tail is not None:
+            told.append(Told("set_task_log", {"task_id": self.task.task_id, **tail._asdict()}))
         latest = {each.method: each for each in told}
         return [each for each in told if each.method not in OVERWRITING or each is latest[each.method]]
 
@@ -201,10 +219,17 @@ class TaskProcess:
 
 
 def _child(
-    task: TaskLike, options: RunOptions, own_end: socket.socket, workers_end: socket.socket, worker_pid: int
+    task: TaskLike,
+    options: RunOptions,
+    own_end: socket.socket,
+    workers_end: socket.socket,
+    worker_pid: int,
+    pipe: Any,
 ) -> None:
     """What the process does: run the task, tell the outcome."""
     workers_end.close()
+    if pipe is not None:
+        write_to(pipe)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the worker's handlers
     # Ctrl-C, or a SIGUSR1 to the process group, is for the worker, which ends its task processes or lets them finish.
     # Not SIG_IGN, which programs that the task starts would inherit.

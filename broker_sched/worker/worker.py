@@ -118,6 +118,7 @@ class Worker:
                 self._is_looping = True
                 self._loop()
                 self._running.settle()
+                self._pass_on()
         finally:
             self._is_looping = self._scheduler.is_on = False
         self.run_succeeded &= not self._intake.failures
@@ -182,7 +183,9 @@ class Worker:
 
     def _start_process(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
         try:
-            process = TaskProcess(task, options, self._context, timeout, self._config.kill_after)
+            process = TaskProcess(
+                task, options, self._context, timeout, self._config.kill_after, self._config.capture_output
+            )
             process.start()
         except Exception as error:  # not picklable for `spawn`, no more processes or files
             log.error("%s could not be started: %s", task, error)
@@ -209,11 +212,14 @@ class Worker:
             self._staying.is_busy()
         self._ending.act(self._running)
         self._running.wait(min(seconds, self._ending.seconds_left()), *also)
+        self._pass_on()
+        for process in self._running.take_finished():
+            self._after(process)
+
+    def _pass_on(self) -> None:
         while self._running.told:
             told = self._running.told.popleft()
             self._scheduler.tell(told.method, told.arguments)
-        for process in self._running.take_finished():
-            self._after(process)
 
     def _after(self, process: TaskProcess) -> None:
         """A process has ended, or will soon."""
@@ -382,6 +388,7 @@ class Worker:
             with contextlib.suppress(BrokerSchedError):  # then they fail when the scheduler misses this worker
                 for task in left:
                     self._planner.release(task)
+                self._pass_on()
         self._ending.give_signal_back()
 
     @property

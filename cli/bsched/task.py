@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
+from typing import Any
 
 import click
 
 from bsched.namespace import namespace_options, reach_scheduler, url_option
 
-NOT_RUNNING = 1  # exit code
+NOT_RUNNING = NO_LOG = 1  # exit codes
+LOOK_SECONDS = 1.0  # between two looks at a log
+GOES_ON = ("PENDING", "RUNNING", "BATCH_RUNNING")
 
 
 @click.group()
@@ -39,3 +43,40 @@ def stop(task_id: str, disable: bool, redis_url: str | None, namespace: str, url
         click.echo(f"Asked {worker} to stop {task_id}.")
     if worker is None:
         click.get_current_context().exit(NOT_RUNNING)
+
+
+@task.command()
+@click.argument("task_id")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the task has ended.")
+@namespace_options
+@url_option
+@click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON on one line.")
+def logs(task_id: str, follow: bool, redis_url: str | None, namespace: str, url: str | None, as_json: bool) -> None:
+    """What the task's latest run wrote: the last 16,384 characters, kept for a day. Exits with 1 when there is nothing.
+
+    Workers keep it that capture output, as bsched worker does; it may be some seconds old.
+    """
+    if follow and as_json:
+        raise click.UsageError("Give one of --follow and --json.")
+    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
+        found = scheduler.task_log(task_id=task_id)
+        if as_json:
+            click.echo(json.dumps(found, ensure_ascii=False))
+        else:
+            click.echo(found["log"] or "", nl=False)
+        is_over = not follow
+        while not is_over:
+            is_over = found["status"] not in GOES_ON  # its last words may come a moment after its status
+            time.sleep(LOOK_SECONDS)
+            found = _show_more(found["size"], scheduler.task_log(task_id=task_id))
+    if found["log"] is None:
+        click.echo(f"Nothing is kept of {task_id}; bsched call fetch_error task_id={task_id} may tell more.", err=True)
+        click.get_current_context().exit(NO_LOG)
+
+
+def _show_more(seen: int, found: dict[str, Any]) -> dict[str, Any]:
+    """What was written since; all of it when the task has begun anew."""
+    fresh = found["size"] if found["size"] < seen else found["size"] - seen
+    if fresh:
+        click.echo((found["log"] or "")[-fresh:], nl=False)
+    return found

@@ -61,6 +61,7 @@ def worker(
         imported(module, FAILED)
     options: dict[str, Any] = {
         "keep_alive": True,
+        "capture_output": True,
         **worker_settings(settings, os.environ),
         "force_multiprocessing": True,
     }

@@ -9,11 +9,11 @@ def test_it_is_kept_as_it_was_told_last(scheduler: Scheduler) -> None:
     scheduler.add_task(worker="w", task_id="a")
     scheduler.set_task_log("a", "first\n", 6)
     scheduler.set_task_log("a", " second é\n", 400)
-    assert scheduler.task_log("a") == {"task_id": "a", "log": " second é\n", "size": 400}
+    assert scheduler.task_log("a") == {"task_id": "a", "status": "PENDING", "log": " second é\n", "size": 400}
     ((lifetime,),) = [scheduler._read([("TTL", scheduler._space.key("log", "a"))])]
     assert 0 < lifetime <= 86_400
 
 
 def test_nothing_is_kept_of_an_unknown_task(scheduler: Scheduler) -> None:
     scheduler.set_task_log("nobody", "text", 4)
-    assert scheduler.task_log("nobody") == {"task_id": "nobody", "log": None, "size": 0}
+    assert scheduler.task_log("nobody") == {"task_id": "nobody", "status": None, "log": None, "size": 0}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,6 +189,35 @@ class SlowBody(InDirectory):
         time.sleep(self.seconds)
         with self.output().open("w") as file:
             file.write(self.name)
+
+
+class TalkBody(InDirectory):
+    """Writes in every way there is; `how` says what happens then."""
+
+    how: str
+
+    def run(self) -> Any:
+        self.count_run()
+        print("printed é")
+        print("to stderr", file=sys.stderr)
+        log = logging.getLogger("somewhere")
+        log.addHandler(logging.StreamHandler())
+        log.warning("logged")
+        os.system("echo from a program")
+        os.write(1, b"\xff not text\n")
+        if self.how == "much":
+            for number in range(20_000):
+                print(f"line {number} of many, and some more words")
+        if self.how == "killed":
+            print("last words")
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "daemon":
+            Path(f"{self.path()}.daemon").write_text(str(subprocess.Popen(["sleep", "60"]).pid))
+        if self.how == "waits":
+            while not Path(f"{self.path()}.go").exists():
+                time.sleep(0.02)
+        os.write(1, b"without an end of line")
+        super().run()
 
 
 class EndlessBody(SlowBody):

@@ -157,6 +157,11 @@ class Slow(_Named, bodies.SlowBody, luigi.Task):
     name = luigi.Parameter(default="")
 
 
+class Talk(_Named, bodies.TalkBody, luigi.Task):
+    directory = luigi.Parameter()
+    how = luigi.Parameter(default="")
+
+
 class Endless(_Named, bodies.EndlessBody, luigi.Task):
     directory = luigi.Parameter()
     name = luigi.Parameter(default="")

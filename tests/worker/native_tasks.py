@@ -160,6 +160,11 @@ class Slow(_Named, bodies.SlowBody, Task):
     name: str = ""
 
 
+class Talk(_Named, bodies.TalkBody, Task):
+    directory: str
+    how: str = ""
+
+
 class Endless(_Named, bodies.EndlessBody, Task):
     directory: str
     name: str = ""

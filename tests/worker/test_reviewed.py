@@ -219,6 +219,7 @@ def test_a_full_or_leaving_worker_tells_after_a_silence_what_it_runs(
 
 def test_of_many_reports_of_progress_the_latest_is_passed_on() -> None:
     process = TaskProcess.__new__(TaskProcess)
+    process._output = None
     process.told = [Told("set_task_progress_percentage", {"progress_percentage": number}) for number in range(5)]
     process.told.insert(2, Told("add_scheduler_message_response", {"response": "each one counts"}))
     assert [told.arguments for told in process.take_told()] == [

@@ -102,9 +102,9 @@ def set_task_log(space: Space, *, task_id: str, log: str, size: int) -> Steps[No
 
 def task_log(space: Space, *, task_id: str) -> Steps[wire.TaskLog]:
     """One read."""
-    (kept,) = yield Read([("GET", space.key("log", task_id))])
+    status, kept = yield Read([("HGET", space.key("task", task_id), "status"), ("GET", space.key("log", task_id))])
     size, _, log = (kept or "0 ").partition(" ")
-    return {"task_id": task_id, "log": None if kept is None else log, "size": int(size)}
+    return {"task_id": task_id, "status": status, "log": None if kept is None else log, "size": int(size)}
 
 
 def send_scheduler_message(space: Space, *, worker: str, task: str, content: Any) -> Steps[wire.MessageId]:
