@@ -61,7 +61,7 @@ def run(command: str | list[str], **environment: str) -> str:
 def test_no_command_of_the_readme_is_left_out() -> None:
     known = starting(
         "make demo", "make test", "pip install", "bsched call", "bsched config", "bsched verify", "bsched redis",
-        "bsched server", "BSCHED_", "luigi ", "redis-cli ", "bsched run", "bsched worker",
+        "bsched server", "BSCHED_", "luigi ", "redis-cli ", "bsched run", "bsched worker", "bsched submi", "bsched wait",
     )  # fmt: skip
     assert known == commands()
 
@@ -124,6 +124,18 @@ def test_a_pipeline_and_a_fleets_worker_run_from_the_command_line(url: str, tmp_
     for line in lines:
         run(line, BSCHED_REDIS=url, PYTHONPATH=path)
     assert (tmp_path / "out").read_text() == "done"
+
+
+def test_what_is_submitted_is_run_by_the_fleet(url: str, tmp_path: Path) -> None:
+    write_pipeline(tmp_path)
+    places = {"BSCHED_REDIS": url, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(tmp_path)])}
+    submit, listing, wait = starting("bsched submi", "bsched wait")
+    submission = run(submit, **places).strip()
+    assert submission in run(listing, **places)
+    (worker,) = starting("bsched worker")
+    run(worker, **places)
+    assert (tmp_path / "out").read_text() == "done"
+    assert "tasks: 1 DONE" in run(["bash", "-c", wait], **places)
 
 
 def test_luigi_runs_against_the_server_with_only_the_url_changed(url: str, tmp_path: Path) -> None:

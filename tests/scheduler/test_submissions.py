@@ -143,7 +143,9 @@ def test_adding_it_twice_changes_nothing(scheduler: Scheduler, clock: FakeClock)
     assert scheduler.submission("s") == first
     scheduler.ping(worker="s")  # a late one
     pass_time(scheduler, clock)
-    assert work(scheduler) == "a"
+    assert run(scheduler) == "a"
+    assert scheduler.submission("s")["state"] == "DONE"
+    assert scheduler.add_submission("s", ["a"]) == {"submission": "s", "state": "DONE"}
 
 
 def test_it_has_a_stake_in_what_its_tasks_ask_for_while_they_run(scheduler: Scheduler, clock: FakeClock) -> None:

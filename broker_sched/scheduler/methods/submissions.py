@@ -16,7 +16,7 @@ from broker_sched.scheduler.space import Space
 from broker_sched.states import Status
 from broker_sched.steps import Call, Read, Steps
 
-ACTIVE, DONE, FAILED, INCOMPLETE, CANCELLED = "ACTIVE", "DONE", "FAILED", "INCOMPLETE", "CANCELLED"
+DONE, FAILED, INCOMPLETE, CANCELLED = "DONE", "FAILED", "INCOMPLETE", "CANCELLED"
 EXTERNAL = "EXTERNAL"  # counted beside the statuses: not DONE, and no worker can run it
 HAS_FAILED = (Status.FAILED.value, Status.DISABLED.value)
 IS_RUNNING = (Status.RUNNING.value, Status.BATCH_RUNNING.value)
@@ -25,14 +25,14 @@ MAX_SHOWN = 20  # failed tasks named
 
 def add_submission(space: Space, *, submission: str, tasks: Sequence[str]) -> Steps[wire.SubmissionState]:
     """One script."""
-    is_known = yield Call("add_submission", (submission, to_json("tasks", list(tasks))))
-    if not is_known:
+    state = yield Call("add_submission", (submission, to_json("tasks", list(tasks))))
+    if not state:
         raise InvalidArgument(
             "submission",
             f"{submission} is no worker that has scheduled tasks here, or it was silent for too long since: "
             "schedule its tasks under this id, then add it at once",
         )
-    return {"submission": submission, "state": ACTIVE}
+    return {"submission": submission, "state": state}
 
 
 def submission(space: Space, *, submission: str) -> Steps[wire.Submission]:
