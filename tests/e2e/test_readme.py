@@ -61,7 +61,8 @@ def run(command: str | list[str], **environment: str) -> str:
 def test_no_command_of_the_readme_is_left_out() -> None:
     known = starting(
         "make demo", "make test", "pip install", "bsched call", "bsched config", "bsched verify", "bsched redis",
-        "bsched server", "BSCHED_", "luigi ", "redis-cli ", "bsched run", "bsched worker", "bsched submi", "bsched wait",
+        "bsched server", "BSCHED_", "luigi ", "redis-cli ", "bsched run", "bsched worker", "bsched submi",
+        "bsched wait",
     )  # fmt: skip
     assert known == commands()
 
