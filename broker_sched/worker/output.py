@@ -30,14 +30,15 @@ class Tail(NamedTuple):
 class Output:
     """The output of one task process, read by a thread of its own, so that the task never waits for its worker.
 
-    source: the reading end of a pipe. It is closed when nobody can write any more.
+    source: the reading end of a pipe. It is closed when nobody can write any more. shown_on: a file descriptor,
+    which is closed then, too, unless it is stderr.
     """
 
-    def __init__(self, task_id: str, source: Connection) -> None:
+    def __init__(self, task_id: str, source: Connection, shown_on: int = STDERR) -> None:
         self._prefix = f"[{task_id}] "
         self._source = source
-        self._lock = threading.Lock()
-        self._tail = Tail("", 0)
+        self._shown_on = shown_on
+        self.tail = Tail("", 0)  # so far; the thread puts another one in its place
         self._told = 0  # how much was written when the tail was last told
         self._told_at = 0.0
         self._is_over = False
@@ -47,16 +48,18 @@ class Output:
 
     def news(self, is_over: bool) -> Tail | None:
         """The tail, when there is more than last time and that is a while ago, or the process has ended."""
-        if is_over and not self._is_over:
-            self._is_over = True
-            self._thread.join(LAST_WORDS_SECONDS)
-        with self._lock:
-            tail = self._tail
-        now = time.monotonic()
+        tail, now = self.finished() if is_over else self.tail, time.monotonic()
         if tail.size == self._told or (not is_over and now < self._told_at + NEWS_SECONDS):
             return None
         self._told, self._told_at = tail.size, now
         return tail
+
+    def finished(self) -> Tail:
+        """The tail of a process that has ended. Waits a moment, once, for what is not read yet."""
+        if not self._is_over:
+            self._is_over = True
+            self._thread.join(LAST_WORDS_SECONDS)
+        return self.tail
 
     def _read(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -66,10 +69,11 @@ class Output:
         self._take(decoder.decode(b"", final=True))
         if self._line:
             self._show([self._line])
+        if self._shown_on != STDERR:
+            os.close(self._shown_on)
 
     def _take(self, text: str) -> None:
-        with self._lock:
-            self._tail = Tail((self._tail.log + text)[-MAX_LOG:], self._tail.size + len(text))
+        self.tail = Tail((self.tail.log + text)[-MAX_LOG:], self.tail.size + len(text))
         *lines, self._line = (self._line + text).split("\n")
         if len(self._line) > LONGEST_LINE:
             lines, self._line = [*lines, self._line], ""
@@ -80,7 +84,7 @@ class Output:
         data = "".join(f"{self._prefix}{line}\n" for line in lines).encode(errors="replace")
         with contextlib.suppress(OSError):  # nobody reads stderr any more
             while data:
-                data = data[os.write(STDERR, data) :]
+                data = data[os.write(self._shown_on, data) :]
 
 
 def write_to(pipe: Connection) -> None:

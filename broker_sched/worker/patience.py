@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from broker_sched.api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, SchedulerUnreachable, UnknownMethod
@@ -68,3 +69,8 @@ class Patience:
             raise
         except BrokerSchedError as error:
             log.error("A task's %s was refused: %s", method, error)
+
+
+def default_scheduler() -> SchedulerAPI:
+    """`Scheduler()`; by name, since the worker knows of no transport."""
+    return cast(SchedulerAPI, importlib.import_module("broker_sched").Scheduler())

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from broker_sched.worker.task_process import LOOK_SECONDS, TaskProcess, Told
+from broker_sched.worker.executor import TaskRun
+from broker_sched.worker.task_process import LOOK_SECONDS, Told
 
 CHECK_SECONDS = 5.0  # a process is looked at after so long even when nothing was heard of it
 
@@ -17,8 +18,8 @@ class Running:
     """Task processes by task id."""
 
     def __init__(self) -> None:
-        self._processes: dict[str, TaskProcess] = {}
-        self._leaving: list[TaskProcess] = []  # have told their outcome, and must still end
+        self._processes: dict[str, TaskRun] = {}
+        self._leaving: list[TaskRun] = []  # have told their outcome, and must still end
         self.told: deque[Told] = deque()  # what they asked for, to be passed on to the scheduler in this order
 
     def __len__(self) -> int:
@@ -27,7 +28,7 @@ class Running:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._processes
 
-    def all(self) -> list[TaskProcess]:
+    def all(self) -> list[TaskRun]:
         """The processes."""
         return list(self._processes.values())
 
@@ -35,11 +36,11 @@ class Running:
         """Of the tasks."""
         return list(self._processes)
 
-    def add(self, process: TaskProcess) -> None:
+    def add(self, process: TaskRun) -> None:
         """Keep an eye on a started process."""
         self._processes[process.task.task_id] = process
 
-    def get(self, task_id: str) -> TaskProcess | None:
+    def get(self, task_id: str) -> TaskRun | None:
         """The process that runs a task."""
         return self._processes.get(task_id)
 
@@ -55,7 +56,7 @@ class Running:
             if not all(things):  # of some only the programs are left, which nothing tells of
                 seconds = min(seconds, LOOK_SECONDS)
             seconds = max(0.0, min([seconds, CHECK_SECONDS, *lefts]))
-            multiprocessing.connection.wait([*itertools.chain(*things), *also], seconds)
+            multiprocessing.connection.wait([*dict.fromkeys(itertools.chain(*things)), *also], seconds)
         for process in everyone:
             has_ended = process.check()
             self.told.extend(process.take_told())
@@ -63,7 +64,7 @@ class Running:
                 self._leaving.remove(process)
                 process.close()
 
-    def take_finished(self) -> Iterator[TaskProcess]:
+    def take_finished(self) -> Iterator[TaskRun]:
         """Those whose outcome is known; they are no longer among the running."""
         for task_id, process in list(self._processes.items()):
             if process.outcome is not None:

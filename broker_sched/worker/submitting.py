@@ -8,7 +8,8 @@ from typing import Any
 from broker_sched.api import SchedulerAPI
 from broker_sched.errors import UnknownMethod, WorkerError
 from broker_sched.model.contract import TaskLike, check_task
-from broker_sched.worker.worker import Worker, default_scheduler
+from broker_sched.worker.patience import default_scheduler
+from broker_sched.worker.worker import Worker
 
 STOCK = (
     "This scheduler keeps no submissions (a stock luigid can't): it would forget the tasks once their submitter has "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import json
 import logging
 import multiprocessing
@@ -20,18 +19,18 @@ from broker_sched.model.contract import TaskLike
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.ending import Ending
 from broker_sched.worker.execution import RunOptions, execute
+from broker_sched.worker.executor import Executor, TaskProcesses, TaskRun
 from broker_sched.worker.heartbeat import Heartbeat
 from broker_sched.worker.identity import worker_id as make_worker_id
 from broker_sched.worker.identity import worker_info
 from broker_sched.worker.intake import Intake, Work
 from broker_sched.worker.outcome import Outcome
-from broker_sched.worker.patience import Patience
+from broker_sched.worker.patience import Patience, default_scheduler
 from broker_sched.worker.planner import Planner
 from broker_sched.worker.reporter import StatusReporter
 from broker_sched.worker.running import Running
 from broker_sched.worker.staying import Staying
 from broker_sched.worker.summary import ExecutionSummary, RunHistory, summarize
-from broker_sched.worker.task_process import TaskProcess
 from broker_sched.worker.waker import Waker
 
 log = logging.getLogger("bsched.worker")
@@ -55,6 +54,7 @@ class Worker:
     worker_processes: so many tasks at once; more than one run each in a process of its own. 0: only watch until others
         have done everything.
     assistant: also run what other workers scheduled.
+    executor: where tasks run; None: in processes here.
     config: the options of WorkerConfig, which are those of Luigi's [worker] section.
 
     The heartbeat goes on from entering the context to leaving it; outside of one, while run() runs.
@@ -66,6 +66,7 @@ class Worker:
         worker_id: str | None = None,
         worker_processes: int = 1,
         assistant: bool = False,
+        executor: Executor | None = None,
         **config: Any,
     ) -> None:
         self._config = WorkerConfig.parse(config)
@@ -77,6 +78,7 @@ class Worker:
         self.host = socket.gethostname()
         self._assistant = assistant
         self._context = multiprocessing.get_context(self._config.start_method)
+        self._executor = executor or TaskProcesses(self._context, self._config)
         self._planner = Planner(self._scheduler, self.id, self._config, self._context)
         self._intake = Intake(self._scheduler, self.id, self._planner, self._config.allow_modules)
 
@@ -129,7 +131,7 @@ class Worker:
             self._ending.act(self._running)
             if self._may_be_forgotten():
                 self._announce_again()
-            if len(self._running) >= self.worker_processes > 0:
+            if len(self._running) >= self._capacity() and (len(self._running) or not self.is_stopping):
                 self._wait(self._config.wait_interval, self._waker)
                 self._waker.clear()
                 continue
@@ -148,6 +150,9 @@ class Worker:
                 return
             else:
                 self._rest(random.uniform(0, self._config.wait_jitter))
+
+    def _capacity(self) -> float:
+        return self._executor.capacity(self.worker_processes)
 
     def _ask(self) -> Work:
         if self.is_stopping:
@@ -168,13 +173,13 @@ class Worker:
             return
         self._staying.is_busy()
         self.runs += 1
-        if len(self._running) + 1 >= self.worker_processes:
+        if len(self._running) + 1 >= self._capacity():
             self._waker.disarm()
         task = self._planner.scheduled[task_id]
         config = self._config
         options = RunOptions.of(self.id, config, self._planner.known)
         timeout = task.worker_timeout if task.worker_timeout is not None else config.timeout
-        if timeout or self.worker_processes > 1 or config.force_multiprocessing:
+        if timeout or self.worker_processes > 1 or config.force_multiprocessing or self._executor.is_elsewhere:
             self._start_process(task, options, timeout or 0.0)
         else:
             self._run_here(task, options)
@@ -183,9 +188,7 @@ class Worker:
 
     def _start_process(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
         try:
-            process = TaskProcess(
-                task, options, self._context, timeout, self._config.kill_after, self._config.capture_output
-            )
+            process = self._executor.run_of(task, options, timeout)
             process.start()
         except Exception as error:  # not picklable for `spawn`, no more processes or files
             log.error("%s could not be started: %s", task, error)
@@ -221,7 +224,7 @@ class Worker:
             told = self._running.told.popleft()
             self._scheduler.tell(told.method, told.arguments)
 
-    def _after(self, process: TaskProcess) -> None:
+    def _after(self, process: TaskRun) -> None:
         """A process has ended, or will soon."""
         task = process.task
         if process.death is not None:
@@ -413,8 +416,3 @@ class Worker:
                 self.run_succeeded,
             )
         )
-
-
-def default_scheduler() -> SchedulerAPI:
-    """`Scheduler()`; by name, since the worker knows of no transport."""
-    return cast(SchedulerAPI, importlib.import_module("broker_sched").Scheduler())

@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.worker import Worker
+from bsched.executing import executor_for, executor_options
 from bsched.reaching import import_path, reach, scheduler_options, start_logging, worker_settings
 from bsched.run import INTERRUPTED, STDERR, Interruption
 from bsched.wanted import imported
@@ -20,7 +22,11 @@ LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGT
 
 
 @click.command()
-@click.option("--processes", type=click.IntRange(1), help="So many tasks at once; one for each processor if not given.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="So many tasks at once; one for each processor, or each rq worker, if not given.",
+)
 @click.option("--module", "modules", multiple=True, metavar="NAME", help="Import this module first.")
 @click.option("--allow-module", "allowed", multiple=True, metavar="PATTERN", help="Load tasks only from such modules.")
 @click.option("--max-tasks", type=click.IntRange(1), help="Leave after so many runs of tasks.")
@@ -34,9 +40,13 @@ LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGT
     help="How long running tasks may go on after SIGTERM; then they are given back, for others to run.",
 )
 @click.option("--name", help="The worker's id; made of host, user and pid if not given.")
+@executor_options
 @scheduler_options
 def worker(
     processes: int | None,
+    executor: str,
+    rq_queue: str | None,
+    rq_redis: str | None,
     modules: tuple[str, ...],
     allowed: tuple[str, ...],
     max_tasks: int | None,
@@ -71,14 +81,19 @@ def worker(
         options["allow_modules"] = allowed
     if max_tasks:
         options["max_tasks"] = max_tasks
+    schedulers_redis = None if scheduler_url or local_scheduler else redis_url
+    more = (namespace, processes is None, WorkerConfig.parse(options).kill_after)
+    runs_tasks = executor_for(executor, rq_queue, rq_redis, schedulers_redis, *more)
     reached = reach(scheduler_url, redis_url, namespace, local_scheduler)
-    count = processes or os.cpu_count() or 1
-    made = Worker(reached.scheduler, name, count, assistant=True, **options)
-    _stop_on_signals(made, drain_timeout)
-    click.echo(f"bsched worker: {made.id} runs up to {count} tasks at once for {reached.name}")
     try:
-        with made:
-            made.run()
+        with runs_tasks as given:
+            count = processes or int(given.capacity(1) if given else os.cpu_count() or 1) or 1
+            made = Worker(reached.scheduler, name, count, assistant=True, executor=given, **options)
+            _stop_on_signals(made, drain_timeout)
+            limit = f"up to {count} tasks" if processes or not given else "a task on each rq worker"
+            click.echo(f"bsched worker: {made.id} runs {limit} at once for {reached.name}")
+            with made:
+                made.run()
     except KeyboardInterrupt:
         click.echo("bsched worker: stopped; what ran was ended", err=True)
         raise SystemExit(INTERRUPTED) from None

@@ -22,7 +22,7 @@ LAYERS = (
     ("worker",),
     ("arguments",),
     ("scheduler",),
-    ("http",),
+    ("http", "rq"),
 )
 
 

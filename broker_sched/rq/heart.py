@@ -1,0 +1,66 @@
+"""Shows, while a job runs a task, that it lives; and hears whether it shall go on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from types import TracebackType
+
+import redis
+
+from broker_sched.rq.board import GONE, LIVES, Board
+from broker_sched.rq.letters import tail_to_text
+from broker_sched.rq.tail import Capture
+
+log = logging.getLogger("bsched.rq")
+BEAT_SECONDS = 3.0
+PATIENT_BEATS = 1  # between a stop and the horse's own end: RQ's command, which RQ knows of, has the first go
+
+
+class Heart:
+    """Beats within the context.
+
+    is_horse: this process exists for the job alone, so it may be killed with all that it started. RQ's SimpleWorker
+    runs jobs in itself; there a stop can only be noted.
+    """
+
+    def __init__(self, board: Board, task_id: str, job_id: str, capture: Capture, is_horse: bool) -> None:
+        self._board = board
+        self._ids = (task_id, job_id)
+        self._capture = capture
+        self._is_horse = is_horse
+        self._stops = 0
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._is_over.wait(BEAT_SECONDS):
+            try:
+                answer = self._board.beat(*self._ids, tail_to_text(self._capture.news()))
+            except redis.RedisError as error:  # the run goes on: nobody else can be told to begin it now, either
+                log.warning("RQ's Redis can't be reached; the task goes on: %s", error)
+                continue
+            self._stops += answer != LIVES
+            if answer == GONE or self._stops > PATIENT_BEATS:
+                self._end(answer)
+
+    def _end(self, why: str) -> None:
+        if self._is_over.is_set():
+            return
+        if not self._is_horse:
+            log.error("%s was to end, but this rq worker runs its jobs in its own process: it goes on.", self._ids[0])
+            self._is_over.set()
+            return
+        log.error("%s is ended: %s.", self._ids[0], "it was stopped" if why != GONE else "it is not its run any more")
+        os.killpg(os.getpgrp(), signal.SIGKILL)

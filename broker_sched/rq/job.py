@@ -1,0 +1,138 @@
+"""What an `rq worker` calls: runs one task, and leaves its outcome for whoever supervises it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+import tenacity
+from rq import get_current_job
+from rq.timeouts import JobTimeoutException
+
+from broker_sched.model.contract import TaskLike
+from broker_sched.model.register import TaskNotLoadable, load_task
+from broker_sched.rq.board import Begin, Board
+from broker_sched.rq.heart import Heart
+from broker_sched.rq.letters import options_from, outcome_to_text, tail_to_text, told_to_text
+from broker_sched.rq.tail import Capture
+from broker_sched.worker.execution import execute
+from broker_sched.worker.outcome import Outcome
+from broker_sched.worker.reporter import StatusReporter
+from broker_sched.worker.task_process import Told
+
+log = logging.getLogger("bsched.rq")
+OUTCOME_PATIENCE_SECONDS = 3600.0  # how long the outcome is held while Redis can't be reached
+LONGEST_WAIT_SECONDS = 10.0
+
+
+def run_task(
+    *, namespace: str, task_id: str, module: str, family: str, params: dict[str, Any], options: dict[str, Any]
+) -> str:
+    """Run the task, unless another job is its run by now. Returns its status, or what else happened, for RQ's users.
+
+    namespace: the scheduler's. module, family, params: of the task, as load_task wants them. options: of RunOptions.
+    Never raises for the task's sake: the outcome says what became of it.
+    """
+    job = get_current_job()
+    assert job is not None, "this is for rq workers to call"
+    board = Board(job.connection, namespace)
+    begin = board.begin(task_id, job.id, socket.gethostname(), os.getpid(), job.worker_name or "")
+    if begin is Begin.NOTHING:
+        return "not run: this job is not the task's run any more, or has begun before"
+    logging.getLogger("bsched").setLevel(logging.INFO)
+    is_horse = os.environ.get("RQ_JOB_ID") == job.id
+    with Capture(task_id) as capture, _noticed_timeout() as timeouts:
+        try:
+            with Heart(board, task_id, job.id, capture, is_horse):
+                outcome = _outcome(board, job.id, begin, task_id, (module, family, params), options)
+        except JobTimeoutException as error:  # while the task was being loaded
+            outcome = Outcome(task_id, "FAILED", json.dumps(str(error)))
+        is_timed_out = bool(timeouts) and outcome.status == "FAILED"
+        _leave(board, task_id, job.id, outcome, is_timed_out, tail_to_text(capture.whole()))
+    return outcome.status
+
+
+def _outcome(
+    board: Board,
+    job_id: str,
+    begin: Begin,
+    task_id: str,
+    source: tuple[str, str, dict[str, Any]],
+    options: dict[str, Any],
+) -> Outcome:
+    run_options = options_from(options)
+    try:
+        task = load_task(*source)
+    except TaskNotLoadable as error:
+        return _not_loaded(task_id, str(error))
+    if task.task_id != task_id:
+        return _not_loaded(task_id, f"{source[0]} makes {task.task_id} of its parameters here: is it another version?")
+    if begin is Begin.RUN_UNLESS_COMPLETE and _is_complete(task):
+        log.info("%s was done by the run before, and is complete.", task)
+        return Outcome(task_id, "DONE")
+    outcome = execute(task, run_options, _reporter(board, job_id, task, run_options.worker_id))
+    signal.alarm(0)  # the task is through: what is left is to say so
+    return outcome
+
+
+def _is_complete(task: TaskLike) -> bool:
+    try:
+        return bool(task.complete())
+    except Exception as error:  # then it is run, and fails with that if it must
+        log.warning("Whether %s is complete can't be said: %s", task, error)
+        return False
+
+
+def _not_loaded(task_id: str, why: str) -> Outcome:
+    where = f"on {socket.gethostname()} (rq worker {os.environ.get('RQ_WORKER_ID', 'in its own process')})"
+    text = f"{task_id} can't be loaded {where}: {why} The module must be on that rq worker's PYTHONPATH."
+    log.error("%s", text)
+    return Outcome(task_id, "FAILED", json.dumps(text))
+
+
+def _reporter(board: Board, job_id: str, task: TaskLike, worker_id: str) -> StatusReporter:
+    def tell(method: str, arguments: dict[str, Any]) -> None:
+        try:
+            board.tell(task.task_id, job_id, told_to_text(Told(method, arguments)))
+        except redis.RedisError as error:  # an outage is no failure of the task
+            log.warning("RQ's Redis can't be reached; lost what the task said by %s: %s", method, error)
+
+    return StatusReporter(tell, task.task_id, worker_id, bool(task.accepts_messages))
+
+
+def _leave(board: Board, task_id: str, job_id: str, outcome: Outcome, is_timed_out: bool, tail: str) -> None:
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(redis.RedisError),
+        stop=tenacity.stop_after_delay(OUTCOME_PATIENCE_SECONDS),
+        wait=tenacity.wait_exponential(max=LONGEST_WAIT_SECONDS),
+        reraise=True,
+    )
+    retrying(board.end, task_id, job_id, outcome_to_text(outcome), outcome.status, is_timed_out, tail)
+
+
+@contextlib.contextmanager
+def _noticed_timeout() -> Iterator[list[None]]:
+    """RQ's alarm raises an exception in the task, which becomes one failure like others; the list says that it rang."""
+    rung: list[None] = []
+    raises: Any = signal.getsignal(signal.SIGALRM)  # Any: a handler of RQ's, or none
+    if not callable(raises) or threading.current_thread() is not threading.main_thread():
+        yield rung
+        return
+
+    def ring(number: int, frame: Any) -> None:
+        rung.append(None)
+        raises(number, frame)
+
+    signal.signal(signal.SIGALRM, ring)
+    try:
+        yield rung
+    finally:
+        signal.signal(signal.SIGALRM, raises)

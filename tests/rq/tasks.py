@@ -1,0 +1,148 @@
+"""What rq workers run in tests. Each run leaves its pid in a file, and its parent's, which is the rq worker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from broker_sched import LocalTarget, Task
+
+
+class InDirectory(Task):
+    """A task with a file."""
+
+    directory: str
+    name: str
+
+    def output(self) -> LocalTarget:
+        return LocalTarget(f"{self.directory}/{self.name}.out")
+
+    def note(self) -> None:
+        with open(f"{self.directory}/{self.name}.runs", "a") as file:
+            file.write(f"{os.getpid()} {os.getppid()}\n")
+
+    def write(self) -> None:
+        with self.output().open("w") as file:
+            file.write("done")
+
+    def run(self) -> Any:
+        self.note()
+        self.write()
+
+
+class Chatty(InDirectory):
+    """Says how far it is, and waits to be seen."""
+
+    def run(self) -> None:
+        self.note()
+        for percentage in (10, 40):
+            self.set_progress_percentage(percentage)
+        self.set_status_message("half of it")
+        self.set_tracking_url("http://example.org/run")
+        while not os.path.exists(f"{self.directory}/seen"):
+            time.sleep(0.01)
+        self.write()
+
+
+class Failing(InDirectory):
+    """Prints, and raises."""
+
+    def run(self) -> None:
+        self.note()
+        print("about to fail")
+        os.system("echo from a program")
+        raise ValueError("no such customer")
+
+
+class Waiting(InDirectory):
+    """Waits for a file `go`, at most a minute."""
+
+    worker_timeout = None
+
+    def run(self) -> None:
+        self.note()
+        print("waiting for go", flush=True)
+        until = time.monotonic() + 60
+        while not os.path.exists(f"{self.directory}/go"):
+            assert time.monotonic() < until, "nobody said go"
+            time.sleep(0.02)
+        self.write()
+
+
+class Limited(Waiting):
+    """Takes too long."""
+
+    worker_timeout = 1
+
+
+class Deaf(InDirectory):
+    """Takes too long, and goes on whatever is raised in it."""
+
+    worker_timeout = 1
+
+    def run(self) -> None:
+        self.note()
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with contextlib.suppress(Exception):
+                time.sleep(0.2)
+
+
+class Exiting(InDirectory):
+    """Leaves its process by the back door."""
+
+    def run(self) -> None:
+        self.note()
+        os._exit(0)
+
+
+class Asking(InDirectory):
+    """Asks for another task while it runs."""
+
+    def run(self) -> Any:
+        self.note()
+        yield InDirectory(directory=self.directory, name="wanted")
+        self.write()
+
+
+class Cell(InDirectory):
+    """One of a grid: layer-column; needs three of the layer before."""
+
+    layer: int
+    column: int
+
+    def requires(self) -> list[Task]:
+        columns = [(self.column + n) % 30 for n in (0, 1, 7)] if self.layer else []
+        return [cell(self.directory, self.layer - 1, column) for column in columns]
+
+    def hold(self) -> Path:
+        """A file; while it exists, the cell is not through."""
+        return Path(self.directory) / f"{self.name}.hold"
+
+    def run(self) -> None:
+        self.note()
+        while self.hold().exists():
+            time.sleep(0.02)
+        self.write()
+
+
+def cell(directory: str, layer: int, column: int) -> Cell:
+    """A cell by its place."""
+    return Cell(directory=directory, name=f"{layer}-{column}", layer=layer, column=column)
+
+
+class Grid(InDirectory):
+    """All 300 cells."""
+
+    def requires(self) -> list[Task]:
+        return [cell(self.directory, 9, column) for column in range(30)]
+
+
+def runs_of(task: InDirectory) -> list[tuple[int, int]]:
+    """Of each of its runs, the pid and that of the rq worker."""
+    path = Path(task.directory) / f"{task.name}.runs"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [(int(line.split()[0]), int(line.split()[1])) for line in lines if line.endswith(tuple("0123456789"))]
