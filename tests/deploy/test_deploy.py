@@ -45,6 +45,8 @@ RUN_BELOW = {
     "compose redis health",
     "compose nginx",
     "compose worker",
+    "compose rq-supervisor",
+    "compose rq-pool",
     *UNITS,
 }
 
@@ -63,6 +65,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         "python": [sys.executable],
         "redis-server": [str(any_server())],
         "redis-cli": [_redis_cli()],
+        "rq": [sys.executable, "-m", "rq.cli"],
     }
 
     def run(words: list[str], **environment: str) -> subprocess.Popen[str]:
@@ -177,6 +180,20 @@ def test_a_stopped_worker_lets_its_task_finish(where: str, redis_url: str, start
         output_of(worker)
         assert (tmp_path / "out").read_text() == "done"
         assert scheduler.submission(submission)["state"] == "DONE"
+
+
+def test_the_rq_pool_runs_what_its_supervisor_is_handed(redis_url: str, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "slow_pipeline.py").write_text(PIPELINE)
+    (tmp_path / "go").touch()
+    assert SERVICES["rq-pool"]["environment"]["RQ_REDIS_URL"] == SERVICES["rq-pool"]["environment"]["BSCHED_REDIS"]
+    pool = start(LINES["compose rq-pool"], RQ_REDIS_URL=redis_url)
+    supervisor = start(LINES["compose rq-supervisor"], BSCHED_REDIS=redis_url)
+    submission = output_of(start(["bsched", "submit", "slow_pipeline", "Slow"], BSCHED_REDIS=redis_url)).split()[-1]
+    output_of(start(["bsched", "wait", submission], BSCHED_REDIS=redis_url))
+    assert (tmp_path / "out").read_text() == "done"
+    for process in (supervisor, pool):
+        process.send_signal(signal.SIGTERM)
+        output_of(process)
 
 
 def test_there_is_more_time_to_stop_than_a_worker_takes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from broker_sched import Scheduler
@@ -73,10 +75,13 @@ class Fleet:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """A `bsched` command."""
-        path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
-        where = ("--redis", self.redis_url, "--namespace", self.namespace)
+        return self.run("bsched.main", *words, "--redis", self.redis_url, "--namespace", self.namespace)
+
+    def run(self, *words: str) -> subprocess.Popen[str]:
+        """A Python program."""
+        path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(self.directory)])
         process = subprocess.Popen(
-            [sys.executable, "-m", "bsched.main", *words, *where],
+            [sys.executable, "-m", *words],
             cwd=self.directory,
             env={**os.environ, "PYTHONPATH": path},
             stdout=subprocess.PIPE,
@@ -90,6 +95,17 @@ class Fleet:
     def worker(self) -> subprocess.Popen[str]:
         """One of the fleet."""
         return self.start("worker", "--processes", "2", "--log-level", "error")
+
+    def supervisor(self) -> subprocess.Popen[str]:
+        """One whose tasks run on rq workers."""
+        more = ("--rq-queue", self.namespace, "--log-level", "error")
+        return self.start("worker", "--executor", "rq", *more)
+
+    def rq_worker(self) -> subprocess.Popen[str]:
+        """A stock one, which has imported the tasks."""
+        (self.directory / "preloaded.py").write_text("import broker_sched.rq.job\nimport cells\n")
+        options = ("--url", self.redis_url, "--serializer", "json", "--config", "preloaded", "--quiet")
+        return self.run("rq.cli", "worker", *options, self.namespace)
 
     def submit(self, first: str) -> str:
         """A pipeline; who submits it leaves. Returns the submission."""
@@ -200,3 +216,20 @@ def test_a_draining_worker_leaves_what_it_has_not_begun(fleet: Fleet) -> None:
     assert first.returncode == 0, said
     finish(fleet, half)
     assert set(Counter(line.split()[0] for line in fleet.runs()).values()) == {1}
+
+
+def test_on_rq_workers_work_horses_may_be_killed(fleet: Fleet) -> None:
+    rq_workers = [fleet.rq_worker() for _ in range(3)]
+    fleet.supervisor()
+    halves = [fleet.submit(first) for first in ("0", "15")]
+    for number, rq_worker in enumerate(rq_workers, start=1):
+        until(lambda number=number: len(fleet.runs()) > 60 * number, "the fleet works", 60)
+        parent = psutil.Process(rq_worker.pid)
+        (horse, *_) = until(lambda parent=parent: parent.children(), "it has a work-horse")
+        with contextlib.suppress(psutil.NoSuchProcess):  # it was quicker
+            horse.kill()
+    finish(fleet, *halves)
+    runs = Counter(line.split()[0] for line in fleet.runs())
+    assert len(runs) == LAYERS * WIDTH
+    assert sum(runs.values()) - len(runs) <= len(rq_workers), "no more than what was killed runs again"
+    assert {line.split()[1] for line in fleet.runs()} == {str(each.pid) for each in rq_workers}

@@ -28,7 +28,7 @@ class MyTask(Task):
         print("at work")
         with self.output().open("w") as file: file.write("done")
 """
-STAYING = ("bsched server ", "bsched worker ")  # until they are stopped
+STAYING = ("bsched server ", "bsched worker ", "rq worker-pool ")  # until they are stopped
 SAYS = {  # what a command's output must have in it
     "bsched submission list": "submission-",
     "bsched wait": "1 DONE",
@@ -40,6 +40,7 @@ SAYS = {  # what a command's output must have in it
     "redis-cli CONFIG": "noeviction",
     "redis-cli INFO": "used_memory:",
     "bsched call update_resource": "true",
+    "rq info": "bsched",
 }
 
 
@@ -60,10 +61,13 @@ def test_every_command_works_in_the_order_of_the_document(redis: RedisProcess, t
             here = line.replace("8082", port).replace("redis-cli ", f"redis-cli -p {redis.port} ")
             if line.startswith(STAYING):
                 words = shlex.split(here)
+                words = [word.replace("$BSCHED_REDIS", redis.url) for word in words]
                 running.append(
                     subprocess.Popen(words, env=environment, cwd=tmp_path, preexec_fn=die_with_parent, text=True)
                 )
                 continue
+            if line.startswith("rq info"):
+                until(lambda here=here: "2 workers" in run_line(here, environment, tmp_path), "the pool is there")
             if line.startswith("bsched submission list"):
                 until((tmp_path / "x").exists, "the fleet has run what was submitted")
             said = run_line(here, environment, tmp_path)
@@ -75,7 +79,7 @@ def test_every_command_works_in_the_order_of_the_document(redis: RedisProcess, t
         for process in running:
             process.terminate()
         codes = [process.wait(30) for process in running]
-    assert codes == [0, 0]
+    assert codes == [0, 0, 0, 0]
 
 
 def test_the_document_speaks_of_the_task_that_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
