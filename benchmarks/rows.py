@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+import psutil
 
 from benchmarks.callers import OverHTTP, open_caller
 from benchmarks.loading import fill, luigid_state, worker_ids
@@ -16,7 +20,7 @@ from benchmarks.processes import Luigid, Program, Redis, Server
 from benchmarks.tasks import layered
 from benchmarks.timing import Rate, Site, cycles
 from benchmarks.waking import Fleet, typical
-from broker_sched import Scheduler
+from broker_sched import RemoteScheduler, Scheduler
 
 
 @dataclass(frozen=True)
@@ -254,6 +258,30 @@ def waking(bench: Bench) -> Iterator[Result]:
         bench.stop()
 
 
+def bulk(bench: Bench) -> Iterator[Result]:
+    """A worker schedules many tasks over HTTP."""
+    count, redis = bench.scale.large, bench.redis()
+    server = Server(bench.directory, redis.url, "bulk")
+    try:
+        memory = psutil.Process(server.process.pid).memory_info
+        url = f"http://127.0.0.1:{server.port}"
+        RemoteScheduler(url).add_task(worker="w", task_id="first")
+        before = memory().rss
+        bench.say(f"bulk: scheduling {count:,} tasks")
+        command = [sys.executable, "-m", "benchmarks.bulk", url, str(count)]
+        root = str(Path(__file__).parent.parent)
+        said = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+        seconds, clients = map(float, said.split())
+        grown = memory().rss - before
+    finally:
+        server.stop()
+    limit = 60.0 * count / FULL.large
+    what = f"{count:,} native tasks with 3 deps each scheduled over HTTP"
+    yield Result(what, f"≤ {limit:g} s", f"{seconds:.1f} s", "", "", seconds <= limit)
+    ours = f"{grown / 1e6:.0f} MB (client: {clients / count:,.0f} B a task)"
+    yield Result("the server's memory grows meanwhile by", "≤ 20 MB", ours, "", "", grown <= 20e6)
+
+
 ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "get-work-flat": lambda bench: get_work(bench, "flat"),
     "get-work-layered": lambda bench: get_work(bench, "layered"),
@@ -262,6 +290,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "cycles-http": cycles_http,
     "cycles-direct": cycles_direct,
     "waking": waking,
+    "bulk": bulk,
     "memory": memory,
     "longest-script": longest_script,
 }

@@ -26,9 +26,10 @@ from broker_sched.steps import Await, Call, Calls, Read, Steps
 log = logging.getLogger("bsched.server")
 T = TypeVar("T")
 
-# Views, which read as much as there is. Of what a caller can see they change nothing: they only prune.
+# Views, which read as much as there is. Of what a caller can see they change nothing: they only do what is due.
 VIEWS = frozenset(
-    ("graph", "dep_graph", "inverse_dep_graph", "task_list", "task_search", "worker_list", "resource_list")
+    """graph dep_graph inverse_dep_graph task_list task_search worker_list resource_list submission
+    submission_list""".split()
 )
 VIEWS_AT_ONCE = 4
 PERSIST_SECONDS = 3.0  # a call is repeated so long while Redis is away; then the client hears of it
