@@ -190,7 +190,7 @@ class Attendant:
         self._pass_on(each, taken)
         if "outcome" in fields:
             each.is_concluded = True
-            self._say(each, last_word(fields))
+            self._say(each, last_word(fields, each.tail))
         elif state.status in ENDED:
             self._judge_ended(each, state, fields)
         else:
@@ -200,7 +200,7 @@ class Attendant:
     def _pass_on(self, each: Tended, taken: Taken) -> None:
         told = [told_from(call) for call in taken.calls]
         tail = taken.fields.get("tail", "")
-        if tail != each.tail:
+        if tail:
             each.tail = tail
             told.append(Told("set_task_log", {"task_id": each.run.task.task_id, **tail_from(tail)._asdict()}))
         each.run.heard.extend(told)
@@ -217,7 +217,7 @@ class Attendant:
         place = f"{fields.get('host') or self._fleet.host_of(rq_worker)} (rq worker {rq_worker})"
         is_timed_out = each.is_overdue or "JobTimeoutException" in trace
         why = explain(state.status, trace, place)
-        self._settle(each, Ended(None, why, last_lines(fields), is_timed_out))
+        self._settle(each, Ended(None, why, last_lines(each.tail), is_timed_out))
 
     def _judge_living(self, each: Tended, state: State, taken: Taken) -> None:
         run, fields, now = each.run, taken.fields, time.monotonic()
@@ -231,7 +231,7 @@ class Attendant:
             return
         if "begun_at" in fields:
             if not self._fleet.tends(fields["rq_worker"], each.id):
-                self._settle(each, Ended(None, explain_silence(fields, silence), last_lines(fields)))
+                self._settle(each, Ended(None, explain_silence(fields, silence), last_lines(each.tail)))
         elif self._is_forgotten(each, state):
             self._enqueue_anew(each, "was taken by an rq worker that died with it")
         else:

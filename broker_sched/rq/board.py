@@ -5,8 +5,9 @@ Every key starts `bsched-rq:<namespace>:`.
 | key | type | content |
 | --- | --- | --- |
 | task:<task_id> | string | the id of the job that is this task's run now; without it no job of the task may begin |
-| job:<job_id> | hash | supervisor, beat, tail, stop; is_doubtful (1: the task may be done); once begun: begun_at |
-|  | | (server time, s), host, pid, rq_worker; once it has ended: outcome (JSON), status, is_timed_out (0 or 1), |
+| job:<job_id> | hash | supervisor, beat, stop, tail (until taken); is_doubtful (1: the task may be done); |
+|  | | once begun: begun_at (server time, s), host, pid, rq_worker; |
+|  | | once it has ended: outcome (JSON), status, is_timed_out (0 or 1), |
 |  | | is_taken (1 when a supervisor has read the outcome, and may have reported it) |
 | told:<job_id> | list | calls of the scheduler that the task asks for, as JSON, the latest MOST_TOLD of them |
 | wake:<supervisor> | list | ids of jobs that have something for this supervisor |
@@ -96,6 +97,7 @@ local found = redis.call('HGETALL', job)
 if redis.call('HGET', job, 'supervisor') ~= ARGV[4] then return { found, {}, 0 } end
 local calls = redis.call('LRANGE', told, 0, -1)
 redis.call('DEL', told)
+redis.call('HDEL', job, 'tail')
 if redis.call('HEXISTS', job, 'outcome') == 1 then
   redis.call('HSET', job, 'is_taken', '1')
 else

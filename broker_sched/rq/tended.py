@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from broker_sched.rq.letters import outcome_from, tail_from
@@ -29,14 +28,14 @@ class Tended:
     is_concluded: bool = False  # its outcome is to be reported; it stays in Redis until that has happened
 
 
-def last_lines(fields: Mapping[str, str]) -> str:
+def last_lines(tail: str) -> str:
     """Of what the task wrote, for its explanation."""
-    return "\n".join(tail_from(fields.get("tail", "")).log.splitlines()[-MOST_LINES:])[-MOST_CHARACTERS:]
+    return "\n".join(tail_from(tail).log.splitlines()[-MOST_LINES:])[-MOST_CHARACTERS:]
 
 
-def last_word(fields: dict[str, str]) -> Ended:
+def last_word(fields: dict[str, str], tail: str) -> Ended:
     """The outcome that a job has left on the board."""
     try:
-        return Ended(outcome_from(fields["outcome"]), "", last_lines(fields), fields["is_timed_out"] == "1")
+        return Ended(outcome_from(fields["outcome"]), "", last_lines(tail), fields["is_timed_out"] == "1")
     except (ValueError, KeyError, TypeError) as error:
         return Ended(None, f"left an outcome that can't be read here ({error}): is broker-sched another version there?")
