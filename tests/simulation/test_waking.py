@@ -121,7 +121,8 @@ def act(chance, scheduler, clock, workers):
 
 
 @pytest.mark.parametrize("first", range(0, 300, 50))
-def test_no_wake_up_is_lost(scheduler_factory, clock, first):
-    for seed in range(first, first + 50):
+def test_no_wake_up_is_lost(redis_url, scheduler_factory, clock, first):
+    step = 5 if redis_url.startswith("memory:") else 1  # fakeredis is slow, and the real ones see them all
+    for seed in range(first, first + 50, step):
         scheduler = scheduler_factory(retry_delay=5, stable_done_cooldown_secs=0)
         assert simulate(scheduler, clock, seed) == [], f"seed {seed}"
