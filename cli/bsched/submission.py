@@ -19,7 +19,7 @@ UNKNOWN = 1  # exit code
 CODES = ReturnCodes()
 EXIT_CODES = {"DONE": 0, "FAILED": CODES.task_failed, "INCOMPLETE": CODES.missing_data, "CANCELLED": CODES.not_run}
 FIRST_PAUSE_SECONDS = 0.5  # between two looks
-SHARE = 20  # a look at many tasks takes long: so many times as long is the pause after it
+SHARE = 5  # a look at many tasks takes long: so many times as long is the pause after it
 FAILED = ("FAILED", "DISABLED")
 
 
