@@ -100,10 +100,14 @@ class TaskError(TypedDict, total=False):
 
 
 class TaskLog(TypedDict):
-    """What a run wrote: its last characters, and how many there were in all. status null: an unknown task."""
+    """What the latest run wrote: its last characters, and how many there were in all.
+
+    status null: an unknown task.
+    """
 
     task_id: str
     status: str | None
+    run: float | None  # when it began (s)
     log: str | None
     size: int
 

@@ -1,17 +1,30 @@
 -- Make a submission of the worker that has scheduled its tasks: it keeps its stake in them, and need not call any more.
 --
--- ARGV  6 submission, the worker's id  7 the tasks asked for (JSON)
--- Reply its state, which a repeated call finds as it is by then; '' when there is no such worker, or no longer
--- Cost  O(1)
+-- ARGV  6 submission, the worker's id  7 the tasks asked for (JSON)  8… their ids
+-- Reply its state, which a repeated call finds as it is by then; '' when there is no such worker, or it has no stake in
+--       one of the tasks: it was forgotten for a while, and what it had scheduled before
+-- Cost  O(tasks asked for)
 -- @include lib/header.lua
 -- @include lib/workers.lua
+-- @include lib/crowds.lua
+
+local function holds_all(worker)
+  for index = 8, #ARGV do
+    local claim = call('HGET', key('task:', ARGV[index]), 'claim') or '0'
+    if not is_in_crowd('claim', claim, worker.w) then return false end
+  end
+  return true
+end
 
 return answer(function()
   local kept, worker = key('submission:', ARGV[6]), find_worker(ARGV[6])
   if worker and not worker.submission then
+    if not holds_all(worker) then return '' end
     call('HSET', key('worker:', worker.id), 'submission', '1')
     call('ZREM', key('workers', ''), worker.id)
     call('SADD', key('submissions', ''), worker.w)
+    call('DEL', kept) -- of an earlier one of this id
+    call('ZREM', key('ended_submissions', ''), worker.id)
     call('HSET', kept, 'state', 'ACTIVE', 'submitted', NOW_TEXT, 'tasks', ARGV[7])
   end
   return call('HGET', kept, 'state') or ''

@@ -186,6 +186,11 @@ local function tend_all_deps(task, deps, worker)
   tend_deps(task, numbers, worker)
 end
 
+-- Submissions with a stake in the task shall have one in all that it depends on.
+local function entrust(task)
+  if call('EXISTS', key('submissions', '')) == 1 then add_job('entrust', task.n, '0', '0') end
+end
+
 local function may_change_status(task, worker, status)
   local is_running = task.status == 'RUNNING' or task.status == 'BATCH_RUNNING'
   local started = status == 'DONE' or status == 'FAILED' or status == 'RUNNING'
@@ -215,11 +220,12 @@ local function add_task()
   local cooldown = OPTIONS.stable_done_cooldown_secs
   if status == 'PENDING' and task.status == 'DONE' and NOW - tonumber(task.updated) < cooldown then return 0 end
 
+  local was_unknown = task.status == 'UNKNOWN'
   describe(task)
   report(task, worker)
   local claims = not worker.disabled and not has_flag('a')
   local deps = set_deps(task, claims and worker)
-  if has_flag('n') and call('EXISTS', key('submissions', '')) == 1 then add_job('entrust', task.n, '0', '0') end
+  if (has_flag('n') or #ARGV > 23 or was_unknown) and not worker.submission then entrust(task) end
   set_resources(task, ARGV[20])
   if claims then join_claim(task, worker) end
   if task.claim == '0' then call('SADD', key('unclaimed', ''), task.n) end

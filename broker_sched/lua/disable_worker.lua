@@ -1,7 +1,7 @@
 -- Give a worker no more work. It leaves the workers of its tasks, but keeps its stake in them.
 --
 -- ARGV  6 worker
--- Reply the number of jobs left
+-- Reply the number of jobs left; -1 for a submission, which can only be cancelled
 -- Cost  O(its crews), in bites
 -- Source: luigi.scheduler.Scheduler.disable_worker, 3.8.1.
 -- @include lib/header.lua
@@ -17,6 +17,7 @@
 
 local function disable_worker()
   local worker = get_worker(ARGV[6])
+  if worker.submission then return -1 end
   worker.disabled = true
   call('HSET', key('worker:', worker.id), 'disabled', '1')
   add_job('quit', worker.w, string.format('%.0f', worker.weight))

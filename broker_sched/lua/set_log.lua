@@ -9,7 +9,7 @@ local KEPT_SECONDS = 86400
 
 return answer(function()
   if call('EXISTS', key('task:', ARGV[6])) == 1 then
-    call('SET', key('log:', ARGV[6]), ARGV[7], 'EX', KEPT_SECONDS)
+    call('SET', key('log:', ARGV[6]), NOW_TEXT .. ' ' .. ARGV[7], 'EX', KEPT_SECONDS)
   end
   return 0
 end)

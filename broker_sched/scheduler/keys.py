@@ -59,7 +59,7 @@ KEYS = (
         "what is long or rare: tracking_url, messages, progress, long params, long expl",
         TASK,
     ),
-    Key("log:<task_id>", "string", "how much its latest run wrote, and the end of it", "a day"),
+    Key("log:<task_id>", "string", "when it was told (s), how much its latest run wrote, the end of it", "a day"),
     Key("ids", "hash", "task number → task_id, of tasks and ghosts", TASK),
     Key("ghosts", "hash", "task_id → number of what is depended on and not there", "while depended on"),
     Key("tasks:<status>", "set", "numbers of the tasks of a status", USED),

@@ -11,6 +11,7 @@ from typing import Any
 from broker_sched.worker.executor import TaskRun
 from broker_sched.worker.task_process import LOOK_SECONDS, Told
 
+LOG_METHOD = "set_task_log"
 CHECK_SECONDS = 5.0  # a process is looked at after so long even when nothing was heard of it
 
 
@@ -59,7 +60,7 @@ class Running:
             multiprocessing.connection.wait([*dict.fromkeys(itertools.chain(*things)), *also], seconds)
         for process in everyone:
             has_ended = process.check()
-            self.told.extend(process.take_told())
+            self._keep(process.take_told())
             if has_ended and process in self._leaving:
                 self._leaving.remove(process)
                 process.close()
@@ -84,9 +85,18 @@ class Running:
             process.terminate()
         for process in everyone:
             process.stop()
-            self.told.extend(process.take_told())
+            self._keep(process.take_told())
             process.close()
         self._processes, self._leaving = {}, []
+
+    def _keep(self, told: list[Told]) -> None:
+        """Of the ends of one task's output only the latest, however long the scheduler is away."""
+        for each in told:
+            if each.method == LOG_METHOD:
+                of_task = each.arguments["task_id"]
+                others = (x for x in self.told if x.method != LOG_METHOD or x.arguments["task_id"] != of_task)
+                self.told = deque(others)
+            self.told.append(each)
 
     def _is_somebody_done(self) -> bool:
         return any(process.outcome is not None for process in self._processes.values())

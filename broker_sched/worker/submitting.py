@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import UnknownMethod, WorkerError
+from broker_sched.errors import InvalidArgument, UnknownMethod, WorkerError
 from broker_sched.model.contract import TaskLike, check_task
 from broker_sched.worker.patience import default_scheduler
 from broker_sched.worker.worker import Worker
 
+log = logging.getLogger("bsched.worker")
 STOCK = (
     "This scheduler keeps no submissions (a stock luigid can't): it would forget the tasks once their submitter has "
     "left. Run them with `bsched run`, or use a scheduler of broker_sched."
@@ -50,8 +53,18 @@ class Submitter:
             self._scheduler.submission(submission=self.id)
         except (UnknownMethod, AttributeError):
             raise WorkerError(STOCK) from None
+        try:
+            self._schedule(tasks, multiprocess)
+        except InvalidArgument as error:  # the machine slept, or the scheduler was away, for longer than it waits
+            if error.field != "submission":
+                raise
+            log.warning("The scheduler had forgotten this submission meanwhile: scheduling it again.")
+            self._schedule(tasks, multiprocess)
+        return self.id
+
+    def _schedule(self, tasks: Sequence[TaskLike], multiprocess: bool) -> None:
+        self.succeeded = True
         with self.worker:
             for task in tasks:
                 self.succeeded &= self.worker.add(task, multiprocess)
         self._scheduler.add_submission(submission=self.id, tasks=[task.task_id for task in tasks])
-        return self.id

@@ -84,11 +84,14 @@ class TaskProcess:
 
     def start(self) -> None:
         """Raises what starting a process raises, e.g. a PicklingError with `spawn`."""
-        self._process.start()
-        self._childs_end.close()
-        if self._childs_pipe is not None:
-            self._childs_pipe.close()
+        if self._childs_pipe is not None:  # before the process is there: without its thread there shall be none
             self._output = Output(self.task.task_id, self._source)
+        try:
+            self._process.start()
+        finally:
+            self._childs_end.close()
+            if self._childs_pipe is not None:
+                self._childs_pipe.close()
 
     @property
     def pid(self) -> int | None:

@@ -59,7 +59,17 @@ for command in (run, submit, wait, worker, server, submission, task, call, confi
 
 def main() -> None:
     """The entry point of the installed command."""
+    _open_standard_streams()
     cli(prog_name="bsched")
+
+
+def _open_standard_streams() -> None:
+    """Where the caller has closed one (2>&-), a connection would get its number, and what is printed."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
 
 
 if __name__ == "__main__":

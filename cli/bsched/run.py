@@ -20,7 +20,8 @@ from broker_sched.worker.summary import ExecutionSummary, ReturnCodes, return_co
 from broker_sched.worker.worker import Worker
 from bsched.progress import is_shown, progress
 from bsched.reaching import reach, scheduler_options, start_logging, worker_settings
-from bsched.wanted import UNPARSED, failures_told, shows_page, task_arguments, wanted_task
+from bsched.task_options import describe_options, make_task
+from bsched.wanted import UNPARSED, failures_told, shows_page, task_arguments, wanted_class
 
 STDOUT, STDERR = 1, 2  # file descriptors
 INTERRUPTED = 130
@@ -45,9 +46,11 @@ def run(context: click.Context, /, **options: Any) -> None:
         return
     codes = _codes(options["retcodes"])
     with _result_alone_on_stdout(options["as_json"]):
-        task = wanted_task(context, options, codes.unhandled_exception)
-        summary = None if task is None else _carried_out(task, codes, options)
+        cls = wanted_class(options, codes.unhandled_exception)
+        is_run = not options["wants_help"]
+        summary = _carried_out(make_task(cls, context.args, options["params"]), codes, options) if is_run else None
     if summary is None:
+        click.echo(describe_options(cls))
         return
     code = return_code(summary, codes)
     click.echo(json.dumps({**summary.as_dict(), "exit_code": code}) if options["as_json"] else summary.text)

@@ -138,7 +138,7 @@ class Followed:
 
     def _is_stuck(self) -> bool:
         found = self.found
-        is_running = found["n_running"] or found["counts"].get("BATCH_RUNNING")
+        is_running = any(found["counts"].get(status) for status in ("RUNNING", "BATCH_RUNNING"))
         return not is_running and not found["n_ready"]
 
     def counts(self) -> dict[str, int]:

@@ -13,7 +13,8 @@ from broker_sched.worker.summary import ReturnCodes
 from bsched.progress import is_shown, progress
 from bsched.reaching import reach, scheduler_options, start_logging, worker_settings
 from bsched.run import INTERRUPTED
-from bsched.wanted import UNPARSED, failures_told, shows_page, task_arguments, wanted_task
+from bsched.task_options import describe_options, make_task
+from bsched.wanted import UNPARSED, failures_told, shows_page, task_arguments, wanted_class
 
 CODES = ReturnCodes()
 
@@ -35,9 +36,11 @@ def submit(context: click.Context, /, **options: Any) -> None:
         return
     if options["local_scheduler"]:
         raise click.UsageError("--local-scheduler: a scheduler in this process is gone with it; use bsched run.")
-    task = wanted_task(context, options, CODES.unhandled_exception)
-    if task is None:
+    cls = wanted_class(options, CODES.unhandled_exception)
+    if options["wants_help"]:
+        click.echo(describe_options(cls))
         return
+    task = make_task(cls, context.args, options["params"])
     is_live = not options["no_progress"]
     start_logging(options["log_level"], "warning" if is_shown(is_live) else "info")
     settings = worker_settings(options["settings"], os.environ)

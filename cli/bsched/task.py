@@ -68,15 +68,15 @@ def logs(task_id: str, follow: bool, redis_url: str | None, namespace: str, url:
         while not is_over:
             is_over = found["status"] not in GOES_ON  # its last words may come a moment after its status
             time.sleep(LOOK_SECONDS)
-            found = _show_more(found["size"], scheduler.task_log(task_id=task_id))
+            found = _show_more(found, scheduler.task_log(task_id=task_id))
     if found["log"] is None:
         click.echo(f"Nothing is kept of {task_id}; bsched call fetch_error task_id={task_id} may tell more.", err=True)
         click.get_current_context().exit(NO_LOG)
 
 
-def _show_more(seen: int, found: dict[str, Any]) -> dict[str, Any]:
-    """What was written since; all of it when the task has begun anew."""
-    fresh = found["size"] if found["size"] < seen else found["size"] - seen
-    if fresh:
+def _show_more(seen: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What was written since; all of it of a new run."""
+    fresh = found["size"] - (seen["size"] if found["run"] == seen["run"] else 0)
+    if fresh > 0:
         click.echo((found["log"] or "")[-fresh:], nl=False)
     return found

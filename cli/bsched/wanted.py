@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from broker_sched.errors import BrokerSchedError
-from broker_sched.model.contract import TaskLike
 from bsched.reaching import import_path
-from bsched.task_options import describe_options, make_task, task_class
+from bsched.task_options import task_class
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
@@ -50,13 +49,9 @@ def shows_page(context: click.Context, options: Mapping[str, Any]) -> bool:
     return True
 
 
-def wanted_task(context: click.Context, options: Mapping[str, Any], failure_code: int) -> TaskLike | None:
-    """The task; None after showing its options. A module that fails to be imported ends the program with that code."""
-    cls = task_class(imported(options["module"], failure_code), options["task"])
-    if options["wants_help"]:
-        click.echo(describe_options(cls))
-        return None
-    return make_task(cls, context.args, options["params"])
+def wanted_class(options: Mapping[str, Any], failure_code: int) -> Any:
+    """The task's class. A module that fails to be imported ends the program with that code."""
+    return task_class(imported(options["module"], failure_code), options["task"])
 
 
 @contextlib.contextmanager

@@ -390,6 +390,23 @@ def test_a_fleets_worker_runs_what_others_schedule(module: Path, namespace: str)
     assert submitter.returncode in (10, 25)  # Luigi: what others run is not what this worker ran
 
 
+def test_a_worker_without_stdout_and_stderr_runs_tasks_all_the_same(native: Path, namespace: str) -> None:
+    task = submitted(native, namespace, "Prints")
+    path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
+    line = f"{sys.executable} -m bsched.main worker --burst --processes 1 --namespace {namespace} >&- 2>&-"
+    env = {**os.environ, "PYTHONPATH": path, "BSCHED_REDIS": redis_url()}
+    assert subprocess.run(["bash", "-c", line], cwd=native, env=env, timeout=60).returncode == 0
+    scheduler = Scheduler(redis_url(), namespace)
+    assert scheduler.task_log(task)["log"].count("chatter") == 2
+    assert set(scheduler.task_list("DONE")) == {task}
+    scheduler.close()
+
+
+def test_help_is_on_stdout_also_with_json(native: Path) -> None:
+    code, out, _ = bsched(native, "run", "said", "Say", "--help", "--json")
+    assert code == 0 and "--word" in out
+
+
 def test_a_worker_says_where_it_works_without_the_password(native: Path, server: ServerProcess) -> None:
     login = server.url.replace("http://", "http://me:geheim@")
     code, out, err = bsched(native, "worker", "--burst", "--scheduler-url", login)

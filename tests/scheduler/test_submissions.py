@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from broker_sched import InvalidArgument, Scheduler
+from broker_sched.steps import Call
 from tests.conftest import FakeClock, SchedulerFactory
 
 LONG = 10_000.0  # seconds; longer than worker_disconnect_delay and remove_delay
@@ -49,7 +50,7 @@ def test_what_a_submitter_left_half_done_is_forgotten(scheduler: Scheduler, cloc
     scheduler.add_task(worker="s", task_id="a")
     pass_time(scheduler, clock)
     assert work(scheduler) is None
-    with pytest.raises(InvalidArgument, match="schedule its tasks under this id"):
+    with pytest.raises(InvalidArgument, match="schedule them under this id"):
         scheduler.add_submission("s", ["a"])
     assert scheduler.submission_list() == []
 
@@ -211,3 +212,89 @@ def test_a_week_after_its_end_it_is_forgotten(scheduler: Scheduler, clock: FakeC
 
 def test_an_unknown_one_has_no_state(scheduler: Scheduler) -> None:
     assert scheduler.submission("nobody")["state"] is None
+
+
+def test_what_was_forgotten_while_it_scheduled_must_be_scheduled_again(scheduler: Scheduler, clock: FakeClock) -> None:
+    scheduler.add_task(worker="s", task_id="top", deps=["slow"])
+    pass_time(scheduler, clock)  # its machine slept
+    scheduler.add_task(worker="s", task_id="slow")
+    with pytest.raises(InvalidArgument, match="all of these tasks"):
+        scheduler.add_submission("s", ["top"])
+    submit(scheduler, top=["slow"], slow=[])
+    assert (run(scheduler), run(scheduler)) == ("slow", "top")
+
+
+def test_static_deps_that_are_found_missing_are_its_own_too(scheduler: Scheduler, clock: FakeClock) -> None:
+    submit(scheduler, a=[])
+    assert work(scheduler) == "a"
+    scheduler.add_task(worker="fleet", task_id="a", deps=["missing"])  # it had looked complete
+    scheduler.add_task(worker="fleet", task_id="missing", deps=["deeper"])
+    scheduler.add_task(worker="fleet", task_id="deeper")
+    found = scheduler.submission("s")
+    assert (sum(found["counts"].values()), found["n_ready"]) == (3, 1)
+    clock.advance(LONG)
+    for _ in range(2):
+        scheduler.add_worker(worker="another", info={"assistant": True})
+        scheduler.prune()
+        clock.advance(1)
+    assert scheduler.task_list().keys() == {"a", "missing", "deeper"}
+
+
+def test_it_stays_active_while_what_its_tasks_asked_for_can_be_run(scheduler_factory: SchedulerFactory) -> None:
+    scheduler = scheduler_factory(retry_count=1, disable_persist=86_400)
+    submit(scheduler, a=[])
+    assert work(scheduler) == "a"
+    for dep in "bc":
+        scheduler.add_task(worker="fleet", task_id=dep)
+    scheduler.add_task(
+        worker="fleet", assistant=True, task_id="a", status="PENDING", runnable=None, new_deps=["b", "c"]
+    )
+    run(scheduler, "FAILED")  # b is disabled, and a with it
+    found = scheduler.submission("s")
+    assert (found["state"], found["n_ready"]) == ("ACTIVE", 1)
+    assert run(scheduler) == "c"
+    assert scheduler.submission("s")["state"] == "FAILED"
+
+
+def test_a_cancelled_batch_that_runs_is_not_run_beside_itself(scheduler: Scheduler, clock: FakeClock) -> None:
+    scheduler.add_task_batcher(worker="fleet", task_family="F", batched_args=["day"])
+
+    def submit_both(name: str) -> None:
+        for day in "12":
+            scheduler.add_task(worker=name, task_id=f"F_{day}", family="F", params={"day": day}, batchable=True)
+        scheduler.add_submission(name, ["F_1", "F_2"])
+
+    submit_both("s")
+    batch = scheduler.get_work(worker="fleet", assistant=True)
+    scheduler.add_task(worker="fleet", task_id="F_1_2", status="RUNNING", batch_id=batch["batch_id"], family="F")
+    scheduler.cancel_submission("s")
+    submit_both("t")
+    assert scheduler.get_work(worker="other", assistant=True).get("batch_id") is None
+    scheduler.add_task(worker="fleet", task_id="F_1_2", status="DONE", family="F")
+    assert scheduler.submission("t")["state"] == "DONE"
+
+
+def test_an_id_may_be_used_again(scheduler: Scheduler) -> None:
+    for _ in range(2):
+        submit(scheduler, a=[])
+        assert scheduler.submission("s")["ended"] is None
+        assert scheduler._read([("TTL", scheduler._space.key("submission", "s"))]) == [-1]
+        assert len(scheduler.submission_list()) == 1
+        scheduler.cancel_submission("s")
+
+
+def test_a_submission_can_not_be_disabled(scheduler: Scheduler) -> None:
+    submit(scheduler, a=[])
+    with pytest.raises(InvalidArgument, match="cancel_submission"):
+        scheduler.disable_worker("s")
+    assert run(scheduler) == "a"
+
+
+def test_while_a_batch_runs_nobody_counts_its_tasks(scheduler: Scheduler) -> None:
+    scheduler.add_task_batcher(worker="fleet", task_family="F", batched_args=["day"])
+    for day in "12":
+        scheduler.add_task(worker="s", task_id=f"F_{day}", family="F", params={"day": day}, batchable=True)
+    scheduler.add_submission("s", ["F_1", "F_2"])
+    batch = scheduler.get_work(worker="fleet", assistant=True)
+    scheduler.add_task(worker="fleet", task_id="F_1_2", status="RUNNING", batch_id=batch["batch_id"], family="F")
+    assert scheduler._run(Call("prune", (100,))) == [0], "it is not over"

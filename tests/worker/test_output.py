@@ -15,8 +15,12 @@ from click.testing import CliRunner
 
 from broker_sched import RemoteScheduler, Scheduler
 from broker_sched.own_methods import MAX_LOG
+from broker_sched.worker import task_process
+from broker_sched.worker.running import Running
+from broker_sched.worker.task_process import Told
 from bsched.main import cli
 from tests.servers import RunningRedis, until
+from tests.worker.bodies import runs_of
 from tests.worker.conftest import statuses, worker_on
 from tests.worker.test_task_processes import START_METHODS
 
@@ -138,3 +142,28 @@ def test_a_task_that_writes_much_does_not_wait_for_a_lost_scheduler(
     goes_on.set()
     running.join()
     assert local.task_log(task.task_id)["size"] > 780_000
+
+
+def test_of_a_silent_schedulers_worker_only_the_latest_ends_wait() -> None:
+    running = Running()
+    for number in range(100):
+        for task_id in "ab":
+            running._keep([Told("set_task_log", {"task_id": task_id, "log": str(number), "size": number})])
+        running._keep([Told("add_task", {"task_id": "a"})] if number < 2 else [])
+    assert sorted(told.method for told in running.told) == ["add_task", "add_task", "set_task_log", "set_task_log"]
+    assert [told.arguments["size"] for told in running.told if told.method == "set_task_log"] == [99, 99]
+
+
+def test_without_a_thread_for_its_output_a_task_does_not_begin(
+    local: Any, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    task = tasks.Talk(directory)
+    with worker_on(local, **CAPTURING) as worker:
+        worker.add(task)
+        monkeypatch.setattr(task_process, "Output", refuse)
+        assert not worker.run()
+    assert "can't start new thread" in local.fetch_error(task.task_id)["error"]
+    assert not task.path().exists() and runs_of(task.path()) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broker_sched import RemoteScheduler, Scheduler, submit
+from broker_sched import InvalidArgument, RemoteScheduler, Scheduler, submit
 from broker_sched.errors import WorkerError
 from broker_sched.model.contract import TaskTypeError
 from broker_sched.worker.submitting import Submitter
@@ -71,3 +71,19 @@ def test_only_tasks_can_be_submitted(local: Scheduler) -> None:
     with pytest.raises(WorkerError, match="at least one task"):
         submit(scheduler=local)
     assert local.submission_list() == []
+
+
+def test_a_submitter_that_was_forgotten_meanwhile_schedules_once_more(
+    local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_submission, refusals = local.add_submission, [InvalidArgument("submission", "forgotten")]
+
+    def forgetful(**arguments: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return add_submission(**arguments)
+
+    monkeypatch.setattr(local, "add_submission", forgetful)
+    submission = submit(tasks.Write(directory, "x"), scheduler=local)
+    assert local.submission(submission)["n_ready"] == 1
+    local.cancel_submission(submission)

@@ -75,9 +75,17 @@ function run.link(words, budget)
   return 2 * #ids
 end
 
+-- Each submission that has a stake in the task. A task that was a placeholder may have become one that can be run.
 local function entrust_to_all(task)
   local holders = call('SINTER', key('claim:', task.claim .. ':workers'), key('submissions', ''))
-  for _, w in ipairs(holders) do add_job('entrust', task.n, w, '0') end
+  for _, w in ipairs(holders) do
+    local _, submission = resolve(task.n, w)
+    if submission then
+      join_both(task, submission)
+      add_job('entrust', task.n, w, '0')
+    end
+  end
+  finish_task(task)
   return #holders
 end
 
@@ -90,26 +98,13 @@ function run.entrust(words, budget)
   for _, number in ipairs(page) do
     local dep = resolve(number, '0')
     if dep and not is_stakeholder(dep, submission) then
-      join_claim(dep, submission)
-      flush(dep)
+      join_both(dep, submission)
+      finish_task(dep)
       call('ZREM', key('due:remove', ''), number)
       add_job('entrust', number, w, '0')
     end
   end
   return 2 * #page, rest and table.concat({ 'entrust', n, w, rest }, ' ')
-end
-
-function run.unlink(n, budget)
-  local old = key('unlink:', n)
-  local deps = call('SPOP', old, budget)
-  for _, dep in ipairs(deps) do
-    if call('SISMEMBER', key('deps:', n), dep) == 0 then
-      local task = resolve(n, '0')
-      unlink(n, dep)
-      if task then finish_task(task) end
-    end
-  end
-  return #deps, call('EXISTS', old) == 1 and 'unlink ' .. n
 end
 
 local function leave_crews(w, weight, budget)
@@ -163,8 +158,8 @@ function run.orphan(words, budget)
     local task = resolve(n, '0')
     set(task, 'claim', '0')
     flush(task)
-    local has_ended = task.status == 'DONE' or task.status == 'DISABLED'
-    mark_for_removal(task, has_ended and NOW or tonumber(since))
+    local is_to_be_run = task.status == 'PENDING' or task.status == 'FAILED' or task.status == 'UNKNOWN'
+    mark_for_removal(task, is_to_be_run and tonumber(since) or NOW)
   end
   if call('EXISTS', tasks_key) == 1 then return #numbers, 'orphan ' .. words end
   drop_crowd('claim', claim)

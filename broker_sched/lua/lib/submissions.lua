@@ -22,12 +22,20 @@ local function left_of(submission)
   return pending, running, ready
 end
 
--- Nothing of it is left to be done. Members of a batch are not counted here, so the caller looks at the tasks, too.
--- O(its crews), and mostly O(1).
+-- Whether members of a running batch are among its tasks: they are in no sum. O(members of running batches).
+local function has_running_batch(submission)
+  if call('EXISTS', key('tasks:', 'BATCH_RUNNING')) == 0 then return false end
+  for _, claim in ipairs(call('SMEMBERS', key('worker_claims:', submission.w))) do
+    if #call('SINTER', key('tasks:', 'BATCH_RUNNING'), key('claim:', claim .. ':tasks')) > 0 then return true end
+  end
+  return false
+end
+
+-- Nothing of it is left to be done. O(its crews), and mostly O(1).
 local function is_over(submission)
   if call('EXISTS', key('jobs', '')) == 1 then return false end
   for _, crew in ipairs(crews_of(submission)) do
     if counters_of(crew).counted > 0 or call('EXISTS', key('crew:', crew .. ':running')) == 1 then return false end
   end
-  return true
+  return not has_running_batch(submission)
 end

@@ -199,6 +199,12 @@ local function join_claim(task, worker)
   set(task, 'claim', claim)
 end
 
+-- A stake, and a part in the sums of those that can run the task, where there are any.
+local function join_both(task, worker)
+  join_claim(task, worker)
+  if task.crew ~= '0' then join_workers(task, worker) end
+end
+
 local function is_stakeholder(task, worker)
   return worker ~= nil and is_in_crowd('claim', task.claim, worker.w)
 end

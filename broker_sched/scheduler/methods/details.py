@@ -102,9 +102,16 @@ def set_task_log(space: Space, *, task_id: str, log: str, size: int) -> Steps[No
 
 def task_log(space: Space, *, task_id: str) -> Steps[wire.TaskLog]:
     """One read."""
-    status, kept = yield Read([("HGET", space.key("task", task_id), "status"), ("GET", space.key("log", task_id))])
-    size, _, log = (kept or "0 ").partition(" ")
-    return {"task_id": task_id, "status": status, "log": None if kept is None else log, "size": int(size)}
+    fields, kept = yield Read(
+        [("HMGET", space.key("task", task_id), "status", "time_running"), ("GET", space.key("log", task_id))]
+    )
+    status, started = fields
+    told, _, rest = (kept or "0 0 ").partition(" ")
+    size, _, text = rest.partition(" ")
+    run = None if started is None else float(started)
+    if kept is None or float(told) < (run or 0.0):  # of an earlier run
+        return {"task_id": task_id, "status": status, "run": run, "log": None, "size": 0}
+    return {"task_id": task_id, "status": status, "run": run, "log": text, "size": int(size)}
 
 
 def send_scheduler_message(space: Space, *, worker: str, task: str, content: Any) -> Steps[wire.MessageId]:

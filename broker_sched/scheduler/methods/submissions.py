@@ -19,18 +19,17 @@ from broker_sched.steps import Call, Read, Steps
 DONE, FAILED, INCOMPLETE, CANCELLED = "DONE", "FAILED", "INCOMPLETE", "CANCELLED"
 EXTERNAL = "EXTERNAL"  # counted beside the statuses: not DONE, and no worker can run it
 HAS_FAILED = (Status.FAILED.value, Status.DISABLED.value)
-IS_RUNNING = (Status.RUNNING.value, Status.BATCH_RUNNING.value)
 MAX_SHOWN = 20  # failed tasks named
 
 
 def add_submission(space: Space, *, submission: str, tasks: Sequence[str]) -> Steps[wire.SubmissionState]:
     """One script."""
-    state = yield Call("add_submission", (submission, to_json("tasks", list(tasks))))
+    state = yield Call("add_submission", (submission, to_json("tasks", list(tasks)), *tasks))
     if not state:
         raise InvalidArgument(
             "submission",
-            f"{submission} is no worker that has scheduled tasks here, or it was silent for too long since: "
-            "schedule its tasks under this id, then add it at once",
+            f"{submission} is no worker that has scheduled all of these tasks, or it was silent for so long that it "
+            "was forgotten: schedule them under this id, then add it at once",
         )
     return {"submission": submission, "state": state}
 
@@ -41,7 +40,8 @@ def submission(space: Space, *, submission: str) -> Steps[wire.Submission]:
     if not w or found["state"] is None:
         return found
     yield from _count(space, found, w)
-    if is_over and (yield from _end(space, found)):
+    if is_over:
+        yield from _end(space, found)
         found, _, _ = yield from _look(space, submission)
     return found
 
@@ -123,16 +123,13 @@ def _count(space: Space, found: wire.Submission, w: str) -> Steps[None]:
     found["counts"], found["failed"] = dict(counts), failed
 
 
-def _end(space: Space, found: wire.Submission) -> Steps[bool]:
-    """Whether it has ended: not when a task runs that the script can't see, a member of a batch."""
+def _end(space: Space, found: wire.Submission) -> Steps[None]:
+    """Unless something of it is to be done by now."""
     counts = found["counts"]
-    if any(counts.get(status) for status in IS_RUNNING):
-        return False
     has_failed = any(counts.get(status) for status in HAS_FAILED)
     state = FAILED if has_failed else DONE if set(counts) <= {Status.DONE.value} else INCOMPLETE
     _, left = yield Call("end_submission", (found["submission"], state, _kept(found)))
     yield from work_off(left)
-    return True
 
 
 def _kept(found: wire.Submission) -> str:

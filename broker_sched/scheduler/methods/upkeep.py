@@ -8,6 +8,7 @@ from typing import Any
 
 from broker_sched import wire
 from broker_sched.config import SchedulerConfig, to_text
+from broker_sched.errors import InvalidArgument
 from broker_sched.scheduler.methods.records import load_records, serialize
 from broker_sched.scheduler.methods.reporting import number, work_off
 from broker_sched.scheduler.methods.submissions import cancel, end_when_over
@@ -102,6 +103,8 @@ def release_task(space: Space, *, task_id: str, worker: str) -> Steps[wire.TaskS
 def disable_worker(space: Space, *, worker: str) -> Steps[None]:
     """One script, and more when it has many crews."""
     left = yield Call("disable_worker", (worker,))
+    if left < 0:
+        raise InvalidArgument("worker", f"{worker} is a submission: cancel_submission ends it")
     yield from work_off(left)
 
 
