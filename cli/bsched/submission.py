@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from broker_sched.errors import SchedulerUnreachable
 from broker_sched.worker.summary import ReturnCodes
 from bsched.namespace import namespace_options, reach_scheduler, url_option
 from bsched.progress import progress
@@ -19,6 +20,8 @@ UNKNOWN = 1  # exit code
 CODES = ReturnCodes()
 EXIT_CODES = {"DONE": 0, "FAILED": CODES.task_failed, "INCOMPLETE": CODES.missing_data, "CANCELLED": CODES.not_run}
 FIRST_PAUSE_SECONDS = 0.5  # between two looks
+OUTAGE_PAUSE_SECONDS = 2.0  # between two looks while nobody answers
+PATIENCE_SECONDS = 3600.0  # then waiting ends with an error
 SHARE = 5  # a look at many tasks takes long: so many times as long is the pause after it
 FAILED = ("FAILED", "DISABLED")
 
@@ -133,8 +136,22 @@ class Followed:
         pause, times_stuck = FIRST_PAUSE_SECONDS, int(self._is_stuck())
         while self.found["state"] == "ACTIVE" and not (until_stuck and times_stuck > 1):
             time.sleep(pause)
-            pause = self._look()
+            pause = self._look_patiently()
             times_stuck = times_stuck + 1 if self._is_stuck() else 0
+
+    def _look_patiently(self) -> float:
+        """The same, through an outage."""
+        deadline, is_told = time.monotonic() + PATIENCE_SECONDS, False
+        while True:
+            try:
+                return self._look()
+            except SchedulerUnreachable as error:
+                if time.monotonic() > deadline:
+                    raise
+                if not is_told:
+                    click.echo(f"{self._id} goes on; it is asked about again: {error}", err=True)
+                is_told = True
+            time.sleep(OUTAGE_PAUSE_SECONDS)
 
     def _is_stuck(self) -> bool:
         found = self.found

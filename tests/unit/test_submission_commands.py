@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from broker_sched import Scheduler, Worker
+from broker_sched import RedisUnavailable, RPCError, Scheduler, Worker
 from bsched.main import cli
+from bsched.submission import Followed
 from tests.http.harness import RedisProcess, ServerProcess
 from tests.servers import until
 
@@ -126,6 +128,23 @@ def test_the_exit_code_tells_how_it_ended(bsched: Bsched, scheduler: Scheduler, 
     assert bsched("wait", cancelled).exit_code == 25
     outside = submitted(bsched, module, "Given")
     assert bsched("wait", outside).exit_code == 20
+
+
+def test_waiting_outlasts_an_outage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answers: list[Any] = ["ACTIVE", RedisUnavailable("no route"), RPCError("refused"), "ACTIVE", "DONE"]
+
+    class Flaky:
+        def submission(self, submission: str) -> dict[str, Any]:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return {"submission": submission, "state": answer, "counts": {}, "n_ready": 1}
+
+    monkeypatch.setattr("bsched.submission.OUTAGE_PAUSE_SECONDS", 0.01)
+    followed = Followed(Flaky(), "submission-1")
+    followed.wait(until_stuck=False)
+    assert (followed.exit_code, answers) == (0, [])
+    assert capsys.readouterr().err == "submission-1 goes on; it is asked about again: no route\n"
 
 
 def test_one_need_not_wait_for_what_is_stuck(bsched: Bsched, scheduler: Scheduler, module: str) -> None:

@@ -107,6 +107,19 @@ function run.entrust(words, budget)
   return 2 * #page, rest and table.concat({ 'entrust', n, w, rest }, ' ')
 end
 
+function run.unlink(n, budget)
+  local old = key('unlink:', n)
+  local deps = call('SPOP', old, budget)
+  for _, dep in ipairs(deps) do
+    if call('SISMEMBER', key('deps:', n), dep) == 0 then
+      local task = resolve(n, '0')
+      unlink(n, dep)
+      if task then finish_task(task) end
+    end
+  end
+  return #deps, call('EXISTS', old) == 1 and 'unlink ' .. n
+end
+
 local function leave_crews(w, weight, budget)
   local worker = { w = w, weight = tonumber(weight) }
   local crews = call('SPOP', key('worker_crews:', w), budget)
