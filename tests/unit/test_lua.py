@@ -55,3 +55,9 @@ def test_each_included_file_stands_in_a_script_once():
     for name in loader.names():
         lines = [origin for origin in loader.load(name).origins if origin == "lib/header.lua:1"]
         assert len(lines) <= 1
+
+
+def test_every_job_that_is_added_can_be_run():
+    texts = [LUA.joinpath(source).read_text() for source in SOURCES]
+    added = {kind for text in texts for kind in re.findall(r"add_job\('(\w+)'", text)}
+    assert added == set(re.findall(r"^function run\.(\w+)", LUA.joinpath("lib/jobs.lua").read_text(), re.M))
