@@ -35,6 +35,8 @@ DAYS, WEEKS = 91, 13
 FAILING = 13  # tasks that fail at their first attempt
 PATIENCE_SECONDS = 100
 
+# No code for missing_data: a luigi that leaves a task for what it yielded, which another process then runs to its end,
+# takes it for missing. Whether all is done is asked of the scheduler.
 LUIGI_CFG = """
 [core]
 no_lock = true
@@ -51,7 +53,6 @@ ping_interval = 1
 retry_external_tasks = true
 
 [retcode]
-missing_data = 20
 scheduling_error = 35
 unhandled_exception = 40
 
