@@ -80,7 +80,7 @@ class OwnMethods:
 
     @rpc()
     def submission_list(self) -> list[wire.Submission]:
-        """All submissions, and those of the last week, newest first."""
+        """The active submissions, and those that ended within the last week; newest first."""
         raise NotImplementedError
 
     @rpc()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from broker_sched import Scheduler
+from tests.http.harness import RedisProcess
 from tests.servers import RunningRedis, binaries
 
 REAL = sorted(binaries())
@@ -43,6 +44,14 @@ def running(backend: str) -> RunningRedis:
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     atexit.register(server.kill)
     return server
+
+
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    """A Redis that the tests of a module share."""
+    process = RedisProcess(tmp_path_factory.mktemp("redis"))
+    yield process
+    process.kill()
 
 
 @pytest.fixture

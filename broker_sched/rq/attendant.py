@@ -12,7 +12,6 @@ from collections.abc import Collection
 import redis
 from rq.utils import as_text
 
-from broker_sched.rq.bell import Bell
 from broker_sched.rq.board import Board, Taken
 from broker_sched.rq.fleet import Fleet
 from broker_sched.rq.jobs import ENDED, Jobs, State
@@ -20,6 +19,7 @@ from broker_sched.rq.letters import job_id_of, tail_from, told_from
 from broker_sched.rq.run import Ended, RqRun
 from broker_sched.rq.tended import Tended, last_lines, last_word
 from broker_sched.rq.verdict import explain, explain_silence
+from broker_sched.worker.bell import Bell
 from broker_sched.worker.task_process import Told
 
 log = logging.getLogger("bsched.worker")

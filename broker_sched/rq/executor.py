@@ -13,7 +13,6 @@ import redis
 from broker_sched.errors import RedisUnavailable
 from broker_sched.model.contract import TaskLike
 from broker_sched.rq.attendant import LOST_SECONDS, Attendant
-from broker_sched.rq.bell import Bell
 from broker_sched.rq.board import Board
 from broker_sched.rq.connection import client_for
 from broker_sched.rq.fleet import Fleet
@@ -21,6 +20,7 @@ from broker_sched.rq.jobs import Jobs
 from broker_sched.rq.letters import arguments_of
 from broker_sched.rq.run import RqRun
 from broker_sched.scheduler.connection import describe
+from broker_sched.worker.bell import Bell
 from broker_sched.worker.execution import RunOptions
 
 

@@ -11,8 +11,8 @@ from types import TracebackType
 import redis
 
 from broker_sched.rq.board import GONE, LIVES, Board
+from broker_sched.rq.capture import Capture
 from broker_sched.rq.letters import tail_to_text
-from broker_sched.rq.tail import Capture
 
 log = logging.getLogger("bsched.rq")
 BEAT_SECONDS = 3.0

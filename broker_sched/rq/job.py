@@ -20,9 +20,9 @@ from rq.timeouts import JobTimeoutException
 from broker_sched.model.contract import TaskLike
 from broker_sched.model.register import TaskNotLoadable, load_task
 from broker_sched.rq.board import Begin, Board
+from broker_sched.rq.capture import Capture
 from broker_sched.rq.heart import Heart
 from broker_sched.rq.letters import options_from, outcome_to_text, tail_to_text, told_to_text
-from broker_sched.rq.tail import Capture
 from broker_sched.worker.execution import execute
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.reporter import StatusReporter

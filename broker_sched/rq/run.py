@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from broker_sched.model.contract import TaskLike
-from broker_sched.rq.bell import Bell
+from broker_sched.worker.bell import Bell
 from broker_sched.worker.outcome import Outcome
-from broker_sched.worker.task_process import OVERWRITING, Told
+from broker_sched.worker.task_process import Told, without_overwritten
 
 log = logging.getLogger("bsched.worker")
 LOOK_SECONDS = 0.05  # while stop() waits
@@ -78,8 +78,7 @@ class RqRun:
     def take_told(self) -> list[Told]:
         """What the task asked for since the last time: of each kind of progress only the latest."""
         told, self.told = self.told, []
-        latest = {each.method: each for each in told}
-        return [each for each in told if each.method not in OVERWRITING or each is latest[each.method]]
+        return without_overwritten(told)
 
     def check(self) -> bool:
         """See TaskRun."""

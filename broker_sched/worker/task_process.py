@@ -44,6 +44,12 @@ class Told(NamedTuple):
     arguments: dict[str, Any]
 
 
+def without_overwritten(told: list[Told]) -> list[Told]:
+    """Of each kind of progress only the latest."""
+    latest = {each.method: each for each in told}
+    return [each for each in told if each.method not in OVERWRITING or each is latest[each.method]]
+
+
 class TaskProcess:
     """One run of one task in a process of its own.
 
@@ -114,8 +120,7 @@ class TaskProcess:
         tail = self._output.news(not self._process.is_alive()) if self._output else None
         if tail is not None:
             told.append(Told("set_task_log", {"task_id": self.task.task_id, **tail._asdict()}))
-        latest = {each.method: each for each in told}
-        return [each for each in told if each.method not in OVERWRITING or each is latest[each.method]]
+        return without_overwritten(told)
 
     def check(self) -> bool:
         """Receive what the task tells (calls go to `told`), and keep the deadlines.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import threading
 import time
 from typing import Any
 
 from broker_sched.errors import SchedulerUnreachable, UnknownMethod
+from broker_sched.worker.bell import Bell
 
 log = logging.getLogger("bsched.worker")
 WAIT_SECONDS = 5.0  # then it looks for itself: the one who was woken may have died
@@ -26,16 +26,14 @@ class Waker:
         self._scheduler = scheduler
         self._arguments = {"worker": worker_id, "assistant": is_assistant}
         self._can_wake = hasattr(scheduler, "await_work")
-        self._ours, self._threads = socket.socketpair()
-        self._ours.setblocking(False)
-        self._threads.setblocking(False)
+        self._bell = Bell()
         self._armed, self._is_stopping = threading.Event(), threading.Event()
         self._is_waiting = False
         self._thread: threading.Thread | None = None
 
     def fileno(self) -> int:
         """Readable when the worker should ask."""
-        return self._ours.fileno()
+        return self._bell.fileno()
 
     def arm(self) -> bool:
         """Begin to wait, unless it does already. False: nobody will wake this worker."""
@@ -49,14 +47,11 @@ class Waker:
 
     def nudge(self) -> None:
         """Make the worker look up. May be called by a signal handler."""
-        with contextlib.suppress(OSError):  # full: it is readable anyway
-            self._threads.send(b"!")
+        self._bell.ring()
 
     def clear(self) -> bool:
         """The worker has looked up. Returns whether there was a reason."""
-        with contextlib.suppress(OSError):
-            return bool(self._ours.recv(4096))
-        return False
+        return self._bell.clear()
 
     def disarm(self) -> None:
         """The worker can take no more work: others shall be woken instead."""

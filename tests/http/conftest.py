@@ -10,14 +10,6 @@ import pytest
 from tests.http.harness import RedisProcess, ServerProcess
 
 
-@pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
-    """A Redis that the tests of a module share."""
-    process = RedisProcess(tmp_path_factory.mktemp("redis"))
-    yield process
-    process.kill()
-
-
 @pytest.fixture
 def mortal_redis(tmp_path: Path) -> Iterator[RedisProcess]:
     """A Redis that the test may kill."""

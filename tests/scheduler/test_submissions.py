@@ -33,6 +33,19 @@ def run(scheduler: Scheduler, status: str = "DONE", **more: Any) -> str | None:
     return task_id
 
 
+def submit_batchable(scheduler: Scheduler, name: str) -> None:
+    """Two tasks that the fleet runs as one."""
+    scheduler.add_task_batcher(worker="fleet", task_family="F", batched_args=["day"])
+    for day in "12":
+        scheduler.add_task(worker=name, task_id=f"F_{day}", family="F", params={"day": day}, batchable=True)
+    scheduler.add_submission(name, ["F_1", "F_2"])
+
+
+def begin_batch(scheduler: Scheduler) -> None:
+    batch = scheduler.get_work(worker="fleet", assistant=True)
+    scheduler.add_task(worker="fleet", task_id="F_1_2", status="RUNNING", batch_id=batch["batch_id"], family="F")
+
+
 def pass_time(scheduler: Scheduler, clock: FakeClock, seconds: float = LONG) -> None:
     for _ in range(3):  # dead workers, then what they leave behind, then its removal
         clock.advance(seconds / 3)
@@ -176,12 +189,8 @@ def test_with_long_lists_of_new_deps_too(scheduler: Scheduler, clock: FakeClock)
 
 
 def test_the_members_of_a_running_batch_keep_it_active(scheduler: Scheduler) -> None:
-    scheduler.add_task_batcher(worker="fleet", task_family="F", batched_args=["day"])
-    for day in "12":
-        scheduler.add_task(worker="s", task_id=f"F_{day}", family="F", params={"day": day}, batchable=True)
-    scheduler.add_submission("s", ["F_1", "F_2"])
-    batch = scheduler.get_work(worker="fleet", assistant=True)
-    scheduler.add_task(worker="fleet", task_id="F_1_2", status="RUNNING", batch_id=batch["batch_id"], family="F")
+    submit_batchable(scheduler, "s")
+    begin_batch(scheduler)
     scheduler.prune()
     found = scheduler.submission("s")
     assert (found["state"], found["counts"]) == ("ACTIVE", {"BATCH_RUNNING": 2})
@@ -206,7 +215,7 @@ def test_a_week_after_its_end_it_is_forgotten(scheduler: Scheduler, clock: FakeC
     assert scheduler.submission("u")["state"] == "DONE"
     (ended,) = scheduler._read([("ZRANGE", scheduler._space.key("ended_submissions"), 0, -1)])
     assert ended == ["u"]
-    ((lifetime,),) = [scheduler._read([("TTL", scheduler._space.key("submission", "u"))])]
+    (lifetime,) = scheduler._read([("TTL", scheduler._space.key("submission", "u"))])
     assert 0 < lifetime <= WEEK
 
 
@@ -257,18 +266,10 @@ def test_it_stays_active_while_what_its_tasks_asked_for_can_be_run(scheduler_fac
 
 
 def test_a_cancelled_batch_that_runs_is_not_run_beside_itself(scheduler: Scheduler, clock: FakeClock) -> None:
-    scheduler.add_task_batcher(worker="fleet", task_family="F", batched_args=["day"])
-
-    def submit_both(name: str) -> None:
-        for day in "12":
-            scheduler.add_task(worker=name, task_id=f"F_{day}", family="F", params={"day": day}, batchable=True)
-        scheduler.add_submission(name, ["F_1", "F_2"])
-
-    submit_both("s")
-    batch = scheduler.get_work(worker="fleet", assistant=True)
-    scheduler.add_task(worker="fleet", task_id="F_1_2", status="RUNNING", batch_id=batch["batch_id"], family="F")
+    submit_batchable(scheduler, "s")
+    begin_batch(scheduler)
     scheduler.cancel_submission("s")
-    submit_both("t")
+    submit_batchable(scheduler, "t")
     assert scheduler.get_work(worker="other", assistant=True).get("batch_id") is None
     scheduler.add_task(worker="fleet", task_id="F_1_2", status="DONE", family="F")
     assert scheduler.submission("t")["state"] == "DONE"
@@ -291,10 +292,6 @@ def test_a_submission_can_not_be_disabled(scheduler: Scheduler) -> None:
 
 
 def test_while_a_batch_runs_nobody_counts_its_tasks(scheduler: Scheduler) -> None:
-    scheduler.add_task_batcher(worker="fleet", task_family="F", batched_args=["day"])
-    for day in "12":
-        scheduler.add_task(worker="s", task_id=f"F_{day}", family="F", params={"day": day}, batchable=True)
-    scheduler.add_submission("s", ["F_1", "F_2"])
-    batch = scheduler.get_work(worker="fleet", assistant=True)
-    scheduler.add_task(worker="fleet", task_id="F_1_2", status="RUNNING", batch_id=batch["batch_id"], family="F")
+    submit_batchable(scheduler, "s")
+    begin_batch(scheduler)
     assert scheduler._run(Call("prune", (100,))) == [0], "it is not over"

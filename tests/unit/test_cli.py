@@ -18,13 +18,6 @@ from tests.http.harness import RedisProcess, ServerProcess
 Bsched = Callable[..., Result]
 
 
-@pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
-    process = RedisProcess(tmp_path_factory.mktemp("redis"))
-    yield process
-    process.kill()
-
-
 @pytest.fixture
 def bsched(own_redis: RedisProcess) -> Iterator[Bsched]:
     """Run a command on an empty namespace."""

@@ -48,13 +48,6 @@ class BrokenDeps(Made):
 """
 
 
-@pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
-    process = RedisProcess(tmp_path_factory.mktemp("redis"))
-    yield process
-    process.kill()
-
-
 @pytest.fixture
 def namespace() -> str:
     return f"submit-{uuid.uuid4().hex[:8]}"

@@ -19,14 +19,15 @@ class Bell:
         return self._ours.fileno()
 
     def ring(self) -> None:
-        """From any thread."""
+        """From any thread, and from signal handlers."""
         with contextlib.suppress(OSError):  # full: it is readable anyway
             self._theirs.send(b"!")
 
-    def clear(self) -> None:
-        """Whoever rang is about to be looked at."""
+    def clear(self) -> bool:
+        """Whoever rang is about to be looked at. Returns whether it was rung."""
         with contextlib.suppress(OSError):
-            self._ours.recv(4096)
+            return bool(self._ours.recv(4096))
+        return False
 
     def close(self) -> None:
         """Give the sockets back."""
