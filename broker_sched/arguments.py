@@ -19,6 +19,7 @@ from broker_sched.states import REPORTABLE
 
 MAX_SAFE_INTEGER = 2**53  # beyond it a double, and so a sorted set's score, loses digits
 MAX_BATCHED_ARGS = 100
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def find_method(name: str) -> Method:
@@ -56,7 +57,7 @@ def check(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def to_json(field: str, value: Any) -> str:
     """Write a JSON value for storing. Raises InvalidArgument for NaN, infinity and what JSON can't hold."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _ENCODER.encode(value)
     except ValueError:
         raise InvalidArgument(field, "holds NaN, infinity or a circular value, which JSON can't carry") from None
     except TypeError as error:

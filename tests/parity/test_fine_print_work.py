@@ -113,6 +113,21 @@ def test_running_task_uses_up_its_workers_slot_if_it_ranks_higher(both: Both, pr
     assert talk.work("poor") == given
 
 
+@pytest.mark.parametrize(("silent", "given"), [(59.75, "low"), (60, None)])
+def test_better_task_gives_way_only_if_what_holds_it_up_runs_where_get_work_was_lately(
+    both: Both, silent: float, given: str | None
+) -> None:
+    talk = both(worker_disconnect_delay=60)
+    talk.add("held up by", "busy", priority=9, resources={"gpu": 1})
+    assert talk.work("busy") == "held up by"
+    talk.advance(silent)
+    talk.ping(worker="busy")
+    talk.work("greedy")
+    talk.add("high", "greedy", priority=5, resources={"gpu": 1, "db": 1})
+    talk.add("low", "poor", resources={"db": 1})
+    assert talk.work("poor") == given
+
+
 def test_task_without_resources_passes_the_guard(both: Both) -> None:
     talk = both()
     _contest(talk)

@@ -15,14 +15,23 @@ local function number_in(rank)
 end
 
 local groups_of = {} -- by crew, '' for all, as read in this script
+local needs_by_group = {}
 local heads = {} -- by group, as read in this script; false when it is empty
+
+local function needs_of(group)
+  local needs = needs_by_group[group]
+  if not needs then
+    needs = string.match(group, '|(.*)$')
+    needs_by_group[group] = needs
+  end
+  return needs
+end
 
 -- The best of a group: { group, needs, score, rank }; false when it is empty.
 local function head_of(group)
   if heads[group] == nil then
     local head = call('ZRANGE', key('ready:', group), 0, 0, 'WITHSCORES')
-    heads[group] = head[1]
-      and { group = group, needs = string.match(group, '|(.*)$'), score = tonumber(head[2]), rank = head[1] }
+    heads[group] = head[1] and { group = group, needs = needs_of(group), score = tonumber(head[2]), rank = head[1] }
   end
   return heads[group]
 end
@@ -89,7 +98,7 @@ end
 local function look_up_needs(groups)
   local names, seen = {}, {}
   for _, group in ipairs(groups) do
-    for name in pairs(amounts(string.match(group, '|(.*)$'))) do
+    for name in pairs(amounts(needs_of(group))) do
       if not seen[name] then names[#names + 1] = name end
       seen[name] = true
     end
@@ -102,8 +111,7 @@ local function best_head(groups)
   local best
   look_up_needs(groups)
   for _, group in ipairs(groups) do
-    local needs = string.match(group, '|(.*)$')
-    if fits(needs, used) then
+    if fits(needs_of(group)) then
       local head = sound_head_of(group)
       if head and (not best or before(head, best)) then best = head end
     end
@@ -111,31 +119,11 @@ local function best_head(groups)
   return best
 end
 
--- Does a better ready task of any group want a resource that this one wants?
-local function is_contested(candidate)
-  local wanted = amounts(candidate.needs)
-  for _, group in ipairs(ready_groups('')) do
-    local needs = string.match(group, '|(.*)$')
-    if needs ~= '' and group ~= candidate.group then
-      for name in pairs(amounts(needs)) do
-        if wanted[name] then
-          local head = head_of(group)
-          if head and before(head, candidate) then return true end
-          break
-        end
-      end
-    end
-  end
-  return false
-end
-
--- @lazy merge_greedily lib/greedy.lua
+-- @lazy guard lib/greedy.lua
 
 -- The task this worker should run next; nil when there is none.
 local function choose(worker, as_assistant)
   local candidate = best_head(own_groups(worker, as_assistant))
-  if candidate and candidate.needs ~= '' and is_contested(candidate) then
-    candidate = merge_greedily(worker, as_assistant)
-  end
+  if candidate and candidate.needs ~= '' then candidate = guard(candidate, worker, as_assistant) end
   return candidate and load_task(id_of(number_in(candidate.rank)))
 end

@@ -27,8 +27,8 @@ local function look_up(names)
     local in_use = call('HMGET', key('used', ''), unpack(names, first, last))
     for index = first, last do
       local name = names[index]
-      limit_of[name] = limit_of[name] or tonumber(limits[index - first + 1] or 1)
-      used_of[name] = used_of[name] or tonumber(in_use[index - first + 1] or 0)
+      limit_of[name] = tonumber(limits[index - first + 1] or 1)
+      used_of[name] = tonumber(in_use[index - first + 1] or 0)
     end
   end
 end
@@ -62,12 +62,12 @@ local function use(name, amount)
   end
 end
 
--- Would these needs fit beside what `taken` says is in use ({name = amount}, or a function of the name)?
+-- Would these needs fit beside what is taken, {name = amount}? Without that: beside what is in use.
 local function fits(needs, taken)
   if needs == '' then return true end
   for name, amount in pairs(amounts(needs)) do
-    local total = amount + taken(name)
-    if total - limit(name) > math.abs(total) * 0.000000001 then return false end
+    local total = amount + (taken and (taken[name] or 0) or used_of[name] or used(name))
+    if total - (limit_of[name] or limit(name)) > math.abs(total) * 0.000000001 then return false end
   end
   return true
 end

@@ -48,7 +48,7 @@ local function wake_up()
   if next(waking.freed) then open_what_waited() end
   local left = MAX_WOKEN
   for group, count in pairs(waking.open_groups) do
-    if left > 0 and fits(string.match(group, '|(.*)$'), used) then
+    if left > 0 and fits(string.match(group, '|(.*)$')) then
       left = left - wake_for(group, math.min(count, left))
     end
   end
