@@ -66,7 +66,7 @@ local function pop(heap)
   return top
 end
 
-local slots_by_worker = {} -- info `workers`, 1 where absent; false for a worker whose last get_work is too long ago
+local slots_by_worker = {} -- info `workers`, 1 where absent; false when its last get_work is too long ago
 
 local function slots_of(id)
   if slots_by_worker[id] == nil then
@@ -113,7 +113,7 @@ end
 
 local runs = {} -- by rank: { worker_running, held, resources } of what runs, as read in this script
 
--- The worker that runs it, nil when that is not live, and what it holds.
+-- The worker that runs it, false when that is not live, and what it holds.
 local function run_of(rank)
   local run = runs[rank]
   if not run then
