@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import cast
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from broker_sched.http.joined import JoinedTransport
 
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers, as luigid's
 TOO_LARGE = (
@@ -17,6 +22,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _in_head = True
     _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """A client came."""
+        super().connection_made(cast(asyncio.Transport, JoinedTransport(transport, self.loop)))
 
     def on_message_begin(self) -> None:
         """A request begins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -81,10 +82,17 @@ def _form_field(form: bytes) -> str:
 
 
 def _unquote(value: bytes) -> bytes:
-    """As unquote_to_bytes, but JSON is full of a few escapes, and that takes a tenth of a microsecond for each."""
-    for escape, character in _FREQUENT:  # none gives a '%': what is left to unquote stays what it was
-        value = value.replace(escape, character)
-    return unquote_to_bytes(value) if b"%" in value else value
+    """As unquote_to_bytes of a form's value, where JSON is full of escapes and that takes 20 µs for a task.
+
+    Quoted-printable differs in its sign and in what a line's end means, and the standard library decodes it in C. Each
+    escape makes the text two shorter: what does not add up holds some that are none, and is decoded slowly.
+    """
+    value = value.replace(b"+", b" ")
+    if b"=" not in value and b"\n" not in value and b"\r" not in value:
+        found = binascii.a2b_qp(value.replace(b"%", b"="))
+        if len(found) == len(value) - 2 * value.count(b"%"):
+            return found
+    return unquote_to_bytes(value)
 
 
 def _text(body: bytes) -> str:
@@ -112,6 +120,3 @@ def _is_deeper(value: Any, levels: int) -> bool:
 def _kind(value: Any) -> str:
     names = {list: "a list", str: "text", bool: "a truth value", int: "a number", float: "a number"}
     return names.get(type(value), "null")
-
-
-_FREQUENT = ((b"+", b" "), *((b"%%%02X" % ord(each), each.encode()) for each in '",:{}[]= /'))
