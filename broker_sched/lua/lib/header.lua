@@ -16,6 +16,7 @@
 local call = redis.call
 local PREFIX = ARGV[1]
 local REQUEST_ID = ARGV[4]
+local MAX_INLINE = 64 -- bytes; a longer value would cost a task's whole hash its compact encoding
 
 local NOW = tonumber(ARGV[3])
 if not NOW then

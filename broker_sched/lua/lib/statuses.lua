@@ -9,10 +9,7 @@
 -- due:retry, due:enable, due:remove   sorted sets of numbers by time
 -- unclaimed, strays         numbers of tasks that the next prune must look at
 
-local function record_event(task, old)
-  call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*',
-    'task_id', task.id, 'from', old, 'to', task.status, 'worker', task.worker_running or '', 'time', NOW_TEXT)
-end
+-- @include lib/events.lua
 
 -- Runner that is neither stakeholder nor assistant: the next prune fails what it runs.
 local function is_stray(task)
@@ -55,7 +52,7 @@ local function move_status(task, new)
   set(task, 'status', new)
   set(task, 'updated', NOW_TEXT)
   enter_status(task)
-  record_event(task, old)
+  record_event(task.id, old, new, task.worker_running or '')
 end
 
 local function clear_disable(task)

@@ -8,7 +8,6 @@
 -- Fields that say where it is indexed. '' is nowhere: a task that is not indexed any more has its change written with
 -- the other ones, in one command.
 local PLACES = { tally = true, counted = true, ready = true }
-local MAX_INLINE = 64 -- bytes; a longer value would cost the whole hash its compact encoding
 
 local loaded_tasks = {}
 local id_by_number = {}

@@ -1,0 +1,230 @@
+-- add_task for every case: a task that is there or not, any status, batches, changed deps, whoever reports it.
+
+-- @include lib/crowds.lua
+-- @include lib/workers.lua
+-- @include lib/resources.lua
+-- @include lib/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
+-- @include lib/placing.lua
+-- @include lib/links.lua
+-- @include lib/statuses.lua
+-- @include lib/working_off.lua
+
+local BUDGET = 150
+
+local function has_flag(flag) return string.find(ARGV[9], flag, 1, true) ~= nil end
+
+-- Luigi: family, module, parameters and visibilities are set only while empty.
+local function describe(task)
+  if task.batched and ((task.family or '') == '' or not task.params) then
+    leave_batches(task) -- finish_task puts it where it then belongs
+    set(task, 'batched', nil)
+  end
+  if (task.family or '') == '' then set(task, 'family', ARGV[11] ~= '' and ARGV[11]) end
+  if not task.module then set(task, 'module', optional(ARGV[12])) end
+  local params, visibilities, detail = optional(ARGV[13]), optional(ARGV[14]), key('detail:', task.id)
+  if task.params or (not params and not visibilities) then return end
+  if not task.is_new and call('HEXISTS', detail, 'params') == 1 then return end
+  if visibilities then call('HSETNX', detail, 'param_visibilities', visibilities) end
+  if params and #params > MAX_INLINE then
+    call('HSET', detail, 'params', params)
+  elseif params then
+    set(task, 'params', params)
+  end
+end
+
+local function batch_members(task)
+  return task.batch_id and call('SMEMBERS', key('batch:', task.batch_id)) or {}
+end
+
+-- Set, or with nil remove, a field beside the task, and beside the members of its batch.
+local function set_detail(task, name, value)
+  local ids = { (value or not task.is_new) and task.id or nil }
+  for _, n in ipairs(batch_members(task)) do ids[#ids + 1] = id_of(n) end
+  for _, id in ipairs(ids) do
+    if value then
+      call('HSET', key('detail:', id), name, value)
+    else
+      call('HDEL', key('detail:', id), name)
+    end
+  end
+end
+
+-- The explanation of the task and of the members of its batch: a short one in the task itself, where it is found first.
+local function set_expl(task, expl)
+  local tasks = { task }
+  for _, n in ipairs(batch_members(task)) do tasks[#tasks + 1] = load_task(id_of(n)) end
+  for _, each in ipairs(tasks) do
+    if #expl > MAX_INLINE then call('HSET', key('detail:', each.id), 'expl', expl) end
+    set(each, 'expl', #expl <= MAX_INLINE and expl)
+    if each ~= task then flush(each) end
+  end
+end
+
+local function set_batch_id(task, batch_id)
+  local moves = task.status == 'BATCH_RUNNING' and batch_id ~= task.batch_id
+  if moves then leave_status(task) end
+  set(task, 'batch_id', batch_id)
+  if moves then enter_status(task) end
+end
+
+-- A worker says that it runs a task which nobody runs. Luigi: of a batch, it holds what a member was given.
+local function take_over(task, worker, batch_id)
+  set(task, 'worker_running', worker.id)
+  set(task, 'time_running', NOW_TEXT)
+  if batch_id then
+    local n = call('SMEMBERS', key('batch:', batch_id))[1]
+    local member = n and load_task(id_of(n))
+    local held = member and (member.held or member.resources) or ''
+    set(task, 'held', held ~= '' and held or NOTHING)
+  end
+end
+
+local function set_resources(task, needs)
+  if needs == task.resources then return end
+  local counted_by_needs = task.status == 'RUNNING' and not task.held
+  if counted_by_needs then use_all(holding(task), -1) end
+  set(task, 'resources', needs)
+  if counted_by_needs then use_all(holding(task), 1) end
+end
+
+local function forget_staged_deps(task)
+  for token in string.gmatch(task.linking or '', '%S+') do
+    call('DEL', key('staged:', token))
+    end_linking(task, token)
+  end
+end
+
+-- The deps were staged: the task is not ready until a job has read them in.
+local function set_staged_deps(task, token, replaces, worker)
+  call('PERSIST', key('staged:', token))
+  if replaces then
+    forget_staged_deps(task)
+    set_deps_aside(task.n)
+  end
+  begin_linking(task, token)
+  add_job('link', task.n, token, worker and worker.w or '0')
+end
+
+-- The deps that the call names, as glance gives them. Placeholders are made in the order given: it decides their rank.
+local function named_deps(worker)
+  local deps = {}
+  for index = 24, #ARGV do
+    local id = ARGV[index]
+    local dep = glance(id)
+    if not dep and worker then
+      dep = create_task(id, 'UNKNOWN', ARGV[10])
+      join_claim(dep, worker)
+      flush(dep)
+    end
+    deps[#deps + 1] = dep or { id = id, n = number_of(id) }
+  end
+  return deps
+end
+
+local function has_edges(task)
+  if task.is_new and not task.was_ghost then return false end
+  if task.linking then return true end
+  return call('EXISTS', key('deps:', task.n), key('unlink:', task.n)) > 0
+end
+
+-- Of the deps named, `count` replace those it has; nil: all come on top.
+local function change_edges(task, deps, count)
+  local wanted = {}
+  for _, dep in ipairs(deps) do wanted[dep.n] = true end
+  if count then
+    if call('SCARD', key('deps:', task.n)) > BUDGET then set_deps_aside(task.n) end
+    for _, dep in ipairs(call('SMEMBERS', key('deps:', task.n))) do
+      if wanted[dep] then wanted[dep] = nil else unlink(task.n, dep) end
+    end
+  end
+  for dep in pairs(wanted) do link(task.n, dep) end
+end
+
+-- Returns the task's deps, as glance gives them, where the call names them all; else nil.
+local function set_deps(task, worker)
+  local count, token = tonumber(ARGV[22]), ARGV[23]
+  if token ~= '' then
+    set_staged_deps(task, token, count, worker)
+    return nil
+  end
+  if count then forget_staged_deps(task) end
+  local deps = named_deps(worker)
+  if not count and #deps == 0 then return nil end
+  if has_edges(task) then
+    change_edges(task, deps, count)
+    return count and deps
+  end
+  if #deps > 0 then link_first(task.n, deps) end
+  return deps
+end
+
+-- `deps` as set_deps returns them.
+local function tend_all_deps(task, deps, worker)
+  if not worker and tonumber(task.priority) <= OPTIONS.lowest_priority then return end
+  if deps then
+    for _, dep in ipairs(deps) do tend_dep(task, dep, worker) end
+    return
+  end
+  local deps_key = key('deps:', task.n)
+  local count = call('SCARD', deps_key)
+  if count > BUDGET then return add_job('tend', task.n, worker and worker.w or '0', '0') end
+  if count == 0 then return end
+  local numbers = call('SMEMBERS', deps_key)
+  table.sort(numbers)
+  tend_deps(task, numbers, worker)
+end
+
+-- Submissions with a stake in the task shall have one in all that it depends on.
+local function entrust(task)
+  if call('EXISTS', key('submissions', '')) == 1 then add_job('entrust', task.n, '0', '0') end
+end
+
+local function may_change_status(task, worker, status)
+  local is_running = task.status == 'RUNNING' or task.status == 'BATCH_RUNNING'
+  local started = status == 'DONE' or status == 'FAILED' or status == 'RUNNING'
+  return not is_running or (started and task.worker_running == worker.id) or has_flag('n')
+end
+
+local function report(task, worker)
+  local status, batch_id = ARGV[8], optional(ARGV[18])
+  if batch_id then set_batch_id(task, batch_id) end
+  if status == 'RUNNING' and not task.worker_running then take_over(task, worker, batch_id) end
+  if ARGV[15] ~= '' then set(task, 'accepts_messages', ARGV[15] == '1' and '1') end
+  local tracking_url, expl = optional(ARGV[16]), optional(ARGV[19])
+  if tracking_url or task.status ~= 'RUNNING' then set_detail(task, 'tracking_url', tracking_url) end
+  if ARGV[17] ~= '' then set(task, 'batchable', ARGV[17] == '1' and '1') end
+  if not task.is_new then call('ZREM', key('due:remove', ''), task.n) end
+  if expl then set_expl(task, expl) end
+  if may_change_status(task, worker, status) then
+    set_status(task, status == 'SUSPENDED' and 'PENDING' or status)
+  end
+end
+
+local function add_any_task()
+  local worker = touch_worker(ARGV[7])
+  local task, status = load_task(ARGV[6]), ARGV[8]
+  if not worker.disabled and not task then task = create_task(ARGV[6], 'PENDING', ARGV[10]) end
+  if not task or (worker.disabled and task.status ~= 'RUNNING') then return 0 end
+  local cooldown = OPTIONS.stable_done_cooldown_secs
+  if status == 'PENDING' and task.status == 'DONE' and NOW - tonumber(task.updated) < cooldown then return 0 end
+
+  local was_unknown = task.status == 'UNKNOWN'
+  describe(task)
+  report(task, worker)
+  local claims = not worker.disabled and not has_flag('a')
+  local deps = set_deps(task, claims and worker)
+  if (has_flag('n') or #ARGV > 23 or was_unknown) and not worker.submission then entrust(task) end
+  set_resources(task, ARGV[20])
+  if claims then join_claim(task, worker) end
+  if task.claim == '0' then call('SADD', key('unclaimed', ''), task.n) end
+  task.asked_priority = ARGV[10]
+  raise_priority(task, ARGV[10])
+  set(task, 'policy', ARGV[21] ~= '' and ARGV[21])
+  if has_flag('r') and status ~= 'FAILED' and not worker.disabled then join_workers(task, worker) end
+  finish_task(task)
+  tend_all_deps(task, deps, claims and worker)
+  return work_off(BUDGET)
+end
+
+return add_any_task

@@ -1,0 +1,174 @@
+-- What most calls of add_task are: an enabled worker reports a task that is to be run, so far unknown or a placeholder,
+-- and no dep of it needs more than a placeholder. First all is read: whatever is not that plain is found out before
+-- anything is written, and left to adding.lua, which has every rule. Both write the same, this at half the cost.
+
+local FIELDS_OF_PLACEHOLDER = 7
+
+-- The crowd that is this worker alone; false or nil when there is none yet.
+local function crowd_of_one(kind, w, weight)
+  local crowd = string.match(call('HGET', key(kind, 's'), weight) or '', '^(%d+) 1$')
+  return crowd and call('SISMEMBER', key(kind, ':' .. crowd .. ':workers'), w) == 1 and crowd
+end
+
+-- The task's fields, {} when it is unknown; nil when it is more than a placeholder in which this worker has a stake.
+local function read_placeholder(claims, w)
+  local flat, fields = call('HGETALL', key('task:', ARGV[6])), {}
+  if #flat == 0 then return call('HEXISTS', key('ghosts', ''), ARGV[6]) == 0 and fields or nil end
+  if #flat ~= 2 * FIELDS_OF_PLACEHOLDER then return nil end
+  for index = 1, #flat, 2 do fields[flat[index]] = flat[index + 1] end
+  local is_plain = fields.status == 'UNKNOWN' and fields.claim and tonumber(fields.priority) == tonumber(ARGV[10])
+    and call('EXISTS', key('deps:', fields.n), key('unlink:', fields.n)) == 0
+  if not is_plain then return nil end
+  claims[fields.claim] = claims[fields.claim] or call('SISMEMBER', key('claim:', fields.claim .. ':workers'), w) == 1
+  return claims[fields.claim] and fields or nil
+end
+
+-- The deps, each { n, status, … }, n false where a placeholder is to be made; nil when one needs more: a stake for
+-- this worker, a higher priority, or it blocks.
+local function read_deps(claims, w)
+  local deps, priority = {}, tonumber(ARGV[10])
+  for index = 24, #ARGV do
+    local id = ARGV[index]
+    local dep = call('HMGET', key('task:', id), 'n', 'status', 'priority', 'claim', 'ready', 'counted')
+    local status, claim = dep[2], dep[4]
+    if id == ARGV[6] then return nil end
+    if dep[1] then
+      local may_block = status == 'PENDING' and (dep[5] or '') == '' and (dep[6] or '') == '' or status == 'DISABLED'
+      if may_block or not claim or tonumber(dep[3]) < priority then return nil end
+      if claims[claim] == nil then claims[claim] = call('SISMEMBER', key('claim:', claim .. ':workers'), w) == 1 end
+      if not claims[claim] then return nil end
+    elseif call('HEXISTS', key('ghosts', ''), id) == 1 then
+      return nil
+    end
+    deps[#deps + 1] = dep
+  end
+  return deps
+end
+
+-- A number for a new task, and what every new task has.
+local function write_new(id, status, claim)
+  local n = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
+  call('HSET', key('ids', ''), n, id)
+  call('SADD', key('tasks:', status), n)
+  call('SADD', key('claim:', claim .. ':tasks'), n)
+  return n
+end
+
+-- Returns whether all of them are DONE.
+local function write_deps(n, deps, claim)
+  local numbers, unmet, made = {}, {}, {}
+  for index, dep in ipairs(deps) do
+    local id = ARGV[23 + index]
+    local number = dep[1] or made[id]
+    if not number then
+      number = write_new(id, 'UNKNOWN', claim)
+      call('HSET', key('task:', id), 'n', number, 'rank', number, 'status', 'UNKNOWN', 'priority', ARGV[10],
+        'created', NOW_TEXT, 'updated', NOW_TEXT, 'claim', claim)
+      made[id] = number
+    end
+    call('SADD', key('dependents:', number), n)
+    numbers[index] = number
+    if dep[2] ~= 'DONE' then unmet[#unmet + 1] = number end
+  end
+  if #numbers > 0 then call('SADD', key('deps:', n), unpack(numbers)) end
+  if #unmet > 0 then call('SADD', key('unmet:', n), unpack(unmet)) end
+  return #unmet == 0
+end
+
+local function write_ready(group, crew, rank)
+  local ready_key = key('ready:', group)
+  call('ZADD', ready_key, number_text(-tonumber(ARGV[10])), rank)
+  if call('ZCARD', ready_key) == 1 then
+    call('SADD', key('groups', ''), group)
+    call('SADD', key('groups:', crew), group)
+  end
+end
+
+-- The sums of the crew, as placing.lua keeps them.
+local function count_task(crew, needs)
+  local sums = call('HMGET', key('crew:', crew), 'tasks', 'pending', 'counted', 'with_resources')
+  local write = { 'tasks', (sums[1] or 0) + 1, 'pending', (sums[2] or 0) + 1, 'counted', (sums[3] or 0) + 1 }
+  if needs ~= '' then
+    write[7], write[8] = 'with_resources', (sums[4] or 0) + 1
+  end
+  call('HSET', key('crew:', crew), unpack(write))
+end
+
+-- A placeholder becomes a task that is to be run.
+local function fill_in(n)
+  call('SMOVE', key('tasks:', 'UNKNOWN'), key('tasks:', 'PENDING'), n)
+  call('ZREM', key('due:remove', ''), n)
+  call('HDEL', key('detail:', ARGV[6]), 'tracking_url')
+  record_event(ARGV[6], 'UNKNOWN', 'PENDING', '')
+end
+
+-- Appends names and values of the fields that it reports, where there is something in them.
+local function append_reported(write)
+  local module, params = optional(ARGV[12]), optional(ARGV[13])
+  local function append(name, value)
+    local size = #write
+    write[size + 1], write[size + 2] = name, value
+  end
+  if ARGV[11] ~= '' then append('family', ARGV[11]) end
+  if module and module ~= '' then append('module', module) end
+  if params and #params > MAX_INLINE then
+    call('HSET', key('detail:', ARGV[6]), 'params', params)
+  elseif params then
+    append('params', params)
+  end
+  if ARGV[15] == '1' then append('accepts_messages', '1') end
+  if ARGV[20] ~= '' then append('resources', ARGV[20]) end
+  if ARGV[21] ~= '' then append('policy', ARGV[21]) end
+end
+
+local function write_task(known, deps, w, claim, crew)
+  local n = known.n or write_new(ARGV[6], 'PENDING', claim)
+  local rank = known.rank or n
+  if known.n then fill_in(n) end
+  local needs = ARGV[20]
+  local tally, counted = crew .. (needs == '' and 'p' or 'r'), crew .. ':' .. w
+  local write = { 'status', 'PENDING', 'updated', NOW_TEXT, 'workers', w, 'last', w, 'crew', crew, 'tally', tally,
+    'counted', counted }
+  if not known.n then
+    for _, text in ipairs({ 'n', n, 'rank', n, 'priority', ARGV[10], 'created', NOW_TEXT, 'claim', claim }) do
+      write[#write + 1] = text
+    end
+  end
+  append_reported(write)
+  if write_deps(n, deps, claim) then
+    write_ready(crew .. '|' .. needs, crew, rank)
+    write[#write + 1] = 'ready'
+    write[#write + 1] = crew .. '|' .. needs
+  end
+  call('SADD', key('counted:', counted), n)
+  count_task(crew, needs)
+  call('HSET', key('task:', ARGV[6]), unpack(write))
+end
+
+-- A ready task wakes workers that wait, and a submission gets a stake in what is depended on: not so plain.
+local function has_others_to_tell(deps)
+  if call('EXISTS', key('submissions', '')) == 1 then return true end
+  for _, dep in ipairs(deps) do
+    if dep[2] ~= 'DONE' then return false end
+  end
+  return call('EXISTS', key('idle', ''), key('idle_assistants', '')) > 0
+end
+
+-- Returns 0, the number of jobs left; nil when the report is not that plain, and nothing was written.
+local function add_plain_task()
+  if call('EXISTS', key('jobs', '')) == 1 then return nil end
+  local worker = call('HMGET', key('worker:', ARGV[7]), 'w', 'weight', 'disabled', 'submission')
+  local w, weight = worker[1], worker[2]
+  if not w or worker[3] == '1' or worker[4] == '1' then return nil end
+  local claim, crew = crowd_of_one('claim', w, weight), crowd_of_one('crew', w, weight)
+  if not claim or not crew then return nil end
+  local claims = { [claim] = true } -- those that this worker is in
+  local known = read_placeholder(claims, w)
+  local deps = known and read_deps(claims, w)
+  if not deps or has_others_to_tell(deps) then return nil end
+  call('ZADD', key('workers', ''), NOW_TEXT, ARGV[7])
+  write_task(known, deps, w, claim, crew)
+  return 0
+end
+
+return add_plain_task
