@@ -45,9 +45,9 @@ def check(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
     except (UnicodeEncodeError, RecursionError, TypeError):
         for name in struct.__struct_fields__:
             check_encoding(name, getattr(struct, name))
-    values = {name: getattr(struct, name) for name in struct.__struct_fields__}
-    for name, check_value in _CHECKS.items():
-        if values.get(name) is not None:
+    values = msgspec.structs.asdict(struct)
+    for name, check_value in _CHECKS_OF[method.name]:
+        if values[name] is not None:
             check_value(name, values[name])
     if method.name == "add_task":
         _status("status", values["status"])
@@ -166,3 +166,7 @@ _CHECKS: dict[str, Any] = {
     "batched_args": _few,
 }
 _STRUCTS = {method.name: _struct_for(method) for method in METHODS.values()}
+_CHECKS_OF = {
+    method.name: [(p.name, _CHECKS[p.name]) for p in method.parameters if p.name in _CHECKS]
+    for method in METHODS.values()
+}

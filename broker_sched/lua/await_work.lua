@@ -15,6 +15,7 @@
 -- @include lib/working_off.lua
 -- @include lib/counts.lua
 -- @include lib/choosing.lua
+-- @include lib/staleness.lua
 
 local BUDGET = 60
 local AS_ASSISTANT = ARGV[7] == '1'

@@ -71,7 +71,9 @@ class _Joined:
         self.add(f"local {names}", origin)
         self.add("do local function make()", origin)
         self.add(f"{names} = (function()", origin)
+        outside = set(self.seen)
         self.add_file(file_name)
+        self.seen = outside  # what the file included can't be seen from here on
         self.add("end)() end", origin)
         for name in names.split(", "):
             self.add(f"{name} = function(...) make() return {name}(...) end", origin)

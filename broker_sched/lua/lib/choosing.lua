@@ -3,7 +3,6 @@
 -- Source of the rule: luigi.scheduler.Scheduler.get_work, 3.8.1; docs/architecture.md has the proofs.
 
 local MAX_STALE_HEADS = 20
-local MAX_CHECKED_DEPS = 200
 
 local function before(a, b)
   if a.score ~= b.score then return a.score < b.score end
@@ -57,38 +56,14 @@ local function own_groups(worker, as_assistant)
   return groups
 end
 
--- While jobs wait, a ready task may have a dep that is not DONE any more. Puts that right; true when it did.
-local function is_stale(head)
-  if not has_backlog() then return false end
-  local n = number_in(head.rank)
-  local suspects
-  if call('SCARD', key('deps:', n)) <= MAX_CHECKED_DEPS then
-    suspects = call('SMEMBERS', key('deps:', n))
-  else
-    suspects = {}
-    for _, line in ipairs(call('LRANGE', key('jobs', ''), 0, -1)) do
-      local dep = string.match(line, '^edges (%d+)')
-      if dep and call('SISMEMBER', key('deps:', n), dep) == 1 then suspects[#suspects + 1] = dep end
-    end
-  end
-  local task, stale = load_task(id_of(n)), false
-  for _, dep in ipairs(suspects) do
-    local is_done, blocks = standing(dep)
-    if not is_done then
-      sync_edge(n, dep, is_done, blocks)
-      stale = true
-    end
-  end
-  if stale then finish_task(task) end
-  return stale
-end
+local is_stale -- see staleness.lua; nil where no job waits, and no head can be stale
 
 -- The head of a group, those put right on the way left out; nil also when there were too many of them: the next
 -- calls go on.
 local function sound_head_of(group)
   for _ = 1, MAX_STALE_HEADS do
     local head = head_of(group)
-    if not head or not is_stale(head) then return head end
+    if not head or not is_stale or not is_stale(head) then return head end
     heads[group] = nil
   end
   return false
@@ -119,11 +94,12 @@ local function best_head(groups)
   return best
 end
 
--- @lazy guard lib/greedy.lua
+-- @lazy has_runnable_rival lib/rivals.lua
 
--- The task this worker should run next; nil when there is none.
-local function choose(worker, as_assistant)
-  local candidate = best_head(own_groups(worker, as_assistant))
-  if candidate and candidate.needs ~= '' then candidate = guard(candidate, worker, as_assistant) end
-  return candidate and load_task(id_of(number_in(candidate.rank)))
+-- The best task that this worker may be given: its head, and whether better tasks may have to go first. nil when there
+-- is none.
+local function best_for(worker, as_assistant)
+  local best = best_head(own_groups(worker, as_assistant))
+  if not best then return nil, false end
+  return best, best.needs ~= '' and has_runnable_rival(best)
 end

@@ -5,20 +5,15 @@
 --
 -- A script changes a task through the one table that load_task gives, and ends with finish_task.
 
+-- @include lib/ids.lua
+
 -- Fields that say where it is indexed. '' is nowhere: a task that is not indexed any more has its change written with
 -- the other ones, in one command.
 local PLACES = { tally = true, counted = true, ready = true }
 
 local loaded_tasks = {}
-local id_by_number = {}
 local unmet_by_number, blocked_by_number = {}, {} -- what is known in this script of unmet:<n>, blockers:<n>
 local CHANGED = 'changed' -- in place of what was known, or could be known from the task's places
-
--- The task's id; false when there is neither such a task nor such a ghost.
-local function id_of(n)
-  if not id_by_number[n] then id_by_number[n] = call('HGET', key('ids', ''), n) end
-  return id_by_number[n]
-end
 
 local function look_for(known, kind, n)
   local found = known[n]

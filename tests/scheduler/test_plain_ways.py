@@ -1,5 +1,5 @@
-"""A plain report, that a task is to be run, is written by a way of its own (lib/plain_task.lua). It must write what the
-way for every case (lib/adding.lua) would, to the last key."""
+"""Most add_tasks and get_works are plain, and have a short way of their own (lib/plain_task.lua, lib/plain_work.lua).
+It must answer and write what the way for every case would (lib/adding.lua, lib/handing_out.lua), to the last key."""
 
 import hashlib
 import random
@@ -12,9 +12,16 @@ from broker_sched.scheduler.snapshot import take
 from broker_sched.steps import Call
 from tests.simulation.test_interleaved import random_call
 
-CHOICE = "is_plain_report() and add_plain_task() or add_any_task()"
-ONLY_GENERAL = "add_any_task()"
-ONLY_PLAIN = "is_plain_report() and add_plain_task() or error('not plain')"
+CHOICES = {
+    "add_task": "is_plain_report() and add_plain_task() or add_any_task()",
+    "get_work": "get_plain_work() or get_any_work()",
+}
+BOTH = CHOICES
+ONLY_GENERAL = {"add_task": "add_any_task()", "get_work": "get_any_work()"}
+ONLY_PLAIN = {
+    "add_task": "is_plain_report() and add_plain_task() or error('not plain')",
+    "get_work": "get_plain_work() or error('not plain')",
+}
 
 
 class SameWeights:
@@ -27,14 +34,16 @@ class SameWeights:
 
 @pytest.fixture
 def go(monkeypatch):
-    """`go(way)`: from here on add_task chooses like this."""
+    """`go(ways)`: from here on the scripts choose like this."""
     monkeypatch.setattr(script_call, "secrets", SameWeights)
 
-    def choose(way):
+    def choose(ways):
         def patched(name):
             script = load(name)
-            assert name != "add_task" or CHOICE in script.source
-            source = script.source.replace(CHOICE, way)
+            if name not in ways:
+                return script
+            assert CHOICES[name] in script.source
+            source = script.source.replace(CHOICES[name], ways[name])
             return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), script.origins)
 
         monkeypatch.setattr(script_call, "load", patched)
@@ -126,7 +135,7 @@ def after(scheduler, before, report, go=None, way=None):
 def test_a_plain_report_is_written_the_short_way(scheduler_factory, go, case):
     go(ONLY_GENERAL)
     general = after(scheduler_factory(), *PLAIN[case])
-    go(CHOICE)
+    go(BOTH)
     assert after(scheduler_factory(), *PLAIN[case], go, ONLY_PLAIN) == general
 
 
@@ -134,7 +143,7 @@ def test_a_plain_report_is_written_the_short_way(scheduler_factory, go, case):
 def test_what_is_not_plain_is_left_to_the_way_for_every_case(scheduler_factory, go, case):
     go(ONLY_GENERAL)
     general = after(scheduler_factory(), *ODD[case])
-    go(CHOICE)
+    go(BOTH)
     assert after(scheduler_factory(), *ODD[case]) == general
 
 
@@ -162,8 +171,78 @@ def test_a_report_that_others_must_hear_of_is_not_plain(scheduler_factory, go, p
 
     go(ONLY_GENERAL)
     general = history(scheduler_factory())
-    go(CHOICE)
+    go(BOTH)
     assert history(scheduler_factory()) == general
+
+
+READY = [{"task_id": "t"}]
+PLAIN_WORK = {
+    "nothing to do": ([], {}),
+    "one task": (READY, {"host": "h"}),
+    "it tells what it runs": ([*READY, {"task_id": "u", "status": "RUNNING"}], {"current_tasks": ["u"]}),
+    "it does not tell what it runs": ([*READY, {"task_id": "u", "status": "RUNNING"}], {}),
+    "the best of several": ([*READY, {"task_id": "u", "priority": 2, "module": "m", "params": {"p": "x" * 80}}], {}),
+    "resources": ([{"task_id": "t", "resources": {"r": 1}}, {"task_id": "u", "resources": {"r": 1, "s": 1}}], {}),
+    "resources that are in use": (
+        [
+            {"task_id": "u", "resources": {"r": 1}, "status": "RUNNING", "priority": 9},
+            {"task_id": "v", "resources": {"r": 1, "s": 1}, "priority": 1},
+            {"task_id": "t", "resources": {"s": 1}},
+        ],
+        {},
+    ),
+    "another worker's tasks": ([{"task_id": "t", "worker": "v"}], {}),
+    "shared tasks": ([*READY, {"task_id": "t", "worker": "v"}], {}),
+}
+ODD_WORK = {
+    "a task was lost": ([*READY, {"task_id": "u", "status": "RUNNING"}], {"current_tasks": []}),
+    "an assistant": ([{"task_id": "t", "worker": "v"}], {"assistant": True}),
+    "batchable": ([{"task_id": "t", "batchable": True}], {}),
+    "a better task could run elsewhere": (
+        [
+            {"task_id": "u", "resources": {"r": 1}, "priority": 9, "worker": "v"},
+            {"task_id": "t", "resources": {"r": 1}},
+        ],
+        {},
+    ),
+    "unknown": (READY, {"worker": "nobody"}),
+}
+
+
+def worked(scheduler, before, call, go, ways):
+    """The reply of get_work and all that is there afterwards. The worker `v` has asked before, and has an idle slot."""
+    go(ONLY_GENERAL)
+    scheduler.add_task(worker="w", task_id="first", status="DONE")
+    scheduler.get_work(worker="v")
+    for each in before:
+        scheduler.add_task(**{"worker": "w", "family": "F", **each})
+    go(ways)
+    reply = scheduler.get_work(**{"worker": "w", **call})
+    return reply, everything_in(scheduler)
+
+
+@pytest.mark.parametrize("case", PLAIN_WORK)
+def test_plain_work_is_handed_out_the_short_way(scheduler_factory, go, case):
+    plain = worked(scheduler_factory(), *PLAIN_WORK[case], go, ONLY_PLAIN)
+    assert plain == worked(scheduler_factory(), *PLAIN_WORK[case], go, ONLY_GENERAL)
+
+
+@pytest.mark.parametrize("case", ODD_WORK)
+def test_work_that_is_not_plain_is_left_to_the_way_for_every_case(scheduler_factory, go, case):
+    found = worked(scheduler_factory(), *ODD_WORK[case], go, BOTH)
+    assert found == worked(scheduler_factory(), *ODD_WORK[case], go, ONLY_GENERAL)
+
+
+@pytest.mark.parametrize("prepare", [wait_for_work, leave_a_job, lambda scheduler: scheduler.pause()])
+def test_work_is_not_plain_while_a_worker_waits_a_job_does_or_all_is_paused(scheduler_factory, go, prepare):
+    def found(ways):
+        scheduler = scheduler_factory()
+        scheduler.add_task(worker="w", task_id="t")
+        prepare(scheduler)
+        go(ways)
+        return scheduler.get_work(worker="w"), everything_in(scheduler)
+
+    assert found(BOTH) == found(ONLY_GENERAL)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -172,7 +251,7 @@ def test_random_histories_leave_the_same_behind(scheduler_factory, go, clock, se
     start = clock.now
 
     def history(scheduler):
-        chance, clock.now = random.Random(seed), start
+        chance, clock.now, replies = random.Random(seed), start, []
         tasks = [f"t{number}" for number in range(14)]
         for _ in range(120):
             if chance.random() < 0.1:
@@ -183,10 +262,10 @@ def test_random_histories_leave_the_same_behind(scheduler_factory, go, clock, se
                 scheduler.add_task(worker=chance.choice("ab"), task_id=tasks[number], deps=deps)
             else:
                 method, arguments = random_call(chance, tasks)
-                getattr(scheduler, method)(**arguments)
-        return everything_in(scheduler)
+                replies.append(getattr(scheduler, method)(**arguments))
+        return replies, everything_in(scheduler)
 
     go(ONLY_GENERAL)
     general = history(scheduler_factory(**options))
-    go(CHOICE)
+    go(BOTH)
     assert history(scheduler_factory(**options)) == general
