@@ -1,6 +1,6 @@
-"""A transport that sends what is written within one turn of the event loop together.
+"""A transport that sends a response's head and body together.
 
-uvicorn writes a response's head and body separately: two packets, and a client that is woken twice.
+uvicorn writes them one after the other: two packets, and a client that is woken twice.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ class JoinedTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send this when the event loop goes on, after what was written before."""
-        if not self._parts:
-            self._loop.call_soon(self._send)
+        """Send this with what is written next, or when the event loop goes on."""
         self._parts.append(data)
+        if len(self._parts) == 1:
+            self._loop.call_soon(self._send)
+        else:
+            self._send()
 
     def close(self) -> None:
         """Close when all is sent."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+import random
 
 from broker_sched.clock import Clock, stamp
 from broker_sched.errors import BrokerSchedError, RedisUnavailable, SchemaMismatch, ScriptError
@@ -35,6 +36,11 @@ REFUSALS = {
 }
 
 
+_weights = random.Random()  # our own: nobody seeds it but the system, in each process anew
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_weights.seed)
+
+
 def evalsha(space: Space, clock: Clock | None, call: Call, request_id: str) -> tuple[Script, list[Argument]]:
     """The script and the command that runs it.
 
@@ -47,7 +53,7 @@ def evalsha(space: Space, clock: Clock | None, call: Call, request_id: str) -> t
         SCHEMA_VERSION,
         stamp(clock),
         request_id,
-        secrets.randbits(48),
+        _weights.getrandbits(48),
     ]
     return script, ["EVALSHA", script.sha, 1, space.key("config"), *header, *call.args]
 

@@ -25,17 +25,17 @@ ONLY_PLAIN = {
 
 
 class SameWeights:
-    """Stands in for `secrets`: workers get the same weights in every namespace."""
+    """Workers get the same weights in every namespace."""
 
     @staticmethod
-    def randbits(bits):
+    def getrandbits(bits):
         return 12345678901
 
 
 @pytest.fixture
 def go(monkeypatch):
     """`go(ways)`: from here on the scripts choose like this."""
-    monkeypatch.setattr(script_call, "secrets", SameWeights)
+    monkeypatch.setattr(script_call, "_weights", SameWeights)
 
     def choose(ways):
         def patched(name):

@@ -145,9 +145,8 @@ local function write_task(known, deps, w, claim, crew)
   call('HSET', key('task:', ARGV[6]), unpack(write))
 end
 
--- A ready task wakes workers that wait, and a submission gets a stake in what is depended on: not so plain.
-local function has_others_to_tell(deps)
-  if call('EXISTS', key('submissions', '')) == 1 then return true end
+-- Is the task ready, and are there workers that wait? They are to be woken.
+local function wakes_others(deps)
   for _, dep in ipairs(deps) do
     if dep[2] ~= 'DONE' then return false end
   end
@@ -156,7 +155,7 @@ end
 
 -- Returns 0, the number of jobs left; nil when the report is not that plain, and nothing was written.
 local function add_plain_task()
-  if call('EXISTS', key('jobs', '')) == 1 then return nil end
+  if call('EXISTS', key('jobs', ''), key('submissions', '')) > 0 then return nil end
   local worker = call('HMGET', key('worker:', ARGV[7]), 'w', 'weight', 'disabled', 'submission')
   local w, weight = worker[1], worker[2]
   if not w or worker[3] == '1' or worker[4] == '1' then return nil end
@@ -165,7 +164,7 @@ local function add_plain_task()
   local claims = { [claim] = true } -- those that this worker is in
   local known = read_placeholder(claims, w)
   local deps = known and read_deps(claims, w)
-  if not deps or has_others_to_tell(deps) then return nil end
+  if not deps or wakes_others(deps) then return nil end
   call('ZADD', key('workers', ''), NOW_TEXT, ARGV[7])
   write_task(known, deps, w, claim, crew)
   return 0

@@ -19,6 +19,7 @@ WORK_OFF_BUDGET = 80  # steps in one script that works off what a call left behi
 MAX_WORK_OFFS = 2000  # a caller does not wait for more of them: others go on
 MAX_TASKS_AT_ONCE = 100  # scripts sent together
 MAX_BATCH_SIZE = 1_000_000  # stands for "no maximum"
+NOT_GIVEN = [None, None, None]  # of a retry policy
 
 
 def add_task(
@@ -169,7 +170,7 @@ def needs(resources: Mapping[str, float] | None) -> str:
 def policy(fields: Mapping[str, float | None] | None) -> str:
     """'<retry_count>|<disable_hard_timeout>|<disable_window>', what is not given empty; '' for nothing given."""
     given = [(fields or {}).get(name) for name in ("retry_count", "disable_hard_timeout", "disable_window")]
-    if all(value is None for value in given):
+    if given == NOT_GIVEN:
         return ""
     return "|".join("" if value is None else number(value) for value in given)
 
