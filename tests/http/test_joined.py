@@ -26,19 +26,20 @@ class Wire:
         return "close" in self.done
 
 
-def test_what_is_written_in_one_turn_is_sent_at_once() -> None:
+def test_a_head_is_sent_with_its_body_and_without_one_when_the_loop_goes_on() -> None:
     async def write() -> list[Any]:
         wire: Any = Wire()
         joined = JoinedTransport(wire, asyncio.get_running_loop())
         joined.write(b"head ")
-        joined.write(b"body")
         assert wire.done == []
+        joined.write(b"body")
+        assert wire.done == [b"head body"]
         await asyncio.sleep(0)
-        joined.write(b"next")
+        joined.write(b"head alone")
         await asyncio.sleep(0)
         return list(wire.done)
 
-    assert asyncio.run(write()) == [b"head body", b"next"]
+    assert asyncio.run(write()) == [b"head body", b"head alone"]
 
 
 def test_all_is_sent_before_it_closes() -> None:
