@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.processes import processors_kept_awake
 from benchmarks.rows import FULL, QUICK, ROWS, Bench, Result
 
 
@@ -29,9 +30,10 @@ def main() -> int:
     results: list[Result] = []
     bench = Bench(QUICK if arguments.quick else FULL, say)
     try:
-        for name in arguments.only or ROWS:
-            results += ROWS[name](bench)
-            bench.stop()
+        with processors_kept_awake():
+            for name in arguments.only or ROWS:
+                results += ROWS[name](bench)
+                bench.stop()
     finally:
         bench.close()
         report.show(results, bench.events)  # also what there is before an error

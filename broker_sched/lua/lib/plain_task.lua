@@ -86,12 +86,10 @@ end
 
 -- The sums of the crew, as placing.lua keeps them.
 local function count_task(crew, needs)
-  local sums = call('HMGET', key('crew:', crew), 'tasks', 'pending', 'counted', 'with_resources')
-  local write = { 'tasks', (sums[1] or 0) + 1, 'pending', (sums[2] or 0) + 1, 'counted', (sums[3] or 0) + 1 }
-  if needs ~= '' then
-    write[7], write[8] = 'with_resources', (sums[4] or 0) + 1
-  end
-  call('HSET', key('crew:', crew), unpack(write))
+  local crew_key = key('crew:', crew)
+  local sums = call('HMGET', crew_key, 'tasks', 'pending', 'counted', 'with_resources')
+  call('HSET', crew_key, 'tasks', (sums[1] or 0) + 1, 'pending', (sums[2] or 0) + 1, 'counted', (sums[3] or 0) + 1)
+  if needs ~= '' then call('HSET', crew_key, 'with_resources', (sums[4] or 0) + 1) end
 end
 
 -- A placeholder becomes a task that is to be run.
@@ -102,47 +100,40 @@ local function fill_in(n)
   record_event(ARGV[6], 'UNKNOWN', 'PENDING', '')
 end
 
--- Appends names and values of the fields that it reports, where there is something in them.
-local function append_reported(write)
-  local module, params = optional(ARGV[12]), optional(ARGV[13])
-  local function append(name, value)
-    local size = #write
-    write[size + 1], write[size + 2] = name, value
-  end
-  if ARGV[11] ~= '' then append('family', ARGV[11]) end
-  if module and module ~= '' then append('module', module) end
+-- Names and values of the fields that are reported, where there is something in them.
+local function reported_fields()
+  local fields, module, params = {}, optional(ARGV[12]), optional(ARGV[13])
+  if ARGV[11] ~= '' then fields[1], fields[2] = 'family', ARGV[11] end
+  if module and module ~= '' then fields[#fields + 1], fields[#fields + 2] = 'module', module end
   if params and #params > MAX_INLINE then
     call('HSET', key('detail:', ARGV[6]), 'params', params)
   elseif params then
-    append('params', params)
+    fields[#fields + 1], fields[#fields + 2] = 'params', params
   end
-  if ARGV[15] == '1' then append('accepts_messages', '1') end
-  if ARGV[20] ~= '' then append('resources', ARGV[20]) end
-  if ARGV[21] ~= '' then append('policy', ARGV[21]) end
+  if ARGV[15] == '1' then fields[#fields + 1], fields[#fields + 2] = 'accepts_messages', '1' end
+  if ARGV[20] ~= '' then fields[#fields + 1], fields[#fields + 2] = 'resources', ARGV[20] end
+  if ARGV[21] ~= '' then fields[#fields + 1], fields[#fields + 2] = 'policy', ARGV[21] end
+  return fields
 end
 
 local function write_task(known, deps, w, claim, crew)
-  local n = known.n or write_new(ARGV[6], 'PENDING', claim)
-  local rank = known.rank or n
-  if known.n then fill_in(n) end
-  local needs = ARGV[20]
-  local tally, counted = crew .. (needs == '' and 'p' or 'r'), crew .. ':' .. w
-  local write = { 'status', 'PENDING', 'updated', NOW_TEXT, 'workers', w, 'last', w, 'crew', crew, 'tally', tally,
-    'counted', counted }
-  if not known.n then
-    for _, text in ipairs({ 'n', n, 'rank', n, 'priority', ARGV[10], 'created', NOW_TEXT, 'claim', claim }) do
-      write[#write + 1] = text
-    end
-  end
-  append_reported(write)
+  local n, task_key, needs = known.n or write_new(ARGV[6], 'PENDING', claim), key('task:', ARGV[6]), ARGV[20]
+  local fields, tally, counted = reported_fields(), crew .. (needs == '' and 'p' or 'r'), crew .. ':' .. w
   if write_deps(n, deps, claim) then
-    write_ready(crew .. '|' .. needs, crew, rank)
-    write[#write + 1] = 'ready'
-    write[#write + 1] = crew .. '|' .. needs
+    write_ready(crew .. '|' .. needs, crew, known.rank or n)
+    fields[#fields + 1], fields[#fields + 2] = 'ready', crew .. '|' .. needs
   end
   call('SADD', key('counted:', counted), n)
   count_task(crew, needs)
-  call('HSET', key('task:', ARGV[6]), unpack(write))
+  if known.n then
+    fill_in(n)
+    call('HSET', task_key, 'status', 'PENDING', 'updated', NOW_TEXT, 'workers', w, 'last', w, 'crew', crew,
+      'tally', tally, 'counted', counted, unpack(fields))
+  else
+    call('HSET', task_key, 'n', n, 'rank', n, 'status', 'PENDING', 'priority', ARGV[10], 'created', NOW_TEXT,
+      'updated', NOW_TEXT, 'workers', w, 'last', w, 'crew', crew, 'claim', claim, 'tally', tally, 'counted', counted,
+      unpack(fields))
+  end
 end
 
 -- Is the task ready, and are there workers that wait? They are to be woken.
