@@ -14,6 +14,8 @@ from broker_sched.worker.bell import Bell
 log = logging.getLogger("bsched.worker")
 WAIT_SECONDS = 5.0  # then it looks for itself: the one who was woken may have died
 PAUSE_SECONDS = 1.0  # after an error
+STOP_SECONDS = 5.0  # the thread is not waited for longer
+REPEAT_SECONDS = 0.5  # until the scheduler is told again that the wait is over
 
 
 class Waker:
@@ -41,7 +43,9 @@ class Waker:
             self._is_waiting = True
             self._armed.set()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._wait_for_ever, name="waker", daemon=True)
+                # It gets what it is told by, which is replaced for the next one, maybe before it has begun to run.
+                events = (self._armed, self._is_stopping)
+                self._thread = threading.Thread(target=self._wait_for_ever, args=events, name="waker", daemon=True)
                 self._thread.start()
         return self._can_wake
 
@@ -60,17 +64,30 @@ class Waker:
                 self._scheduler.await_work(**self._arguments, seconds=0)
 
     def stop(self, is_reachable: bool) -> None:
-        """End the wait and the thread; arm() begins anew. is_reachable: whether the scheduler can be told."""
-        if is_reachable:
-            self.disarm()
-        if self._thread is not None:
+        """End the wait and the thread; arm() begins anew. is_reachable: whether the scheduler can be told.
+
+        Then the thread is waited for, since the scheduler may be closed next; else it ends when its call fails.
+        """
+        thread, self._thread = self._thread, None
+        if thread is not None:
             self._is_stopping.set()
             self._armed.set()
-        self._thread, self._armed, self._is_stopping = None, threading.Event(), threading.Event()
+            if is_reachable:
+                self._see_off(thread)
+        self._armed, self._is_stopping = threading.Event(), threading.Event()
         self._is_waiting = False
 
-    def _wait_for_ever(self) -> None:
-        armed, is_stopping = self._armed, self._is_stopping
+    def _see_off(self, thread: threading.Thread) -> None:
+        """Wait until the thread has ended. Its wait may reach the scheduler only after the word that it is over, so
+        that is repeated."""
+        until = time.monotonic() + STOP_SECONDS
+        while True:
+            self.disarm()
+            thread.join(REPEAT_SECONDS)
+            if not thread.is_alive() or time.monotonic() >= until:
+                return
+
+    def _wait_for_ever(self, armed: threading.Event, is_stopping: threading.Event) -> None:
         while True:
             armed.wait()
             armed.clear()
@@ -84,7 +101,7 @@ class Waker:
                 self._can_wake = False
             except Exception as error:  # the worker's next question shows whether it lasts
                 log.debug("Waiting for work failed: %s", error)
-                time.sleep(PAUSE_SECONDS if isinstance(error, SchedulerUnreachable) else WAIT_SECONDS)
+                is_stopping.wait(PAUSE_SECONDS if isinstance(error, SchedulerUnreachable) else WAIT_SECONDS)
             if is_stopping.is_set():  # what is kept here may belong to another thread by now
                 return
             self._is_waiting = False

@@ -18,6 +18,11 @@ pytestmark = pytest.mark.timeout(60)
 NEVER = {**QUICK, "wait_interval": 1000.0}  # whoever polls will not be in time
 
 
+def wakers_beside(others: set[threading.Thread]) -> list[threading.Thread]:
+    """Threads that wait for work, without those of other tests."""
+    return [thread for thread in threading.enumerate() if thread.name == "waker" and thread not in others]
+
+
 class Running:
     """A worker's run() in a thread."""
 
@@ -100,13 +105,15 @@ def test_a_worker_that_can_run_no_more_leaves_the_work_to_others(local: Any, tas
 
 
 def test_an_idle_worker_told_to_leave_does_so_at_once(local: Any) -> None:
+    others = set(threading.enumerate())
+    idle_assistants = local._space.key("idle_assistants")
     idle = Running(Worker(local, assistant=True, keep_alive=True, **NEVER))
-    time.sleep(0.5)
+    until(lambda: local._client.zcard(idle_assistants) == 1, "it waits for work")
     started = time.monotonic()
     idle.end()
     assert time.monotonic() - started < 4
-    assert local._client.zcard(local._space.key("idle_assistants")) == 0
-    assert not [thread for thread in threading.enumerate() if thread.name == "waker" and thread.is_alive()]
+    assert local._client.zcard(idle_assistants) == 0
+    assert wakers_beside(others) == []
 
 
 class Scripted:
@@ -133,3 +140,64 @@ def test_a_worker_that_runs_again_waits_again_though_the_first_wait_was_never_an
     waker.stop(is_reachable=False)
     for _ in range(2):
         scheduler.answers.release()
+
+
+class Late:
+    """A scheduler that a wait reaches only after the first word that it is over."""
+
+    def __init__(self) -> None:
+        self.told = threading.Semaphore(0)
+        self.asked, self.has_waited = threading.Event(), False
+
+    def await_work(self, seconds: float, **arguments: Any) -> dict[str, bool]:
+        if seconds == 0:
+            self.told.release()
+            return {"ready": False}
+        self.asked.set()
+        assert self.told.acquire(timeout=20)
+        self.has_waited = self.told.acquire(timeout=20)
+        return {"ready": self.has_waited}
+
+
+def test_a_wait_that_begins_while_its_worker_leaves_is_ended_too() -> None:
+    others, scheduler = set(threading.enumerate()), Late()
+    waker = Waker(scheduler, "w", False)
+    waker.arm()
+    assert scheduler.asked.wait(10)
+    waker.stop(is_reachable=True)
+    assert scheduler.has_waited
+    assert wakers_beside(others) == []
+
+
+class Broken:
+    """A scheduler that fails."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    def await_work(self, **arguments: Any) -> dict[str, bool]:
+        self.asked.set()
+        raise OSError("broken")
+
+
+def test_a_worker_that_leaves_does_not_wait_for_the_pause_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker_sched.worker.waker.WAIT_SECONDS", 50.0)
+    others, scheduler = set(threading.enumerate()), Broken()
+    waker = Waker(scheduler, "w", False)
+    waker.arm()
+    assert scheduler.asked.wait(10)
+    waker.stop(is_reachable=False)
+    until(lambda: wakers_beside(others) == [], "the thread has ended")
+
+
+def test_a_thread_that_begins_after_its_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new thread may get its first turn long after start()."""
+    others, may_begin = set(threading.enumerate()), threading.Event()
+    real_run = threading.Thread.run
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "run", lambda thread: (may_begin.wait(20), real_run(thread)))
+        waker = Waker(Broken(), "w", False)
+        waker.arm()
+        waker.stop(is_reachable=False)
+        may_begin.set()
+        until(lambda: wakers_beside(others) == [], "the thread has ended")
