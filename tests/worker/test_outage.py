@@ -214,9 +214,16 @@ def test_a_worker_about_to_leave_still_reports_what_it_ran(
 
 
 def test_a_worker_out_of_time_gives_up_its_report(local: Scheduler, tasks: ModuleType, directory: str) -> None:
-    task = tasks.Write(directory, "x")
-    with worker_on(Failing(local, 1000.0), worker_processes=2, max_tasks=1) as worker:
+    task, failing = tasks.Write(directory, "x"), Failing(local, 1000.0)
+    with worker_on(failing, worker_processes=2, max_tasks=1) as worker:
         worker.add(task)
-        threading.Timer(1.0, lambda: worker.drain(0.2)).start()
+
+        def leave() -> None:
+            until(lambda: failing.until, "the report has failed once")
+            worker.drain(0.2)
+
+        thread = threading.Thread(target=leave)
+        thread.start()
         with pytest.raises(RedisUnavailable):
             worker.run()
+        thread.join()

@@ -389,7 +389,7 @@ def test_what_keeps_an_idle_worker_alive(
         local.add_task(worker="other", task_id=task.task_id)  # it can run it too, and was the last to say so
         thread = threading.Thread(target=worker.run)
         thread.start()
-        thread.join(1.0)
+        thread.join(1.0 if stays else 20.0)
         assert thread.is_alive() == stays
         worker.stop_asking()
         thread.join()
