@@ -9,7 +9,6 @@ import os
 import pickle
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -334,11 +333,18 @@ def test_a_kept_connection_that_the_server_has_closed_is_replaced(monkeypatch: p
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Closing)
+    closed = threading.Semaphore(0)
+
+    class Server(ThreadingHTTPServer):
+        def shutdown_request(self, request: Any) -> None:
+            super().shutdown_request(request)
+            closed.release()
+
+    server = Server(("127.0.0.1", 0), Closing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     remote = RemoteScheduler(f"http://127.0.0.1:{server.server_port}", attempts=1)
     for _ in range(2):
         remote.pause()
-        time.sleep(0.5)
+        assert closed.acquire(timeout=20)
     server.shutdown()
     server.server_close()
