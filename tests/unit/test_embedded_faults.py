@@ -66,11 +66,11 @@ def test_a_server_that_does_not_answer_is_reported_and_no_second_one_is_started(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two servers on one directory would write into the same append-only file."""
+    embedded.start(home)
+    pid = pid_of(home)
     monkeypatch.setattr(embedded, "ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(embedded, "START_SECONDS", 0.5)
     monkeypatch.setattr(embedded, "STOP_SECONDS", 0.5)
-    embedded.start(home)
-    pid = pid_of(home)
     os.kill(pid, signal.SIGSTOP)
     try:
         for ask in (embedded.start, embedded.stop, embedded.status):
@@ -87,8 +87,8 @@ def test_a_server_whose_socket_file_was_removed_is_not_joined_by_a_second_one(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As cleaners of /tmp do with a socket that stands there."""
-    monkeypatch.setattr(embedded, "START_SECONDS", 0.5)
     embedded.start(home)
+    monkeypatch.setattr(embedded, "START_SECONDS", 0.5)
     pid, socket = pid_of(home), home / "redis.sock"
     kept = home / "kept.sock"
     socket.rename(kept)
