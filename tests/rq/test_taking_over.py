@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rq.conftest import RqFleet, kill
+from tests.rq.conftest import RqFleet, is_alive, kill
 from tests.rq.tasks import InDirectory, Waiting, runs_of
 from tests.servers import until
 
@@ -86,7 +86,7 @@ def test_a_supervisor_told_to_leave_twice_gives_its_tasks_back(small_fleet: RqFl
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(30) == 0
     assert small_fleet.status(task) == "PENDING" and not small_fleet.reason(task), "that was no failure"
-    assert not Path(f"/proc/{runs_of(task)[0][0]}").exists()
+    until(lambda: not is_alive(runs_of(task)[0][0]), "the work-horse is gone")
 
 
 def test_a_draining_supervisor_waits_for_what_runs(small_fleet: RqFleet) -> None:
