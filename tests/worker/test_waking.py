@@ -12,7 +12,7 @@ import pytest
 from broker_sched import Worker
 from broker_sched.worker.waker import Waker
 from tests.servers import until
-from tests.worker.conftest import QUICK, put_away, statuses, worker_on
+from tests.worker.conftest import QUICK, statuses, worker_on
 
 pytestmark = pytest.mark.timeout(60)
 NEVER = {**QUICK, "wait_interval": 1000.0}  # whoever polls will not be in time
@@ -74,7 +74,6 @@ def test_a_worker_with_a_free_slot_is_woken_while_it_runs_something(
     assert statuses(scheduler, slow) == ["RUNNING"]
     worker.drain(0)
     busy.end()
-    put_away(scheduler, slow)
 
 
 @pytest.mark.parametrize("scheduler", ["redis", "http"], indirect=True)
