@@ -25,6 +25,7 @@ from tests.http.harness import ROOT
 from tests.servers import die_with_parent, until
 
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1}
+PRELOADED = ("-c", "tests.rq.preload")  # of an rq worker whose runs begin at once
 
 
 class RqFleet:
@@ -169,5 +170,13 @@ def fleet(tmp_path: Path) -> Iterator[RqFleet]:
 def small_fleet(fleet: RqFleet) -> RqFleet:
     """With one rq worker."""
     fleet.rq_worker()
+    fleet.listens(1)
+    return fleet
+
+
+@pytest.fixture
+def quick_fleet(fleet: RqFleet) -> RqFleet:
+    """With one in which a task's timeout, which counts from when it is loaded, is the task's alone."""
+    fleet.rq_worker(*PRELOADED)
     fleet.listens(1)
     return fleet

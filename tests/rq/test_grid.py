@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.rq.conftest import RqFleet, kill
+from tests.rq.conftest import PRELOADED, RqFleet, kill
 from tests.rq.tasks import Grid, cell, runs_of
 from tests.servers import until
 
 pytestmark = pytest.mark.timeout(180)
-PRELOADED = ("-c", "tests.rq.preload")
 LAYERS, WIDTH = 10, 30
 
 

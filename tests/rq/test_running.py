@@ -78,18 +78,18 @@ def test_a_worker_with_another_serializer_is_told_to_change_it(fleet: RqFleet, t
     assert "--serializer json" in fleet.reason(task) and not runs_of(task)
 
 
-def test_a_task_is_ended_at_its_timeout(small_fleet: RqFleet, tmp_path: Path) -> None:
+def test_a_task_is_ended_at_its_timeout(quick_fleet: RqFleet, tmp_path: Path) -> None:
     task = Limited(directory=str(tmp_path), name="limited")
-    assert not small_fleet.run(task)
-    assert "ran longer than 1 s, its timeout" in small_fleet.reason(task)
-    assert "waiting for go" in small_fleet.reason(task), "its last lines"
+    assert not quick_fleet.run(task)
+    assert "ran longer than 1 s, its timeout" in quick_fleet.reason(task)
+    assert "waiting for go" in quick_fleet.reason(task), "its last lines"
 
 
-def test_a_task_that_ignores_its_timeout_is_killed(small_fleet: RqFleet, tmp_path: Path) -> None:
+def test_a_task_that_ignores_its_timeout_is_killed(quick_fleet: RqFleet, tmp_path: Path) -> None:
     task, after = Deaf(directory=str(tmp_path), name="deaf"), InDirectory(directory=str(tmp_path), name="after")
-    assert not small_fleet.run(task)
-    assert "ran longer than 1 s, its timeout" in small_fleet.reason(task)
-    assert small_fleet.run(after), "the rq worker is free again"
+    assert not quick_fleet.run(task)
+    assert "ran longer than 1 s, its timeout" in quick_fleet.reason(task)
+    assert quick_fleet.run(after), "the rq worker is free again"
 
 
 @pytest.mark.parametrize(("disable", "status"), [(False, "FAILED"), (True, "DISABLED")])
