@@ -56,8 +56,8 @@ def check(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def to_json(field: str, value: Any) -> str:
     """Write a JSON value for storing. Raises InvalidArgument for NaN, infinity and what JSON can't hold."""
-    if type(value) is dict and all(type(each) is str for each in value.values()):  # as Luigi's parameters are
-        return msgspec.json.encode(value).decode()
+    if type(value) is dict and all(type(each) is str for pair in value.items() for each in pair):
+        return msgspec.json.encode(value).decode()  # Luigi's parameters are of this kind
     try:
         return _ENCODER.encode(value)
     except ValueError:

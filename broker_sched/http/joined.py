@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+JOINED_BYTES = 65536  # a longer part is not copied
+
 
 class JoinedTransport:
     """The transport behind it, but for when it writes."""
@@ -34,6 +36,11 @@ class JoinedTransport:
         self._transport.close()
 
     def _send(self) -> None:
-        if self._parts:
-            parts, self._parts = self._parts, []
-            self._transport.writelines(parts)
+        parts, self._parts = self._parts, []
+        if not parts or self._transport.is_closing():
+            return
+        if any(len(part) > JOINED_BYTES for part in parts):
+            for part in parts:
+                self._transport.write(part)
+        else:  # not writelines: asyncio's never gets rid of an empty last part, and forgets to slow down
+            self._transport.write(b"".join(parts))

@@ -1,7 +1,11 @@
 """Reads the .lua files, joins what they include, and maps a line of the whole back to file and line.
 
-    -- @include lib/tasks.lua                   the file, once; what follows stands in a function of its own
+    -- @include lib/tasks.lua                   the file, unless it can be seen already; what follows stands in a
+                                                function of its own
     -- @lazy merge, weigh lib/greedy.lua        functions that the file returns, made when first called
+
+What a lazy file includes can't be seen outside it, and comes again where it is included again: it must keep nothing
+that has to be kept once.
 
 Every run of a script makes its functions anew, so both matter for speed: Lua finds a captured local by walking
 all captured locals of the same function, which nesting keeps few; and what is rarely called is rarely made.
@@ -47,7 +51,7 @@ class _Joined:
             self.add("end)()", f"{file_name}:end")
 
     def add_lines(self, file_name: str) -> int:
-        """The same without the ends. Returns how many functions are open; a file comes only once."""
+        """The same without the ends. Returns how many functions are open; a file that can be seen is left out."""
         if file_name in self.seen:
             return 0
         self.seen.add(file_name)

@@ -16,8 +16,8 @@ class Wire:
     def __init__(self) -> None:
         self.done: list[Any] = []
 
-    def writelines(self, parts: list[bytes]) -> None:
-        self.done.append(b"".join(parts))
+    def write(self, data: bytes) -> None:
+        self.done.append(data)
 
     def close(self) -> None:
         self.done.append("close")
@@ -53,6 +53,45 @@ def test_all_is_sent_before_it_closes() -> None:
         return list(wire.done)
 
     assert asyncio.run(write_and_close()) == [b"last", "close"]
+
+
+def test_a_long_body_is_not_copied_and_nothing_is_sent_where_the_client_is_gone() -> None:
+    async def write() -> list[Any]:
+        wire: Any = Wire()
+        joined = JoinedTransport(wire, asyncio.get_running_loop())
+        joined.write(b"head")
+        joined.write(b"x" * 100_000)
+        joined.write(b"head")
+        wire.close()
+        await asyncio.sleep(0)
+        return list(wire.done)
+
+    assert asyncio.run(write()) == [b"head", b"x" * 100_000, "close"]
+
+
+def test_an_answer_without_a_body_is_sent_by_the_event_loop_of_the_standard_library() -> None:
+    async def answer_of(reader: asyncio.StreamReader, joined: Any) -> bytes:
+        joined.write(b"head")
+        joined.write(b"")
+        joined.close()
+        return await asyncio.wait_for(reader.read(), 10)
+
+    async def exchange() -> bytes:
+        accepted: asyncio.Future[asyncio.Transport] = asyncio.get_running_loop().create_future()
+
+        class Accepting(asyncio.Protocol):
+            def connection_made(self, transport: Any) -> None:
+                accepted.set_result(transport)
+
+        server = await asyncio.get_running_loop().create_server(Accepting, "127.0.0.1", 0)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            try:
+                return await answer_of(reader, JoinedTransport(await accepted, asyncio.get_running_loop()))
+            finally:
+                writer.close()
+
+    assert asyncio.run(exchange()) == b"head"
 
 
 def test_the_server_answers_with_one_packet(server: ServerProcess) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from broker_sched.lua.loader import Script, load
 from broker_sched.scheduler import script_call
+from broker_sched.scheduler.methods import reporting
 from broker_sched.scheduler.snapshot import take
 from broker_sched.steps import Call
 from tests.simulation.test_interleaved import random_call
@@ -30,6 +31,16 @@ class SameWeights:
     @staticmethod
     def getrandbits(bits):
         return 12345678901
+
+
+class SameToken:
+    """Stands in for `uuid`."""
+
+    @staticmethod
+    def uuid4():
+        return SameToken
+
+    hex = "token"
 
 
 @pytest.fixture
@@ -74,6 +85,8 @@ PLAIN = {
     "so far a placeholder": (BEFORE["placeholder"], {"deps": ["x"]}),
     "with resources": (BEFORE["of the same kind"], {"resources": {"r": 1}, "priority": 3}),
     "negative priority, below what was": ([{"task_id": "low", "priority": -9}], {"priority": -3.5}),
+    "a dep that waits for another": ([{"task_id": "dep", "deps": ["x"]}], {"deps": ["dep"]}),
+    "an empty module": ([], {"module": ""}),
     "everything": (
         BEFORE["placeholder"],
         {
@@ -147,32 +160,176 @@ def test_what_is_not_plain_is_left_to_the_way_for_every_case(scheduler_factory, 
     assert after(scheduler_factory(), *ODD[case]) == general
 
 
-def wait_for_work(scheduler):
-    scheduler._run(Call("await_work", ("idle", "1", "mailbox", "30")))
+def add(worker="w", **task):
+    return ("add_task", {"worker": worker, **task})
 
 
-def submit_another(scheduler):
-    scheduler.add_task(worker="v", task_id="above")
-    scheduler.add_submission(submission="v", tasks=["above"])
+def ask(worker="w", **call):
+    return ("get_work", {"worker": worker, **call})
 
 
-def leave_a_job(scheduler):
-    scheduler._client.rpush(scheduler._space.key("jobs"), "unlink 1000000001")
+FIRST = add(task_id="first", family="F")
+BURY_V = [("advance", 61), ("ping", {"worker": "w"}), ("prune", {}), ("prune", {})]
+HISTORIES = {
+    "an assistant waits for work": [FIRST, ask(), ("wait", ("idle", 1)), add(task_id="new")],
+    "the worker itself waits": [FIRST, ask(), ("wait", ("w", 0)), add(task_id="new", deps=["x"]), add(task_id="ready")],
+    "another waits while resources are contested": [
+        ("add_worker", {"worker": "w1", "info": {"workers": 3}}),
+        ("update_resources", {"r": 2}),
+        add("w1", task_id="better", resources={"r": 2}, priority=9),
+        add("w1", task_id="first", priority=20),
+        ask("w1"),
+        add("w2", task_id="shared", resources={"r": 1}),
+        add("w3", task_id="shared", resources={"r": 1}),
+        add("w3", task_id="own", priority=10),
+        ("wait", ("w2", 0)),
+        ask("w3"),
+    ],
+    "a submission has a stake in the placeholder": [
+        FIRST,
+        add("v", task_id="above", deps=["new"]),
+        add(task_id="mine", deps=["new"]),
+        ("add_submission", {"submission": "v", "tasks": ["above"]}),
+        add(task_id="new", deps=["z"]),
+    ],
+    "a job waits": [FIRST, ("job", "unlink 1000000001"), add(task_id="new"), ("job", "unlink 1000000001"), ask()],
+    "all is paused": [FIRST, ("pause", {}), ask()],
+    "members of a batch that never started": [
+        ("add_task_batcher", {"worker": "w", "task_family": "F", "batched_args": ["p"], "max_batch_size": 5}),
+        *[add(task_id=f"b{n}", family="F", batchable=True, params={"p": str(n)}) for n in range(3)],
+        ask(),
+        ask(current_tasks=[]),
+        ask(),
+    ],
+    "a batch id": [
+        FIRST,
+        add(task_id="new", batch_id="B"),
+        add(task_id="p", deps=["q"]),
+        add(task_id="q", batch_id="B"),
+    ],
+    "deps that are staged": [
+        FIRST,
+        add(task_id="new", deps=list("abcdef")),
+        add(task_id="up", deps=["new", "q"]),
+        add(task_id="q", deps=list("ghijkl")),
+    ],
+    "a task that is done, not runnable": [
+        FIRST,
+        add(task_id="new", runnable=False, status="DONE"),
+        ("advance", 1000),
+        add(task_id="new"),
+    ],
+    "UNKNOWN with a family": [
+        FIRST,
+        add(task_id="new", runnable=False, status="UNKNOWN", family="old", module="o"),
+        add(task_id="new", family="F", module="m"),
+    ],
+    "UNKNOWN without a stakeholder": [
+        FIRST,
+        add("h", assistant=True, runnable=False, task_id="new", status="UNKNOWN", family="F"),
+        add(task_id="new"),
+    ],
+    "UNKNOWN with deps": [
+        FIRST,
+        add(task_id="new", runnable=False, status="UNKNOWN", deps=["x", "y"]),
+        add(task_id="new", deps=["y"]),
+    ],
+    "UNKNOWN with long parameters": [
+        FIRST,
+        add(task_id="parent", deps=["new"]),
+        add("h", assistant=True, runnable=False, task_id="new", status="UNKNOWN", params={"p": "x" * 80}),
+        add(task_id="new", params={"p": "other"}),
+        ask(),
+        ask(),
+    ],
+    "a placeholder with a tracking URL": [
+        FIRST,
+        add(task_id="parent", deps=["new"]),
+        add(task_id="new", runnable=False, status="UNKNOWN", tracking_url="u"),
+        add(task_id="new"),
+    ],
+    "a placeholder with less priority": [FIRST, add(task_id="parent", deps=["new"]), add(task_id="new", priority=3)],
+    "a placeholder that is about to be removed": [
+        FIRST,
+        add("v", task_id="q", deps=["new"]),
+        *BURY_V,
+        add(task_id="q2", deps=["new"]),
+        add(task_id="new"),
+    ],
+    "a dep that blocks": [
+        FIRST,
+        add(task_id="low"),
+        add(task_id="low", status="DISABLED"),
+        add(task_id="middle", deps=["low"]),
+        add(task_id="new", deps=["middle"]),
+    ],
+    "a dep without a stakeholder": [FIRST, add("h", assistant=True, task_id="dep"), add(task_id="new", deps=["dep"])],
+    "a task without a stakeholder": [FIRST, ask(), add(assistant=True, task_id="stray"), ask(), ("prune", {}), ask()],
+    "contact": [
+        FIRST,
+        ("advance", 50),
+        add(task_id="new"),
+        ("advance", 50),
+        ask(),
+        ("advance", 50),
+        ("prune", {}),
+        add(task_id="newer"),
+    ],
+    "an empty module": [FIRST, add(task_id="new", module=""), add(task_id="new", module="m"), ask(), ask()],
+}
 
 
-@pytest.mark.parametrize("prepare", [wait_for_work, submit_another, leave_a_job])
-@pytest.mark.parametrize("deps", [[], ["x"]])
-def test_a_report_that_others_must_hear_of_is_not_plain(scheduler_factory, go, prepare, deps):
-    def history(scheduler):
-        scheduler.add_task(worker="w", task_id="first")
-        prepare(scheduler)
-        scheduler.add_task(worker="w", task_id="new", deps=deps)
-        return everything_in(scheduler)
+def carry_out(scheduler, clock, steps):
+    """The replies to these steps, and all that is there in the end."""
+    replies = []
+    for method, given in steps:
+        if method == "advance":
+            clock.advance(given)
+        elif method == "wait":
+            replies.append(scheduler._run(Call("await_work", (*given, "mailbox", "30"))))
+            assert replies[-1][0] == 0, "there was work at once"
+        elif method == "job":
+            scheduler._client.rpush(scheduler._space.key("jobs"), given)
+        else:
+            replies.append(getattr(scheduler, method)(**given))
+    return replies, everything_in(scheduler)
 
-    go(ONLY_GENERAL)
-    general = history(scheduler_factory())
-    go(BOTH)
-    assert history(scheduler_factory()) == general
+
+@pytest.mark.parametrize("case", HISTORIES)
+def test_a_history_that_is_not_all_plain_is_answered_and_written_alike(scheduler_factory, go, clock, monkeypatch, case):
+    monkeypatch.setattr(reporting, "MAX_DEPS_AT_ONCE", 3)
+    monkeypatch.setattr(reporting, "uuid", SameToken)
+    start = clock.now
+    found = []
+    for ways in (BOTH, ONLY_GENERAL):
+        clock.now = start
+        go(ways)
+        found.append(carry_out(scheduler_factory(), clock, HISTORIES[case]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("weights", [lambda number: 10**9 - 7919 * number, lambda number: 2**48 - 7919])
+def test_workers_whose_weights_collide_are_told_apart(scheduler_factory, go, monkeypatch, weights):
+    """A crowd is found by the sum of its workers' weights."""
+    calls = iter(range(1000))
+
+    class Colliding:
+        @staticmethod
+        def getrandbits(bits):
+            return weights(next(calls))
+
+    def found(ways):
+        go(ways)
+        monkeypatch.setattr(script_call, "_weights", SameWeights)
+        scheduler = scheduler_factory()
+        monkeypatch.setattr(script_call, "_weights", Colliding)
+        nonlocal calls
+        calls = iter([1, 2, *[2] * 1000])
+        for worker, task in (("v", "a"), ("w", "b"), ("w", "c"), ("v", "d")):
+            scheduler.add_task(worker=worker, task_id=task, deps=["below"] if task > "b" else [])
+        return [scheduler.get_work(worker=worker)["task_id"] for worker in "vwvw"], everything_in(scheduler)
+
+    assert found(BOTH) == found(ONLY_GENERAL)
 
 
 READY = [{"task_id": "t"}]
@@ -231,18 +388,6 @@ def test_plain_work_is_handed_out_the_short_way(scheduler_factory, go, case):
 def test_work_that_is_not_plain_is_left_to_the_way_for_every_case(scheduler_factory, go, case):
     found = worked(scheduler_factory(), *ODD_WORK[case], go, BOTH)
     assert found == worked(scheduler_factory(), *ODD_WORK[case], go, ONLY_GENERAL)
-
-
-@pytest.mark.parametrize("prepare", [wait_for_work, leave_a_job, lambda scheduler: scheduler.pause()])
-def test_work_is_not_plain_while_a_worker_waits_a_job_does_or_all_is_paused(scheduler_factory, go, prepare):
-    def found(ways):
-        scheduler = scheduler_factory()
-        scheduler.add_task(worker="w", task_id="t")
-        prepare(scheduler)
-        go(ways)
-        return scheduler.get_work(worker="w"), everything_in(scheduler)
-
-    assert found(BOTH) == found(ONLY_GENERAL)
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -21,7 +21,7 @@ local function describe(task)
     set(task, 'batched', nil)
   end
   if (task.family or '') == '' then set(task, 'family', ARGV[11] ~= '' and ARGV[11]) end
-  if not task.module then set(task, 'module', optional(ARGV[12])) end
+  if not task.module and ARGV[12] ~= '=' then set(task, 'module', optional(ARGV[12])) end
   local params, visibilities, detail = optional(ARGV[13]), optional(ARGV[14]), key('detail:', task.id)
   if task.params or (not params and not visibilities) then return end
   if not task.is_new and call('HEXISTS', detail, 'params') == 1 then return end

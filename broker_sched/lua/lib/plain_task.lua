@@ -1,8 +1,8 @@
 -- What most calls of add_task are: an enabled worker reports a task that is to be run, so far unknown or a placeholder,
--- and no dep of it needs more than a placeholder. First all is read: whatever is not that plain is found out before
--- anything is written, and left to adding.lua, which has every rule. Both write the same, this at half the cost.
+-- and no dep of it needs more than a placeholder. All is decided before anything is written: what is not that plain is
+-- left to adding.lua, which has every rule. Both write the same, this at half the cost.
 
-local FIELDS_OF_PLACEHOLDER = 7
+local FIELDS_OF_PLACEHOLDER = 7 -- n, rank, status, priority, created, updated, claim
 
 -- The crowd that is this worker alone; false or nil when there is none yet.
 local function crowd_of_one(kind, w, weight)
@@ -11,13 +11,14 @@ local function crowd_of_one(kind, w, weight)
 end
 
 -- The task's fields, {} when it is unknown; nil when it is more than a placeholder in which this worker has a stake.
-local function read_placeholder(claims, w)
-  local flat, fields = call('HGETALL', key('task:', ARGV[6])), {}
-  if #flat == 0 then return call('HEXISTS', key('ghosts', ''), ARGV[6]) == 0 and fields or nil end
-  if #flat ~= 2 * FIELDS_OF_PLACEHOLDER then return nil end
+local function read_placeholder(size, claims, w)
+  local fields = {}
+  if size == 0 then return call('HEXISTS', key('ghosts', ''), ARGV[6]) == 0 and fields or nil end
+  local flat = call('HGETALL', key('task:', ARGV[6]))
   for index = 1, #flat, 2 do fields[flat[index]] = flat[index + 1] end
   local is_plain = fields.status == 'UNKNOWN' and fields.claim and tonumber(fields.priority) == tonumber(ARGV[10])
     and call('EXISTS', key('deps:', fields.n), key('unlink:', fields.n)) == 0
+    and call('HEXISTS', key('detail:', ARGV[6]), 'params') == 0
   if not is_plain then return nil end
   claims[fields.claim] = claims[fields.claim] or call('SISMEMBER', key('claim:', fields.claim .. ':workers'), w) == 1
   return claims[fields.claim] and fields or nil
@@ -146,6 +147,8 @@ end
 
 -- Returns 0, the number of jobs left; nil when the report is not that plain, and nothing was written.
 local function add_plain_task()
+  local size = call('HLEN', key('task:', ARGV[6]))
+  if size ~= 0 and size ~= FIELDS_OF_PLACEHOLDER then return nil end
   if call('EXISTS', key('jobs', ''), key('submissions', '')) > 0 then return nil end
   local worker = call('HMGET', key('worker:', ARGV[7]), 'w', 'weight', 'disabled', 'submission')
   local w, weight = worker[1], worker[2]
@@ -153,7 +156,7 @@ local function add_plain_task()
   local claim, crew = crowd_of_one('claim', w, weight), crowd_of_one('crew', w, weight)
   if not claim or not crew then return nil end
   local claims = { [claim] = true } -- those that this worker is in
-  local known = read_placeholder(claims, w)
+  local known = read_placeholder(size, claims, w)
   local deps = known and read_deps(claims, w)
   if not deps or wakes_others(deps) then return nil end
   call('ZADD', key('workers', ''), NOW_TEXT, ARGV[7])

@@ -59,7 +59,7 @@ local function hand_out_plainly(task, head, worker)
     'ready', '', 'counted', '')
 end
 
--- The reply; nil when the call is not that plain. Then the worker was touched, and nothing else was written.
+-- The reply; nil when the call is not that plain. Then at most the worker's contact was noted.
 local function get_plain_work()
   if AS_ASSISTANT or OPTIONS.paused == 1 or call('EXISTS', key('jobs', '')) == 1 then return nil end
   local worker = find_worker(ARGV[6])
