@@ -325,7 +325,7 @@ def test_workers_whose_weights_collide_are_told_apart(scheduler_factory, go, mon
         monkeypatch.setattr(script_call, "_weights", Colliding)
         nonlocal calls
         calls = iter([1, 2, *[2] * 1000])
-        for worker, task in (("v", "a"), ("w", "b"), ("w", "c"), ("v", "d")):
+        for worker, task in (("v", "a"), ("w", "a"), ("w", "b"), ("w", "c"), ("v", "d")):
             scheduler.add_task(worker=worker, task_id=task, deps=["below"] if task > "b" else [])
         return [scheduler.get_work(worker=worker)["task_id"] for worker in "vwvw"], everything_in(scheduler)
 
