@@ -19,7 +19,10 @@ class Caller(Protocol):
     """Calls a method of the contract."""
 
     def prepare(self, method: str, **arguments: Any) -> Callable[[], Any]:
-        """What makes the call, with all done beforehand that can be: the scheduler is to be measured."""
+        """What makes the call, with all done before and after it that can be: the scheduler is to be measured."""
+
+    def result_of(self, reply: Any) -> Any:
+        """The method's result, from what that gave."""
 
     def call(self, method: str, **arguments: Any) -> Any:
         """The method's result."""
@@ -43,9 +46,15 @@ class OverHTTP:
 
     def call(self, method: str, **arguments: Any) -> Any:
         """Prepare and make a call."""
-        return self.prepare(method, **arguments)()
+        return self.result_of(self.prepare(method, **arguments)())
 
-    def _exchange(self, request: bytes) -> Any:
+    def result_of(self, reply: bytes) -> Any:
+        """Decode a response."""
+        if not reply.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(reply[:500].decode(errors="replace"))
+        return json.loads(reply.partition(b"\r\n\r\n")[2])["response"]
+
+    def _exchange(self, request: bytes) -> bytes:
         self._socket.sendall(request)
         reply = self._socket.recv(65536)
         while (end := reply.find(b"\r\n\r\n")) < 0:
@@ -54,9 +63,7 @@ class OverHTTP:
         wanted = end + 4 + int(found[1] if found else 0)
         while len(reply) < wanted:
             reply += self._received()
-        if not reply.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(reply[:500].decode(errors="replace"))
-        return json.loads(reply[end + 4 :])["response"]
+        return reply
 
     def _received(self) -> bytes:
         if part := self._socket.recv(65536):
@@ -77,6 +84,10 @@ class Direct:
     def call(self, method: str, **arguments: Any) -> Any:
         """Prepare and make a call."""
         return self.prepare(method, **arguments)()
+
+    def result_of(self, reply: Any) -> Any:
+        """It is the result already."""
+        return reply
 
 
 def open_caller(target: int | tuple[str, str]) -> Caller:

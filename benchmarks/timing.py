@@ -35,7 +35,7 @@ class Site:
             started = time.perf_counter()
             reply = get_work()
             found.append(time.perf_counter() - started)
-            finish(caller, worker, reply)
+            finish(caller, worker, caller.result_of(reply))
             caller.call("add_task", worker=worker, **self.new_task())
         return found
 
@@ -45,8 +45,9 @@ class Site:
         for _ in range(samples):
             add_task = caller.prepare("add_task", worker=worker, **self.new_task())
             started = time.perf_counter()
-            add_task()
+            reply = add_task()
             found.append(time.perf_counter() - started)
+            caller.result_of(reply)
         return found
 
     def refill(self, caller: Caller, tasks: int) -> None:

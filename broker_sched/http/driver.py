@@ -79,7 +79,7 @@ class Driver:
         checked = check(method, arguments)
         steps = STEPS[method.name](self.space, **checked)
         if method.name not in VIEWS:
-            return await self.drive(steps)
+            return await (self._carry_all(steps) if self._configured else self.drive(steps))
         async with self._view_slots:
             return await self._drive_view(steps)
 
@@ -165,7 +165,7 @@ class Driver:
                 step = steps.send(reply)
             except StopIteration as finished:
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
-            reply = await self._carry(self._calls, step)
+            reply = await (self._run if isinstance(step, Call) else self._carry)(self._calls, step)  # type: ignore[arg-type]
 
     async def _carry(self, lane: Lane, step: Call | Calls | Read | Await) -> Any:
         if isinstance(step, Call):
@@ -186,7 +186,10 @@ class Driver:
         """Run a script. Each attempt has the same request id, where it matters that nothing happens twice."""
         if not call.once:
             script, command = evalsha(self.space, None, call, "")
-            return (await self._persist(lane, [command], script))[0]
+            try:
+                return (await self._attempt(lane, [command], script))[0]
+            except ConnectionLost as error:
+                return (await self._again(lane, [command], script, error))[0]
         caller = self._free_callers.pop() if self._free_callers else f"{self.id}.{next(self._callers)}"
         script, command = evalsha(self.space, None, call, f"{caller}:{next(self._counter)}")
         try:
