@@ -3,8 +3,8 @@
 --   claim  the workers that hold a stake in it claim:<c>, claim:<c>:workers, claims, worker_claims:<w>
 -- A worker that leaves touches its crowds and never the tasks. Crowd '0' is nobody and has no keys.
 --
--- A crowd is found by its key: the sum of its workers' random weights, modulo 2^52. Two crowds with one
--- key would be told apart by size and membership; the second is then simply not interned.
+-- A crowd is found by its key: the sum of its workers' random weights, modulo 2^52. Of two crowds with one key the
+-- second is not interned; who joins tells them apart by size and by being a member itself.
 
 -- @include lib/crews.lua
 
