@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -97,9 +98,10 @@ class Bench:
         fill(redis.url, namespace, shape, size, workers)
 
     def stop(self) -> None:
-        """End every program."""
+        """End every program, and wait until what they wrote is on the disk: it shall not disturb what comes next."""
         while self._programs:
             self._programs.pop().stop()
+        os.sync()
 
     def close(self) -> None:
         """End every program and remove the files."""
