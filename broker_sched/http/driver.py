@@ -165,7 +165,10 @@ class Driver:
                 step = steps.send(reply)
             except StopIteration as finished:
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
-            reply = await (self._run if isinstance(step, Call) else self._carry)(self._calls, step)  # type: ignore[arg-type]
+            if isinstance(step, Call):  # nearly always: it goes the shortest way
+                reply = await self._run(self._calls, step)
+            else:
+                reply = await self._carry(self._calls, step)
 
     async def _carry(self, lane: Lane, step: Call | Calls | Read | Await) -> Any:
         if isinstance(step, Call):
