@@ -31,7 +31,7 @@ class WorkerConfig:
     timeout: float = 0.0  # of a task without a worker_timeout of its own; 0: none
     task_limit: int | None = None  # tasks scheduled at the most
     retry_external_tasks: bool = False  # ask external tasks again whether they are complete
-    no_install_shutdown_handler: bool = False  # leave SIGUSR1 alone
+    no_install_shutdown_handler: bool = False  # leave SIGUSR1 and SIGINT alone
     check_unfulfilled_deps: bool = True  # look whether the deps are complete before a task runs
     check_complete_on_run: bool = False  # a task that has run must be complete
     force_multiprocessing: bool = False  # a process for each task, also with one worker process

@@ -29,7 +29,7 @@ class Ending:
         self._look_up = look_up
         self._drained_at = math.inf
         self._to_end: deque[tuple[str, bool]] = deque()  # ids of tasks to be stopped, and whether to disable them
-        self._signal_before: Any = None  # the handler of SIGUSR1
+        self._handlers_before: dict[int, Any] = {}  # of the signals that are taken
 
     def stop_asking(self) -> None:
         """Take no more work."""
@@ -73,14 +73,24 @@ class Ending:
             for process in running.all():
                 process.end("its worker was told to leave", releases=True)
 
-    def take_signal(self) -> None:
-        """From now on SIGUSR1 stops asking; only the main thread can see to that."""
-        if hasattr(signal, "SIGUSR1") and threading.current_thread() is threading.main_thread():
-            self._signal_before = signal.signal(signal.SIGUSR1, lambda number, frame: self.stop_asking())
-            signal.siginterrupt(signal.SIGUSR1, False)
+    def take_signals(self, interrupt: Callable[[], bool]) -> None:
+        """From now on SIGUSR1 stops asking, and Ctrl-C interrupts where that leaves no task process behind.
 
-    def give_signal_back(self) -> None:
-        """SIGUSR1 does again what it did before."""
-        if self._signal_before is not None:
-            signal.signal(signal.SIGUSR1, self._signal_before)
-        self._signal_before = None
+        interrupt: returns False where KeyboardInterrupt shall be raised at once. A handler of SIGINT that is not
+        Python's own stays. Only the main thread can see to signals.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if hasattr(signal, "SIGUSR1"):
+            self._take(signal.SIGUSR1, lambda number, frame: self.stop_asking())
+            signal.siginterrupt(signal.SIGUSR1, False)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._take(signal.SIGINT, lambda number, frame: interrupt() or signal.default_int_handler(number, frame))
+
+    def give_signals_back(self) -> None:
+        """They do again what they did before."""
+        while self._handlers_before:
+            signal.signal(*self._handlers_before.popitem())
+
+    def _take(self, number: int, handler: Callable[[int, Any], object]) -> None:
+        self._handlers_before[number] = signal.signal(number, handler)

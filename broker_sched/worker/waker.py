@@ -81,11 +81,9 @@ class Waker:
         """Wait until the thread has ended. Its wait may reach the scheduler only after the word that it is over, so
         that is repeated."""
         until = time.monotonic() + STOP_SECONDS
-        while True:
+        while thread.is_alive() and time.monotonic() < until:  # one that has yet to begin finds that it must not
             self.disarm()
             thread.join(REPEAT_SECONDS)
-            if not thread.is_alive() or time.monotonic() >= until:
-                return
 
     def _wait_for_ever(self, armed: threading.Event, is_stopping: threading.Event) -> None:
         while True:

@@ -109,7 +109,8 @@ class Worker:
         """Run until there is nothing left to do for this worker. Returns whether all that ran here ended well.
 
         While the scheduler can't be reached, what runs goes on, and the scheduler is asked again, for `patience`
-        seconds; then raises what it raised last.
+        seconds; then raises what it raised last. Ctrl-C raises KeyboardInterrupt between two steps, so that leaving
+        the context finds all task processes; in a task that runs here, or at the second time, at once.
         """
         log.info("Running worker %s with %d processes", self.id, self.worker_processes)
         self.run_succeeded, self._intake.failures = True, 0
@@ -123,6 +124,7 @@ class Worker:
                 self._pass_on()
         finally:
             self._is_looping = self._scheduler.is_on = False
+        self._ending.act(self._running)  # an interruption of the last moment
         self.run_succeeded &= not self._intake.failures
         return self.run_succeeded
 
@@ -204,6 +206,7 @@ class Worker:
         self._own = StatusReporter(self._scheduler.tell, task.task_id, self.id, bool(task.accepts_messages))
         self._own_id = task.task_id
         try:
+            self._ending.act(self._running)  # an interruption from now on is raised at once, in the task
             outcome = execute(task, options, self._own)
         finally:
             self._own = self._own_id = None
@@ -375,16 +378,22 @@ class Worker:
         )
         self._heartbeat.start()
         if not self._config.no_install_shutdown_handler:
-            self._ending.take_signal()
+            self._ending.take_signals(self.interrupt)
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Stop the heartbeat, and the task processes that are left after an error; their tasks are given back."""
-        is_answered = self._heartbeat is not None and self._heartbeat.is_answered
-        if self._heartbeat is not None:
-            self._waker.stop(is_answered)
-            self._heartbeat.stop()
-        self._heartbeat = None
+        heartbeat, self._heartbeat = self._heartbeat, None
+        is_answered = heartbeat is not None and heartbeat.is_answered
+        try:
+            if heartbeat is not None:
+                self._waker.stop(is_answered)
+                heartbeat.stop()
+        finally:  # whatever becomes of those two, no task process is left
+            self._stop_what_runs(is_answered)
+            self._ending.give_signals_back()
+
+    def _stop_what_runs(self, is_answered: bool) -> None:
         left = [process.task for process in self._running.all() if process.outcome is None]
         self._running.stop()
         if is_answered:
@@ -392,7 +401,6 @@ class Worker:
                 for task in left:
                     self._planner.release(task)
                 self._pass_on()
-        self._ending.give_signal_back()
 
     @property
     def add_succeeded(self) -> bool:

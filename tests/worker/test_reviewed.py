@@ -260,6 +260,83 @@ def test_an_interruption_is_raised_where_it_is_not_lost(local: Scheduler, tasks:
     assert statuses(local, task) == ["PENDING"]
 
 
+@pytest.mark.parametrize("moment", ["a process was started", "the waker was started", "the waker is to be started"])
+def test_ctrl_c_at_a_bad_moment_leaves_no_process(
+    local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    task = tasks.Endless(directory, "x")
+    start_process, start_thread = TaskProcess.start, threading.Thread.start
+
+    def interrupted_process(self: TaskProcess) -> None:
+        start_process(self)
+        if moment == "a process was started":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupted_thread(self: threading.Thread) -> None:
+        if self.name == "waker" and moment == "the waker is to be started":
+            os.kill(os.getpid(), signal.SIGINT)
+        start_thread(self)
+        if self.name == "waker" and moment == "the waker was started":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(TaskProcess, "start", interrupted_process)
+    monkeypatch.setattr(threading.Thread, "start", interrupted_thread)
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2) as worker:
+        worker.add(task)
+        worker.run()
+    assert multiprocessing.active_children() == []
+    assert statuses(local, task) == ["PENDING"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_exception_while_the_waker_starts_leaves_no_process(
+    local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = tasks.Endless(directory, "x")
+    start_thread = threading.Thread.start
+
+    def interrupted_thread(self: threading.Thread) -> None:
+        if self.name == "waker":
+            raise KeyboardInterrupt  # as a handler of the user's own may do
+        start_thread(self)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted_thread)
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2) as worker:
+        worker.add(task)
+        worker.run()
+    assert multiprocessing.active_children() == []
+    assert statuses(local, task) == ["PENDING"]
+
+
+def test_ctrl_c_before_a_task_that_runs_here_does_not_wait_for_it(
+    local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = tasks.Endless(directory, "x")
+    with worker_on(local) as worker:
+        worker.add(task)
+        get_work = local.get_work
+
+        def interrupted(**arguments: Any) -> dict[str, Any]:
+            reply = get_work(**arguments)
+            os.kill(os.getpid(), signal.SIGINT)
+            return reply
+
+        monkeypatch.setattr(local, "get_work", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            worker.run()
+    assert not runs_of(task.path())
+
+
+def test_a_handler_of_the_users_own_stays(local: Scheduler) -> None:
+    def own(number: int, frame: Any) -> None:
+        """Does nothing."""
+
+    signal.signal(signal.SIGINT, own)
+    with worker_on(local):
+        assert signal.getsignal(signal.SIGINT) is own
+    assert signal.getsignal(signal.SIGINT) is own
+
+
 def test_sigusr1_stops_a_worker_also_while_it_asks_what_is_complete(local: Scheduler, tasks: ModuleType) -> None:
     with worker_on(local) as worker:
         os.kill(os.getpid(), signal.SIGUSR1)
