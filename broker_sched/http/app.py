@@ -101,8 +101,8 @@ class App:
             raise Refusal(
                 403,
                 "CrossSite",
-                f"{name} was asked for by a page of another site, which may not do that. "
-                "Behind a proxy, let it pass on the Host header.",
+                f"{name} may be asked for by programs and by this server's own page: a browser that does not say so "
+                "may be misused by another site. Use bsched or curl; behind a proxy, let it pass on the Host header.",
             )
         if verb == "POST" and b"upgrade" in headers:  # the parser drops the body of such a request
             raise Refusal(400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header.")

@@ -2,6 +2,8 @@
 
 Luigi's page, and so the contract, changes state with plain GET. Any page on the web
 could do so too. Browsers say where a request comes from; Luigi's clients say nothing.
+Over plain http to another machine, a browser tells of an image's or a form's GET only
+the Referer, which a page may hold back: then it can't be known to come from our own.
 """
 
 from __future__ import annotations
@@ -10,18 +12,21 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+EVERY_BROWSER = b"Mozilla/"  # so begins the User-Agent, which a page can't change without asking us first
 
 
 def is_foreign(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a browser sent this on behalf of a page that is not ours.
 
     Sec-Fetch-Site decides where it is sent: it holds behind a proxy that rewrites Host, too. Else Origin must
-    name our own host.
+    name our own host, or Referer, where a browser sends no Origin.
     """
     site = headers.get(b"sec-fetch-site")
     if site is not None:
         return site not in (b"same-origin", b"none")
     origin = headers.get(b"origin")
+    if origin is None and headers.get(b"user-agent", b"").startswith(EVERY_BROWSER):
+        origin = headers.get(b"referer", b"")
     return origin is not None and _host_of(origin) != headers.get(b"host", b"").decode("latin-1").lower()
 
 

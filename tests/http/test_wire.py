@@ -145,7 +145,11 @@ def test_long_listing_is_complete_json(server: ServerProcess) -> None:
 # Pages of other sites
 
 
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"}
 EVIL: list[dict[str, str]] = [
+    BROWSER,  # an image's address, from a page that holds back the Referer, over plain http
+    {**BROWSER, "Referer": "http://evil.example/scheduler.example/"},
+    {**BROWSER, "Referer": "about:blank"},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
     {"Origin": "http://evil.example"},
@@ -154,6 +158,10 @@ EVIL: list[dict[str, str]] = [
 ]
 OWN: list[dict[str, str]] = [
     {},
+    {"User-Agent": "curl/8.5.0"},
+    {**BROWSER, "Referer": "http://scheduler.example/"},
+    {**BROWSER, "Origin": "http://scheduler.example"},
+    {**BROWSER, "Sec-Fetch-Site": "same-origin"},
     {"Sec-Fetch-Site": "same-origin"},
     {"Sec-Fetch-Site": "none"},
     {"Origin": "http://scheduler.example"},
