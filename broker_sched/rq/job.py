@@ -72,6 +72,8 @@ def _outcome(
     try:
         task = load_task(*source)
     except TaskNotLoadable as error:
+        if isinstance(error.__cause__, JobTimeoutException):  # the module is there, but took too long
+            raise error.__cause__ from None
         return _not_loaded(task_id, str(error))
     if task.task_id != task_id:
         return _not_loaded(task_id, f"{source[0]} makes {task.task_id} of its parameters here: is it another version?")

@@ -150,14 +150,6 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether this process does anything any more, reaped or not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[RqFleet]:
     """Without any rq worker yet."""

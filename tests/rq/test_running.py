@@ -12,9 +12,10 @@ from rq import Queue
 
 from broker_sched.rq.executor import RqExecutor
 from broker_sched.rq.fleet import Fleet
-from tests.rq.conftest import RqFleet, is_alive, kill
+from tests.rq.conftest import RqFleet, kill
+from tests.rq.slow_module import SlowlyLoaded
 from tests.rq.tasks import Asking, Chatty, Deaf, Exiting, Failing, InDirectory, Limited, Waiting, runs_of
-from tests.servers import until
+from tests.servers import is_alive, until
 
 pytestmark = pytest.mark.timeout(90)
 SOON_LOST = {"lost_seconds": 3.5}  # little more than a beat
@@ -83,6 +84,13 @@ def test_a_task_is_ended_at_its_timeout(quick_fleet: RqFleet, tmp_path: Path) ->
     assert not quick_fleet.run(task)
     assert "ran longer than 1 s, its timeout" in quick_fleet.reason(task)
     assert "waiting for go" in quick_fleet.reason(task), "its last lines"
+
+
+def test_a_timeout_while_the_module_is_imported_says_so(small_fleet: RqFleet, tmp_path: Path) -> None:
+    task = SlowlyLoaded(directory=str(tmp_path), name="slow")
+    assert not small_fleet.run(task)
+    assert "ran longer than 1 s, its timeout" in small_fleet.reason(task)
+    assert "PYTHONPATH" not in small_fleet.reason(task)
 
 
 def test_a_task_that_ignores_its_timeout_is_killed(quick_fleet: RqFleet, tmp_path: Path) -> None:

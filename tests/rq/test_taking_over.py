@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.rq.conftest import RqFleet, is_alive, kill
+from tests.rq.conftest import RqFleet, kill
 from tests.rq.tasks import InDirectory, Waiting, runs_of
-from tests.servers import until
+from tests.servers import is_alive, until
 
 pytestmark = pytest.mark.timeout(90)
 
