@@ -36,13 +36,14 @@ class SchedulerConfig:
 
 TRUE_WORDS = frozenset(("1", "true", "yes", "on"))
 FALSE_WORDS = frozenset(("0", "false", "no", "off"))
+MAY_BE_NEGATIVE = frozenset(("retry_delay",))
 OPTIONS = {field.name: field for field in fields(SchedulerConfig)}
 
 
 def parse_option(name: str, value: object) -> float | int | bool:
     """Turn one option, from a program or from text, into its type.
 
-    Raises ConfigurationError naming the option when it is unknown or has the wrong type.
+    Raises ConfigurationError naming the option when it is unknown, has the wrong type or is out of range.
     """
     if name not in OPTIONS:
         raise ConfigurationError(f"There is no option {name!r}. Known: {', '.join(sorted(OPTIONS))}.")
@@ -89,4 +90,6 @@ def _parse_number(name: str, value: object, whole: bool) -> float | int:
         raise ConfigurationError(f"Option {name} is {wanted}, not {value!r}.") from None
     if not math.isfinite(number) or (whole and number != int(number)):
         raise ConfigurationError(f"Option {name} is {wanted}, not {value!r}.")
+    if number < 0 and name not in MAY_BE_NEGATIVE:
+        raise ConfigurationError(f"Option {name} is {wanted}, 0 or more, not {value!r}.")
     return int(number) if whole else number

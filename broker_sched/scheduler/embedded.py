@@ -95,6 +95,8 @@ def status(directory: str | Path | None = None) -> dict[str, Any] | None:
 
     Raises RedisUnavailable when it runs and does not answer now.
     """
+    if not Path(directory or data_directory()).exists():  # nothing is made only to look
+        return None
     place = _place(directory)
     socket_path = _socket_path(place)
     if not _answers(socket_path):
@@ -301,21 +303,6 @@ def _wait(condition: Any, seconds: float, otherwise: str) -> None:
         if time.monotonic() > deadline:
             raise RedisUnavailable(f"{otherwise} ({seconds:g} s).")
         time.sleep(0.01)
-
-
-def _is_running(pid: int) -> bool:
-    for process in _started.values():
-        if process.pid == pid:
-            return process.poll() is None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def _reap(place: Path) -> None:

@@ -149,6 +149,7 @@ def test_config_set_is_seen_by_all(bsched: Bsched, scheduler: Scheduler) -> None
         (["set", "retry_delay"], "is not NAME=VALUE"),
         (["set", "retry_delay=soon"], "retry_delay is a number of seconds"),
         (["set", "retry_count=1.5"], "retry_count is a whole number"),
+        (["set", "worker_disconnect_delay=-1"], "worker_disconnect_delay is a number of seconds, 0 or more"),
         (["set", "pause_enabled=perhaps"], "pause_enabled is true or false"),
         (["set", "resources.db=many"], "resources.NAME=LIMIT"),
         (["set", "resources.db=-1"], "resources.NAME=LIMIT"),
@@ -213,6 +214,7 @@ def test_url_that_can_not_be_used_is_told(bsched: Bsched) -> None:
 def test_redis_is_started_shown_and_stopped(bsched: Bsched, tmp_path: Path) -> None:
     where = ("--data-dir", str(tmp_path / "data"))
     assert bsched("redis", "status", *where).exit_code == 1
+    assert not Path(where[1]).exists(), "a look leaves nothing"
     url = bsched("redis", "start", *where).output.strip()
     try:
         status = bsched("redis", "status", *where)

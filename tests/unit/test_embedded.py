@@ -14,7 +14,7 @@ import pytest
 from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
 from broker_sched.scheduler import embedded
 from broker_sched.scheduler.connection import connect
-from tests.servers import binaries, until
+from tests.servers import binaries, is_alive, until
 
 STARTER = "import sys; from broker_sched.scheduler import embedded; print(embedded.start(sys.argv[1]), flush=True)"
 
@@ -59,7 +59,7 @@ def test_a_killed_server_is_started_again_with_its_data(home: Path) -> None:
     scheduler.add_task(worker="w", task_id="a")
     pid = embedded.status(home)["pid"]  # type: ignore[index]
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not embedded._is_running(pid), "it is dead")
+    until(lambda: not is_alive(pid), "it is dead")
     again = Scheduler(f"local://{home}", prune_interval_seconds=None)
     assert again.get_work(worker="w")["task_id"] == "a"
 

@@ -16,7 +16,7 @@ import pytest
 from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
 from broker_sched.scheduler import embedded
 from broker_sched.scheduler.connection import connect, describe, resolve
-from tests.servers import binaries, until
+from tests.servers import binaries, is_alive, until
 
 STARTER = "import sys; from broker_sched.scheduler import embedded; print(embedded.start(sys.argv[1]), flush=True)"
 
@@ -37,7 +37,7 @@ def pid_of(home: Path) -> int:
 def kill(home: Path) -> None:
     pid = pid_of(home)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not embedded._is_running(pid), "it is dead")
+    until(lambda: not is_alive(pid), "it is dead")
 
 
 def starts(home: Path) -> int:

@@ -15,7 +15,7 @@ import pytest
 
 from broker_sched import Worker
 from tests.http.harness import ROOT
-from tests.servers import RunningRedis, die_with_parent, until
+from tests.servers import RunningRedis, die_with_parent, is_alive, until
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import statuses, worker_on
 
@@ -44,14 +44,6 @@ def counted(thing: Any, name: str) -> list[None]:
 
     setattr(thing, name, call)
     return calls
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("scheduler", ["redis", "http"], indirect=True)

@@ -12,11 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.http.harness import ROOT
-from tests.servers import RunningRedis, die_with_parent, until
+from tests.servers import RunningRedis, die_with_parent, is_alive, until
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import statuses, worker_on
 
@@ -66,7 +65,7 @@ def test_a_task_over_its_timeout_ends_with_all_it_started(local: Any, tasks: Mod
     assert time.monotonic() - started < 15
     assert "ran longer than 1 s, its timeout" in local.fetch_error(task.task_id)["error"]
     child = int(Path(f"{task.path()}.child").read_text())
-    until(lambda: not _runs(child), "the task's own child is gone")
+    until(lambda: not is_alive(child), "the task's own child is gone")
 
 
 def test_a_task_that_ignores_sigterm_is_killed(local: Any, tasks: ModuleType, directory: str) -> None:
@@ -75,7 +74,7 @@ def test_a_task_that_ignores_sigterm_is_killed(local: Any, tasks: ModuleType, di
         worker.add(task)
         assert not worker.run()
     assert "its timeout" in local.fetch_error(task.task_id)["error"]
-    assert not _runs(runs_of(task.path())[0])
+    assert not is_alive(runs_of(task.path())[0])
 
 
 def test_a_task_without_a_timeout_of_its_own_has_the_workers(local: Any, tasks: ModuleType, directory: str) -> None:
@@ -114,7 +113,7 @@ def test_leaving_the_context_ends_what_runs(local: Any, tasks: ModuleType, direc
         worker.add(task)
         threading.Thread(target=_interrupt_when_running, args=(task,), daemon=True).start()
         worker.run()
-    assert not _runs(runs_of(task.path())[0])
+    assert not is_alive(runs_of(task.path())[0])
 
 
 def test_sigusr1_lets_tasks_finish_and_takes_no_more(shared_redis: RunningRedis, local: Any, directory: str) -> None:
@@ -132,7 +131,7 @@ def test_a_killed_workers_tasks_end_with_it(shared_redis: RunningRedis, local: A
     (pid,) = until(lambda: runs_of(path / "Endless_0"), "a task runs")
     process.kill()
     process.wait()
-    until(lambda: not _runs(pid), "the task notices that its worker is gone")
+    until(lambda: not is_alive(pid), "the task notices that its worker is gone")
 
 
 def _worker_process(server: RunningRedis, scheduler: Any, directory: str, family: str) -> subprocess.Popen[bytes]:
@@ -152,10 +151,3 @@ def _worker_process(server: RunningRedis, scheduler: Any, directory: str, family
 def _interrupt_when_running(task: Any) -> None:
     until(lambda: runs_of(task.path()), "the task runs")
     os.kill(os.getpid(), signal.SIGINT)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
