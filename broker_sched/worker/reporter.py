@@ -58,38 +58,38 @@ class StatusReporter:
 
     def __init__(self, tell: Tell, task_id: str, worker_id: str, accepts_messages: bool) -> None:
         self._tell = tell
-        self._task_id = task_id
+        self.task_id = task_id
         self._worker_id = worker_id
         self.scheduler_messages: queue.Queue[SchedulerMessage] | None = queue.Queue() if accepts_messages else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A task sent to a process of its own making, as pools do with bound methods, reports nothing from there."""
-        return StatusReporter, (_tell_nobody, self._task_id, self._worker_id, False)
+        return StatusReporter, (_tell_nobody, self.task_id, self._worker_id, False)
 
     def update_tracking_url(self, tracking_url: str) -> None:
         """Where the task's progress can be seen."""
-        told = {"task_id": self._task_id, "worker": self._worker_id, "status": "RUNNING", "tracking_url": tracking_url}
+        told = {"task_id": self.task_id, "worker": self._worker_id, "status": "RUNNING", "tracking_url": tracking_url}
         self._tell("add_task", told)
 
     def update_status_message(self, message: str) -> None:
         """One line, or more, about what it does now."""
-        self._tell("set_task_status_message", {"task_id": self._task_id, "status_message": message})
+        self._tell("set_task_status_message", {"task_id": self.task_id, "status_message": message})
 
     def update_progress_percentage(self, percentage: float) -> None:
         """0 to 100."""
-        self._tell("set_task_progress_percentage", {"task_id": self._task_id, "progress_percentage": percentage})
+        self._tell("set_task_progress_percentage", {"task_id": self.task_id, "progress_percentage": percentage})
 
     def decrease_running_resources(self, decrease_resources: dict[str, float]) -> None:
         """Give back resources before the end: {name: amount}."""
-        told = {"task_id": self._task_id, "decrease_resources": decrease_resources}
+        told = {"task_id": self.task_id, "decrease_resources": decrease_resources}
         self._tell("decrease_running_task_resources", told)
 
     def report_task_statistics(self, statistics: dict[str, Any]) -> None:
         """Numbers about the run, for whoever collects metrics."""
-        self._tell("report_task_statistics", {"task_id": self._task_id, "statistics": statistics})
+        self._tell("report_task_statistics", {"task_id": self.task_id, "statistics": statistics})
 
     def receive(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Put a message into the task's queue, if it takes any."""
         if self.scheduler_messages is not None:
-            message = SchedulerMessage(self._tell, self._task_id, message_id, content, **payload)
+            message = SchedulerMessage(self._tell, self.task_id, message_id, content, **payload)
             self.scheduler_messages.put(message)

@@ -87,7 +87,6 @@ class Worker:
         self._waker = Waker(self._scheduler.scheduler, self.id, assistant)
         self._ending = Ending(self._waker.nudge)
         self._own: StatusReporter | None = None  # of the task that runs in this very process
-        self._own_id: str | None = None
         self.runs = 0
         self._is_looping = False
         self._staying = Staying(self._config, assistant)
@@ -204,12 +203,11 @@ class Worker:
 
     def _run_here(self, task: TaskLike, options: RunOptions) -> None:
         self._own = StatusReporter(self._scheduler.tell, task.task_id, self.id, bool(task.accepts_messages))
-        self._own_id = task.task_id
         try:
             self._ending.act(self._running)  # an interruption from now on is raised at once, in the task
             outcome = execute(task, options, self._own)
         finally:
-            self._own = self._own_id = None
+            self._own = None
         self._finish(task, outcome)
 
     def _wait(self, seconds: float, *also: Any) -> None:
@@ -330,7 +328,7 @@ class Worker:
         """Hand a message to the running task that it is for; without one, it is lost."""
         own = self._own
         process = self._running.get(task_id)
-        if own is not None and self._own_id == task_id:
+        if own is not None and own.task_id == task_id:
             own.receive(message_id, content, payload)
         elif process is not None and process.task.accepts_messages:
             process.tell(message_id, content, payload)
@@ -369,13 +367,8 @@ class Worker:
     # The heartbeat and the end
 
     def __enter__(self) -> Worker:
-        self._heartbeat = Heartbeat(
-            self._scheduler.scheduler,
-            self.id,
-            self._config.ping_interval,
-            self._handle_message,
-            self._waker.nudge,
-        )
+        interval, scheduler = self._config.ping_interval, self._scheduler.scheduler
+        self._heartbeat = Heartbeat(scheduler, self.id, interval, self._handle_message, self._waker.nudge)
         self._heartbeat.start()
         if not self._config.no_install_shutdown_handler:
             self._ending.take_signals(self.interrupt)
@@ -413,14 +406,14 @@ class Worker:
 
     def summary(self) -> ExecutionSummary:
         """What became of all that was scheduled, for people and for exit codes."""
-        return summarize(
-            RunHistory(
-                self.id,
-                dict(self._planner.scheduled),
-                tuple(self._planner.reports),
-                tuple(self._intake.responses),
-                tuple(self._planner.roots),
-                self.add_succeeded,
-                self.run_succeeded,
-            )
+        planner = self._planner
+        history = RunHistory(
+            self.id,
+            dict(planner.scheduled),
+            tuple(planner.reports),
+            tuple(self._intake.responses),
+            tuple(planner.roots),
+            planner.succeeded,
+            self.run_succeeded,
         )
+        return summarize(history)
