@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from broker_sched.model.contract import TaskLike
 from broker_sched.worker.executor import TaskRun
 from broker_sched.worker.task_process import LOOK_SECONDS, Told
 
@@ -21,6 +22,7 @@ class Running:
     def __init__(self) -> None:
         self._processes: dict[str, TaskRun] = {}
         self._leaving: list[TaskRun] = []  # have told their outcome, and must still end
+        self.cut_short: list[TaskLike] = []  # by an interruption, without an outcome
         self.told: deque[Told] = deque()  # what they asked for, to be passed on to the scheduler in this order
 
     def __len__(self) -> int:
@@ -78,8 +80,9 @@ class Running:
         while self._leaving:
             self.wait(CHECK_SECONDS)
 
-    def stop(self) -> None:
-        """End them all, and whatever they started."""
+    def stop(self) -> list[TaskLike]:
+        """End them all, and whatever they started. Returns the tasks that have no outcome, once."""
+        self.cut_short += [process.task for process in self._processes.values() if process.outcome is None]
         everyone = [*self._processes.values(), *self._leaving]
         for process in everyone:  # all of them first, so that they share the time to end
             process.terminate()
@@ -88,6 +91,8 @@ class Running:
             self._keep(process.take_told())
             process.close()
         self._processes, self._leaving = {}, []
+        cut_short, self.cut_short = self.cut_short, []
+        return cut_short
 
     def _keep(self, told: list[Told]) -> None:
         """Of the ends of one task's output only the latest, however long the scheduler is away."""

@@ -196,8 +196,7 @@ class Worker:
             if getattr(error, "errno", None) in EXHAUSTED and len(self._running) and self._planner.release(task):
                 self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
                 return
-            trace = traceback.format_exc()
-            self._finish(task, Outcome(task.task_id, "FAILED", json.dumps(trace)))
+            self._finish(task, Outcome(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
             return
         self._running.add(process)
 
@@ -206,6 +205,9 @@ class Worker:
         try:
             self._ending.act(self._running)  # an interruption from now on is raised at once, in the task
             outcome = execute(task, options, self._own)
+        except KeyboardInterrupt:
+            self._running.cut_short.append(task)
+            raise
         finally:
             self._own = None
         self._finish(task, outcome)
@@ -387,11 +389,10 @@ class Worker:
             self._ending.give_signals_back()
 
     def _stop_what_runs(self, is_answered: bool) -> None:
-        left = [process.task for process in self._running.all() if process.outcome is None]
-        self._running.stop()
+        cut_short = self._running.stop()
         if is_answered:
             with contextlib.suppress(BrokerSchedError):  # then they fail when the scheduler misses this worker
-                for task in left:
+                for task in cut_short:
                     self._planner.release(task)
                 self._pass_on()
 

@@ -75,7 +75,7 @@ def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any])
                 interruption.kills = False
                 worker.run()
     except KeyboardInterrupt:
-        click.echo("Interrupted: task processes were ended, their tasks will fail.", err=True)
+        click.echo("Interrupted: task processes were ended, their tasks given back.", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
     return worker.summary()
 
