@@ -47,10 +47,10 @@ def parse_option(name: str, value: object) -> float | int | bool:
     """
     if name not in OPTIONS:
         raise ConfigurationError(f"There is no option {name!r}. Known: {', '.join(sorted(OPTIONS))}.")
-    default = OPTIONS[name].default
-    if isinstance(default, bool):
-        return _parse_bool(name, value)
-    return _parse_number(name, value, whole=isinstance(default, int))
+    found = _of_its_type(name, value)
+    if found < 0 and name not in MAY_BE_NEGATIVE:
+        raise ConfigurationError(f"Option {name} is 0 or more, not {value!r}.")
+    return found
 
 
 def parse_options(options: Mapping[str, object]) -> dict[str, float | int | bool]:
@@ -65,8 +65,15 @@ def to_text(value: float | int | bool) -> str:
 
 def from_hash(stored: Mapping[str, str]) -> SchedulerConfig:
     """Read the options from the namespace's `config` hash; what is absent has its default."""
-    known: dict[str, Any] = {name: parse_option(name, text) for name, text in stored.items() if name in OPTIONS}
+    known: dict[str, Any] = {name: _of_its_type(name, text) for name, text in stored.items() if name in OPTIONS}
     return SchedulerConfig(**known)
+
+
+def _of_its_type(name: str, value: object) -> float | int | bool:
+    default = OPTIONS[name].default
+    if isinstance(default, bool):
+        return _parse_bool(name, value)
+    return _parse_number(name, value, whole=isinstance(default, int))
 
 
 def _parse_bool(name: str, value: object) -> bool:
@@ -90,6 +97,4 @@ def _parse_number(name: str, value: object, whole: bool) -> float | int:
         raise ConfigurationError(f"Option {name} is {wanted}, not {value!r}.") from None
     if not math.isfinite(number) or (whole and number != int(number)):
         raise ConfigurationError(f"Option {name} is {wanted}, not {value!r}.")
-    if number < 0 and name not in MAY_BE_NEGATIVE:
-        raise ConfigurationError(f"Option {name} is {wanted}, 0 or more, not {value!r}.")
     return int(number) if whole else number

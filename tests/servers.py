@@ -59,9 +59,10 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SEC
 
 
 def is_alive(pid: int) -> bool:
-    """Whether this process does anything any more, reaped or not."""
+    """Whether this process, any thread of it, does anything any more, reaped or not."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     except psutil.NoSuchProcess:
         return False
 

@@ -97,12 +97,12 @@ class App:
             raise _wrong_verb(verb, b"GET, POST, OPTIONS")
         method = find_method(name)
         headers = dict(scope["headers"])
-        if (verb == "POST" or _changes_state(method)) and is_foreign(headers):
+        if (verb == "POST" or _changes_state(method)) and is_foreign(headers, verb):
             raise Refusal(
                 403,
                 "CrossSite",
                 f"{name} may be asked for by programs and by this server's own page: a browser that does not say so "
-                "may be misused by another site. Use bsched or curl; behind a proxy, let it pass on the Host header.",
+                "may be misused by another site. Use bsched, curl or POST; let a proxy pass on the Host header.",
             )
         if verb == "POST" and b"upgrade" in headers:  # the parser drops the body of such a request
             raise Refusal(400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header.")

@@ -15,17 +15,17 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 EVERY_BROWSER = b"Mozilla/"  # so begins the User-Agent, which a page can't change without asking us first
 
 
-def is_foreign(headers: Mapping[bytes, bytes]) -> bool:
+def is_foreign(headers: Mapping[bytes, bytes], verb: str) -> bool:
     """Whether a browser sent this on behalf of a page that is not ours.
 
     Sec-Fetch-Site decides where it is sent: it holds behind a proxy that rewrites Host, too. Else Origin must
-    name our own host, or Referer, where a browser sends no Origin.
+    name our own host, or Referer, in a GET of a browser, which has no Origin.
     """
     site = headers.get(b"sec-fetch-site")
     if site is not None:
         return site not in (b"same-origin", b"none")
     origin = headers.get(b"origin")
-    if origin is None and headers.get(b"user-agent", b"").startswith(EVERY_BROWSER):
+    if origin is None and verb == "GET" and headers.get(b"user-agent", b"").startswith(EVERY_BROWSER):
         origin = headers.get(b"referer", b"")
     return origin is not None and _host_of(origin) != headers.get(b"host", b"").decode("latin-1").lower()
 

@@ -106,6 +106,10 @@ class RqRun:
         self._patient_until = time.monotonic() + self.kill_after_seconds
         self._attend(self)
 
+    def kill(self) -> None:
+        """See TaskRun."""
+        self._patient_until = 0.0
+
     def stop(self) -> None:
         """Wait until it has ended, but not for a Redis that is silent."""
         self._is_left = True

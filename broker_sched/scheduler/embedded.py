@@ -95,7 +95,7 @@ def status(directory: str | Path | None = None) -> dict[str, Any] | None:
 
     Raises RedisUnavailable when it runs and does not answer now.
     """
-    if not Path(directory or data_directory()).exists():  # nothing is made only to look
+    if not os.path.isdir(directory or data_directory()):  # nothing is made only to look
         return None
     place = _place(directory)
     socket_path = _socket_path(place)

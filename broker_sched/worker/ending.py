@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from broker_sched.worker import interrupts
 from broker_sched.worker.running import Running
 
 log = logging.getLogger("bsched.worker")
@@ -25,7 +26,6 @@ class Ending:
     def __init__(self, look_up: Callable[[], None]) -> None:
         self.is_stopping = False  # no more work is asked for
         self.is_out_of_time = False  # it was to be drained by now
-        self.is_interrupted = False  # KeyboardInterrupt is due
         self._look_up = look_up
         self._drained_at = math.inf
         self._to_end: deque[tuple[str, bool]] = deque()  # ids of tasks to be stopped, and whether to disable them
@@ -41,12 +41,6 @@ class Ending:
         self._drained_at = min(self._drained_at, time.monotonic() + seconds)
         self.stop_asking()
 
-    def interrupt(self) -> bool:
-        """Raise KeyboardInterrupt in act(). False: that is due already."""
-        is_first, self.is_interrupted = not self.is_interrupted, True
-        self._look_up()
-        return is_first
-
     def stop_task(self, task_id: str, disable: bool) -> None:
         """End a running task."""
         self._to_end.append((task_id, disable))
@@ -57,10 +51,8 @@ class Ending:
         return max(0.0, self._drained_at - time.monotonic())
 
     def act(self, running: Running) -> None:
-        """Do what is due. Raises KeyboardInterrupt for an interrupt()."""
-        if self.is_interrupted:
-            self.is_interrupted = False
-            raise KeyboardInterrupt
+        """Do what is due. Raises the KeyboardInterrupt that was kept."""
+        interrupts.raise_due()
         while self._to_end:
             task_id, disable = self._to_end.popleft()
             process = running.get(task_id)
@@ -73,11 +65,10 @@ class Ending:
             for process in running.all():
                 process.end("its worker was told to leave", releases=True)
 
-    def take_signals(self, interrupt: Callable[[], bool]) -> None:
-        """From now on SIGUSR1 stops asking, and Ctrl-C interrupts where that leaves no task process behind.
+    def take_signals(self) -> None:
+        """From now on SIGUSR1 stops asking, and SIGINT, unless it has a handler of the user's, tears no step apart.
 
-        interrupt: returns False where KeyboardInterrupt shall be raised at once. A handler of SIGINT that is not
-        Python's own stays. Only the main thread can see to signals.
+        Only the main thread can see to that.
         """
         if threading.current_thread() is not threading.main_thread():
             return
@@ -85,7 +76,7 @@ class Ending:
             self._take(signal.SIGUSR1, lambda number, frame: self.stop_asking())
             signal.siginterrupt(signal.SIGUSR1, False)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._take(signal.SIGINT, lambda number, frame: interrupt() or signal.default_int_handler(number, frame))
+            self._take(signal.SIGINT, interrupts.handle)
 
     def give_signals_back(self) -> None:
         """They do again what they did before."""
@@ -93,4 +84,6 @@ class Ending:
             signal.signal(*self._handlers_before.popitem())
 
     def _take(self, number: int, handler: Callable[[int, Any], object]) -> None:
-        self._handlers_before[number] = signal.signal(number, handler)
+        before = signal.signal(number, handler)
+        if before is not None:  # a handler that is none of Python's can't be given back
+            self._handlers_before[number] = before

@@ -44,6 +44,9 @@ class TaskRun(Protocol):
     def terminate(self) -> None:
         """Have it ended, without a word about why."""
 
+    def kill(self) -> None:
+        """Make stop() wait no longer. A signal handler may call it."""
+
     def stop(self) -> None:
         """Wait until it has ended, as long as that may take after terminate()."""
 

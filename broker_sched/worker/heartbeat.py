@@ -16,6 +16,7 @@ from broker_sched.api import SchedulerAPI
 
 log = logging.getLogger("bsched.worker")
 STOP_SECONDS = 5.0  # a ping in flight is not waited for longer
+SHORT_SECONDS = 2.0  # a ping that takes longer may not be answered at all
 LONG_SECONDS = 8.0  # without an answer, two intervals aside: the scheduler may drop a worker that it does not hear
 
 
@@ -51,12 +52,16 @@ class Heartbeat:
         """End; a ping in flight may still arrive."""
         self._is_stopping = True
         self._hurry.set()
-        if self._thread is not threading.current_thread():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(STOP_SECONDS)
 
     def hurry(self) -> None:
         """Ping now: there may be a message."""
         self._hurry.set()
+
+    def is_heard(self) -> bool:
+        """Whether the scheduler has answered just now, so that the next call is likely to be answered, too."""
+        return self.is_answered and time.time() - self._last_answer < SHORT_SECONDS + self._interval_seconds
 
     def was_silent(self) -> bool:
         """Whether the scheduler and this worker have not heard of each other for long, since the last reset()."""

@@ -1,4 +1,7 @@
-"""What a reply of get_work means for a worker: a task that it knows, one to load, or a batch to put together."""
+"""Asks for work, and reads the reply: a task that the worker knows, one to load, or a batch to put together.
+
+What was handed out is kept until its end is reported: a worker that leaves gives it back.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import traceback
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from broker_sched.errors import BrokerSchedError, WorkerError
+from broker_sched.errors import BrokerSchedError, UnknownMethod, WorkerError
 from broker_sched.model.contract import TaskLike
 from broker_sched.model.register import load_task
 from broker_sched.worker.patience import Patience
@@ -29,7 +32,7 @@ class Work(NamedTuple):
 
 
 class Intake:
-    """Reads replies. responses: those that the summary needs. failures: how many tasks could not be loaded.
+    """Asks and reads. responses: those that the summary needs. failures: how many tasks could not be loaded.
 
     allowed: patterns of the modules that tasks may be loaded from; none: any.
     """
@@ -42,6 +45,41 @@ class Intake:
         self._worker_id = worker_id
         self._planner = planner
         self._allowed = allowed
+        self._unreported: dict[str, TaskLike] = {}  # handed out, and how it ended was not told yet
+        self._question: dict[str, Any] | None = None  # to which there may be an answer that was not read to its end
+
+    def ask(self, **question: Any) -> Work:
+        """Work, by get_work with these arguments."""
+        self._question = question
+        work = self.work_in(self._scheduler.call("get_work", **question))
+        if work.task_id is not None:
+            self._unreported[work.task_id] = self._planner.scheduled[work.task_id]
+        self._question = None
+        return work
+
+    def is_reported(self, task: TaskLike) -> None:
+        """The scheduler knows how it ended, or has it back."""
+        self._unreported.pop(task.task_id, None)
+
+    def give_back(self) -> None:
+        """What was handed out and not reported, when nothing runs any more. Raises BrokerSchedError."""
+        for task in list(self._unreported.values()):
+            self._planner.release(task)
+            self.is_reported(task)
+        question, self._question = self._question, None
+        if question is not None and self._release(["-"]):  # the scheduler can do that
+            # The answer was lost: asked again by a worker without tasks, it hands out the same.
+            reply = self._scheduler.call("get_work", **{**question, "current_tasks": []})
+            self._release(reply.get("batch_task_ids") or [reply["task_id"]])
+
+    def _release(self, task_ids: list[str | None]) -> bool:
+        try:
+            for task_id in task_ids:
+                if task_id is not None:
+                    self._scheduler.call("release_task", task_id=task_id, worker=self._worker_id)
+        except (UnknownMethod, AttributeError):
+            return False
+        return True
 
     def work_in(self, reply: dict[str, Any]) -> Work:
         """The work that a reply hands out. What it names is in the planner's `scheduled` then."""

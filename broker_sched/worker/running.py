@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from broker_sched.model.contract import TaskLike
+from broker_sched.worker import interrupts
 from broker_sched.worker.executor import TaskRun
 from broker_sched.worker.task_process import LOOK_SECONDS, Told
 
@@ -22,7 +22,6 @@ class Running:
     def __init__(self) -> None:
         self._processes: dict[str, TaskRun] = {}
         self._leaving: list[TaskRun] = []  # have told their outcome, and must still end
-        self.cut_short: list[TaskLike] = []  # by an interruption, without an outcome
         self.told: deque[Told] = deque()  # what they asked for, to be passed on to the scheduler in this order
 
     def __len__(self) -> int:
@@ -50,8 +49,9 @@ class Running:
     def wait(self, seconds: float, *also: Any) -> None:
         """Until something happens, or one of `also` is readable, but at most so long.
 
-        Deadlines are kept, what is told is received.
+        Deadlines are kept, what is told is received. Raises the KeyboardInterrupt that was kept.
         """
+        interrupts.raise_due()
         everyone = [*self._processes.values(), *self._leaving]
         lefts = [left for process in everyone if (left := process.seconds_left()) is not None]
         if not self._is_somebody_done():
@@ -67,6 +67,7 @@ class Running:
                 self._leaving.remove(process)
                 process.close()
 
+    @interrupts.whole
     def take_finished(self) -> Iterator[TaskRun]:
         """Those whose outcome is known; they are no longer among the running."""
         for task_id, process in list(self._processes.items()):
@@ -80,19 +81,23 @@ class Running:
         while self._leaving:
             self.wait(CHECK_SECONDS)
 
-    def stop(self) -> list[TaskLike]:
-        """End them all, and whatever they started. Returns the tasks that have no outcome, once."""
-        self.cut_short += [process.task for process in self._processes.values() if process.outcome is None]
-        everyone = [*self._processes.values(), *self._leaving]
-        for process in everyone:  # all of them first, so that they share the time to end
-            process.terminate()
-        for process in everyone:
-            process.stop()
-            self._keep(process.take_told())
-            process.close()
+    @interrupts.whole
+    def stop(self) -> None:
+        """End them all, and whatever they started. An interruption kills them, and is raised later."""
+        left = [*self._processes.values(), *self._leaving]
+
+        def kill() -> None:
+            for process in left:
+                process.kill()
+
+        with interrupts.hurried_by(kill):
+            for process in left:  # all of them first, so that they share the time to end
+                process.terminate()
+            while left:
+                left[-1].stop()
+                self._keep(left[-1].take_told())
+                left.pop().close()
         self._processes, self._leaving = {}, []
-        cut_short, self.cut_short = self.cut_short, []
-        return cut_short
 
     def _keep(self, told: list[Told]) -> None:
         """Of the ends of one task's output only the latest, however long the scheduler is away."""

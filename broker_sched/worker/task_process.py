@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from broker_sched.model.contract import TaskLike
+from broker_sched.worker import interrupts
 from broker_sched.worker.execution import RunOptions, execute
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.output import Output, write_to
@@ -104,6 +105,7 @@ class TaskProcess:
         """Its process id."""
         return self._process.pid  # type: ignore[no-any-return]  # contexts are untyped
 
+    @interrupts.whole
     def wait_on(self) -> list[Any]:
         """What multiprocessing.connection.wait shall look at."""
         if self.outcome is not None and not self._process.is_alive():  # only its programs are waited for
@@ -114,6 +116,7 @@ class TaskProcess:
         """Until the next deadline; None without one."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
+    @interrupts.whole
     def take_told(self) -> list[Told]:
         """What it asked for since the last time: of each kind of progress only the latest."""
         told, self.told = self.told, []
@@ -122,6 +125,7 @@ class TaskProcess:
             told.append(Told("set_task_log", {"task_id": self.task.task_id, **tail._asdict()}))
         return without_overwritten(told)
 
+    @interrupts.whole
     def check(self) -> bool:
         """Receive what the task tells (calls go to `told`), and keep the deadlines.
 
@@ -223,7 +227,8 @@ class TaskProcess:
     def close(self) -> None:
         """Give back what the operating system holds for it, after the end."""
         self._connection.close()
-        self._process.close()
+        with contextlib.suppress(ValueError):  # another thread is just learning that it has ended
+            self._process.close()
 
 
 def _child(

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from broker_sched.errors import SchedulerUnreachable, UnknownMethod
+from broker_sched.worker import interrupts
 from broker_sched.worker.bell import Bell
 
 log = logging.getLogger("bsched.worker")
@@ -37,6 +38,7 @@ class Waker:
         """Readable when the worker should ask."""
         return self._bell.fileno()
 
+    @interrupts.whole
     def arm(self) -> bool:
         """Begin to wait, unless it does already. False: nobody will wake this worker."""
         if self._can_wake and not self._is_waiting:
@@ -57,6 +59,7 @@ class Waker:
         """The worker has looked up. Returns whether there was a reason."""
         return self._bell.clear()
 
+    @interrupts.open_in_whole
     def disarm(self) -> None:
         """The worker can take no more work: others shall be woken instead."""
         if self._is_waiting:
@@ -68,14 +71,15 @@ class Waker:
 
         Then the thread is waited for, since the scheduler may be closed next; else it ends when its call fails.
         """
+        self._is_stopping.set()
+        self._armed.set()
         thread, self._thread = self._thread, None
-        if thread is not None:
-            self._is_stopping.set()
-            self._armed.set()
-            if is_reachable:
+        try:
+            if thread is not None and is_reachable:
                 self._see_off(thread)
-        self._armed, self._is_stopping = threading.Event(), threading.Event()
-        self._is_waiting = False
+        finally:
+            self._armed, self._is_stopping = threading.Event(), threading.Event()
+            self._is_waiting = False
 
     def _see_off(self, thread: threading.Thread) -> None:
         """Wait until the thread has ended. Its wait may reach the scheduler only after the word that it is over, so

@@ -16,6 +16,7 @@ from typing import Any, cast
 from broker_sched.api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, SchedulerUnreachable
 from broker_sched.model.contract import TaskLike
+from broker_sched.worker import interrupts
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.ending import Ending
 from broker_sched.worker.execution import RunOptions, execute
@@ -88,7 +89,6 @@ class Worker:
         self._ending = Ending(self._waker.nudge)
         self._own: StatusReporter | None = None  # of the task that runs in this very process
         self.runs = 0
-        self._is_looping = False
         self._staying = Staying(self._config, assistant)
         self._heartbeat: Heartbeat | None = None
 
@@ -114,16 +114,16 @@ class Worker:
         log.info("Running worker %s with %d processes", self.id, self.worker_processes)
         self.run_succeeded, self._intake.failures = True, 0
         self._scheduler.is_on = True
+        interrupts.expect_another()
         try:
             with contextlib.nullcontext() if self._heartbeat else self:
                 self._introduce()
-                self._is_looping = True
                 self._loop()
                 self._running.settle()
                 self._pass_on()
         finally:
-            self._is_looping = self._scheduler.is_on = False
-        self._ending.act(self._running)  # an interruption of the last moment
+            self._scheduler.is_on = False
+            interrupts.raise_due()
         self.run_succeeded &= not self._intake.failures
         return self.run_succeeded
 
@@ -160,10 +160,8 @@ class Worker:
             return Work(None)
         if self.worker_processes == 0:
             return self._intake.work_in(self._scheduler.call("count_pending", worker=self.id))
-        reply = self._scheduler.call(
-            "get_work", worker=self.id, host=self.host, assistant=self._assistant, current_tasks=self._running.ids()
-        )
-        return self._intake.work_in(reply)
+        current = self._running.ids()
+        return self._intake.ask(worker=self.id, host=self.host, assistant=self._assistant, current_tasks=current)
 
     # Running
 
@@ -189,25 +187,25 @@ class Worker:
 
     def _start_process(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
         try:
-            process = self._executor.run_of(task, options, timeout)
-            process.start()
+            self._started(task, options, timeout)
         except Exception as error:  # not picklable for `spawn`, no more processes or files
             log.error("%s could not be started: %s", task, error)
             if getattr(error, "errno", None) in EXHAUSTED and len(self._running) and self._planner.release(task):
+                self._intake.is_reported(task)
                 self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
                 return
             self._finish(task, Outcome(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
-            return
+
+    @interrupts.whole
+    def _started(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
+        process = self._executor.run_of(task, options, timeout)
+        process.start()
         self._running.add(process)
 
     def _run_here(self, task: TaskLike, options: RunOptions) -> None:
         self._own = StatusReporter(self._scheduler.tell, task.task_id, self.id, bool(task.accepts_messages))
         try:
-            self._ending.act(self._running)  # an interruption from now on is raised at once, in the task
             outcome = execute(task, options, self._own)
-        except KeyboardInterrupt:
-            self._running.cut_short.append(task)
-            raise
         finally:
             self._own = None
         self._finish(task, outcome)
@@ -235,6 +233,7 @@ class Worker:
             log.error("%s", process.death)
             task.trigger_event(event, task, process.death)
             if process.is_released and self._planner.release(task):
+                self._intake.is_reported(task)
                 self.run_succeeded = False
                 return
         self._finish(task, cast(Outcome, process.outcome))
@@ -255,6 +254,7 @@ class Worker:
             log.error("What %s asked for can't be scheduled: %s", task, error)
             status, expl = "FAILED", json.dumps(traceback.format_exc())
         self._planner.report(task, status, expl=expl, new_deps=new_deps, assistant=self._assistant)
+        self._intake.is_reported(task)
         if outcome.missing and self._planner.may_reschedule(outcome.missing):
             self._planner.add(task)
         self.run_succeeded &= status == "DONE" or bool(new_deps)
@@ -350,17 +350,6 @@ class Worker:
         """
         self._ending.drain(seconds)
 
-    def interrupt(self) -> bool:
-        """Make run() raise KeyboardInterrupt at the next safe point. For signal handlers: an exception that one raises
-        while a process is being started would be lost. False: it must raise all the same, the loop is not at work.
-        """
-        return self._is_looping and self._own is None and self._ending.interrupt()
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether interrupt() was called, and its KeyboardInterrupt is still to come."""
-        return self._ending.is_interrupted
-
     @property
     def is_stopping(self) -> bool:
         """Whether it takes no more work."""
@@ -368,32 +357,39 @@ class Worker:
 
     # The heartbeat and the end
 
+    @interrupts.whole
     def __enter__(self) -> Worker:
         interval, scheduler = self._config.ping_interval, self._scheduler.scheduler
-        self._heartbeat = Heartbeat(scheduler, self.id, interval, self._handle_message, self._waker.nudge)
-        self._heartbeat.start()
         if not self._config.no_install_shutdown_handler:
-            self._ending.take_signals(self.interrupt)
+            self._ending.take_signals()
+        interrupts.expect_another()
+        self._heartbeat = Heartbeat(scheduler, self.id, interval, self._handle_message, self._waker.nudge)
+        try:
+            self._heartbeat.start()
+            interrupts.raise_due()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
+    @interrupts.whole
     def __exit__(self, *exception: object) -> None:
-        """Stop the heartbeat, and the task processes that are left after an error; their tasks are given back."""
+        """Stop the task processes that are left after an error, and the heartbeat; tasks are given back."""
         heartbeat, self._heartbeat = self._heartbeat, None
-        is_answered = heartbeat is not None and heartbeat.is_answered
-        try:
+        with contextlib.ExitStack() as last:  # the last one first, and each of them whatever becomes of the others
+            last.callback(interrupts.raise_due)
+            last.callback(self._ending.give_signals_back)
             if heartbeat is not None:
-                self._waker.stop(is_answered)
-                heartbeat.stop()
-        finally:  # whatever becomes of those two, no task process is left
-            self._stop_what_runs(is_answered)
-            self._ending.give_signals_back()
+                last.callback(self._give_back, heartbeat)
+                last.callback(heartbeat.stop)
+                last.callback(lambda: self._waker.stop(heartbeat.is_heard()))
+            last.callback(self._running.stop)
 
-    def _stop_what_runs(self, is_answered: bool) -> None:
-        cut_short = self._running.stop()
-        if is_answered:
-            with contextlib.suppress(BrokerSchedError):  # then they fail when the scheduler misses this worker
-                for task in cut_short:
-                    self._planner.release(task)
+    @interrupts.open_in_whole
+    def _give_back(self, heartbeat: Heartbeat) -> None:
+        with contextlib.suppress(BrokerSchedError):  # then they fail when the scheduler misses this worker
+            if heartbeat.is_heard():
+                self._intake.give_back()
                 self._pass_on()
 
     @property

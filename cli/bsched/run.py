@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from broker_sched.model.contract import TaskLike
+from broker_sched.worker import interrupts
 from broker_sched.worker.summary import ExecutionSummary, ReturnCodes, return_code
 from broker_sched.worker.worker import Worker
 from bsched.progress import is_shown, progress
@@ -68,7 +69,6 @@ def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any])
         with failures_told(codes.unhandled_exception):
             place = (options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
             worker = Worker(reach(*place).scheduler, worker_processes=options["workers"], **settings)
-            interruption.worker = worker
             with progress(worker, is_live), worker:
                 interruption.kills = True  # what is running now only asks whether tasks are complete
                 worker.add(task, multiprocess=options["parallel_scheduling"])
@@ -81,28 +81,23 @@ def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any])
 
 
 class Interruption:
-    """What to do at a signal that ends a worker now: the worker terminates its task processes; at the next, kill them.
+    """What to do at a signal that ends a worker now: the worker terminates its task processes; at the next, kills them.
 
     Ctrl-C reaches the whole process group. Processes forked from this one pass over it, since this one ends them.
     """
 
     def __init__(self) -> None:
-        self.kills = False  # whether to kill them at once
-        self.worker: Worker | None = None  # who, while its loop is at work, raises for itself where that is safe
+        self.kills = False  # whether to kill all processes at once
         self._pid = os.getpid()
-        self._is_under_way = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler. Raises KeyboardInterrupt the first time, or has the worker do it."""
+        """A signal handler. Raises KeyboardInterrupt, or has the worker do it where that is safe."""
         if os.getpid() != self._pid:
             return
-        if self.kills or self._is_under_way:
+        if self.kills:
             for process in multiprocessing.active_children():
                 process.kill()
-        is_first, self._is_under_way = not self._is_under_way, True
-        if is_first and self.worker is not None and self.worker.interrupt():
-            return
-        if is_first or (self.worker is not None and self.worker.is_interrupted):
+        if not interrupts.hold(frame):
             raise KeyboardInterrupt
 
 

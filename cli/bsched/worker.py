@@ -103,7 +103,6 @@ def worker(
 def _stop_on_signals(made: Worker, drain_timeout: float) -> None:
     """SIGTERM drains, the second one at once, the third kills, as Ctrl-C does."""
     interruption = Interruption()
-    interruption.worker = made
     terms = 0
 
     def leave(number: int, frame: FrameType | None) -> None:

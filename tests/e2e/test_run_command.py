@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 
 from broker_sched import Scheduler
 from broker_sched.api import METHODS
+from broker_sched.worker.interrupts import BOUNCE_SECONDS
 from bsched.main import cli
 from tests.conftest import running
 from tests.http.harness import ROOT, ServerProcess
@@ -349,6 +351,7 @@ def test_a_second_ctrl_c_kills_a_task_that_goes_on(native: Path) -> None:
     process = sleeping(native, *words)
     os.killpg(process.pid, signal.SIGINT)
     until(lambda: (native / "asked").exists(), "the task is asked to end")
+    time.sleep(2 * BOUNCE_SECONDS)
     os.killpg(process.pid, signal.SIGINT)
     _out, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in err, err

@@ -1,0 +1,272 @@
+"""Ctrl-C at any moment: KeyboardInterrupt comes soon, and once, and leaves no process, thread, handler or running task.
+
+conftest.py looks for task processes that are left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+
+from broker_sched import Scheduler
+from broker_sched.errors import SchedulerUnreachable
+from broker_sched.worker import interrupts
+from broker_sched.worker.heartbeat import Heartbeat
+from broker_sched.worker.task_process import TaskProcess
+from tests.servers import until
+from tests.worker import native_tasks
+from tests.worker.bodies import runs_of
+from tests.worker.conftest import statuses, worker_on
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def around(function: Callable[..., Any], before: Callable[[], object], after: Callable[[], object]) -> Any:
+    """The function, with something done before and after each call."""
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        before()
+        reply = function(*arguments, **named)
+        after()
+        return reply
+
+    return called
+
+
+def nothing() -> None:
+    """Is done."""
+
+
+def once(action: Callable[[], None]) -> Callable[[], None]:
+    """Only the first time."""
+    actions = [action]
+    return lambda: actions.pop()() if actions else None
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Any:
+    """No thread, no handler, no interruption that is still to come."""
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert not [each.name for each in threading.enumerate() if each.name in ("heartbeat", "waker")]
+    interrupts.raise_due()
+
+
+MOMENTS: dict[str, tuple[Any, str, bool]] = {  # where, which call, and whether it is before the call or after it
+    "a process is to be started": (TaskProcess, "start", True),
+    "a process was started": (TaskProcess, "start", False),
+    "a process is looked at": (TaskProcess, "check", True),
+    "a thread is to be started": (threading.Thread, "start", True),
+    "a thread was started": (threading.Thread, "start", False),
+    "the heartbeat is to be started": (Heartbeat, "start", True),
+    "the heartbeat was started": (Heartbeat, "start", False),
+    "work is to be handed out": (Scheduler, "get_work", True),
+    "work was handed out": (Scheduler, "get_work", False),
+}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_at_a_bad_moment(
+    local: Scheduler, directory: str, monkeypatch: pytest.MonkeyPatch, moment: str, processes: int
+) -> None:
+    if processes == 1 and "process" in moment:
+        processes = 3
+    quick, *tasks = native_tasks.Write(directory, "q"), *(native_tasks.Endless(directory, str(n)) for n in range(2))
+    where, name, is_before = MOMENTS[moment]
+    hit = once(ctrl_c)
+    call = getattr(where, name)
+    monkeypatch.setattr(where, name, around(call, hit if is_before else nothing, nothing if is_before else hit))
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=processes) as worker:
+        for task in (quick, *tasks):
+            worker.add(task)
+        worker.run()
+    assert statuses(local, quick)[0] in ("PENDING", "DONE", "unknown")
+    assert set(statuses(local, *tasks)) <= {"PENDING", "unknown"}
+
+
+def test_an_exception_of_a_handler_of_the_users_own(
+    local: Scheduler, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = native_tasks.Endless(directory, "x")
+    start_thread = threading.Thread.start
+
+    def interrupted_thread(self: threading.Thread) -> None:
+        if self.name == "waker":
+            raise KeyboardInterrupt
+        start_thread(self)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted_thread)
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2) as worker:
+        worker.add(task)
+        worker.run()
+    assert statuses(local, task) == ["PENDING"]
+
+
+def test_what_is_done_and_not_reported_is_given_back(
+    local: Scheduler, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, add_task = native_tasks.Write(directory, "x"), local.add_task
+
+    def interrupted(**arguments: Any) -> Any:
+        if arguments.get("status") == "DONE":
+            ctrl_c()
+        return add_task(**arguments)
+
+    monkeypatch.setattr(local, "add_task", interrupted)
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2) as worker:
+        worker.add(task)
+        worker.run()
+    assert statuses(local, task) == ["PENDING"]
+
+
+def test_the_second_ctrl_c_kills_what_takes_its_time_to_end(local: Scheduler, directory: str) -> None:
+    stubborn = native_tasks.Stubborn(directory)
+
+    def twice() -> None:
+        until(lambda: runs_of(stubborn.path()), "it runs")
+        ctrl_c()
+        time.sleep(0.5)
+        ctrl_c()
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2, kill_after=40, timeout=50) as worker:
+        worker.add(stubborn)
+        threading.Thread(target=twice).start()
+        worker.run()
+    assert time.monotonic() - began < 30, "it is not waited for"
+    assert statuses(local, stubborn) == ["PENDING"]
+
+
+def test_the_same_ctrl_c_twice_is_one(local: Scheduler, directory: str) -> None:
+    """A launcher passes on what the terminal has sent to all."""
+    task = native_tasks.Endless(directory, "x")
+
+    def bouncing() -> None:
+        until(lambda: runs_of(task.path()), "it runs")
+        ctrl_c()
+        ctrl_c()
+
+    with worker_on(local, worker_processes=2) as worker:
+        worker.add(task)
+        threading.Thread(target=bouncing).start()
+        with pytest.raises(KeyboardInterrupt):
+            worker.run()
+        time.sleep(2 * interrupts.BOUNCE_SECONDS)
+
+
+def test_a_worker_that_was_interrupted_may_run_again(local: Scheduler, directory: str) -> None:
+    task = native_tasks.Slow(directory, "x")
+    worker = worker_on(local, worker_processes=2)
+    with worker:
+        worker.add(task)
+        threading.Thread(target=lambda: (until(lambda: runs_of(task.path()), "it runs"), ctrl_c())).start()
+        with pytest.raises(KeyboardInterrupt):
+            worker.run()
+    with worker:
+        assert worker.run()
+    assert statuses(local, task) == ["DONE"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # its processes are taken from it
+def test_the_main_thread_is_interrupted_also_when_another_one_runs_the_worker(local: Scheduler, directory: str) -> None:
+    task = native_tasks.Endless(directory, "x")
+    worker = worker_on(local, worker_processes=2)
+    with pytest.raises(KeyboardInterrupt), worker:
+        worker.add(task)
+        thread = threading.Thread(target=worker.run, daemon=True)
+        thread.start()
+        until(lambda: runs_of(task.path()), "it runs")
+        worker.stop_asking()
+        ctrl_c()
+        thread.join(30)
+        raise AssertionError("the interruption was lost")
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+class AskedLong(native_tasks.Write):
+    """Is asked for long whether it is complete, in the worker's loop."""
+
+    asked_by: int = 0
+
+    def complete(self) -> bool:
+        if os.getpid() == self.asked_by:
+            ctrl_c()
+            time.sleep(50)
+        return super().complete()
+
+
+class Asking(native_tasks.Write):
+    """Asks for it while it runs."""
+
+    def run(self) -> Any:
+        yield AskedLong(self.directory, "wanted", os.getppid())
+
+
+def test_a_long_step_of_the_loop_is_interrupted_at_once(local: Scheduler, directory: str) -> None:
+    task, began = Asking(directory, "x"), time.monotonic()
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2, check_complete_on_run=False) as worker:
+        worker.add(task)
+        worker.run()
+    assert time.monotonic() - began < 30
+
+
+def test_an_interruption_is_not_hidden_by_another_exception(
+    local: Scheduler, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it comes while a process is started, and the scheduler is lost right after."""
+
+    def lost(**arguments: Any) -> Any:
+        raise SchedulerUnreachable("gone")
+
+    def interrupted() -> None:
+        monkeypatch.setattr(local, "get_work", lost)
+        ctrl_c()
+
+    monkeypatch.setattr(TaskProcess, "start", around(TaskProcess.start, nothing, once(interrupted)))
+    with worker_on(local, worker_processes=2, patience=0) as worker:
+        worker.add(native_tasks.Endless(directory, "x"))
+        with pytest.raises(KeyboardInterrupt):
+            worker.run()
+
+
+class Nested(native_tasks.Write):
+    """Runs a worker of its own, in the worker's process."""
+
+    scheduler: ClassVar[Any]
+
+    def run(self) -> None:
+        with worker_on(self.scheduler, worker_id="inner", worker_processes=2) as worker:
+            worker.add(native_tasks.Endless(self.directory, "inside"))
+            worker.run()
+
+
+def test_a_worker_within_a_task_of_a_worker(local: Scheduler, directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Nested, "scheduler", local, raising=False)
+    monkeypatch.setattr(TaskProcess, "start", around(TaskProcess.start, nothing, once(ctrl_c)))
+    task = Nested(directory, "outside")
+    with pytest.raises(KeyboardInterrupt), worker_on(local) as worker:
+        worker.add(task)
+        worker.run()
+    assert statuses(local, task, native_tasks.Endless(directory, "inside")) == ["PENDING", "PENDING"]
+
+
+def test_a_handler_of_the_users_own_stays(local: Scheduler) -> None:
+    def own(number: int, frame: Any) -> None:
+        """Does nothing."""
+
+    signal.signal(signal.SIGINT, own)
+    with worker_on(local):
+        assert signal.getsignal(signal.SIGINT) is own
+    assert signal.signal(signal.SIGINT, signal.default_int_handler) is own
