@@ -17,7 +17,8 @@ STDOUT, STDERR = 1, 2  # file descriptors
 CHUNK = 1 << 16  # bytes
 LONGEST_LINE = 8192  # characters; what is longer is shown in parts
 NEWS_SECONDS = 2.0  # so long between two tails of a task that writes all the time
-LAST_WORDS_SECONDS = 0.2  # for what is written and not read yet; longer only when a child of the task may still write
+LAST_WORDS_SECONDS = 0.2  # for the end of what is written; longer only when a child of the task may still write
+MOST_LOOKS = 10  # of that length, at a thread that has yet to read what is there; it may be slow, or the machine
 
 
 class Tail(NamedTuple):
@@ -42,6 +43,7 @@ class Output:
         self._told = 0  # how much was written when the tail was last told
         self._told_at = 0.0
         self._is_over = False
+        self._is_taking = False
         self._line = ""
         self._thread = threading.Thread(target=self._read, name=f"output of {task_id}", daemon=True)
         self._thread.start()
@@ -55,17 +57,31 @@ class Output:
         return tail
 
     def finished(self) -> Tail:
-        """The tail of a process that has ended. Waits a moment, once, for what is not read yet."""
+        """The tail of a process that has ended. Waits, once, until all that is written is read, but not for ever."""
         if not self._is_over:
             self._is_over = True
-            self._thread.join(LAST_WORDS_SECONDS)
+            for _ in range(MOST_LOOKS):  # not until a time, which may pass while the whole process stands still
+                self._thread.join(LAST_WORDS_SECONDS)
+                if not self._thread.is_alive() or not self._is_behind():
+                    break
         return self.tail
+
+    def _is_behind(self) -> bool:
+        """Whether anything that was written is not in the tail yet."""
+        with contextlib.suppress(OSError):  # closed: the thread is about to end
+            return self._source.poll() or self._is_taking
+        return True
 
     def _read(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         with self._source:
-            while chunk := os.read(self._source.fileno(), CHUNK):
+            while self._source.poll(None):
+                self._is_taking = True  # said before it is read: one of the two shows that this is behind
+                chunk = os.read(self._source.fileno(), CHUNK)
+                if not chunk:
+                    break
                 self._take(decoder.decode(chunk))
+                self._is_taking = False
         self._take(decoder.decode(b"", final=True))
         if self._line:
             self._show([self._line])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ from click.testing import CliRunner
 from broker_sched import RemoteScheduler, Scheduler
 from broker_sched.own_methods import MAX_LOG
 from broker_sched.worker import task_process
+from broker_sched.worker.output import Output
 from broker_sched.worker.running import Running
 from broker_sched.worker.task_process import Told
 from bsched.main import cli
@@ -62,6 +65,22 @@ def test_the_last_words_of_a_killed_task_are_kept(local: Any, tasks: ModuleType,
         worker.add(task)
         assert not worker.run()
     assert local.task_log(task.task_id)["log"].endswith("last words\n")
+
+
+@pytest.mark.parametrize("a_child_may_still_write", [False, True])
+def test_the_last_words_are_waited_for_however_slowly_they_are_read(
+    monkeypatch: pytest.MonkeyPatch, a_child_may_still_write: bool
+) -> None:
+    """The thread that reads may get its turn late."""
+    take = Output._take
+    monkeypatch.setattr(Output, "_take", lambda output, text: (time.sleep(0.5), take(output, text)))
+    source, pipe = multiprocessing.Pipe(duplex=False)
+    output = Output("task", source, shown_on=os.open(os.devnull, os.O_WRONLY))
+    os.write(pipe.fileno(), b"last words")
+    if not a_child_may_still_write:
+        pipe.close()
+    assert output.finished() == ("last words", 10)
+    pipe.close()
 
 
 def test_what_a_task_leaves_running_holds_nobody_up(local: Any, tasks: ModuleType, directory: str) -> None:
