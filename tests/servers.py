@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import psutil
@@ -19,6 +20,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 PATIENCE_SECONDS = 20.0
+PORTS = (12_000, 22_000)  # a Cluster's second one is 10,000 above, and still below those that the kernel gives away
+_marks: list[socket.socket] = []  # of the ports that this process was given
 
 
 def _wheel(package: str) -> Path:
@@ -68,13 +71,22 @@ def is_alive(pid: int) -> bool:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses now, low enough for a Cluster's second one (10,000 above it)."""
+    """A port of 127.0.0.1 that nobody uses now, and no other process that runs tests is given while this one lives.
+
+    It is none that the kernel gives away: another test's server or connection could have it while ours is down.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port < 55_000:
-            return port
+        port = SystemRandom().randrange(*PORTS)  # plugins of pytest seed the other generator
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0bsched-test-port-{port}")  # an abstract name, which only one process can have (Linux)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            continue
+        _marks.append(mark)
+        return port
 
 
 def die_with_parent() -> None:
