@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from broker_sched import Scheduler
@@ -20,6 +21,10 @@ from tests.servers import RunningRedis, binaries
 REAL = sorted(binaries())
 BACKENDS = ["fakeredis", *REAL]
 SchedulerFactory = Callable[..., Scheduler]
+
+# A machine that stands still for a moment is no fault of an example.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 
 
 class FakeClock:

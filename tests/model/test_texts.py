@@ -20,7 +20,7 @@ LUIGI = {name: type("Same", (luigi.Task,), {"x": KINDS[name].luigi}) for name in
 
 @pytest.mark.parametrize("name", WITH_LUIGI)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_text_and_id_equal_those_of_luigis_parameter(name: str, data: Any) -> None:
     value = data.draw(KINDS[name].values)
     Register.clear_instance_cache()  # it takes -0.0 for 0.0
@@ -34,7 +34,7 @@ def test_text_and_id_equal_those_of_luigis_parameter(name: str, data: Any) -> No
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_value_comes_back_from_its_text(name: str, data: Any) -> None:
     task = NATIVE[name](x=data.draw(KINDS[name].values))
     again = NATIVE[name].from_str_params(task.to_str_params())
@@ -45,7 +45,7 @@ def test_every_value_comes_back_from_its_text(name: str, data: Any) -> None:
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_checked_value_passes_the_check_unchanged(name: str, data: Any) -> None:
     task = NATIVE[name](x=data.draw(KINDS[name].values))
     assert task.clone().param_kwargs == task.param_kwargs
@@ -53,7 +53,7 @@ def test_a_checked_value_passes_the_check_unchanged(name: str, data: Any) -> Non
 
 
 @given(values=st.dictionaries(st.sampled_from("abcde"), st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_id_of_several_parameters_is_luigis(values: dict[str, str]) -> None:
     theirs = type("Several", (luigi.Task,), {name: luigi.Parameter() for name in values})
     native = KINDS["str"].native()
