@@ -171,12 +171,21 @@ class StubbornBody(InDirectory):
         time.sleep(60)
 
 
-class LooksAtHeartbeatBody(InDirectory):
-    """Takes longer than a few heartbeats."""
+class HeldBody(InDirectory):
+    """Is through once it is let go."""
+
+    def go(self) -> Path:
+        """A file that lets it go."""
+        return Path(f"{self.path()}.go")
 
     def run(self) -> Any:
-        time.sleep(0.6)
-        super().run()
+        self.count_run()
+        until = time.monotonic() + 20
+        while not self.go().exists():
+            assert time.monotonic() < until, "nobody let it go"
+            time.sleep(0.02)
+        with self.output().open("w") as file:
+            file.write(self.name)
 
 
 class SlowBody(InDirectory):

@@ -148,8 +148,9 @@ class Stubborn(_Named, bodies.StubbornBody, luigi.Task):
     worker_timeout = DONE_IN_A_SECOND
 
 
-class LooksAtHeartbeat(_Named, bodies.LooksAtHeartbeatBody, luigi.Task):
+class Held(_Named, bodies.HeldBody, luigi.Task):
     directory = luigi.Parameter()
+    name = luigi.Parameter(default="")
 
 
 class Slow(_Named, bodies.SlowBody, luigi.Task):

@@ -151,8 +151,9 @@ class Stubborn(_Named, bodies.StubbornBody, Task):
     worker_timeout = DONE_IN_A_SECOND
 
 
-class LooksAtHeartbeat(_Named, bodies.LooksAtHeartbeatBody, Task):
+class Held(_Named, bodies.HeldBody, Task):
     directory: str
+    name: str = ""
 
 
 class Slow(_Named, bodies.SlowBody, Task):

@@ -258,7 +258,7 @@ def test_sigusr1_stops_a_worker_also_while_it_asks_what_is_complete(local: Sched
 
 
 def test_sigusr1_to_the_process_group_lets_a_task_finish(local: Scheduler, tasks: ModuleType, directory: str) -> None:
-    task = tasks.Slow(directory, "x")
+    task = tasks.Held(directory, "x")
     with worker_on(local, worker_processes=2) as worker:
         worker.add(task)
 
@@ -266,6 +266,7 @@ def test_sigusr1_to_the_process_group_lets_a_task_finish(local: Scheduler, tasks
             until(lambda: runs_of(task.path()), "it runs")
             for pid in (*runs_of(task.path()), os.getpid()):
                 os.kill(pid, signal.SIGUSR1)
+            task.go().touch()
 
         thread = threading.Thread(target=to_all)
         thread.start()

@@ -77,7 +77,7 @@ def test_a_task_that_will_not_stop_is_killed(local: Any, tasks: ModuleType, dire
 
 
 def test_what_a_draining_worker_cannot_finish_others_run_at_once(local: Any, tasks: ModuleType, directory: str) -> None:
-    task, quick = tasks.Endless(directory, "long"), tasks.Slow(directory, "quick")
+    task, quick = tasks.Endless(directory, "long"), tasks.Held(directory, "quick")
     with worker_on(local, worker_processes=2, wait_interval=5.0) as leaving:
         for each in (task, quick):
             leaving.add(each)
@@ -86,7 +86,9 @@ def test_what_a_draining_worker_cannot_finish_others_run_at_once(local: Any, tas
                 other.add(each)
 
             def leave() -> None:
+                until(lambda: runs_of(task.path()), "the long one runs, too")
                 leaving.drain(30.0)
+                quick.go().touch()
                 until(lambda: statuses(local, quick) == ["DONE"], "the quick one has had the time it needs")
                 leaving.drain(0.3)
 

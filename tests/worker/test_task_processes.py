@@ -97,14 +97,20 @@ def test_what_cannot_be_sent_to_a_new_process_is_a_failure(local: Any, tasks: Mo
 def test_a_long_task_in_the_workers_own_process_keeps_the_heartbeat(
     local: Any, tasks: ModuleType, directory: str
 ) -> None:
-    task = tasks.LooksAtHeartbeat(directory)
-    pings = []
+    """The task ends only after a few heartbeats."""
+    task, pings = tasks.Held(directory), []
     real_ping = local.ping
-    local.ping = lambda **arguments: (pings.append(time.monotonic()), real_ping(**arguments))[1]
+
+    def ping(**arguments: Any) -> Any:
+        pings.append(runs_of(task.path()))
+        if len([each for each in pings if each]) == 3:
+            task.go().touch()
+        return real_ping(**arguments)
+
+    local.ping = ping
     with worker_on(local) as worker:
         worker.add(task)
         assert worker.run()
-    assert len(pings) >= 3
 
 
 def test_leaving_the_context_ends_what_runs(local: Any, tasks: ModuleType, directory: str) -> None:
@@ -117,12 +123,13 @@ def test_leaving_the_context_ends_what_runs(local: Any, tasks: ModuleType, direc
 
 
 def test_sigusr1_lets_tasks_finish_and_takes_no_more(shared_redis: RunningRedis, local: Any, directory: str) -> None:
-    process = _worker_process(shared_redis, local, directory, "Slow")
+    process = _worker_process(shared_redis, local, directory, "Held")
     path = Path(directory)
-    until(lambda: list(path.glob("Slow_*.runs")), "a task runs")
+    (runs,) = until(lambda: list(path.glob("*.runs")), "a task runs")
     process.send_signal(signal.SIGUSR1)
+    runs.with_suffix(".go").touch()
     assert process.wait(20) == 0
-    assert len(list(path.glob("Slow_*.runs"))) == len([p for p in path.glob("Slow_*") if p.suffix == ""]) == 1
+    assert len(list(path.glob("*.runs"))) == len([p for p in path.iterdir() if p.suffix == ""]) == 1
 
 
 def test_a_killed_workers_tasks_end_with_it(shared_redis: RunningRedis, local: Any, directory: str) -> None:
