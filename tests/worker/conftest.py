@@ -26,6 +26,8 @@ from tests.servers import RunningRedis, any_server, die_with_parent, free_port, 
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1, "kill_after": 2.0}
 OPTIONS: dict[str, Any] = {"retry_delay": 0.2, "stable_done_cooldown_secs": 0}  # of the schedulers
 MakeWorker = Callable[..., Worker]
+# For tests that look at what has failed, and at what runs once: nobody runs it again meanwhile, however slow they are.
+WITHOUT_RETRIES = pytest.mark.parametrize("local", [{"retry_delay": 1000.0}], indirect=True, ids=["no retries"])
 
 
 @pytest.fixture(autouse=True)
@@ -122,9 +124,10 @@ def scheduler(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @pytest.fixture
-def local(shared_redis: RunningRedis) -> Iterator[Scheduler]:
-    """A scheduler straight to Redis."""
-    made = Scheduler(shared_redis.url, f"t-{uuid.uuid4().hex[:8]}", prune_interval_seconds=0.1, **OPTIONS)
+def local(shared_redis: RunningRedis, request: pytest.FixtureRequest) -> Iterator[Scheduler]:
+    """A scheduler straight to Redis; a test may parametrize its options."""
+    options = {**OPTIONS, **getattr(request, "param", {})}
+    made = Scheduler(shared_redis.url, f"t-{uuid.uuid4().hex[:8]}", prune_interval_seconds=0.1, **options)
     yield made
     assert made.verify() == []
     made.close()

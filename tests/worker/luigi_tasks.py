@@ -10,7 +10,7 @@ import luigi
 
 from tests.worker import bodies
 
-DONE_IN_A_SECOND = 1
+TIMEOUT_SECONDS = 3  # by then even a slow process has begun
 
 
 class _Named:
@@ -80,7 +80,7 @@ class Vanish(_Named, bodies.VanishBody, luigi.Task):
 class Sleep(_Named, bodies.SleepBody, luigi.Task):
     directory = luigi.Parameter()
     seconds = luigi.FloatParameter(default=30.0)
-    worker_timeout = DONE_IN_A_SECOND
+    worker_timeout = TIMEOUT_SECONDS
 
 
 class Report(_Named, bodies.ReportBody, luigi.Task):
@@ -145,7 +145,7 @@ class BadReport(_Named, bodies.BadReportBody, luigi.Task):
 
 class Stubborn(_Named, bodies.StubbornBody, luigi.Task):
     directory = luigi.Parameter()
-    worker_timeout = DONE_IN_A_SECOND
+    worker_timeout = TIMEOUT_SECONDS
 
 
 class Held(_Named, bodies.HeldBody, luigi.Task):

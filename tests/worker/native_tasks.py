@@ -13,7 +13,7 @@ from broker_sched.model.target import LocalTarget
 from broker_sched.model.task import ExternalTask, Task, WrapperTask
 from tests.worker import bodies
 
-DONE_IN_A_SECOND = 1
+TIMEOUT_SECONDS = 3  # by then even a slow process has begun
 
 
 class _Named:
@@ -83,7 +83,7 @@ class Vanish(_Named, bodies.VanishBody, Task):
 class Sleep(_Named, bodies.SleepBody, Task):
     directory: str
     seconds: float = 30.0
-    worker_timeout = DONE_IN_A_SECOND
+    worker_timeout = TIMEOUT_SECONDS
 
 
 class Report(_Named, bodies.ReportBody, Task):
@@ -148,7 +148,7 @@ class BadReport(_Named, bodies.BadReportBody, Task):
 
 class Stubborn(_Named, bodies.StubbornBody, Task):
     directory: str
-    worker_timeout = DONE_IN_A_SECOND
+    worker_timeout = TIMEOUT_SECONDS
 
 
 class Held(_Named, bodies.HeldBody, Task):

@@ -13,7 +13,7 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.worker import luigi_tasks as tasks
-from tests.worker.conftest import QUICK, statuses
+from tests.worker.conftest import QUICK, WITHOUT_RETRIES, statuses
 
 EVENTS = [
     *("DEPENDENCY_DISCOVERED", "DEPENDENCY_MISSING", "DEPENDENCY_PRESENT", "BROKEN_TASK", "START", "FAILURE"),
@@ -72,6 +72,7 @@ def _run(worker: Any, task: Any) -> tuple[bool, bool]:
 
 
 @pytest.mark.timeout(60)
+@WITHOUT_RETRIES
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_pipeline_ends_as_it_does_with_luigis_worker(
     name: str, local: Scheduler, tmp_path: Path, heard: Heard

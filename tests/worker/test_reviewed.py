@@ -24,7 +24,7 @@ from broker_sched.worker.reporter import StatusReporter
 from broker_sched.worker.task_process import TaskProcess, Told
 from tests.servers import until
 from tests.worker.bodies import runs_of
-from tests.worker.conftest import statuses, worker_on
+from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -67,17 +67,24 @@ class InDirectory(Task):
 class Cleans(InDirectory):
     """Starts a program that needs a moment to clean up."""
 
-    worker_timeout = 1
-
     def run(self) -> None:
-        script = f"trap 'sleep 0.5; touch {self.directory}/cleaned; exit' TERM; sleep 60 & wait"
-        subprocess.call(["bash", "-c", script])
+        trap = f"trap 'sleep 0.5; touch {self.directory}/cleaned; exit' TERM"
+        subprocess.call(["bash", "-c", f"{trap}; touch {self.directory}/ready; sleep 60 & wait"])
 
 
 def test_the_programs_of_a_terminated_task_have_time_to_clean_up(local: Scheduler, directory: str) -> None:
-    with worker_on(local, kill_after=5.0) as worker:
-        worker.add(Cleans(directory=directory))
+    task = Cleans(directory=directory)
+
+    def stop() -> None:
+        until(Path(directory, "ready").exists, "it would clean up now")
+        local.stop_task(task.task_id, disable=True)
+
+    with worker_on(local, worker_processes=2, kill_after=10.0) as worker:
+        worker.add(task)
+        thread = threading.Thread(target=stop)
+        thread.start()
         assert not worker.run()
+        thread.join()
     assert Path(directory, "cleaned").exists()
 
 
@@ -166,6 +173,7 @@ def test_what_cannot_be_loaded_keeps_nobody_from_the_rest(local: Scheduler, task
         assert statuses(local, task) == ["DONE"]
 
 
+@WITHOUT_RETRIES
 def test_a_silence_reports_nothing_of_what_runs_or_has_failed(
     local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from broker_sched import Worker
 from tests.http.harness import ROOT
 from tests.servers import RunningRedis, die_with_parent, is_alive, until
 from tests.worker.bodies import runs_of
-from tests.worker.conftest import statuses, worker_on
+from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -51,9 +51,9 @@ def counted(thing: Any, name: str) -> list[None]:
 def test_a_running_task_is_stopped(
     scheduler: Any, tasks: ModuleType, directory: str, disable: bool, expected: set[str]
 ) -> None:
-    """What has failed is soon to be retried."""
+    """What has failed is soon to be retried, but not by this worker, which may run no more than two."""
     task, other = tasks.Endless(directory, "stopped"), tasks.Write(directory, "other")
-    with worker_on(scheduler, worker_processes=2) as worker:
+    with worker_on(scheduler, worker_processes=2, max_tasks=2) as worker:
         worker.add(task)
         worker.add(other)
         thread = when_running(task, lambda: scheduler.stop_task(task.task_id, disable=disable))
@@ -65,6 +65,7 @@ def test_a_running_task_is_stopped(
     assert not is_alive(runs_of(task.path())[0])
 
 
+@WITHOUT_RETRIES
 def test_a_task_that_will_not_stop_is_killed(local: Any, tasks: ModuleType, directory: str) -> None:
     task = tasks.Stubborn(directory)
     with worker_on(local, worker_processes=2, kill_after=0.5) as worker:

@@ -63,7 +63,7 @@ def test_a_task_over_its_timeout_ends_with_all_it_started(local: Any, tasks: Mod
         worker.add(task)
         assert not worker.run()
     assert time.monotonic() - started < 15
-    assert "ran longer than 1 s, its timeout" in local.fetch_error(task.task_id)["error"]
+    assert "ran longer than 3 s, its timeout" in local.fetch_error(task.task_id)["error"]
     child = int(Path(f"{task.path()}.child").read_text())
     until(lambda: not is_alive(child), "the task's own child is gone")
 
