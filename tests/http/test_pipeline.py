@@ -131,7 +131,7 @@ def test_redis_that_stays_silent_is_given_up() -> None:
             started = time.monotonic()
             with pytest.raises(ConnectionLost, match=r"did not answer within 0\.2 s"):
                 await fake.pipeline(reply_seconds=0.2).send([("GET", "k")])
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 10
 
     run(scenario())
 
@@ -331,7 +331,7 @@ def test_redis_that_stays_away_is_unavailable_after_a_bounded_time(monkeypatch: 
             started = time.monotonic()
             with pytest.raises(RedisUnavailable):
                 await driver_on(fake).invoke(PING, {"worker": "w"})
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 10
 
     monkeypatch.setattr(driver_module, "PERSIST_SECONDS", 0.5)
     run(scenario())
