@@ -23,7 +23,7 @@ from tests.servers import die_with_parent, until
 
 pytestmark = pytest.mark.timeout(240)
 LAYERS, WIDTH, SLOTS = 10, 50, 6
-IDLE_SECONDS = 3.0  # less than what a worker waits that nobody wakes
+IDLE_SECONDS = 4.5  # less than what a worker waits that nobody wakes
 MODULE = """
 import os
 from broker_sched import LocalTarget, Task
@@ -70,7 +70,7 @@ class Fleet:
         self.directory = directory
         self.namespace = f"fleet-{uuid.uuid4().hex[:8]}"
         self.redis_url = running("redis8").url
-        self.scheduler = Scheduler(self.redis_url, self.namespace, worker_disconnect_delay=3.0, retry_delay=0.5)
+        self.scheduler = Scheduler(self.redis_url, self.namespace, worker_disconnect_delay=8.0, retry_delay=0.5)
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, *words: str) -> subprocess.Popen[str]:

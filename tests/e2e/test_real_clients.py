@@ -37,8 +37,9 @@ def luigi_run(tmp_path: Path) -> Iterator[LuigiRun]:
 class Servers:
     """`bsched server`s on one Redis, each on a port that it keeps."""
 
-    def __init__(self, redis_url: str, count: int) -> None:
+    def __init__(self, redis_url: str, count: int, disconnect_seconds: float) -> None:
         self._redis_url = redis_url
+        self._disconnect_seconds = disconnect_seconds
         self._ports = [free_port() for _ in range(count)]
         self.running = [self._start(port) for port in self._ports]
 
@@ -53,7 +54,7 @@ class Servers:
         return [server.stop() for server in self.running]
 
     def _start(self, port: int) -> ServerProcess:
-        options = ("--set", "retry_delay=1", "--set", "worker_disconnect_delay=5")
+        options = ("--set", "retry_delay=1", "--set", f"worker_disconnect_delay={self._disconnect_seconds}")
         return ServerProcess("--port", str(port), "--redis", self._redis_url, *options).await_ready()
 
 
@@ -64,9 +65,15 @@ def server_count() -> int:
 
 
 @pytest.fixture
-def servers(own_redis: RunningRedis, server_count: int) -> Iterator[Servers]:
+def disconnect_seconds() -> float:
+    """After so long a silent worker is dead: long after a server that was killed is back. A test may parametrize it."""
+    return 60.0
+
+
+@pytest.fixture
+def servers(own_redis: RunningRedis, server_count: int, disconnect_seconds: float) -> Iterator[Servers]:
     """The servers, stopped with the test."""
-    running = Servers(own_redis.url, server_count)
+    running = Servers(own_redis.url, server_count, disconnect_seconds)
     yield running
     running.stop()
 
@@ -128,6 +135,7 @@ def test_every_task_runs_once_although_redis_is_killed(
 
 
 @pytest.mark.parametrize("own_redis", ["everysec"], indirect=True)
+@pytest.mark.parametrize("disconnect_seconds", [8.0])
 def test_tasks_of_a_killed_worker_are_run_by_the_others(
     luigi_run: LuigiRun, servers: Servers, own_redis: RunningRedis
 ) -> None:

@@ -38,7 +38,7 @@ class RqFleet:
         schedulers_redis = running("redis8").url
         self.url = url or schedulers_redis
         self.scheduler = Scheduler(
-            schedulers_redis, self.namespace, retry_delay=retry_delay, worker_disconnect_delay=2.0
+            schedulers_redis, self.namespace, retry_delay=retry_delay, worker_disconnect_delay=5.0
         )
         self.client: Any = redis.Redis.from_url(self.url)  # Any: redis-py's replies may be awaitable
         self.processes: list[subprocess.Popen[bytes]] = []

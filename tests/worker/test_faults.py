@@ -115,7 +115,8 @@ class Fleet:
         (directory / "steps.py").write_text(MODULE)
         durable = ("--appendonly", "yes", "--appendfsync", "always")
         self.redis = RunningRedis(any_server(), directory / "redis", arguments=durable)
-        self.scheduler = Scheduler(self.redis.url, self.namespace, worker_disconnect_delay=3, retry_delay=0.5)
+        # Redis, or the network, is away for a second and more: a worker missed meanwhile would be thought dead.
+        self.scheduler = Scheduler(self.redis.url, self.namespace, worker_disconnect_delay=10, retry_delay=0.5)
         self.port = free_port()
         self.start_server()
         self.proxy = Proxy(self.port)
