@@ -62,10 +62,13 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SEC
 
 
 def is_alive(pid: int) -> bool:
-    """Whether this process, any thread of it, does anything any more, reaped or not."""
+    """Whether this process does anything any more, reaped or not.
+
+    While another of its threads is still ending, its files and connections are open, though it looks like a zombie.
+    """
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
+        return bool(process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
     except psutil.NoSuchProcess:
         return False
 
