@@ -50,7 +50,7 @@ def test_a_killed_redis_that_comes_back_costs_nothing_but_time(
     def outage() -> None:
         until(lambda: runs_of(all_tasks[0].path()) or runs_of(all_tasks[1].path()), "a task runs")
         lasting_redis.kill()
-        time.sleep(1.5)
+        until(lambda: "What runs goes on" in caplog.text, "the worker has found out")
         lasting_redis.start()
         is_over.wait(60)  # what a thread has started would end with it
 
@@ -83,7 +83,7 @@ def test_a_killed_server_that_comes_back_costs_nothing_but_time(
     server = start()
     scheduler = RemoteScheduler(f"http://127.0.0.1:{port}", wait_seconds=0.1)
     all_tasks = [tasks.Slow(directory, str(number)) for number in range(4)]
-    started = []
+    started: list[ServerProcess] = []
 
     is_over = threading.Event()
 
@@ -103,7 +103,7 @@ def test_a_killed_server_that_comes_back_costs_nothing_but_time(
         assert worker.run()
     assert statuses(scheduler, *all_tasks) == ["DONE"] * 4
     assert [len(runs_of(task.path())) for task in all_tasks] == [1] * 4
-    started[0].stop()
+    until(lambda: started, "the new server has said that it is there").pop().stop()
     is_over.set()
     killer.join()
 
