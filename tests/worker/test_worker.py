@@ -251,8 +251,8 @@ def test_the_number_of_processes_can_be_changed_from_outside(local: Any) -> None
     with worker_on(local, id="w") as worker:
         local.add_worker(worker="w", info={"workers": 1})
         local.set_worker_processes(worker="w", n=3)
-        until(lambda: worker.worker_processes == 3, "the message comes with a ping")
-    assert [each["workers"] for each in local.worker_list()] == [3]
+        until(lambda: [each["workers"] for each in local.worker_list()] == [3], "it has heard of it, and says so")
+        assert worker.worker_processes == 3
 
 
 def test_a_disabled_worker_finishes_what_it_runs_and_leaves(local: Any, tasks: ModuleType, directory: str) -> None:
