@@ -20,7 +20,7 @@ Start = Callable[..., ServerProcess]
 class Waiting:
     """A call of await_work under way."""
 
-    def __init__(self, url: str, worker: str, seconds: float = 25, assistant: bool = False) -> None:
+    def __init__(self, url: str, worker: str, seconds: float = 30, assistant: bool = False) -> None:
         self.answer: Any = None
         self.seconds = 0.0
         self._thread = threading.Thread(target=self._wait, args=(url, worker, seconds, assistant))
@@ -34,7 +34,7 @@ class Waiting:
 
     def ended(self) -> Any:
         """Its answer."""
-        self._thread.join(30)
+        self._thread.join(45)
         return self.answer
 
 
@@ -56,13 +56,13 @@ def test_the_news_may_come_through_another_server(own_redis: RedisProcess, two: 
     until(lambda: how_many_wait(own_redis, "waiting") == 1, "it waits")
     there.add_task(worker="other", task_id="dep", status="DONE")
     assert waiting.ended() == {"ready": True}
-    assert waiting.seconds < 15
+    assert waiting.seconds < 25
 
 
 def test_without_news_it_ends_in_time(two: list[RemoteScheduler]) -> None:
     waiting = Waiting(two[0].url, "nobody", seconds=0.5)
     assert waiting.ended() == {"ready": False}
-    assert 0.4 < waiting.seconds < 10
+    assert 0.4 < waiting.seconds < 20
 
 
 def test_fifty_wait_at_once_and_calls_are_answered_meanwhile(own_redis: RedisProcess, start_server: Start) -> None:
@@ -75,7 +75,7 @@ def test_fifty_wait_at_once_and_calls_are_answered_meanwhile(own_redis: RedisPro
     assert how_many_wait(own_redis, "fifty") == 49
     assert server.stop() == 0
     assert [each.ended() for each in everybody] == [{"ready": True}] * 50
-    assert max(each.seconds for each in everybody) < 20
+    assert max(each.seconds for each in everybody) < 25
 
 
 def test_a_server_that_ends_answers_those_who_wait(own_redis: RedisProcess, start_server: Start) -> None:
@@ -86,7 +86,7 @@ def test_a_server_that_ends_answers_those_who_wait(own_redis: RedisProcess, star
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(20) == 0
     assert waiting.ended() == {"ready": True}
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
 
 
 def test_a_redis_that_goes_away_ends_the_wait(mortal_redis: RedisProcess, start_server: Start) -> None:
@@ -96,7 +96,7 @@ def test_a_redis_that_goes_away_ends_the_wait(mortal_redis: RedisProcess, start_
     RemoteScheduler(server.url).count_pending(worker="w")  # replies come in order: the server, too, knows that it waits
     mortal_redis.kill()
     assert waiting.ended() == {"ready": True}, "it shall ask, and find out"
-    assert waiting.seconds < 20
+    assert waiting.seconds < 25
 
 
 def test_it_works_without_a_redis_server(start_server: Start) -> None:
@@ -105,7 +105,7 @@ def test_it_works_without_a_redis_server(start_server: Start) -> None:
     time.sleep(0.3)
     RemoteScheduler(server.url).add_task(worker="own", task_id="task")
     assert waiting.ended() == {"ready": True}
-    assert waiting.seconds < 15
+    assert waiting.seconds < 25
 
 
 @pytest.mark.parametrize("seconds", [-1, 31, float("nan"), "soon"])
