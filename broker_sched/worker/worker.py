@@ -108,8 +108,8 @@ class Worker:
         """Run until there is nothing left to do for this worker. Returns whether all that ran here ended well.
 
         While the scheduler can't be reached, what runs goes on, and the scheduler is asked again, for `patience`
-        seconds; then raises what it raised last. Ctrl-C raises KeyboardInterrupt between two steps, so that leaving
-        the context finds all task processes; in a task that runs here, or at the second time, at once.
+        seconds; then raises what it raised last. Ctrl-C raises KeyboardInterrupt; leaving the context then
+        ends the task processes and gives their tasks back, and a second Ctrl-C kills them.
         """
         log.info("Running worker %s with %d processes", self.id, self.worker_processes)
         self.run_succeeded, self._intake.failures = True, 0
