@@ -18,6 +18,7 @@ from broker_sched.worker.planner import Planner
 from broker_sched.worker.summary import Response
 
 log = logging.getLogger("bsched.worker")
+NO_TASK = "-"  # an id that nobody has: giving it back shows only whether the scheduler knows how
 
 
 class Work(NamedTuple):
@@ -57,7 +58,7 @@ class Intake:
         self._question = None
         return work
 
-    def is_reported(self, task: TaskLike) -> None:
+    def forget(self, task: TaskLike) -> None:
         """The scheduler knows how it ended, or has it back."""
         self._unreported.pop(task.task_id, None)
 
@@ -65,9 +66,9 @@ class Intake:
         """What was handed out and not reported, when nothing runs any more. Raises BrokerSchedError."""
         for task in list(self._unreported.values()):
             self._planner.release(task)
-            self.is_reported(task)
+            self.forget(task)
         question, self._question = self._question, None
-        if question is not None and self._release(["-"]):  # the scheduler can do that
+        if question is not None and self._release([NO_TASK]):  # a luigid can't
             # The answer was lost: asked again by a worker without tasks, it hands out the same.
             reply = self._scheduler.call("get_work", **{**question, "current_tasks": []})
             self._release(reply.get("batch_task_ids") or [reply["task_id"]])

@@ -191,7 +191,7 @@ class Worker:
         except Exception as error:  # not picklable for `spawn`, no more processes or files
             log.error("%s could not be started: %s", task, error)
             if getattr(error, "errno", None) in EXHAUSTED and len(self._running) and self._planner.release(task):
-                self._intake.is_reported(task)
+                self._intake.forget(task)
                 self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
                 return
             self._finish(task, Outcome(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
@@ -233,7 +233,7 @@ class Worker:
             log.error("%s", process.death)
             task.trigger_event(event, task, process.death)
             if process.is_released and self._planner.release(task):
-                self._intake.is_reported(task)
+                self._intake.forget(task)
                 self.run_succeeded = False
                 return
         self._finish(task, cast(Outcome, process.outcome))
@@ -254,7 +254,7 @@ class Worker:
             log.error("What %s asked for can't be scheduled: %s", task, error)
             status, expl = "FAILED", json.dumps(traceback.format_exc())
         self._planner.report(task, status, expl=expl, new_deps=new_deps, assistant=self._assistant)
-        self._intake.is_reported(task)
+        self._intake.forget(task)
         if outcome.missing and self._planner.may_reschedule(outcome.missing):
             self._planner.add(task)
         self.run_succeeded &= status == "DONE" or bool(new_deps)

@@ -75,13 +75,13 @@ MOMENTS: dict[str, tuple[Any, str, bool]] = {  # where, which call, and whether 
 }
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    ("moment", "processes"),
+    [(each, count) for each in MOMENTS for count in (1, 2, 3) if count > 1 or "process" not in each],
+)
 def test_ctrl_c_at_a_bad_moment(
     local: Scheduler, directory: str, monkeypatch: pytest.MonkeyPatch, moment: str, processes: int
 ) -> None:
-    if processes == 1 and "process" in moment:
-        processes = 3
     quick, *tasks = native_tasks.Write(directory, "q"), *(native_tasks.Endless(directory, str(n)) for n in range(2))
     where, name, is_before = MOMENTS[moment]
     hit = once(ctrl_c)
