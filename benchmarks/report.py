@@ -75,7 +75,7 @@ def write(results: list[Result], events: list[Longest], redis_version: str, docu
         INTRODUCTION,
         f"- Machine: {os.cpu_count()} cores, {processor()}, {memory_gb():.0f} GB, {platform.system()}",
         f"- Versions: Redis {redis_version}, luigi {version('luigi')}, redis-py {version('redis')}, "
-        f"uvicorn {version('uvicorn')}, Python {platform.python_version()}",
+        f"httptools {version('httptools')}, Python {platform.python_version()}",
         f"- Date: {datetime.now(timezone.utc):%Y-%m-%d}",
         f"- Command: `{' '.join(['python -m benchmarks', *sys.argv[1:]])}`",
         "",

@@ -6,28 +6,21 @@ import asyncio
 import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import msgspec
 
 from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch, UnknownMethod
 from broker_sched.http.payload import UnsupportedType
 
-Header: TypeAlias = tuple[bytes, bytes]
-
 PART = 500  # entries encoded in one go; between two goes other requests have their turn
 LEVELS = 3  # of a reply that are looked at for long lists: [worker] → running → {task_id: task}
 MAX_MESSAGE = 500  # letters of an error message: it may quote the caller's own megabyte
 RETRY_AFTER_SECONDS = 1
 
-JSON_HEADERS: list[Header] = [
-    (b"content-type", b"application/json; charset=UTF-8"),
-    (b"x-content-type-options", b"nosniff"),
-]
-HTML_HEADERS: list[Header] = [
-    (b"content-type", b"text/html; charset=UTF-8"),
-    (b"x-content-type-options", b"nosniff"),
-]
+NOSNIFF = b"x-content-type-options: nosniff\r\n"
+JSON_HEADERS = b"content-type: application/json; charset=UTF-8\r\n" + NOSNIFF
+HTML_HEADERS = b"content-type: text/html; charset=UTF-8\r\n" + NOSNIFF
 _encoder = msgspec.json.Encoder()
 
 
@@ -35,14 +28,14 @@ class Answer(NamedTuple):
     """What goes back to the client."""
 
     status: int
-    headers: list[Header]
+    headers: bytes = b""  # whole lines, but for those that every answer has
     body: bytes = b""
 
 
 class Refusal(BrokerSchedError):
     """A request that never becomes a call."""
 
-    def __init__(self, status: int, kind: str, message: str, headers: tuple[Header, ...] = ()) -> None:
+    def __init__(self, status: int, kind: str, message: str, headers: bytes = b"") -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind
@@ -76,9 +69,9 @@ def failure(error: Exception) -> Answer:
     if isinstance(error, UnknownMethod):
         return _error(404, "UnknownMethod", str(error))
     if isinstance(error, (RedisUnavailable, SchemaMismatch)):
-        retry = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
+        retry = b"retry-after: %d\r\n" % RETRY_AFTER_SECONDS
         kind = "RedisUnavailable" if isinstance(error, RedisUnavailable) else "SchemaMismatch"
-        return _error(503, kind, str(error), headers=(retry,))
+        return _error(503, kind, str(error), headers=retry)
     if isinstance(error, BrokerSchedError):
         return _error(500, type(error).__name__, str(error))
     return _error(500, "InternalError", "The server failed on this call; its log says how.")
@@ -92,11 +85,11 @@ def to_json(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-def _error(status: int, kind: str, message: str, field: str = "", headers: tuple[Header, ...] = ()) -> Answer:
+def _error(status: int, kind: str, message: str, field: str = "", headers: bytes = b"") -> Answer:
     error = {"type": kind, "message": _short(message)}
     if field:
         error["field"] = _short(field)
-    return Answer(status, [*JSON_HEADERS, *headers], json.dumps({"error": error}).encode("ascii"))
+    return Answer(status, JSON_HEADERS + headers, json.dumps({"error": error}).encode("ascii"))
 
 
 def _short(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The ASGI application: routes, and what HTTP adds to a call. The methods themselves come from METHODS.
+"""Routes, and what HTTP adds to a call. The methods themselves come from METHODS.
 
 POST /api/<method>      data=<JSON> as a form, or a JSON body
 GET  /api/<method>      ?data=<JSON>
@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
 
 from broker_sched.arguments import find_method
 from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch, UnknownMethod
@@ -27,24 +25,17 @@ from broker_sched.http.answer import (
     success,
     to_json,
 )
+from broker_sched.http.connection import Request
 from broker_sched.http.driver import VIEWS, Driver
 from broker_sched.http.front_page import front_page
 from broker_sched.http.origin import is_foreign
-from broker_sched.http.payload import MAX_BODY_BYTES, from_body, from_query
+from broker_sched.http.payload import from_body, from_query
 from broker_sched.method import Method
 
 log = logging.getLogger("bsched.server")
 
-Scope: TypeAlias = MutableMapping[str, Any]  # ASGI's own loose types
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
 API = "/api/"
 EXPECTED = (Refusal, InvalidArgument, UnknownMethod, RedisUnavailable, SchemaMismatch)  # the caller is told, no log
-
-
-class Disconnected(Exception):
-    """The client went away before its request was complete: there is nobody to answer."""
 
 
 class App:
@@ -53,50 +44,44 @@ class App:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            raise ValueError(f"This application serves HTTP only, not {scope['type']}.")
+    async def respond(self, request: Request) -> Answer:
+        """The answer, whatever happens."""
         started = time.perf_counter()
         try:
-            answer = await self._answer(scope, receive)
-        except Disconnected:
-            return
+            answer = await self._answer(request)
         except EXPECTED as error:
             answer = failure(error)
         except BrokerSchedError as error:
-            log.error("%s %s: %s", scope["method"], scope["path"], error)
+            log.error("%s %s: %s", request.verb, request.path, error)
             answer = failure(error)
         except Exception as error:  # a bug of ours must not close the connection of a client
-            log.exception("%s %s failed", scope["method"], scope["path"])
+            log.exception("%s %s failed", request.verb, request.path)
             answer = failure(error)
         if log.isEnabledFor(logging.DEBUG):  # neither query nor body: they hold the users' data
             spent_ms = (time.perf_counter() - started) * 1000
-            log.debug("%s %s %d %.1f ms", scope["method"], scope["path"], answer.status, spent_ms)
-        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))] if answer.status != 204 else []
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+            log.debug("%s %s %d %.1f ms", request.verb, request.path, answer.status, spent_ms)
+        return answer
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        path = scope["path"]
+    async def _answer(self, request: Request) -> Answer:
+        verb, path = request.verb, request.path
         if path.startswith(API):
-            return await self._call(path[len(API) :], scope, receive)
-        if path == "/" and scope["method"] == "HEAD":
-            return Answer(204, [])
+            return await self._call(path[len(API) :], request)
+        if path == "/" and verb == "HEAD":
+            return Answer(204)
         page = {"/": self._front_page, "/healthz": self._healthz, "/readyz": self._readyz}.get(path)
         if page is None:
             raise Refusal(404, "NotFound", "There is nothing here; the methods are at /api/<method>.")
-        if scope["method"] not in ("GET", "HEAD"):
-            raise _wrong_verb(scope["method"], b"GET, HEAD")
+        if verb not in ("GET", "HEAD"):
+            raise _wrong_verb(verb, "GET, HEAD")
         return await page()
 
-    async def _call(self, name: str, scope: Scope, receive: Receive) -> Answer:
-        verb = scope["method"]
+    async def _call(self, name: str, request: Request) -> Answer:
+        verb, headers = request.verb, request.headers
         if verb == "OPTIONS":  # as luigid without CORS: no foreign page is allowed anything
-            return Answer(204, [])
+            return Answer(204)
         if verb not in ("POST", "GET"):
-            raise _wrong_verb(verb, b"GET, POST, OPTIONS")
+            raise _wrong_verb(verb, "GET, POST, OPTIONS")
         method = find_method(name)
-        headers = dict(scope["headers"])
         if (verb == "POST" or _changes_state(method)) and is_foreign(headers, verb):
             raise Refusal(
                 403,
@@ -106,12 +91,10 @@ class App:
             )
         if verb == "POST" and b"upgrade" in headers:  # the parser drops the body of such a request
             raise Refusal(400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header.")
-        query = scope["query_string"]
         if verb == "POST":
-            body = await _read_body(receive, headers)
-            arguments = from_body(headers.get(b"content-type", b""), body, query)
+            arguments = from_body(headers.get(b"content-type", b""), request.body, request.query)
         else:
-            arguments = from_query(query)
+            arguments = from_query(request.query)
         result = await self._driver.invoke(method, arguments)
         return await long_success(result) if name in VIEWS else success(result)
 
@@ -128,37 +111,13 @@ class App:
             reason = "Redis did not answer within 5 s."
         if reason is None:
             return Answer(200, JSON_HEADERS, b'{"ready":true}')
-        return Answer(503, [*JSON_HEADERS, (b"retry-after", b"1")], to_json({"ready": False, "reason": reason}))
+        return Answer(503, JSON_HEADERS + b"retry-after: 1\r\n", to_json({"ready": False, "reason": reason}))
 
 
 def _changes_state(method: Method) -> bool:
     return not method.reads_only and method.name not in VIEWS
 
 
-def _wrong_verb(verb: str, allowed: bytes) -> Refusal:
-    message = f"{verb} is not possible here; use {allowed.decode()}."
-    return Refusal(405, "MethodNotAllowed", message, ((b"allow", allowed),))
-
-
-async def _read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-    length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length) > MAX_BODY_BYTES:
-        raise _too_large()
-    body = b""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        body = message.get("body", b"")
-        size += len(body)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
-        if not message.get("more_body", False):
-            return b"".join([*parts, body]) if parts else body
-        parts.append(body)
-
-
-def _too_large() -> Refusal:
-    return Refusal(413, "TooLarge", f"A request may have {MAX_BODY_BYTES // 2**20} MB at the most.")
+def _wrong_verb(verb: str, allowed: str) -> Refusal:
+    message = f"{verb} is not possible here; use {allowed}."
+    return Refusal(405, "MethodNotAllowed", message, f"allow: {allowed}\r\n".encode())

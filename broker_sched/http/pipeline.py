@@ -1,6 +1,6 @@
-"""One connection to Redis that many coroutines share: their commands travel together.
+"""One connection to Redis that many coroutines share: their commands follow each other closely.
 
-Whatever is sent within one turn of the event loop goes out in one write; replies
+Each send leaves at once, without waiting for the replies to those before it; replies
 come back first in, first out. A broken connection fails all that is in flight with
 ConnectionLost, and the next `send` opens a new one, to wherever Redis is by then.
 """
@@ -72,7 +72,6 @@ class _Link(asyncio.Protocol):
         self._reply_seconds = reply_seconds
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace", notEnoughData=_NOTHING)
         self._waiting: deque[_Waiting] = deque()
-        self._outgoing: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
         self.lost: str | None = None  # the reason, once it is
@@ -83,22 +82,15 @@ class _Link(asyncio.Protocol):
 
     def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
         future: asyncio.Future[list[Any]] = self._loop.create_future()
-        if self.lost is not None:
-            future.set_exception(ConnectionLost(self.lost))
+        if self._transport is None or self.lost is not None:
+            future.set_exception(ConnectionLost(self.lost or "There is no connection yet."))
         elif len(self._waiting) >= MAX_IN_FLIGHT:
             future.set_exception(RedisUnavailable(f"{MAX_IN_FLIGHT} calls wait for Redis already; try again."))
         else:
-            packed = [_pack(tuple(command)) for command in commands]
-            if not self._outgoing:
-                self._loop.call_soon(self._flush)
-            self._outgoing += packed
+            packed = b"".join([_pack(tuple(command)) for command in commands])
             self._waiting.append(_Waiting(future, len(commands), self._loop.time()))
+            self._transport.write(packed)
         return future
-
-    def _flush(self) -> None:
-        outgoing, self._outgoing = self._outgoing, []
-        if self._transport is not None and self.lost is None:
-            self._transport.write(b"".join(outgoing))
 
     def data_received(self, data: bytes) -> None:
         reader, waiting = self._reader, self._waiting

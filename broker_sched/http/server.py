@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn: sockets, signals, one process.
+"""Serves a namespace over HTTP: sockets, signals, one process.
 
 Any number of such processes serve one namespace side by side: they keep no state.
 """
@@ -19,13 +19,11 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-import uvicorn
-
 from broker_sched.errors import ConfigurationError, RedisUnavailable
 from broker_sched.http.app import App
+from broker_sched.http.connection import Connection
 from broker_sched.http.driver import Driver
 from broker_sched.http.lanes import open_lanes
-from broker_sched.http.limits import LimitedProtocol
 from broker_sched.http.pruner import prune_for_ever
 from broker_sched.scheduler.connection import describe
 from broker_sched.scheduler.space import Space
@@ -39,7 +37,9 @@ log = logging.getLogger("bsched.server")
 
 BACKLOG = 2048  # connections the kernel keeps while we are busy
 KEEP_ALIVE_SECONDS = 3600  # as luigid; a shorter one would now and then close just as a worker asks
+IDLE_CHECK_SECONDS = 60  # how often idle connections are looked for
 GRACEFUL_SECONDS = 30  # for what is in flight at SIGTERM
+END_CHECK_SECONDS = 0.02  # how often it is looked whether that is done
 SWITCH_SECONDS = 0.001  # a long listing's thread lets the event loop go on after this
 SOCKET_UMASK = 0o117  # a unix socket for its owner and group
 
@@ -71,62 +71,71 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
 
 
 async def _serve(config: ServerConfig, space: Space, listener: socket.socket, on_started: Callable[[], None]) -> None:
+    signals = _Signals()
     lanes = await asyncio.to_thread(open_lanes, config.redis_url, space.prefix)
     driver = Driver(space, *lanes, config.options, config.resources)
-    server = _Server(App(driver), on_started, driver.end_waiting)
-    server.take_signals()
     try:
         await driver.configure()
     except RedisUnavailable as error:
         log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
     pruner = asyncio.create_task(prune_for_ever(driver))
     try:
-        await server.serve(sockets=[listener])
+        await _serve_until(signals, App(driver), listener, on_started, driver.end_waiting)
     finally:
         pruner.cancel()
         await driver.close()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which says when it is ready and whose SIGTERM ends in exit code 0."""
+async def _serve_until(
+    signals: _Signals,
+    app: App,
+    listener: socket.socket,
+    on_started: Callable[[], None],
+    on_stopping: Callable[[], None],
+) -> None:
+    connections: set[Connection] = set()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(app.respond, connections), sock=listener, backlog=BACKLOG)
+    signals.are_to_be_waited_for = True
+    on_started()
+    while not await signals.come_within(IDLE_CHECK_SECONDS):
+        for connection in list(connections):
+            if connection.is_idle and connection.idle_since < loop.time() - KEEP_ALIVE_SECONDS:
+                connection.stop()
+    server.close()
+    on_stopping()
+    for connection in list(connections):
+        connection.stop()
+    deadline = loop.time() + GRACEFUL_SECONDS
+    while connections and not signals.are_urgent and loop.time() < deadline:
+        await asyncio.sleep(END_CHECK_SECONDS)
+    for connection in list(connections):
+        connection.abort()
 
-    def __init__(self, app: App, on_started: Callable[[], None], on_stopping: Callable[[], None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=LimitedProtocol,
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=GRACEFUL_SECONDS,
-                backlog=BACKLOG,
-            )
-        )
-        self._on_started = on_started
-        self._on_stopping = on_stopping
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_started()
+class _Signals:
+    """SIGTERM and SIGINT: finish what is in flight, and the second time leave it."""
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._on_stopping()
-        await super().shutdown(sockets)
-
-    def take_signals(self) -> None:
-        """While uvicorn serves, it handles signals. Afterwards it raises them again, which is to do nothing."""
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            if not self.started:
-                raise SystemExit(0)
-
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._came = asyncio.Event()
+        self.are_to_be_waited_for = False  # before that there is nothing to finish
+        self.are_urgent = False
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+            signal.signal(number, self._take)
+
+    async def come_within(self, seconds: float) -> bool:
+        """Wait for one, so long."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._came.wait(), seconds)
+        return self._came.is_set()
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if not self.are_to_be_waited_for:
+            raise SystemExit(0)
+        self.are_urgent = self._came.is_set()
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._came.set)
 
 
 @contextlib.contextmanager

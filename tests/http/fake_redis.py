@@ -24,7 +24,6 @@ class FakeRedis:
         self._answer = answer
         self._writers: list[asyncio.StreamWriter] = []
         self.commands: list[list[str]] = []  # in order of arrival, those of logging in too
-        self.arrivals: list[int] = []  # how many commands came with each read
         self.finds = 0  # how often it was looked for
 
     async def __aenter__(self) -> FakeRedis:
@@ -58,13 +57,10 @@ class FakeRedis:
         parser = hiredis.Reader(encoding="utf-8")
         while data := await reader.read(1_000_000):
             parser.feed(data)
-            count = 0
             while isinstance(command := parser.gets(), list):
-                count += 1
                 self.commands.append(command)
                 answer = self._answer(command)
                 if answer == HANG_UP:
                     writer.close()
                     return
                 writer.write(answer)
-            self.arrivals.append(count)

@@ -1,0 +1,372 @@
+"""One connection: requests in order, answers in one write, limits, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from broker_sched.http.answer import Answer
+from broker_sched.http.connection import JOINED_BYTES, MAX_HEAD_BYTES, Connection, Request
+from broker_sched.http.payload import MAX_BODY_BYTES
+from tests.http.harness import ServerProcess
+from tests.http.test_limits import answer_up_to, connected
+
+GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+TOO_LONG = MAX_BODY_BYTES + 1
+
+
+class Wire:
+    """A transport that keeps what is done to it, and a client at its other end."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.is_closed = False
+        self.is_read = True
+        self.requests: list[Request] = []
+        self.answers: dict[str, asyncio.Future[Answer]] = {}  # by path; of others at once
+        self.connections: set[Connection] = set()
+        self.connection = Connection(self._respond, self.connections)
+        self.connection.connection_made(self)  # type: ignore[arg-type]  # all of it that is used
+
+    async def _respond(self, request: Request) -> Answer:
+        self.requests.append(request)
+        if request.path in self.answers:
+            return await self.answers[request.path]
+        return Answer(200, b"content-type: text/plain\r\n", request.path.encode() + request.body)
+
+    def hold(self, path: str) -> asyncio.Future[Answer]:
+        """Requests of this path get what is put into the future."""
+        return self.answers.setdefault(path, asyncio.get_running_loop().create_future())
+
+    async def receive(self, *parts: bytes) -> None:
+        """The client sends this."""
+        for part in parts:
+            self.connection.data_received(part)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """All happens that can."""
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    def bodies(self) -> list[bytes]:
+        """Of the responses so far."""
+        return [sent.partition(b"\r\n\r\n")[2] for sent in self.sent]
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closed
+        self.sent.append(data)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def pause_reading(self) -> None:
+        assert self.is_read
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        assert not self.is_read
+        self.is_read = True
+
+
+def with_wire(act: Callable[[Wire], Awaitable[Any]]) -> Wire:
+    """The wire after that was done with it."""
+
+    async def run() -> Wire:
+        wire = Wire()
+        await act(wire)
+        return wire
+
+    return asyncio.run(run())
+
+
+def test_a_request_in_pieces_is_one_request_and_its_response_one_write() -> None:
+    request = b"POST /a%20b?x=1 HTTP/1.1\r\nHost: h\r\nX-One: 1\r\nContent-Length: 3\r\n\r\nabc"
+    wire = with_wire(lambda wire: wire.receive(*[request[index : index + 1] for index in range(len(request))]))
+    headers = {b"host": b"h", b"x-one": b"1", b"content-length": b"3"}
+    assert wire.requests == [Request("POST", "/a b", b"x=1", headers, b"abc")]
+    (sent,) = wire.sent
+    head, _, body = sent.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 200 OK"
+    assert lines[1].startswith(b"date: ") and lines[1].endswith(b" GMT")
+    assert lines[2:] == [b"content-type: text/plain", b"content-length: 7"]
+    assert body == b"/a babc"
+    assert not wire.is_closed and wire.connection.is_idle
+
+
+def test_a_long_body_is_not_copied() -> None:
+    async def act(wire: Wire) -> None:
+        wire.hold("/long").set_result(Answer(200, b"", b"x" * (JOINED_BYTES + 1)))
+        await wire.receive(GET % b"long")
+
+    head, body = with_wire(act).sent
+    assert head.endswith(b"content-length: %d\r\n\r\n" % len(body))
+
+
+def test_a_body_in_chunks_is_put_together() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    wire = with_wire(lambda wire: wire.receive(head + b"3\r\nabc\r\n", b"2\r\nde\r\n0\r\n\r\n"))
+    assert wire.requests[0].body == b"abcde"
+
+
+def test_requests_sent_together_are_answered_one_at_a_time_and_in_order() -> None:
+    async def act(wire: Wire) -> None:
+        slow = wire.hold("/slow")
+        await wire.receive(GET % b"slow" + GET % b"two" + GET % b"three")
+        assert [request.path for request in wire.requests] == ["/slow"]
+        assert not wire.is_read  # until they are answered
+        slow.set_result(Answer(200, b"", b"slow"))
+        await wire.settle()
+        assert wire.is_read
+
+    assert with_wire(act).bodies() == [b"slow", b"/two", b"/three"]
+
+
+def test_a_client_that_does_not_read_is_sent_no_more() -> None:
+    async def act(wire: Wire) -> None:
+        wire.connection.pause_writing()
+        await wire.receive(GET % b"one", GET % b"two")
+        assert wire.requests == [] and not wire.is_read
+        wire.connection.resume_writing()
+        await wire.settle()
+        assert wire.is_read
+
+    assert with_wire(act).bodies() == [b"/one", b"/two"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /x HTTP/1.0\r\n\r\n",
+        b"GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /never HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x05hello",
+    ],
+)
+def test_the_last_request_is_answered_and_the_connection_closed(request_bytes: bytes) -> None:
+    wire = with_wire(lambda wire: wire.receive(request_bytes))
+    (sent,) = wire.sent
+    assert b"\r\nconnection: close\r\n" in sent and sent.endswith(b"\r\n\r\n/x")
+    assert wire.is_closed
+    assert len(wire.requests) == 1
+
+
+def test_what_follows_the_last_request_is_ignored() -> None:
+    async def act(wire: Wire) -> None:
+        slow = wire.hold("/slow")
+        await wire.receive(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", GET % b"never", b"\0")
+        slow.set_result(Answer(200))
+        await wire.settle()
+
+    wire = with_wire(act)
+    assert len(wire.sent) == len(wire.requests) == 1 and wire.is_closed
+
+
+def test_head_gets_the_length_without_the_body() -> None:
+    wire = with_wire(lambda wire: wire.receive(b"HEAD /abc HTTP/1.1\r\nHost: x\r\n\r\n"))
+    assert wire.sent[0].endswith(b"content-length: 4\r\n\r\n")
+
+
+def test_204_has_no_length() -> None:
+    async def act(wire: Wire) -> None:
+        wire.hold("/empty").set_result(Answer(204))
+        await wire.receive(GET % b"empty")
+
+    (sent,) = with_wire(act).sent
+    assert sent.startswith(b"HTTP/1.1 204 No Content\r\n") and b"content-length" not in sent
+
+
+@pytest.mark.parametrize("target", [b"http://x:8082/api/ping?data=1", b"/api/ping?data=1"])
+def test_a_target_may_be_a_whole_url(target: bytes) -> None:
+    wire = with_wire(lambda wire: wire.receive(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % target))
+    assert wire.requests[0][:3] == ("GET", "/api/ping", b"data=1")
+
+
+@pytest.mark.parametrize("target", [b"*", b"http://x", b"/%ff%C3%A9", b"/\xc3\xa9", b"/%", b"//", b"/?#?"])
+def test_an_odd_target_is_the_applications_business_or_a_bad_request(target: bytes) -> None:
+    wire = with_wire(lambda wire: wire.receive(b"OPTIONS %s HTTP/1.1\r\nHost: x\r\n\r\n" % target))
+    (sent,) = wire.sent
+    assert sent.startswith(b"HTTP/1.1 200" if wire.requests else b"HTTP/1.1 400")
+
+
+def test_the_body_is_asked_for_when_the_client_wants_that() -> None:
+    async def act(wire: Wire) -> None:
+        await wire.receive(b"POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n")
+        assert wire.sent == [b"HTTP/1.1 100 Continue\r\n\r\n"]
+        await wire.receive(b"y")
+
+    assert with_wire(act).bodies()[1:] == [b"/xy"]
+
+
+def test_the_body_is_not_asked_for_before_earlier_requests_are_answered() -> None:
+    async def act(wire: Wire) -> None:
+        slow = wire.hold("/slow")
+        expecting = b"POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+        await wire.receive(GET % b"slow", expecting)
+        assert wire.sent == []
+        slow.set_result(Answer(200, b"", b"slow"))
+        await wire.settle()
+        await wire.receive(b"y")
+
+    wire = with_wire(act)
+    assert wire.bodies() == [b"slow", b"", b"/xy"]
+    assert wire.sent[1] == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_a_body_that_is_too_long_is_refused_before_it_is_sent() -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % TOO_LONG
+    wire = with_wire(lambda wire: wire.receive(head))
+    assert [sent[:12] for sent in wire.sent] == [b"HTTP/1.1 413"]
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_body_that_is_too_long_is_skipped_and_the_connection_goes_on(is_chunked: bool) -> None:
+    if is_chunked:
+        head, start, end = b"Transfer-Encoding: chunked", b"%x\r\n" % TOO_LONG, b"\r\n0\r\n\r\n"
+    else:
+        head, start, end = b"Content-Length: %d" % TOO_LONG, b"", b""
+
+    async def act(wire: Wire) -> None:
+        await wire.receive(b"POST /x HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + start)
+        for _ in range(MAX_BODY_BYTES // 2**20):
+            await wire.receive(b"x" * 2**20)
+        await wire.receive(b"x" + end, GET % b"next")
+
+    wire = with_wire(act)
+    assert [sent[:12] for sent in wire.sent] == [b"HTTP/1.1 413", b"HTTP/1.1 200"]
+    assert [request.path for request in wire.requests] == ["/next"]
+
+
+def test_an_error_in_a_refused_body_ends_the_connection_without_a_second_answer() -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % TOO_LONG
+    wire = with_wire(lambda wire: wire.receive(head, b"x" * TOO_LONG, b"no end of a chunk"))
+    assert [sent[:12] for sent in wire.sent] == [b"HTTP/1.1 413"]
+    assert wire.is_closed
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+        b"hello\r\n\r\n",
+        b"GET / HTTP/3.7\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n folded: \0\n\n",
+    ],
+)
+def test_what_is_no_request_is_told_after_what_came_before_it(nonsense: bytes) -> None:
+    async def act(wire: Wire) -> None:
+        slow = wire.hold("/slow")
+        await wire.receive(GET % b"slow", nonsense, GET % b"never")
+        assert wire.sent == []
+        slow.set_result(Answer(200, b"", b"slow"))
+        await wire.settle()
+
+    wire = with_wire(act)
+    assert [sent[:12] for sent in wire.sent] == [b"HTTP/1.1 200", b"HTTP/1.1 400"]
+    assert b"connection: close" not in wire.sent[0] and b"connection: close" in wire.sent[1]
+    assert wire.is_closed
+    assert [request.path for request in wire.requests] == ["/slow"]
+
+
+def test_a_head_that_is_too_long_is_refused() -> None:
+    async def act(wire: Wire) -> None:
+        await wire.receive(b"GET / HTTP/1.1\r\nHost: x\r\nA: ", b"x" * MAX_HEAD_BYTES)
+        assert wire.sent == []
+        await wire.receive(b"x")
+
+    wire = with_wire(act)
+    assert [sent[:12] for sent in wire.sent] == [b"HTTP/1.1 431"]
+    assert wire.is_closed and wire.requests == []
+
+
+def test_stopped_when_idle_it_closes() -> None:
+    async def act(wire: Wire) -> None:
+        await wire.receive(GET % b"one")
+        wire.connection.stop()
+
+    assert with_wire(act).is_closed
+
+
+def test_stopped_at_work_it_answers_all_it_was_asked_and_closes() -> None:
+    async def act(wire: Wire) -> None:
+        slow = wire.hold("/slow")
+        await wire.receive(GET % b"slow" + GET % b"two")
+        wire.connection.stop()
+        assert not wire.is_closed
+        slow.set_result(Answer(200, b"", b"slow"))
+        await wire.settle()
+
+    wire = with_wire(act)
+    assert wire.bodies() == [b"slow", b"/two"]
+    assert [b"connection: close" in sent for sent in wire.sent] == [False, True]
+    assert wire.is_closed
+
+
+def test_stopped_within_a_body_it_takes_the_rest_and_answers() -> None:
+    async def act(wire: Wire) -> None:
+        await wire.receive(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na")
+        wire.connection.stop()
+        assert not wire.is_closed
+        await wire.receive(b"b")
+
+    wire = with_wire(act)
+    assert wire.bodies() == [b"/xab"] and b"connection: close" in wire.sent[0]
+    assert wire.is_closed
+
+
+def test_a_request_whose_client_has_gone_is_finished_and_not_answered() -> None:
+    async def act(wire: Wire) -> None:
+        slow = wire.hold("/slow")
+        await wire.receive(GET % b"slow" + GET % b"never")
+        wire.connection.connection_lost(None)
+        assert wire.connections == set()
+        slow.set_result(Answer(200))
+        await wire.settle()
+        wire.connection.stop()
+
+    wire = with_wire(act)
+    assert wire.sent == [] and [request.path for request in wire.requests] == ["/slow"]
+
+
+def test_aborted_it_cancels_its_request() -> None:
+    async def act(wire: Wire) -> None:
+        slow = wire.hold("/slow")
+        await wire.receive(GET % b"slow")
+        wire.connection.abort()
+        await wire.settle()
+        assert slow.cancelled()
+
+    wire = with_wire(act)
+    assert wire.is_closed and wire.sent == []
+
+
+def test_the_server_answers_each_request_with_one_packet(server: ServerProcess) -> None:
+    with connected(server) as link:
+        for _ in range(5):
+            link.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert link.recv(65536).endswith(b'{"alive":true}')
+
+
+def test_the_server_answers_requests_sent_together_in_order(server: ServerProcess) -> None:
+    with connected(server) as link:
+        link.sendall((GET % b"healthz") + (GET % b"nowhere") + b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n")
+        said = answer_up_to(link, b"never")
+    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
