@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: requests in, one at a time and in order; answers out, each in one write.
+"""HTTP/1.1 on one connection: requests in, one at a time and in order; answers out, a short one in one write.
 
 httptools parses. What is here is what a server of short requests needs: keep-alive, pipelined requests, limits, and
 an orderly end. decisions/0002 has what it is measured against.
@@ -7,6 +7,7 @@ an orderly end. decisions/0002 has what it is measured against.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,11 @@ import httptools
 from broker_sched.http.answer import Answer, Refusal, failure
 from broker_sched.http.payload import MAX_BODY_BYTES
 
-MAX_HEAD_BYTES = 64 * 1024  # request line and headers, as luigid's
+log = logging.getLogger("bsched.server")
+
+MAX_HEAD_BYTES = (
+    64 * 1024
+)  # and one read: of request line and headers, as luigid's, and of what chunks have beside them
 JOINED_BYTES = 65536  # a longer body is not copied to stand behind its head
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -40,7 +45,7 @@ Respond: TypeAlias = Callable[[Request], Awaitable[Answer]]
 
 
 class Connection(asyncio.Protocol):
-    """A client's connection, in `connections` as long as it is open."""
+    """A client's connection, in `connections` as long as it is open or a request of it is at work."""
 
     def __init__(self, respond: Respond, connections: set[Connection]) -> None:
         """respond: makes the answer to a request; it raises nothing."""
@@ -53,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request | Answer] = deque()  # what came before that was answered
         self._is_paused = False  # the client does not read what it is sent
         self._is_held = False  # we do not read what it sends
-        self._is_last = False  # what was read so far is the last
+        self._reads_no_more = False
         self._is_stopping = False
         self._begin_request()
         self.idle_since = self._loop.time()
@@ -62,8 +67,9 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._parts: list[bytes] = []
-        self._head_bytes = self._body_bytes = 0
-        self._is_in_head, self._is_refused, self._is_to_continue = True, False, False
+        self._body_bytes = 0
+        self._bytes_beside_body = 0  # since it began, or the last of its body came
+        self._is_in_head, self._is_body_refused, self._is_to_continue = True, False, False
 
     @property
     def is_idle(self) -> bool:
@@ -71,7 +77,7 @@ class Connection(asyncio.Protocol):
         return self._task is None and not self._waiting and self._is_in_head
 
     def stop(self) -> None:
-        """Close once all is answered of which a head has come."""
+        """Close once all is answered of which a head has come. May be repeated."""
         self._is_stopping = True
         self._close_if_over()
 
@@ -90,10 +96,13 @@ class Connection(asyncio.Protocol):
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It went. What it asked for before is done nevertheless."""
-        self._connections.discard(self)
-        self._waiting.clear()
+        """It went. The request at hand is finished all the same; those that wait for it are dropped."""
         self._transport = None
+        del self._parser  # it refers to us: together they would wait for the garbage collector
+        self._waiting.clear()
+        self._parts.clear()
+        if self._task is None:
+            self._connections.discard(self)
 
     def pause_writing(self) -> None:
         """Too much waits to be sent."""
@@ -107,23 +116,27 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        if self._is_last:
+        if self._reads_no_more:
             return
-        if self._is_in_head:
-            if self._head_bytes > MAX_HEAD_BYTES:
-                return self._refuse(431, "TooLarge", "The URL and the headers may have 64 KB at the most.")
-            self._head_bytes += len(data)
+        if self._bytes_beside_body > MAX_HEAD_BYTES:
+            self._refuse(failure(Refusal(431, "TooLarge", "The URL and the headers may have 64 KB at the most.")))
+        else:
+            self._bytes_beside_body += len(data)
+            self._parse(data)
+        if self._reads_no_more:  # and what has begun to come will never be whole
+            self._begin_request()
+            self._close_if_over()
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # to nothing that is spoken here; what follows is no HTTP
-            self._is_last = True
+            self._reads_no_more = True
+        except httptools.HttpParserCallbackError as error:  # a bug of ours
+            log.exception("A request could not be taken")
+            self._refuse(failure(error))
         except httptools.HttpParserError as error:
-            if self._is_refused:  # it has its answer
-                self._begin_request()
-                self._is_last = True
-                self._close_if_over()
-            elif not self._is_last:
-                self._refuse(400, "BadRequest", f"This is not HTTP/1.1: {error}.")
+            self._refuse(failure(Refusal(400, "BadRequest", f"This is not HTTP/1.1: {error}.")))
 
     # What the parser calls
 
@@ -132,14 +145,15 @@ class Connection(asyncio.Protocol):
         self._url += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        self._headers[name.lower()] = value
+        """A header, or one that comes after the body in chunks: such a one counts for nothing."""
+        if self._is_in_head:
+            self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """The head is there."""
-        self._is_in_head = False
-        length = self._headers.get(b"content-length")
-        if length is not None and int(length) > MAX_BODY_BYTES:  # the parser lets only digits pass
+        self._is_in_head, self._bytes_beside_body = False, 0
+        length = self._headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > MAX_BODY_BYTES:
             self._refuse_body()
         elif self._headers.get(b"expect", b"").lower() == b"100-continue":
             self._is_to_continue = True
@@ -147,9 +161,10 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         """Some of the body."""
-        self._body_bytes += len(part)
-        if self._is_refused:
+        self._bytes_beside_body = 0
+        if self._is_body_refused:
             return
+        self._body_bytes += len(part)
         if self._body_bytes > MAX_BODY_BYTES:
             self._refuse_body()
         else:
@@ -157,44 +172,50 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        parser, url, headers, is_refused = self._parser, self._url, self._headers, self._is_refused
+        parser, url, headers, is_refused = self._parser, self._url, self._headers, self._is_body_refused
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        is_last = not parser.should_keep_alive() or parser.get_http_version() == "1.0"
         self._begin_request()
-        if not parser.should_keep_alive() or parser.get_http_version() == "1.0":
-            self._is_last = True
         if is_refused:
+            self._reads_no_more |= is_last
             self._close_if_over()
             return
         if not url.startswith(b"/"):
             url = _without_host(url)
         path, _, query = url.partition(b"?")
-        self._take(Request(parser.get_method().decode(), _decoded(path), query, headers, body))
+        self._take(Request(parser.get_method().decode(), _decoded(path), query, headers, body), is_last)
 
     # What follows from it
 
-    def _refuse(self, status: int, kind: str, message: str) -> None:
-        """Answer so, and read no more."""
-        self._begin_request()
-        self._is_last = True
-        self._take(failure(Refusal(status, kind, message)))
+    def _refuse(self, answer: Answer) -> None:
+        """Give this answer, unless there was one already, and read no more."""
+        if self._is_body_refused:
+            self._reads_no_more = True
+        else:
+            self._begin_request()
+            self._take(answer, is_last=True)
 
     def _refuse_body(self) -> None:
         """Answer so, and skip the rest of this request."""
-        self._is_refused, self._is_to_continue = True, False
+        self._is_body_refused, self._is_to_continue = True, False
         self._parts.clear()
         message = f"A request may have {MAX_BODY_BYTES // 2**20} MB at the most."
-        self._take(failure(Refusal(413, "TooLarge", message)))
+        self._take(failure(Refusal(413, "TooLarge", message)), is_last=False)
 
-    def _take(self, item: Request | Answer) -> None:
-        if self._task is None and not self._waiting and not self._is_paused:
-            self._begin(item)
+    def _take(self, item: Request | Answer, is_last: bool) -> None:
+        """Answer this, or give this answer, after all that came before. Nothing comes after the last."""
+        if self._reads_no_more:
+            return
+        self._reads_no_more = is_last
+        if self._task is None and not self._is_paused:
+            self._begin_answer(item)
             return
         self._waiting.append(item)
         if self._transport is not None and not self._is_held:
             self._is_held = True
             self._transport.pause_reading()
 
-    def _begin(self, item: Request | Answer) -> None:
+    def _begin_answer(self, item: Request | Answer) -> None:
         if isinstance(item, Answer):
             self._send(item, has_body=True)
             self._go_on()
@@ -206,6 +227,8 @@ class Connection(asyncio.Protocol):
             answer = await self._respond(request)
         finally:
             self._task = None
+            if self._transport is None:
+                self._connections.discard(self)
         self._send(answer, has_body=request.verb != "HEAD")
         self._go_on()
 
@@ -213,7 +236,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = self._loop.time()
         if self._waiting:
             if not self._is_paused:
-                self._begin(self._waiting.popleft())
+                self._begin_answer(self._waiting.popleft())
         elif self._transport is not None and not self._transport.is_closing():
             if self._is_held:
                 self._is_held = False
@@ -228,7 +251,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(CONTINUE)
 
     def _is_over(self) -> bool:
-        return (self._is_last or self._is_stopping) and self.is_idle
+        return (self._reads_no_more or self._is_stopping) and self.is_idle
 
     def _close_if_over(self) -> None:
         if self._transport is not None and self._is_over():

@@ -21,7 +21,7 @@ from typing import Any
 
 from broker_sched.errors import ConfigurationError, RedisUnavailable
 from broker_sched.http.app import App
-from broker_sched.http.connection import Connection
+from broker_sched.http.connection import Connection, Respond
 from broker_sched.http.driver import Driver
 from broker_sched.http.lanes import open_lanes
 from broker_sched.http.pruner import prune_for_ever
@@ -71,7 +71,7 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
 
 
 async def _serve(config: ServerConfig, space: Space, listener: socket.socket, on_started: Callable[[], None]) -> None:
-    signals = _Signals()
+    signals = Signals()
     lanes = await asyncio.to_thread(open_lanes, config.redis_url, space.prefix)
     driver = Driver(space, *lanes, config.options, config.resources)
     try:
@@ -80,22 +80,23 @@ async def _serve(config: ServerConfig, space: Space, listener: socket.socket, on
         log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
     pruner = asyncio.create_task(prune_for_ever(driver))
     try:
-        await _serve_until(signals, App(driver), listener, on_started, driver.end_waiting)
+        await serve_until(signals, App(driver).respond, listener, on_started, driver.end_waiting)
     finally:
         pruner.cancel()
         await driver.close()
 
 
-async def _serve_until(
-    signals: _Signals,
-    app: App,
+async def serve_until(
+    signals: Signals,
+    respond: Respond,
     listener: socket.socket,
     on_started: Callable[[], None],
     on_stopping: Callable[[], None],
 ) -> None:
+    """Serve until a signal comes; then end what is in flight, or at the second signal, or after a while, abort it."""
     connections: set[Connection] = set()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(app.respond, connections), sock=listener, backlog=BACKLOG)
+    server = await loop.create_server(lambda: Connection(respond, connections), sock=listener, backlog=BACKLOG)
     signals.are_to_be_waited_for = True
     on_started()
     while not await signals.come_within(IDLE_CHECK_SECONDS):
@@ -104,16 +105,16 @@ async def _serve_until(
                 connection.stop()
     server.close()
     on_stopping()
-    for connection in list(connections):
-        connection.stop()
     deadline = loop.time() + GRACEFUL_SECONDS
     while connections and not signals.are_urgent and loop.time() < deadline:
+        for connection in list(connections):  # each time: the kernel had accepted more of them before
+            connection.stop()
         await asyncio.sleep(END_CHECK_SECONDS)
     for connection in list(connections):
         connection.abort()
 
 
-class _Signals:
+class Signals:
     """SIGTERM and SIGINT: finish what is in flight, and the second time leave it."""
 
     def __init__(self) -> None:
