@@ -66,8 +66,7 @@ class Connection(asyncio.Protocol):
     def _begin_request(self) -> None:
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
-        self._parts: list[bytes] = []
-        self._body_bytes = 0
+        self._body: bytes | bytearray = b""
         self._bytes_beside_body = 0  # since it began, or the last of its body came
         self._is_in_head, self._is_body_refused, self._is_to_continue = True, False, False
 
@@ -100,7 +99,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         del self._parser  # it refers to us: together they would wait for the garbage collector
         self._waiting.clear()
-        self._parts.clear()
+        self._body = b""
         if self._task is None:
             self._connections.discard(self)
 
@@ -155,7 +154,7 @@ class Connection(asyncio.Protocol):
         length = self._headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > MAX_BODY_BYTES:
             self._refuse_body()
-        elif self._headers.get(b"expect", b"").lower() == b"100-continue":
+        elif self._headers.get(b"expect", b"").lower() == b"100-continue" and self._parser.get_http_version() != "1.0":
             self._is_to_continue = True
             self._continue_if_due()
 
@@ -164,16 +163,19 @@ class Connection(asyncio.Protocol):
         self._bytes_beside_body = 0
         if self._is_body_refused:
             return
-        self._body_bytes += len(part)
-        if self._body_bytes > MAX_BODY_BYTES:
-            self._refuse_body()
+        if not self._body:
+            self._body = part
+        elif isinstance(self._body, bytes):  # a list of small chunks would take many times their size
+            self._body = bytearray(self._body) + part
         else:
-            self._parts.append(part)
+            self._body += part
+        if len(self._body) > MAX_BODY_BYTES:
+            self._refuse_body()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         parser, url, headers, is_refused = self._parser, self._url, self._headers, self._is_body_refused
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        body = bytes(self._body)
         is_last = not parser.should_keep_alive() or parser.get_http_version() == "1.0"
         self._begin_request()
         if is_refused:
@@ -182,7 +184,7 @@ class Connection(asyncio.Protocol):
             return
         if not url.startswith(b"/"):
             url = _without_host(url)
-        path, _, query = url.partition(b"?")
+        path, _, query = url.partition(b"#")[0].partition(b"?")
         self._take(Request(parser.get_method().decode(), _decoded(path), query, headers, body), is_last)
 
     # What follows from it
@@ -198,9 +200,9 @@ class Connection(asyncio.Protocol):
     def _refuse_body(self) -> None:
         """Answer so, and skip the rest of this request."""
         self._is_body_refused, self._is_to_continue = True, False
-        self._parts.clear()
-        message = f"A request may have {MAX_BODY_BYTES // 2**20} MB at the most."
-        self._take(failure(Refusal(413, "TooLarge", message)), is_last=False)
+        self._body = b""
+        answer = failure(Refusal(413, "TooLarge", f"A request may have {MAX_BODY_BYTES // 2**20} MB at the most."))
+        self._take(answer._replace(body=b"") if self._parser.get_method() == b"HEAD" else answer, is_last=False)
 
     def _take(self, item: Request | Answer, is_last: bool) -> None:
         """Answer this, or give this answer, after all that came before. Nothing comes after the last."""

@@ -120,6 +120,7 @@ class Signals:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._came = asyncio.Event()
+        self._has_come = False
         self.are_to_be_waited_for = False  # before that there is nothing to finish
         self.are_urgent = False
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -134,7 +135,7 @@ class Signals:
     def _take(self, number: int, frame: FrameType | None) -> None:
         if not self.are_to_be_waited_for:
             raise SystemExit(0)
-        self.are_urgent = self._came.is_set()
+        self.are_urgent, self._has_come = self._has_come, True  # the event is set a turn of the loop later
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._came.set)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import tracemalloc
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -216,7 +217,8 @@ def test_a_target_may_be_a_whole_url(target: bytes) -> None:
         (b"http://x?y", "/", b"y"),
         (b"/%", "/%", b""),
         (b"//", "//", b""),
-        (b"/?#?", "/", b"#?"),
+        (b"/a?b#c?d", "/a", b"b"),
+        (b"/a#c", "/a", b""),
         (b"/%C3%A9", "/é", b""),
     ],
 )
@@ -232,6 +234,11 @@ def test_the_body_is_asked_for_when_the_client_wants_that() -> None:
         await wire.receive(b"y")
 
     assert with_wire(act).bodies()[1:] == [b"/xy"]
+
+
+def test_a_client_of_http_1_0_is_asked_for_nothing() -> None:
+    head = b"POST /x HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+    assert with_wire(lambda wire: wire.receive(head, b"y")).bodies() == [b"/xy"]
 
 
 def test_the_body_is_not_asked_for_before_earlier_requests_are_answered() -> None:
@@ -336,6 +343,26 @@ def test_what_stands_beside_the_body_is_limited_and_changes_no_header() -> None:
     assert [(request.path, request.headers[b"host"]) for request in wire.requests] == [("/one", b"x")]
     assert [sent[:12] for sent in wire.sent] == [b"HTTP/1.1 200", b"HTTP/1.1 431"]
     assert wire.is_closed
+
+
+def test_head_with_a_body_that_is_too_long_is_refused_without_one() -> None:
+    head = b"HEAD /x HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % TOO_LONG
+    (sent,) = with_wire(lambda wire: wire.receive(head)).sent
+    assert sent.startswith(b"HTTP/1.1 413") and sent.endswith(b"\r\n\r\n")
+
+
+def test_small_chunks_take_no_more_memory_than_their_bytes() -> None:
+    async def act(wire: Wire) -> None:
+        await wire.receive(b"POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        tracemalloc.start()
+        try:
+            for _ in range(20):
+                await wire.receive(b"2\r\nab\r\n" * 10_000)
+            assert tracemalloc.get_traced_memory()[0] < 2_000_000
+        finally:
+            tracemalloc.stop()
+
+    with_wire(act)
 
 
 def test_a_long_body_in_many_chunks_is_not_limited_by_what_stands_beside_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import stat
 from collections.abc import Callable
@@ -86,6 +87,16 @@ def test_sigterm_finishes_the_request_in_flight(own_redis: RedisProcess, start_s
             assert received, reply
             reply += received
     assert server.wait() == 0
+
+
+def test_two_signals_at_once_wait_for_nobody(own_redis: RedisProcess, start_server: Start) -> None:
+    server = start_server("--redis", own_redis.url, "--namespace", "urgent").await_ready()
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as half:
+        half.sendall(b"POST /api/ping HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert half.recv(1000).startswith(b"HTTP/1.1 100")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGINT)
+        assert server.wait() == 0  # which waits less than the 30 s that one signal leaves for the rest
 
 
 def test_sigint_ends_an_idle_server_with_exit_code_0(own_redis: RedisProcess, start_server: Start) -> None:
