@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from broker_sched.api import SchedulerAPI
+from broker_sched.worker import interrupts
 
 log = logging.getLogger("bsched.worker")
 STOP_SECONDS = 5.0  # a ping in flight is not waited for longer
@@ -46,7 +47,7 @@ class Heartbeat:
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        interrupts.start_beside(self._thread)
 
     def stop(self) -> None:
         """End; a ping in flight may still arrive."""

@@ -1,19 +1,22 @@
 """Ctrl-C: raised at once, wherever the main thread is, except in steps that would be torn apart; these are ended first.
 
 Raised between the fork of a process and the note that there is one, KeyboardInterrupt would leave a process that nobody
-ends. So some functions are marked as whole: while one is on the main thread's stack, the interruption is kept, and
-raised by the next raise_due(). What a whole step calls that may take long is marked as open.
+ends. Raised in a finalizer, it would be printed and forgotten. So some functions are marked as whole, as finalizers
+are: while one is on the main thread's stack, the interruption is kept, and raised by the next raise_due(). What a whole
+step calls that may take long is marked as open.
 
 All is of this process, since signals are: nested workers know of each other's steps.
 """
 
 from __future__ import annotations
 
+import _weakrefset
 import contextlib
 import math
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, TypeVar
@@ -21,6 +24,8 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 BOUNCE_SECONDS = 0.05  # a key that bounces, or a launcher that passes on what the terminal has sent already: one Ctrl-C
+_FAULTS = {getattr(signal, f"SIG{name}", None) for name in ("SEGV", "BUS", "FPE", "ILL", "ABRT", "TRAP", "SYS")}
+_WEAK = {_weakrefset.__file__, weakref.__file__}
 _whole: set[CodeType] = set()
 _open: set[CodeType] = set()
 
@@ -76,13 +81,27 @@ def expect_another() -> None:
 
 @contextlib.contextmanager
 def hurried_by(hurry: Callable[[], object]) -> Iterator[None]:
-    """Around a wait in a whole step: an interruption calls this, which should make it end soon."""
+    """Around a wait in a whole step: an interruption, or one that is kept already, calls this: it should end soon."""
     before = _State.hurries
     _State.hurries = (*before, hurry)
     try:
+        if _State.is_due:
+            hurry()
         yield
     finally:
         _State.hurries = before
+
+
+def start_beside(thread: threading.Thread) -> None:
+    """Start a thread that is given no signals. One that it took would not wake the main thread, which has to act."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        thread.start()
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def handle(number: int, frame: FrameType | None) -> None:
@@ -95,7 +114,12 @@ def _is_in_whole_step(frame: FrameType | None) -> bool:
     while frame is not None:
         if frame.f_code in _open:
             return False
-        if frame.f_code in _whole:
+        if frame.f_code in _whole or _is_finalizer(frame.f_code):
             return True
         frame = frame.f_back
     return False
+
+
+def _is_finalizer(code: CodeType) -> bool:
+    """Whether what it raises is lost: __del__, or what the standard library's weak collections call when one dies."""
+    return code.co_name == "__del__" or code.co_filename in _WEAK

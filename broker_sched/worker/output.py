@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from broker_sched.own_methods import MAX_LOG
+from broker_sched.worker import interrupts
 
 STDOUT, STDERR = 1, 2  # file descriptors
 CHUNK = 1 << 16  # bytes
@@ -46,7 +47,7 @@ class Output:
         self._is_taking = False
         self._line = ""
         self._thread = threading.Thread(target=self._read, name=f"output of {task_id}", daemon=True)
-        self._thread.start()
+        interrupts.start_beside(self._thread)
 
     def news(self, is_over: bool) -> Tail | None:
         """The tail, when there is more than last time and that is a while ago, or the process has ended."""

@@ -187,11 +187,11 @@ class TaskProcess:
             log.error("%s reads none of its messages: this one is lost: %s", self.task, content)
 
     def _tree(self) -> list[psutil.Process]:
-        try:
-            process = psutil.Process(self._process.pid)
-            return [process, *process.children(recursive=True)]
-        except psutil.Error:
-            return []
+        found: list[psutil.Process] = []
+        with contextlib.suppress(psutil.Error):
+            found.append(psutil.Process(self._process.pid))
+            found += found[0].children(recursive=True)
+        return found
 
     def _conclude(self) -> None:
         self._process.join()
@@ -255,7 +255,7 @@ def _child(
         connection.send(Told(method, arguments))
 
     reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages))
-    threading.Thread(target=_listen, args=(connection, reporter, worker_pid), daemon=True).start()
+    interrupts.start_beside(threading.Thread(target=_listen, args=(connection, reporter, worker_pid), daemon=True))
     connection.send(execute(task, options, reporter))
 
 

@@ -9,7 +9,9 @@ import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -270,3 +272,95 @@ def test_a_handler_of_the_users_own_stays(local: Scheduler) -> None:
     with worker_on(local):
         assert signal.getsignal(signal.SIGINT) is own
     assert signal.signal(signal.SIGINT, signal.default_int_handler) is own
+
+
+class Dying:
+    """Ctrl-C comes while it is finalized."""
+
+    def __del__(self) -> None:
+        ctrl_c()
+
+
+def test_ctrl_c_while_an_object_is_finalized_is_not_lost() -> None:
+    before = signal.signal(signal.SIGINT, interrupts.handle)
+    try:
+        interrupts.expect_another()
+        Dying()  # Python prints what is raised in here, and goes on
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.raise_due()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_while_a_weak_collection_loses_an_object_is_not_lost() -> None:
+    def lose() -> None:
+        kept = Heartbeat.__new__(Heartbeat)
+        code = "def lost(_): ctrl_c()"
+        names: dict[str, Any] = {"ctrl_c": ctrl_c}
+        exec(compile(code, weakref.__file__, "exec"), names)  # as one of its callbacks: there is none to hook into
+        reference = weakref.ref(kept, names["lost"])
+        del kept
+        assert reference() is None
+
+    before = signal.signal(signal.SIGINT, interrupts.handle)
+    try:
+        interrupts.expect_another()
+        lose()
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.raise_due()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def blocked(status: Path) -> int:
+    """The mask of signals that a thread is not given."""
+    return int(status.read_text().partition("SigBlk:")[2].split()[0], 16)
+
+
+def test_signals_are_for_the_main_thread(local: Scheduler, directory: str) -> None:
+    """One that another thread took would not wake the main thread from what it waits for."""
+    task = native_tasks.Endless(directory, "x")
+    terminating, masks = 1 << (signal.SIGTERM - 1) | 1 << (signal.SIGINT - 1), {}
+
+    def look() -> None:
+        try:
+            until(lambda: runs_of(task.path()), "it runs")
+            for thread in threading.enumerate():
+                masks[thread.name] = blocked(Path(f"/proc/self/task/{thread.native_id}/status"))
+            (process,) = worker._running.all()
+            for each in Path(f"/proc/{process.pid}/task").iterdir():
+                masks["task" if each.name == str(process.pid) else "listener"] = blocked(each / "status")
+        finally:
+            ctrl_c()
+
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2) as worker:
+        worker.add(task)
+        threading.Thread(target=look, name="looking").start()
+        worker.run()
+    for name in ("MainThread", "task"):
+        assert masks.pop(name) & terminating == 0
+    masks.pop("looking")
+    assert {"heartbeat", "waker", "listener"} <= set(masks)
+    ours = {
+        name: mask for name, mask in masks.items() if name in ("heartbeat", "waker", "listener") or "output" in name
+    }
+    assert all(mask & terminating == terminating for mask in ours.values()), masks
+
+
+def test_what_comes_while_a_step_begins_to_wait_for_processes_ends_the_wait() -> None:
+    killed: list[int] = []
+    before = signal.signal(signal.SIGINT, interrupts.handle)
+    try:
+        interrupts.expect_another()
+        interrupted_whole()
+        with interrupts.hurried_by(lambda: killed.append(1)):
+            assert killed == [1]
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.raise_due()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@interrupts.whole
+def interrupted_whole() -> None:
+    ctrl_c()
