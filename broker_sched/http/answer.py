@@ -16,11 +16,10 @@ from broker_sched.http.payload import UnsupportedType
 PART = 500  # entries encoded in one go; between two goes other requests have their turn
 LEVELS = 3  # of a reply that are looked at for long lists: [worker] → running → {task_id: task}
 MAX_MESSAGE = 500  # letters of an error message: it may quote the caller's own megabyte
-RETRY_AFTER_SECONDS = 1
-
 NOSNIFF = b"x-content-type-options: nosniff\r\n"
 JSON_HEADERS = b"content-type: application/json; charset=UTF-8\r\n" + NOSNIFF
 HTML_HEADERS = b"content-type: text/html; charset=UTF-8\r\n" + NOSNIFF
+RETRY_AFTER = b"retry-after: 1\r\n"  # seconds
 _encoder = msgspec.json.Encoder()
 
 
@@ -69,9 +68,8 @@ def failure(error: Exception) -> Answer:
     if isinstance(error, UnknownMethod):
         return _error(404, "UnknownMethod", str(error))
     if isinstance(error, (RedisUnavailable, SchemaMismatch)):
-        retry = b"retry-after: %d\r\n" % RETRY_AFTER_SECONDS
         kind = "RedisUnavailable" if isinstance(error, RedisUnavailable) else "SchemaMismatch"
-        return _error(503, kind, str(error), headers=retry)
+        return _error(503, kind, str(error), headers=RETRY_AFTER)
     if isinstance(error, BrokerSchedError):
         return _error(500, type(error).__name__, str(error))
     return _error(500, "InternalError", "The server failed on this call; its log says how.")

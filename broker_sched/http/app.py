@@ -18,6 +18,7 @@ from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavaila
 from broker_sched.http.answer import (
     HTML_HEADERS,
     JSON_HEADERS,
+    RETRY_AFTER,
     Answer,
     Refusal,
     failure,
@@ -111,7 +112,7 @@ class App:
             reason = "Redis did not answer within 5 s."
         if reason is None:
             return Answer(200, JSON_HEADERS, b'{"ready":true}')
-        return Answer(503, JSON_HEADERS + b"retry-after: 1\r\n", to_json({"ready": False, "reason": reason}))
+        return Answer(503, JSON_HEADERS + RETRY_AFTER, to_json({"ready": False, "reason": reason}))
 
 
 def _changes_state(method: Method) -> bool:

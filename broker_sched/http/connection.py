@@ -23,9 +23,8 @@ from broker_sched.http.payload import MAX_BODY_BYTES
 
 log = logging.getLogger("bsched.server")
 
-MAX_HEAD_BYTES = (
-    64 * 1024
-)  # and one read: of request line and headers, as luigid's, and of what chunks have beside them
+# Of request line and headers, as luigid's, and of what chunks have beside them. One read more may pass.
+MAX_HEAD_BYTES = 64 * 1024
 JOINED_BYTES = 65536  # a longer body is not copied to stand behind its head
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -274,6 +274,15 @@ def test_a_handler_of_the_users_own_stays(local: Scheduler) -> None:
     assert signal.signal(signal.SIGINT, signal.default_int_handler) is own
 
 
+@pytest.fixture
+def handled() -> Any:
+    """SIGINT goes to our handler."""
+    before = signal.signal(signal.SIGINT, interrupts.handle)
+    interrupts.expect_another()
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Dying:
     """Ctrl-C comes while it is finalized."""
 
@@ -281,18 +290,13 @@ class Dying:
         ctrl_c()
 
 
-def test_ctrl_c_while_an_object_is_finalized_is_not_lost() -> None:
-    before = signal.signal(signal.SIGINT, interrupts.handle)
-    try:
-        interrupts.expect_another()
-        Dying()  # Python prints what is raised in here, and goes on
-        with pytest.raises(KeyboardInterrupt):
-            interrupts.raise_due()
-    finally:
-        signal.signal(signal.SIGINT, before)
+def test_ctrl_c_while_an_object_is_finalized_is_not_lost(handled: None) -> None:
+    Dying()  # Python prints what is raised in here, and goes on
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.raise_due()
 
 
-def test_ctrl_c_while_a_weak_collection_loses_an_object_is_not_lost() -> None:
+def test_ctrl_c_while_a_weak_collection_loses_an_object_is_not_lost(handled: None) -> None:
     def lose() -> None:
         kept = Heartbeat.__new__(Heartbeat)
         code = "def lost(_): ctrl_c()"
@@ -302,14 +306,9 @@ def test_ctrl_c_while_a_weak_collection_loses_an_object_is_not_lost() -> None:
         del kept
         assert reference() is None
 
-    before = signal.signal(signal.SIGINT, interrupts.handle)
-    try:
-        interrupts.expect_another()
-        lose()
-        with pytest.raises(KeyboardInterrupt):
-            interrupts.raise_due()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    lose()
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.raise_due()
 
 
 def blocked(status: Path) -> int:
@@ -347,18 +346,13 @@ def test_signals_are_for_the_main_thread(local: Scheduler, directory: str) -> No
     assert all(mask & terminating == terminating for mask in ours.values()), masks
 
 
-def test_what_comes_while_a_step_begins_to_wait_for_processes_ends_the_wait() -> None:
+def test_what_comes_while_a_step_begins_to_wait_for_processes_ends_the_wait(handled: None) -> None:
     killed: list[int] = []
-    before = signal.signal(signal.SIGINT, interrupts.handle)
-    try:
-        interrupts.expect_another()
-        interrupted_whole()
-        with interrupts.hurried_by(lambda: killed.append(1)):
-            assert killed == [1]
-        with pytest.raises(KeyboardInterrupt):
-            interrupts.raise_due()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    interrupted_whole()
+    with interrupts.hurried_by(lambda: killed.append(1)):
+        assert killed == [1]
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.raise_due()
 
 
 @interrupts.whole
