@@ -32,7 +32,7 @@ def main() -> int:
     bench = Bench(QUICK if arguments.quick else FULL, say)
     try:
         for name in arguments.only or ROWS:
-            # Its Redis has real-time priority, and Linux lets it wait 50 ms a second for whoever else would run.
+            # What runs only when nothing else does still adds 1 to 3 ms to a script, here and there.
             with nullcontext() if name == "longest-script" else processors_kept_awake():
                 results += ROWS[name](bench)
                 bench.stop()

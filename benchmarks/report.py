@@ -34,8 +34,8 @@ EVENTS = """
 ## The longest script, event by event
 
 On one namespace, in this order; SLOWLOG measured. Each line is the longest of all scripts, and of all other commands,
-that ran while this happened. SLOWLOG counts the time that other processes have the processor, too; so this Redis runs
-with real-time priority, where the system allows it.
+that ran while this happened. SLOWLOG counts the time that other processes have the processor, too; so this Redis goes
+before them (nice -20), where the system allows it.
 """
 
 
