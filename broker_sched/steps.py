@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-Argument: TypeAlias = str | int | float | bytes
+# Texts only. hiredis 3.5 crashes where Ctrl-C comes while it turns a number into one.
+Argument: TypeAlias = str | bytes
 
 
 class Call(NamedTuple):

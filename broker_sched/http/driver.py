@@ -131,7 +131,7 @@ class Driver:
 
     async def take_lock(self, name: str, milliseconds: int) -> bool:
         """Take a lock of this namespace that goes away by itself; False when another process has it."""
-        command = ("SET", self.space.key(name), self.id, "NX", "PX", milliseconds)
+        command = ("SET", self.space.key(name), self.id, "NX", "PX", str(milliseconds))
         (taken,) = await self._carry(self._calls, Read([command]))
         return bool(taken)
 

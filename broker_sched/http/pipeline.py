@@ -227,7 +227,7 @@ class Pipeline:
             login = [endpoint.username, endpoint.password] if endpoint.username else [endpoint.password]
             commands.insert(0, ("AUTH", *login))
         if endpoint.db:
-            commands.append(("SELECT", endpoint.db))
+            commands.append(("SELECT", str(endpoint.db)))
         for command, reply in zip(commands, await link.send(commands)):
             if isinstance(reply, ReplyError) and command[0] != "CLIENT":  # the name is only a courtesy
                 raise _refusal(str(reply))

@@ -77,7 +77,7 @@ class Wakes:
             await asyncio.sleep(LOOK_SECONDS)
             (reply,) = await self._lane.send([("LPOP", self._key)])
         else:
-            (reply,) = await self._lane.send([("BLPOP", self._key, BLOCK_SECONDS)])
+            (reply,) = await self._lane.send([("BLPOP", self._key, str(BLOCK_SECONDS))])
             reply = reply[1] if isinstance(reply, list) else reply
         if isinstance(reply, ReplyError):
             raise BrokerSchedError(f"The mailbox can't be read: {reply}")

@@ -234,7 +234,7 @@ def _memory(url: str) -> Any:
     name = url.partition(":")[2]
     with _memories_lock:
         server = _memories.setdefault(name, fakeredis.FakeServer())
-    return fakeredis.FakeRedis(server=server, decode_responses=True)
+    return fakeredis.FakeRedis(server=server, decode_responses=True, protocol=2)
 
 
 def _directory(url: str) -> str | None:

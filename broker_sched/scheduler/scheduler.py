@@ -141,7 +141,7 @@ class Scheduler(SchedulerAPI):
         self._prune_unless_others_do()
 
     def _prune_unless_others_do(self) -> bool:
-        taken = self._read([("SET", self._space.key("prune_lock"), self._caller, "NX", "PX", 1000)])[0]
+        taken = self._read([("SET", self._space.key("prune_lock"), self._caller, "NX", "PX", "1000")])[0]
         if taken:
             self._drive(STEPS["prune"](self._space))
         return bool(taken)
@@ -172,7 +172,7 @@ class Scheduler(SchedulerAPI):
         while not is_ready and (left := deadline - time.monotonic()) > 0:
             pause = max(min(left, prune_at - time.monotonic()), MIN_WAIT_SECONDS)
             try:
-                popped = self._client.blpop([self._space.key("wake", mailbox)], timeout=pause)
+                popped = self._client.execute_command("BLPOP", self._space.key("wake", mailbox), str(pause))
             except LOST:  # the next call of the worker finds out
                 time.sleep(min(left, WAIT_SECONDS))
                 return False

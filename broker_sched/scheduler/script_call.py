@@ -50,12 +50,12 @@ def evalsha(space: Space, clock: Clock | None, call: Call, request_id: str) -> t
     script = load(call.script)
     header: list[Argument] = [
         space.prefix,
-        SCHEMA_VERSION,
+        str(SCHEMA_VERSION),
         stamp(clock),
         request_id,
-        _weights.getrandbits(48),
+        str(_weights.getrandbits(48)),
     ]
-    return script, ["EVALSHA", script.sha, 1, space.key("config"), *header, *call.args]
+    return script, ["EVALSHA", script.sha, "1", space.key("config"), *header, *call.args]
 
 
 def translate(script: Script | None, message: str) -> BrokerSchedError:

@@ -1,9 +1,9 @@
 """Ctrl-C: raised at once, wherever the main thread is, except in steps that would be torn apart; these are ended first.
 
 Raised between the fork of a process and the note that there is one, KeyboardInterrupt would leave a process that nobody
-ends. Raised in a finalizer, it would be printed and forgotten. So some functions are marked as whole, as finalizers
-are: while one is on the main thread's stack, the interruption is kept, and raised by the next raise_due(). What a whole
-step calls that may take long is marked as open.
+ends. Raised in a finalizer, it would be printed and forgotten; in what Lua calls in Python (a scheduler in memory), the
+script might catch it. So some functions are marked as whole, as these are: while one is on the main thread's stack, the
+interruption is kept, and raised by the next raise_due(). What a whole step calls that may take long is marked as open.
 
 All is of this process, since signals are: nested workers know of each other's steps.
 """
@@ -21,12 +21,14 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
+from fakeredis.commands_mixins.scripting_mixin import ScriptingCommandsMixin
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 BOUNCE_SECONDS = 0.05  # a key that bounces, or a launcher that passes on what the terminal has sent already: one Ctrl-C
 _FAULTS = {getattr(signal, f"SIG{name}", None) for name in ("SEGV", "BUS", "FPE", "ILL", "ABRT", "TRAP", "SYS")}
 _WEAK = {_weakrefset.__file__, weakref.__file__}
-_whole: set[CodeType] = set()
+_whole: set[CodeType] = {ScriptingCommandsMixin.eval.__code__}
 _open: set[CodeType] = set()
 
 

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import fakeredis
 import pytest
+from fakeredis.commands_mixins.scripting_mixin import ScriptingCommandsMixin
 
 from broker_sched import Scheduler
 from broker_sched.errors import SchedulerUnreachable
@@ -292,6 +294,22 @@ class Dying:
 
 def test_ctrl_c_while_an_object_is_finalized_is_not_lost(handled: None) -> None:
     Dying()  # Python prints what is raised in here, and goes on
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.raise_due()
+
+
+def test_ctrl_c_in_a_script_of_a_scheduler_in_memory_waits_for_its_end(
+    handled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ScriptingCommandsMixin._lua_redis_call
+
+    def interrupted(self: Any, *arguments: Any) -> Any:
+        ctrl_c()
+        return call(self, *arguments)
+
+    client = fakeredis.FakeRedis()
+    monkeypatch.setattr(ScriptingCommandsMixin, "_lua_redis_call", interrupted)
+    assert client.eval("redis.pcall('SET', 'a', '1') return redis.call('GET', 'a')", 0) == b"1"
     with pytest.raises(KeyboardInterrupt):
         interrupts.raise_due()
 

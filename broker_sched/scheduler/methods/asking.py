@@ -20,7 +20,7 @@ def get_work(
 ) -> Steps[wire.Work]:
     """One script; a batch takes a second one, which gives it its id."""
     flag = str(int(bool(assistant)))
-    current: list[Argument] = [""] if current_tasks is None else [len(current_tasks), *current_tasks]
+    current: list[Argument] = [""] if current_tasks is None else [str(len(current_tasks)), *current_tasks]
     reply = yield Call("get_work", (worker, optional(host), flag, *current), once=True)
     if reply[6] == "prune":
         yield from prune(space)
@@ -64,7 +64,7 @@ def await_work(space: Space, *, worker: str, assistant: bool, seconds: float) ->
 
 def awaiting(step: Await, mailbox: str) -> Call:
     """The script that notes that a worker waits."""
-    return Call("await_work", (step.worker, int(step.assistant), mailbox, repr(float(step.seconds))))
+    return Call("await_work", (step.worker, str(int(step.assistant)), mailbox, repr(float(step.seconds))))
 
 
 def ping(space: Space, *, worker: str) -> Steps[wire.Ping]:

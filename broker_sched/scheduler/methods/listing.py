@@ -74,7 +74,7 @@ def worker_list(space: Space, *, include_running: bool) -> Steps[list[dict[str, 
     """Luigi: each entry is merged with the worker's info."""
     config = yield from read_config(space)
     yield from prune(space)
-    (names,) = yield Read([("ZRANGE", space.key("workers"), 0, -1)])
+    (names,) = yield Read([("ZRANGE", space.key("workers"), "0", "-1")])
     workers = []
     for name in names:
         entry = yield from _worker_entry(space, name)

@@ -71,7 +71,7 @@ def scan_set(space: Space, *parts: str) -> Steps[list[str]]:
     members: dict[str, None] = {}
     cursor = "0"
     while True:
-        ((cursor, page),) = yield Read([("SSCAN", space.key(*parts), cursor, "COUNT", 1000)])
+        ((cursor, page),) = yield Read([("SSCAN", space.key(*parts), cursor, "COUNT", "1000")])
         members.update(dict.fromkeys(page))
         if str(cursor) == "0":
             return list(members)

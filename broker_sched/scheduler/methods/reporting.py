@@ -71,12 +71,12 @@ def add_task(
     # A failure counted twice could disable the task; new deps take it from whoever runs it by then.
     once = status == "FAILED" or bool(new_deps)
     if len(given) <= MAX_DEPS_AT_ONCE:
-        left = yield Call("add_task", (*arguments, "" if deps is None else len(deps), "", *given), once)
+        left = yield Call("add_task", (*arguments, "" if deps is None else str(len(deps)), "", *given), once)
     else:
         token = uuid.uuid4().hex
         for chunk in chunks(given, MAX_DEPS_AT_ONCE):
             yield Call("stage_deps", (token, *chunk))
-        left = yield Call("add_task", (*arguments, "" if deps is None else 0, token), once)
+        left = yield Call("add_task", (*arguments, "" if deps is None else "0", token), once)
     yield from work_off(left)
 
 
@@ -141,7 +141,7 @@ def work_off(left: int) -> Steps[None]:
     for _ in range(MAX_WORK_OFFS):
         if not left:
             return
-        left = yield Call("work_off", (WORK_OFF_BUDGET,))
+        left = yield Call("work_off", (str(WORK_OFF_BUDGET),))
 
 
 def optional(text: str | None) -> str:

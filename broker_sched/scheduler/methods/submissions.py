@@ -49,7 +49,7 @@ def submission(space: Space, *, submission: str) -> Steps[wire.Submission]:
 def submission_list(space: Space) -> Steps[list[wire.Submission]]:
     """Each as it stands, without its tasks."""
     numbers, ended = yield Read(
-        [("SMEMBERS", space.key("submissions")), ("ZRANGE", space.key("ended_submissions"), 0, -1)]
+        [("SMEMBERS", space.key("submissions")), ("ZRANGE", space.key("ended_submissions"), "0", "-1")]
     )
     ids: list[str] = list(ended)
     if numbers:

@@ -26,14 +26,14 @@ def configure(space: Space, options: Mapping[str, str]) -> Steps[int]:
     Returns the configuration's version. Raises SchemaMismatch.
     """
     given = [text for pair in options.items() for text in pair]
-    version = yield Call("configure", (len(options), *given, *DEFAULTS))
+    version = yield Call("configure", (str(len(options)), *given, *DEFAULTS))
     return int(version)
 
 
 def prune(space: Space) -> Steps[None]:
     """Bites until nothing is due."""
     for _ in range(MAX_PRUNES):
-        more, *over = yield Call("prune", (PRUNE_BUDGET,))
+        more, *over = yield Call("prune", (str(PRUNE_BUDGET),))
         for submission in over:
             yield from end_when_over(space, submission)
         if not more:
