@@ -32,7 +32,7 @@ def main() -> int:
     bench = Bench(QUICK if arguments.quick else FULL, say)
     try:
         for name in arguments.only or ROWS:
-            # What runs only when nothing else does still adds 1 to 3 ms to a script, here and there.
+            # What keeps processors awake adds 1 to 3 ms to a script, here and there: too much for this row.
             with nullcontext() if name == "longest-script" else processors_kept_awake():
                 results += ROWS[name](bench)
                 bench.stop()

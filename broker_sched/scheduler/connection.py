@@ -234,6 +234,7 @@ def _memory(url: str) -> Any:
     name = url.partition(":")[2]
     with _memories_lock:
         server = _memories.setdefault(name, fakeredis.FakeServer())
+    # Any other protocol is asked for with a number, see steps.Argument.
     return fakeredis.FakeRedis(server=server, decode_responses=True, protocol=2)
 
 

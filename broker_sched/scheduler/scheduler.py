@@ -172,6 +172,7 @@ class Scheduler(SchedulerAPI):
         while not is_ready and (left := deadline - time.monotonic()) > 0:
             pause = max(min(left, prune_at - time.monotonic()), MIN_WAIT_SECONDS)
             try:
+                # As blpop does, which would send a number.
                 popped = self._client.execute_command("BLPOP", self._space.key("wake", mailbox), str(pause))
             except LOST:  # the next call of the worker finds out
                 time.sleep(min(left, WAIT_SECONDS))
