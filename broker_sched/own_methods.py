@@ -44,6 +44,14 @@ class OwnMethods:
         """Put a task that this worker runs back to PENDING, without a failure; status null: unknown."""
         raise NotImplementedError
 
+    @rpc(reads_only=True)
+    def done_since_awaited(self, task_id: TaskId, deps: Sequence[TaskId]) -> list[TaskId]:
+        """Of the deps that a running task wants once more, those that are DONE since it was put back to wait for them.
+
+        A worker that finds them not complete fails the task: to wait once more would be in vain.
+        """
+        raise NotImplementedError
+
     @rpc()
     def stop_task(self, task_id: TaskId, disable: bool = False) -> wire.Stopping:
         """Ask the worker that runs the task to end it; then it is FAILED, or DISABLED.

@@ -50,7 +50,8 @@ KEYS = (
     Key(
         "task:<task_id>",
         "hash",
-        "status, priority, times (s), family, module, params, workers, crew, claim, what it holds, where it is indexed",
+        "status, priority, times (s), family, module, params, workers, crew, claim, what it holds, since when it "
+        "waits for deps that its run() wanted (waits_since), where it is indexed",
         TASK,
     ),
     Key(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from broker_sched.errors import BrokerSchedError, UnknownMethod
 from broker_sched.model.contract import TaskLike, check_task, owners_of, retry_policy_of, visibilities_of
 from broker_sched.model.register import load_task
+from broker_sched.worker.awaiting import Awaiting
 from broker_sched.worker.bulk import Bulk
 from broker_sched.worker.completion import Completion, InParallel, InTurn
 from broker_sched.worker.config import WorkerConfig
@@ -43,6 +44,7 @@ class Planner:
         self._context = context
         self._completion = Completion(self.known)
         self._bulk = Bulk(scheduler, worker_id)
+        self._awaiting = Awaiting(scheduler, self._completion)
         self._batchers_sent: set[str] = set()
         self._batches: dict[str, list[TaskLike]] = {}  # id of the combined task → its members, as far as known here
         self._unfulfilled: dict[str, int] = defaultdict(int)
@@ -115,6 +117,7 @@ class Planner:
     def _schedule(self, finding: Finding) -> None:
         task = finding.task
         self.scheduled[task.task_id] = task
+        self._awaiting.forget(task.task_id)
         self._note(task, finding.status, finding.runnable)
         self._bulk.put(
             described(
@@ -130,6 +133,8 @@ class Planner:
 
     def report(self, task: TaskLike, status: str, **more: Any) -> None:
         """Tell the scheduler now what became of a task, and remember it for the summary."""
+        if status != "PENDING":
+            self._awaiting.forget(task.task_id)
         self._note(task, status, False)
         for member in self._batches.pop(task.task_id, ()):
             self._note(member, status, True)
@@ -184,11 +189,14 @@ class Planner:
         known = (self.scheduled.get(task_id) for task_id in member_ids)
         self._batches[combined.task_id] = [member for member in known if member is not None]
 
-    def add_wanted(self, wanted: Wanted) -> str:
-        """Schedule a task that a running one asked for. Returns its id."""
-        task = load_task(wanted.module, wanted.family, wanted.params)
-        self.add(task)
-        return task.task_id
+    def add_wanted(self, task: TaskLike, wanted: Sequence[Wanted]) -> list[str]:
+        """Schedule what a running task asked for. Returns the ids. Raises WorkerError when it would wait in vain."""
+        deps = [load_task(each.module, each.family, each.params) for each in wanted]
+        if deps:
+            self._awaiting.check(task, deps, self.may_reschedule)
+        for dep in deps:
+            self.add(dep)
+        return [dep.task_id for dep in deps]
 
     def may_reschedule(self, missing: tuple[str, ...]) -> bool:
         """Whether a task may go back for these missing deps once more."""

@@ -17,6 +17,7 @@ from broker_sched.api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, SchedulerUnreachable
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker import interrupts
+from broker_sched.worker.awaiting import InVain
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.ending import Ending
 from broker_sched.worker.execution import RunOptions, execute
@@ -247,9 +248,12 @@ class Worker:
         status, expl = outcome.status, outcome.expl
         new_deps: list[str] = []
         try:
-            new_deps = [self._planner.add_wanted(wanted) for wanted in outcome.wanted]
+            new_deps = self._planner.add_wanted(task, outcome.wanted)
         except SchedulerUnreachable:
             raise
+        except InVain as error:
+            log.error("%s failed: %s", task, error)
+            status, expl = "FAILED", json.dumps(str(error))
         except Exception as error:
             log.error("What %s asked for can't be scheduled: %s", task, error)
             status, expl = "FAILED", json.dumps(traceback.format_exc())

@@ -108,6 +108,22 @@ class Asking(InDirectory):
         self.write()
 
 
+class Hollow(InDirectory):
+    """Runs, and makes nothing."""
+
+    def run(self) -> None:
+        self.note()
+
+
+class AskingInVain(InDirectory):
+    """Asks for that one."""
+
+    def run(self) -> Any:
+        self.note()
+        yield Hollow(directory=self.directory, name="hollow")
+        self.write()
+
+
 class Cell(InDirectory):
     """One of a grid: layer-column; needs three of the layer before."""
 

@@ -14,7 +14,19 @@ from broker_sched.rq.executor import RqExecutor
 from broker_sched.rq.fleet import Fleet
 from tests.rq.conftest import RqFleet, kill
 from tests.rq.slow_module import SlowlyLoaded
-from tests.rq.tasks import Asking, Chatty, Deaf, Exiting, Failing, InDirectory, Limited, Waiting, runs_of
+from tests.rq.tasks import (
+    Asking,
+    AskingInVain,
+    Chatty,
+    Deaf,
+    Exiting,
+    Failing,
+    Hollow,
+    InDirectory,
+    Limited,
+    Waiting,
+    runs_of,
+)
 from tests.servers import is_alive, until
 
 pytestmark = pytest.mark.timeout(90)
@@ -251,3 +263,11 @@ def test_passwords_are_not_told(fleet: RqFleet) -> None:
     with pytest.raises(Exception) as raised, RqExecutor("redis://me:secret@127.0.0.1:1/0", "q", "n"):
         pass
     assert "127.0.0.1:1" in str(raised.value) and "secret" not in str(raised.value)
+
+
+def test_a_task_fails_that_waits_for_what_was_run_and_made_nothing(small_fleet: RqFleet, tmp_path: Path) -> None:
+    task, hollow = AskingInVain(directory=str(tmp_path), name="asking"), Hollow(directory=str(tmp_path), name="hollow")
+    assert not small_fleet.run(task)
+    assert (small_fleet.status(task), small_fleet.status(hollow)) == ("FAILED", "DONE")
+    assert f"{hollow.output().path} is missing" in small_fleet.reason(task)
+    assert (len(runs_of(task)), len(runs_of(hollow))) == (2, 1)

@@ -249,6 +249,34 @@ class ChunkBody(InDirectory):
         yield from super().run() or ()
 
 
+class HollowBody(InDirectory):
+    """Runs, and makes nothing."""
+
+    def run(self) -> Any:
+        self.count_run()
+
+
+class WaitsBody(InDirectory):
+    """Asks while it runs for what `wants` names: one after the other."""
+
+    wants: str
+
+    def run(self) -> Iterator[Any]:
+        self.count_run()
+        for each in self.wants.split(","):
+            yield self.wanted(each)  # type: ignore[attr-defined]  # made by the module
+        with self.output().open("w") as file:
+            file.write(self.wants)
+
+
+class NeverSatisfiedBody(InDirectory):
+    """Says that what it asks for is not complete, whatever that says."""
+
+    def run(self) -> Iterator[Any]:
+        self.count_run()
+        yield self.requirements([self.wanted("made")], custom_complete=lambda is_complete: False)  # type: ignore[attr-defined]
+
+
 class NoteContext:
     """A task_process_context: notes what it was around."""
 

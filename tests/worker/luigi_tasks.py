@@ -205,3 +205,33 @@ class Chunk(_Named, bodies.ChunkBody, luigi.Task):
 
     def wanted(self, name: str) -> Any:
         return Write(self.directory, name)
+
+
+class Hollow(_Named, bodies.HollowBody, luigi.Task):
+    directory = luigi.Parameter()
+
+
+class Noted(_Named, bodies.InDirectory, luigi.Task):
+    """Its output is named by what is not significant."""
+
+    directory = luigi.Parameter()
+    name = luigi.Parameter(significant=False)
+
+
+class Waits(_Named, bodies.WaitsBody, luigi.Task):
+    directory = luigi.Parameter()
+    wants = luigi.Parameter()
+
+    def wanted(self, name: str) -> Any:
+        kind, _, text = name.partition(":")
+        return {"hollow": Hollow(self.directory), "noted": Noted(self.directory, text)}.get(
+            kind, Write(self.directory, kind)
+        )
+
+
+class NeverSatisfied(_Named, bodies.NeverSatisfiedBody, luigi.Task):
+    directory = luigi.Parameter()
+    requirements = luigi.DynamicRequirements
+
+    def wanted(self, name: str) -> Any:
+        return Write(self.directory, name)

@@ -201,3 +201,33 @@ class Chunk(_Named, bodies.ChunkBody, Task):
 
     def wanted(self, name: str) -> Any:
         return Write(self.directory, name)
+
+
+class Hollow(_Named, bodies.HollowBody, Task):
+    directory: str
+
+
+class Noted(_Named, bodies.InDirectory, Task):
+    """Its output is named by what is not significant."""
+
+    directory: str
+    name: Annotated[str, Parameter(significant=False)]
+
+
+class Waits(_Named, bodies.WaitsBody, Task):
+    directory: str
+    wants: str
+
+    def wanted(self, name: str) -> Any:
+        kind, _, text = name.partition(":")
+        return {"hollow": Hollow(self.directory), "noted": Noted(self.directory, text)}.get(
+            kind, Write(self.directory, kind)
+        )
+
+
+class NeverSatisfied(_Named, bodies.NeverSatisfiedBody, Task):
+    directory: str
+    requirements = DynamicRequirements
+
+    def wanted(self, name: str) -> Any:
+        return Write(self.directory, name)

@@ -197,6 +197,8 @@ local function report(task, worker)
   if not task.is_new then call('ZREM', key('due:remove', ''), task.n) end
   if expl then set_expl(task, expl) end
   if may_change_status(task, worker, status) then
+    -- Its run() wants more deps. When it began to is kept until it ends, so that it does not wait for them in vain.
+    if has_flag('n') and task.status == 'RUNNING' and not task.waits_since then set(task, 'waits_since', NOW_TEXT) end
     set_status(task, status == 'SUSPENDED' and 'PENDING' or status)
   end
 end

@@ -51,6 +51,7 @@ local function move_status(task, new)
   call('SMOVE', key('tasks:', old), key('tasks:', new), task.n)
   set(task, 'status', new)
   set(task, 'updated', NOW_TEXT)
+  if new ~= 'PENDING' and new ~= 'RUNNING' then set(task, 'waits_since', nil) end
   enter_status(task)
   record_event(task.id, old, new, task.worker_running or '')
 end

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broker_sched import wire
 from broker_sched.arguments import to_json
-from broker_sched.scheduler.methods.records import display_name, load_records
+from broker_sched.scheduler.methods.records import CHUNK, display_name, load_records
 from broker_sched.scheduler.methods.reporting import number, optional
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Call, Read, Steps
@@ -83,6 +83,34 @@ def set_worker_processes(space: Space, *, worker: str, n: int) -> Steps[None]:
     """One script."""
     message = to_json("n", {"name": "set_worker_processes", "kwargs": {"n": n}})
     yield Call("send_message", (worker, message, ""), once=True)
+
+
+def done_since_awaited(space: Space, *, task_id: str, deps: Sequence[str]) -> Steps[list[str]]:
+    """One read, where the task has not waited yet, which is the rule; else two more for each 500 deps.
+
+    A dep counts, too, that was DONE so shortly before that it is not run again (stable_done_cooldown_secs).
+    """
+    task, (cooldown,) = yield Read(
+        [
+            ("HMGET", space.key("task", task_id), "n", "waits_since"),
+            ("HMGET", space.key("config"), "stable_done_cooldown_secs"),
+        ]
+    )
+    n, waits_since = task
+    if waits_since is None:
+        return []
+    earliest, found = float(waits_since) - float(cooldown or 0), []
+    for start in range(0, len(deps), CHUNK):
+        chunk = deps[start : start + CHUNK]
+        fields = yield Read([("HMGET", space.key("task", dep), "n", "status", "updated") for dep in chunk])
+        done = [
+            (dep, dep_n)
+            for dep, (dep_n, status, updated) in zip(chunk, fields)
+            if status == "DONE" and float(updated) >= earliest
+        ]
+        are_deps = yield Read([("SISMEMBER", space.key("deps", n), dep_n) for _, dep_n in done])
+        found += [dep for (dep, _), is_dep in zip(done, are_deps) if is_dep]
+    return found
 
 
 def stop_task(space: Space, *, task_id: str, disable: bool) -> Steps[wire.Stopping]:
