@@ -5,13 +5,11 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broker_sched.errors import WorkerError
 from broker_sched.model.contract import TaskLike, check_task, without_password
-
-TextParams = Mapping[str, str | Sequence[str]]  # a batched parameter has a list of texts
+from broker_sched.model.loading import TextParams, addressed, task_from_texts
 
 
 class TaskNotLoadable(WorkerError):
@@ -31,24 +29,37 @@ def classes_of(family: str) -> list[type[Any]]:
     return [known for known in _CLASSES.values() if known.get_task_family() == family]
 
 
-def load_task(module: str | None, family: str, params: TextParams) -> TaskLike:
-    """Import the module, find the class of the family, make a task of it from text.
+def load_task(module: str | None, family: str, params: TextParams, task_id: str | None = None) -> TaskLike:
+    """Import the module, find the class of the family, make a task of it from text: the one that was scheduled.
 
-    module: None or "" when the class is there already. params: {name: text}; a list of texts for a batched one.
-    Unknown names in params are left out, as in Luigi. Raises TaskNotLoadable when the module can't be imported, the
-    family is unknown (with near matches) or ambiguous, or the parameters don't fit.
+    module: None or "" when the class is there already. params: {name: text}; a list of texts for a batched one. A text
+    that equals that of the parameter's default stands for the default. Unknown names in params are left out, as in
+    Luigi. task_id: what the task must be; None for any. Raises TaskNotLoadable when the module can't be imported, the
+    family is unknown (with near matches) or ambiguous, or the parameters don't fit, or make another task.
     Source: luigi.task_register.load_task, 3.8.1.
     """
     if module:
         _import(module, family)
     task_class = find_class(module, family)
     try:
-        return check_task(task_class.from_str_params(params))
+        task = check_task(task_from_texts(task_class, params))
     except Exception as error:
         raise TaskNotLoadable(
             f"No task of the family {family} can be made from its parameters: {_described(error)} "
             "Is the module here the same as where it was scheduled?"
         ) from error
+    if task_id not in (None, task.task_id):  # reports would be about another task, and this one would never end
+        raise TaskNotLoadable(f"Here the parameters of {task_id} make {task.task_id}. {_why_other(module, params)}")
+    return task
+
+
+def _why_other(module: str | None, params: TextParams) -> str:
+    if names := addressed(params):
+        return (
+            f"The text of {' and '.join(names)} holds a memory address, which is another one in each process: give the "
+            "value a text of its own (__str__ or the parameter's serialize), or the parameter significant=False."
+        )
+    return f"Is {module} here another version than where it was scheduled, or configured in another way?"
 
 
 def _import(module: str, family: str) -> None:

@@ -70,13 +70,11 @@ def _outcome(
 ) -> Outcome:
     run_options = options_from(options)
     try:
-        task = load_task(*source)
+        task = load_task(*source, task_id)
     except TaskNotLoadable as error:
         if isinstance(error.__cause__, JobTimeoutException):  # the module is there, but took too long
             raise error.__cause__ from None
         return _not_loaded(task_id, str(error))
-    if task.task_id != task_id:
-        return _not_loaded(task_id, f"{source[0]} makes {task.task_id} of its parameters here: is it another version?")
     if begin is Begin.RUN_UNLESS_COMPLETE and _is_complete(task):
         log.info("%s was done by the run before, and is complete.", task)
         return Outcome(task_id, "DONE")

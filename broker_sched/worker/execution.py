@@ -144,7 +144,9 @@ class _Run:
             if not requirements.complete(self._is_complete):
                 generator.close()
                 wanted = requirements.flat_requirements
-                return tuple(Wanted(task.task_module, task.task_family, task.to_str_params()) for task in wanted)
+                return tuple(
+                    Wanted(task.task_module, task.task_family, task.to_str_params(), task.task_id) for task in wanted
+                )
             answer = requirements.paths
 
     def _failed(self, error: BaseException, missing: tuple[str, ...]) -> Outcome:

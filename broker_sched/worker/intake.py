@@ -136,14 +136,9 @@ class Intake:
     def _loaded(self, reply: dict[str, Any], task_ids: list[str]) -> TaskLike | None:
         """The task of a reply, made from its module, family and parameters. What can't be made is FAILED."""
         try:
-            task = self._load(reply.get("task_module"), reply["task_family"], reply["task_params"])
-            expected = reply.get("task_id")
+            self._check_allowed(reply.get("task_module") or "")
+            task = load_task(reply.get("task_module"), reply["task_family"], reply["task_params"], reply.get("task_id"))
             self._check_allowed(type(task).__module__)  # an allowed module may have imported it from elsewhere
-            if expected not in (None, task.task_id):  # reports would be about another task, and this one never end
-                raise WorkerError(
-                    f"Here the parameters of {expected} make {task.task_id}. "
-                    f"Is {reply.get('task_module')} here another version than where it was scheduled?"
-                )
             return task
         except Exception as error:
             log.error("%s can't be loaded: %s", ", ".join(task_ids), error)
@@ -154,10 +149,6 @@ class Intake:
                     "add_task", worker=self._worker_id, task_id=task_id, status="FAILED", runnable=False, expl=expl
                 )
             return None
-
-    def _load(self, module: str | None, family: str, params: dict[str, Any]) -> TaskLike:
-        self._check_allowed(module or "")
-        return load_task(module, family, params)
 
     def _check_allowed(self, module: str) -> None:
         allowed = self._allowed

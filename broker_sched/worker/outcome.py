@@ -12,6 +12,7 @@ class Wanted(NamedTuple):
     module: str
     family: str
     params: dict[str, str]
+    task_id: str | None = None  # None: from an rq worker of an older version
 
 
 @dataclass(frozen=True)

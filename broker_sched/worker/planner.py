@@ -191,7 +191,7 @@ class Planner:
 
     def add_wanted(self, task: TaskLike, wanted: Sequence[Wanted]) -> list[str]:
         """Schedule what a running task asked for. Returns the ids. Raises WorkerError when it would wait in vain."""
-        deps = [load_task(each.module, each.family, each.params) for each in wanted]
+        deps = [load_task(each.module, each.family, each.params, each.task_id) for each in wanted]
         if deps:
             self._awaiting.check(task, deps, self.may_reschedule)
         for dep in deps:

@@ -13,6 +13,7 @@ from rq import Queue
 from broker_sched.rq.executor import RqExecutor
 from broker_sched.rq.fleet import Fleet
 from tests.rq.conftest import RqFleet, kill
+from tests.rq.luigi_tasks import LuigiDefaults
 from tests.rq.slow_module import SlowlyLoaded
 from tests.rq.tasks import (
     Asking,
@@ -67,6 +68,12 @@ def test_what_a_task_asks_for_while_it_runs_is_run_first(small_fleet: RqFleet, t
     assert small_fleet.run(task)
     assert (small_fleet.status(task), small_fleet.status(wanted)) == ("DONE", "DONE")
     assert (len(runs_of(task)), len(runs_of(wanted))) == (2, 1)
+
+
+def test_an_rq_worker_finds_the_defaults_that_were_scheduled(small_fleet: RqFleet, tmp_path: Path) -> None:
+    task: Any = LuigiDefaults(path=str(tmp_path / "seen"))
+    assert small_fleet.run(task)
+    assert (tmp_path / "seen").read_text() == "(None, None, 7)"
 
 
 def test_a_module_missing_at_the_rq_worker_is_told_with_the_host(
