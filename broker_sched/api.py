@@ -18,7 +18,7 @@ from functools import wraps
 from typing import Any
 
 from broker_sched import wire
-from broker_sched.method import JSON, Method, Number, Resources, TaskId, WorkerId, rpc
+from broker_sched.method import JSON, Attempt, Method, Number, Resources, TaskId, WorkerId, rpc
 from broker_sched.own_methods import OwnMethods
 
 
@@ -64,6 +64,7 @@ class SchedulerAPI(OwnMethods):
         batch_id: str | None = None,
         retry_policy_dict: Mapping[str, Number | None] | None = None,
         owners: JSON = None,
+        attempt: Attempt | None = None,
         **kwargs: Any,
     ) -> None:
         """Create a task or update it, report its status, and sign the worker up for it.
@@ -74,6 +75,8 @@ class SchedulerAPI(OwnMethods):
         resources: {name: amount ≥ 0} it holds while running, replaced at every call.
         priority: only ever raises the task's; existing deps are raised with it.
         retry_policy_dict: retry_count, disable_hard_timeout, disable_window (seconds); null means the scheduler's.
+        attempt: the one that get_work told, for reports on its run. Is it superseded, nothing is changed, and
+        Superseded is raised (409). Without it, Luigi's rules are all there is.
         """
         raise NotImplementedError
 
@@ -96,8 +99,10 @@ class SchedulerAPI(OwnMethods):
         raise NotImplementedError
 
     @rpc()
-    def set_task_status_message(self, task_id: TaskId, status_message: str | None) -> None:
-        """Show a text beside the task; a running combined task passes it on to its batch."""
+    def set_task_status_message(
+        self, task_id: TaskId, status_message: str | None, attempt: Attempt | None = None
+    ) -> None:
+        """Show a text beside the task; a running combined task passes it on to its batch. attempt: as in add_task."""
         raise NotImplementedError
 
     @rpc(reads_only=True)
@@ -106,8 +111,13 @@ class SchedulerAPI(OwnMethods):
         raise NotImplementedError
 
     @rpc()
-    def set_task_progress_percentage(self, task_id: TaskId, progress_percentage: Number | None) -> None:
-        """Show a progress (0 to 100) beside the task; a running combined task passes it on to its batch."""
+    def set_task_progress_percentage(
+        self, task_id: TaskId, progress_percentage: Number | None, attempt: Attempt | None = None
+    ) -> None:
+        """Show a progress (0 to 100) beside the task; a running combined task passes it on to its batch.
+
+        attempt: as in add_task.
+        """
         raise NotImplementedError
 
     @rpc(reads_only=True)
@@ -116,8 +126,10 @@ class SchedulerAPI(OwnMethods):
         raise NotImplementedError
 
     @rpc()
-    def decrease_running_task_resources(self, task_id: TaskId, decrease_resources: Mapping[str, Number]) -> None:
-        """Give back part of what a RUNNING task holds; never below 0."""
+    def decrease_running_task_resources(
+        self, task_id: TaskId, decrease_resources: Mapping[str, Number], attempt: Attempt | None = None
+    ) -> None:
+        """Give back part of what a RUNNING task holds; never below 0. attempt: as in add_task."""
         raise NotImplementedError
 
     @rpc(reads_only=True)

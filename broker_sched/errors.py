@@ -5,6 +5,7 @@ BrokerSchedError
 ├── UnknownMethod        no such method in the contract
 ├── ConfigurationError   a URL, namespace or option can't be used
 ├── SchemaMismatch       the namespace was written by another version
+├── Superseded           what was said is about a run of a task that does not count any more: nothing was changed
 ├── SchedulerUnreachable the scheduler can't be asked now: worth trying again
 │   ├── RedisUnavailable Redis can't be reached, is loading, or refuses us
 │   └── RPCError         the server can't be reached, or its answer is no use
@@ -55,6 +56,10 @@ class SchemaMismatch(BrokerSchedError):
         )
         self.found = found
         self.wanted = wanted
+
+
+class Superseded(BrokerSchedError):
+    """What was said is about a run of a task that does not count any more. Nothing was changed."""
 
 
 class SchedulerUnreachable(BrokerSchedError):

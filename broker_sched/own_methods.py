@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta
 
 from broker_sched import wire
-from broker_sched.method import JSON, TaskId, WorkerId, rpc
+from broker_sched.method import JSON, Attempt, TaskId, WorkerId, rpc
 
 MAX_TASKS = 1000  # in one add_tasks
 MAX_LOG = 16_384  # characters kept of what a task writes
@@ -40,8 +40,19 @@ class OwnMethods:
         raise NotImplementedError
 
     @rpc()
-    def release_task(self, task_id: TaskId, worker: WorkerId) -> wire.TaskStatus:
-        """Put a task that this worker runs back to PENDING, without a failure; status null: unknown."""
+    def release_task(self, task_id: TaskId, worker: WorkerId, attempt: Attempt | None = None) -> wire.TaskStatus:
+        """Put a task that this worker runs back to PENDING, without a failure; status null: unknown.
+
+        attempt: as in add_task.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def superseded_reports(self) -> wire.SupersededReports:
+        """How many reports were refused because their run of the task did not count any more.
+
+        Each is also an entry in the stream `events`, with the fields refused (the status, or the script) and attempt.
+        """
         raise NotImplementedError
 
     @rpc(reads_only=True)
@@ -61,10 +72,10 @@ class OwnMethods:
         raise NotImplementedError
 
     @rpc()
-    def set_task_log(self, task_id: TaskId, log: LogText, size: Size) -> None:
+    def set_task_log(self, task_id: TaskId, log: LogText, size: Size, attempt: Attempt | None = None) -> None:
         """Keep the end of what the task's latest run has written so far, for a day. Of an unknown task nothing.
 
-        log: at most 16,384 characters. size: how many there were in all.
+        log: at most 16,384 characters. size: how many there were in all. attempt: as in add_task.
         """
         raise NotImplementedError
 

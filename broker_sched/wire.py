@@ -28,6 +28,7 @@ class Work(PendingCounts, total=False):
     task_family: str
     task_module: str | None
     task_params: dict[str, JSON]  # in a batch: a list for each batched parameter
+    attempt: int  # of this hand-out: higher than that of any earlier one of the task. Not in Luigi
     batch_id: str
     batch_task_ids: list[str]
 
@@ -63,6 +64,10 @@ class TaskStatus(TypedDict):
 class Stopping(TypedDict):
     task_id: str
     worker: str | None
+
+
+class SupersededReports(TypedDict):
+    count: int  # since the namespace was made
 
 
 class MessageId(TypedDict):

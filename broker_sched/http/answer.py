@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch, UnknownMethod
+from broker_sched.errors import (
+    BrokerSchedError,
+    InvalidArgument,
+    RedisUnavailable,
+    SchemaMismatch,
+    Superseded,
+    UnknownMethod,
+)
 from broker_sched.http.payload import UnsupportedType
 
 PART = 500  # entries encoded in one go; between two goes other requests have their turn
@@ -67,6 +74,8 @@ def failure(error: Exception) -> Answer:
         return _error(400, "InvalidArgument", str(error), error.field)
     if isinstance(error, UnknownMethod):
         return _error(404, "UnknownMethod", str(error))
+    if isinstance(error, Superseded):
+        return _error(409, "Superseded", str(error))
     if isinstance(error, (RedisUnavailable, SchemaMismatch)):
         kind = "RedisUnavailable" if isinstance(error, RedisUnavailable) else "SchemaMismatch"
         return _error(503, kind, str(error), headers=RETRY_AFTER)

@@ -14,7 +14,14 @@ import logging
 import time
 
 from broker_sched.arguments import find_method
-from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch, UnknownMethod
+from broker_sched.errors import (
+    BrokerSchedError,
+    InvalidArgument,
+    RedisUnavailable,
+    SchemaMismatch,
+    Superseded,
+    UnknownMethod,
+)
 from broker_sched.http.answer import (
     HTML_HEADERS,
     JSON_HEADERS,
@@ -36,7 +43,8 @@ from broker_sched.method import Method
 log = logging.getLogger("bsched.server")
 
 API = "/api/"
-EXPECTED = (Refusal, InvalidArgument, UnknownMethod, RedisUnavailable, SchemaMismatch)  # the caller is told, no log
+# The caller is told, no log.
+EXPECTED = (Refusal, InvalidArgument, UnknownMethod, RedisUnavailable, SchemaMismatch, Superseded)
 
 
 class App:

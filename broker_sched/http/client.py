@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import tenacity
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import ConfigurationError, InvalidArgument, RPCError, UnknownMethod
+from broker_sched.errors import ConfigurationError, InvalidArgument, RPCError, Superseded, UnknownMethod
 from broker_sched.http import fetching
 from broker_sched.method import Method
 
@@ -187,6 +187,8 @@ def _refusal(method: Method, answer: fetching.Answer, base: str) -> Exception:
         if method.in_luigi:  # a proxy whose server is away, or a wrong path
             return fetching.Unanswered(f"{base} has no scheduler now (404): {told}")
         return UnknownMethod(method.name)
+    if answer.status == 409:
+        return Superseded(told)
     if answer.status == 401:
         return RPCError(f"{base} refuses the login (401): put user:password@ into the URL.")
     if 400 <= answer.status < 500 and answer.status not in (408, 429):

@@ -1,13 +1,14 @@
 -- Create or update a task, report its status, sign the worker up for it: one atomic step.
 -- What many deps or dependents need beyond a budget becomes jobs; the reply says how many are left.
 --
--- ARGV  6 task_id  7 worker  8 status  9 flags: r runnable, a assistant, n has new deps  10 priority  11 family
+-- ARGV  6 task_id  7 worker  8 status  9 flags: r runnable, a assistant, n has new deps; then the
+--       number of the attempt that is reported on, where one is given  10 priority  11 family
 --       12 module  13 params (JSON)  14 param_visibilities (JSON)  15 accepts_messages: '', 0, 1
 --       16 tracking_url  17 batchable: '', 0, 1  18 batch_id  19 expl  20 resources (JSON, '' for none)
 --       21 retry policy '<count>|<hard timeout>|<window>' or ''  22 number of deps, '' to leave them
 --       23 token of staged deps or ''  24… the deps, then the new deps
 --       12, 13, 14, 16, 18 and 19 are '' for null, else '=' and the text.
--- Reply the number of jobs left.
+-- Reply the number of jobs left; -1 when the run is superseded, and nothing was changed.
 -- Cost  O(deps), at most the caller's chunk of them, and a budget of jobs.
 -- Source: luigi.scheduler.Scheduler.add_task, 3.8.1.
 -- @include lib/header.lua

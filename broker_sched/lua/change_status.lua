@@ -3,7 +3,8 @@
 -- ARGV  6 task_id  7 what: forgive (FAILED → PENDING, its failures still count), done (RUNNING, FAILED or
 --       DISABLED → DONE), enable (a scheduler disable → FAILED, its failures forgotten), release (RUNNING on that
 --       worker → PENDING, no failure)  8 worker, of release
--- Reply { status or '' when unknown, 1 when re-enabled else 0, jobs left }
+--       9 attempt of the run that is released, '' for none
+-- Reply { status or '' when unknown, 1 when re-enabled else 0; -1 when the run is superseded, jobs left }
 -- Cost  O(1) and a budget of jobs
 -- Source: luigi.scheduler.Scheduler.forgive_failures, mark_as_done, re_enable_task, 3.8.1.
 -- @include lib/header.lua
@@ -16,6 +17,7 @@
 -- @include lib/links.lua
 -- @include lib/statuses.lua
 -- @include lib/working_off.lua
+-- @include lib/refusing.lua
 
 local DONE_FROM = { RUNNING = true, FAILED = true, DISABLED = true }
 
@@ -34,6 +36,9 @@ end
 local function change_status()
   local task, what = load_task(ARGV[6]), ARGV[7]
   if not task then return { '', 0, 0 } end
+  if what == 'release' and is_older(ARGV[9], task.attempt) then
+    return { task.status, refuse(task.id, task.status, ARGV[8], ARGV[9], what), 0 }
+  end
   local re_enabled = 0
   if what == 'forgive' and task.status == 'FAILED' then
     set_status(task, 'PENDING')

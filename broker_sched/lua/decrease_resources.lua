@@ -1,7 +1,7 @@
 -- Give back part of what a RUNNING task holds, never below 0; the members of its batch likewise.
 --
--- ARGV  6 task_id  7… resource, amount, resource, amount, …
--- Reply 1, or 0 when the task is not RUNNING
+-- ARGV  6 task_id  7 attempt of the run, '' for none  8… resource, amount, resource, amount, …
+-- Reply 1; 0 when the task is not RUNNING; -1 when the run is superseded
 -- Cost  O(resources × members of the batch)
 -- Source: luigi.scheduler.Scheduler.decrease_running_task_resources, 3.8.1.
 -- @include lib/header.lua
@@ -10,6 +10,7 @@
 -- @include lib/resources.lua
 -- @include lib/tasks.lua
 -- @include lib/waking_up.lua
+-- @include lib/refusing.lua
 
 -- {"name":amount}, sorted by name.
 local function encode(held)
@@ -23,7 +24,7 @@ end
 local function decrease(task, is_counted)
   if not task.held or task.held == NOTHING then return end
   local held, returned = cjson.decode(task.held), {}
-  for index = 7, #ARGV, 2 do
+  for index = 8, #ARGV, 2 do
     local name, amount = ARGV[index], tonumber(ARGV[index + 1])
     if held[name] and amount > 0 then
       local less = math.min(held[name], amount)
@@ -38,6 +39,9 @@ end
 
 local function decrease_resources()
   local task = load_task(ARGV[6])
+  if task and is_older(ARGV[7], task.attempt) then
+    return refuse(task.id, task.status, '', ARGV[7], 'decrease_resources')
+  end
   if not task or task.status ~= 'RUNNING' then return 0 end
   decrease(task, true)
   if task.batch_id then

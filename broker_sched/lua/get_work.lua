@@ -5,8 +5,8 @@
 -- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … }, kind, … }, kind is
 --       none
 --       prune  prune_on_get_work is on: prune, then ask again. Nothing was done.
---       task   task_id, family, module or '', params (JSON)
---       batch  provisional batch id, family, module or '', batched names (JSON), { {task_id, params}, … }
+--       task   task_id, family, module or '', params (JSON), attempt
+--       batch  provisional batch id, family, module or '', batched names (JSON), { {task_id, params}, … }, attempt
 -- Cost  O(crews and groups of the worker), O(log n) in ready tasks; with contested resources O(running tasks +
 --       idle slots + groups).
 -- Source: luigi.scheduler.Scheduler.get_work, 3.8.1.
@@ -16,6 +16,7 @@
 -- @include lib/workers.lua
 -- @include lib/resources.lua
 -- @include lib/ids.lua
+-- @include lib/attempts.lua
 -- @include lib/counts.lua
 -- @include lib/choosing.lua
 

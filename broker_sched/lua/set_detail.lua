@@ -1,10 +1,12 @@
 -- Set a task's status message or progress; a RUNNING combined task passes it on to the members of its batch.
 --
 -- ARGV  6 task_id  7 field: status_message, progress_percentage  8 value: '' for null, else '=' and the text
--- Reply 1, or 0 when the task is unknown
+--       9 attempt of the run that says so, '' for none
+-- Reply 1; 0 when the task is unknown; -1 when the run is superseded
 -- Cost  O(members of the batch)
 -- Source: luigi.scheduler.Scheduler.set_task_status_message, set_task_progress_percentage, 3.8.1.
 -- @include lib/header.lua
+-- @include lib/refusing.lua
 
 local function write(id)
   local value = optional(ARGV[8])
@@ -16,8 +18,9 @@ local function write(id)
 end
 
 local function set_detail()
-  local fields = call('HMGET', key('task:', ARGV[6]), 'status', 'batch_id')
+  local fields = call('HMGET', key('task:', ARGV[6]), 'status', 'batch_id', 'attempt')
   if not fields[1] then return 0 end
+  if is_older(ARGV[9], fields[3]) then return refuse(ARGV[6], fields[1], '', ARGV[9], ARGV[7]) end
   write(ARGV[6])
   if fields[1] == 'RUNNING' and fields[2] then
     for _, n in ipairs(call('SMEMBERS', key('batch:', fields[2]))) do write(call('HGET', key('ids', ''), n)) end

@@ -170,8 +170,8 @@ class Attendant:
             self._jobs.withdraw(each.id)
             self._conclude(each, Ended(None, "was ended before it began"))
             return
-        self._board.stop(each.run.task.task_id, each.id)
-        self._jobs.stop(each.id)
+        if self._board.stop(each.run.task.task_id, each.id, self._supervisor):
+            self._jobs.stop(each.id)
 
     def _revoke(self, each: Tended, only_unbegun: bool = False) -> bool:
         return self._board.revoke(each.run.task.task_id, each.id, self._supervisor, only_unbegun)

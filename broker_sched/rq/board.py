@@ -106,7 +106,12 @@ else
 end
 return { found, calls, redis.call('TIME')[1] - (redis.call('HGET', job, 'begun_at') or redis.call('TIME')[1]) }
 """
-_STOP = "if redis.call('EXISTS', job) == 1 then redis.call('HSET', job, 'stop', 'stop') end"
+# 4 supervisor
+_STOP = """
+if redis.call('HGET', job, 'supervisor') ~= ARGV[4] then return 0 end
+redis.call('HSET', job, 'stop', 'stop')
+return 1
+"""
 # 4 supervisor, 5 "1": only when it has not begun
 _REVOKE = """
 if redis.call('HGET', job, 'supervisor') ~= ARGV[4] then return 0 end
@@ -186,9 +191,12 @@ class Board:
         flat, calls, age = reply
         return Taken({_text(name): _text(value) for name, value in zip(flat[::2], flat[1::2])}, calls, float(age))
 
-    def stop(self, task_id: str, job_id: str) -> None:
-        """Ask the job to end itself, at its next beats: for when its rq worker does not end it."""
-        self._run("stop", job_id, task_id)
+    def stop(self, task_id: str, job_id: str, supervisor: str) -> bool:
+        """Ask the job to end itself, at its next beats: for when its rq worker does not end it.
+
+        False: another supervisor has it, and it goes on.
+        """
+        return bool(self._run("stop", job_id, task_id, supervisor))
 
     def revoke(self, task_id: str, job_id: str, supervisor: str, only_unbegun: bool = False) -> bool:
         """The job is the task's run no longer: it may not begin, and ends itself when it has; its outcome is gone.

@@ -54,6 +54,8 @@ class RqRun:
         self.is_timed_out = False
         self.reason: str | None = None
         self.is_released = False
+        self.attempt: int | None = None  # what get_work told with the task
+        self.is_superseded = False  # it does not count any more
         self.is_to_be_disabled = False
         self.is_to_stop = False  # read by the attendant
         self.is_reported = False  # read by the attendant: its outcome need not be kept in Redis

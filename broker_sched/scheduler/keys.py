@@ -40,9 +40,19 @@ USED = "while it has members"
 
 KEYS = (
     Key("config", "hash", "schema, version, paused, lowest_priority, and every option", FOREVER),
-    Key("counters", "hash", "last number given to a task, worker, crew, claim, batch", FOREVER),
+    Key(
+        "counters",
+        "hash",
+        "last number given to a task, worker, crew, claim, batch; superseded: how many reports were refused",
+        FOREVER,
+    ),
     Key("resources", "hash", "resource → limit; 1 where absent", FOREVER),
-    Key("events", "stream", "every change of status: task_id, from, to, worker, time (s)", "the last 10,000 or so"),
+    Key(
+        "events",
+        "stream",
+        "every change of status: task_id, from, to, worker, time (s); of a refused report: refused, attempt, too",
+        "the last 10,000 or so",
+    ),
     Key("prune_lock", "string", "who prunes at the moment", "a second"),
     Key("reply:<caller>", "string", "a caller's last request number and its answer", "15 minutes"),
     Key("wake:<mailbox>", "list", "ids of woken workers, for whoever waits for them", "a minute"),
@@ -50,8 +60,9 @@ KEYS = (
     Key(
         "task:<task_id>",
         "hash",
-        "status, priority, times (s), family, module, params, workers, crew, claim, what it holds, since when it "
-        "waits for deps that its run() wanted (waits_since), where it is indexed",
+        "status, priority, times (s), family, module, params, workers, crew, claim, attempt (number of its latest "
+        "hand-out), what it holds, since when it waits for deps that its run() wanted (waits_since), where it is "
+        "indexed",
         TASK,
     ),
     Key(

@@ -21,6 +21,8 @@ class TaskRun(Protocol):
     reason: str | None
     is_timed_out: bool
     is_released: bool
+    attempt: int | None  # what get_work told with the task; None: a luigid's hand-out
+    is_superseded: bool  # it does not count any more: nothing is reported of it
     is_to_be_disabled: bool
 
     def start(self) -> None:

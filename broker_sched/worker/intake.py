@@ -5,16 +5,17 @@ What was handed out is kept until its end is reported: a worker that leaves give
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import traceback
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from broker_sched.errors import BrokerSchedError, UnknownMethod, WorkerError
+from broker_sched.errors import BrokerSchedError, Superseded, UnknownMethod, WorkerError
 from broker_sched.model.contract import TaskLike
 from broker_sched.model.register import load_task
 from broker_sched.worker.patience import Patience
-from broker_sched.worker.planner import Planner
+from broker_sched.worker.planner import Planner, carried
 from broker_sched.worker.summary import Response
 
 log = logging.getLogger("bsched.worker")
@@ -29,7 +30,7 @@ class Work(NamedTuple):
     n_unique: int = 0
     n_last_scheduled: int = 0
     is_disabled: bool = False
-    is_unusable: bool = False  # something was handed out that can't be loaded here, and has failed
+    is_unusable: bool = False  # something was handed out that can't be run here, or not any more
 
 
 class Intake:
@@ -47,37 +48,45 @@ class Intake:
         self._planner = planner
         self._allowed = allowed
         self._unreported: dict[str, TaskLike] = {}  # handed out, and how it ended was not told yet
+        self._attempts: dict[str, int | None] = {}  # of these
         self._question: dict[str, Any] | None = None  # to which there may be an answer that was not read to its end
 
     def ask(self, **question: Any) -> Work:
         """Work, by get_work with these arguments."""
         self._question = question
-        work = self.work_in(self._scheduler.call("get_work", **question))
+        reply = self._scheduler.call("get_work", **question)
+        work = self.work_in(reply)
         if work.task_id is not None:
             self._unreported[work.task_id] = self._planner.scheduled[work.task_id]
+            self._attempts[work.task_id] = reply.get("attempt")
         self._question = None
         return work
+
+    def attempt_of(self, task: TaskLike) -> int | None:
+        """The number of the hand-out that its run here comes from; None: a luigid's."""
+        return self._attempts.get(task.task_id)
 
     def forget(self, task: TaskLike) -> None:
         """The scheduler knows how it ended, or has it back."""
         self._unreported.pop(task.task_id, None)
+        self._attempts.pop(task.task_id, None)
 
     def give_back(self) -> None:
         """What was handed out and not reported, when nothing runs any more. Raises BrokerSchedError."""
         for task in list(self._unreported.values()):
-            self._planner.release(task)
+            self._planner.release(task, self.attempt_of(task))
             self.forget(task)
         question, self._question = self._question, None
         if question is not None and self._release([NO_TASK]):  # a luigid can't
             # The answer was lost: asked again by a worker without tasks, it hands out the same.
             reply = self._scheduler.call("get_work", **{**question, "current_tasks": []})
-            self._release(reply.get("batch_task_ids") or [reply["task_id"]])
+            self._release(reply.get("batch_task_ids") or [reply["task_id"]], **carried(reply.get("attempt")))
 
-    def _release(self, task_ids: list[str | None]) -> bool:
+    def _release(self, task_ids: list[str | None], **more: int) -> bool:
         try:
             for task_id in task_ids:
                 if task_id is not None:
-                    self._scheduler.call("release_task", task_id=task_id, worker=self._worker_id)
+                    self._scheduler.call("release_task", task_id=task_id, worker=self._worker_id, **more)
         except (UnknownMethod, AttributeError):
             return False
         return True
@@ -85,8 +94,13 @@ class Intake:
     def work_in(self, reply: dict[str, Any]) -> Work:
         """The work that a reply hands out. What it names is in the planner's `scheduled` then."""
         task_id, failures = reply.get("task_id"), self.failures
+        is_superseded = False
         if task_id is None and reply.get("batch_id") is not None:
-            task_id = self._take_batch(reply)
+            try:
+                task_id = self._take_batch(reply)
+            except Superseded as error:
+                log.warning("%s", error)
+                is_superseded = True
         self._note(task_id, reply["running_tasks"])
         if task_id is not None and task_id not in self._planner.scheduled:
             log.info("%s was scheduled by another worker: loading it.", task_id)
@@ -101,7 +115,7 @@ class Intake:
             reply["n_unique_pending"],
             reply.get("n_pending_last_scheduled", 0),
             reply.get("worker_state") == "disabled",
-            self.failures > failures,
+            self.failures > failures or is_superseded,
         )
 
     def _note(self, task_id: str | None, running: list[dict[str, Any]]) -> None:
@@ -120,7 +134,7 @@ class Intake:
         task = self._loaded(reply, reply["batch_task_ids"])
         if task is None:
             return None
-        self._planner.note_batch(task, reply["batch_task_ids"])
+        self._planner.note_batch(task, reply["batch_task_ids"], reply["batch_id"])
         self._scheduler.call(
             "add_task",
             worker=self._worker_id,
@@ -130,6 +144,7 @@ class Intake:
             params=task.to_str_params(),
             status="RUNNING",
             batch_id=reply["batch_id"],
+            **carried(reply.get("attempt")),
         )
         return task.task_id
 
@@ -145,9 +160,9 @@ class Intake:
             self.failures += 1
             for task_id in task_ids:
                 expl = str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc()
-                self._scheduler.call(
-                    "add_task", worker=self._worker_id, task_id=task_id, status="FAILED", runnable=False, expl=expl
-                )
+                told = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": expl}
+                with contextlib.suppress(Superseded):  # it failed for others, or they run it
+                    self._scheduler.call("add_task", worker=self._worker_id, **told, **carried(reply.get("attempt")))
             return None
 
     def _check_allowed(self, module: str) -> None:

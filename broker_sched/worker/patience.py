@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import BrokerSchedError, SchedulerUnreachable, UnknownMethod
+from broker_sched.errors import BrokerSchedError, SchedulerUnreachable, Superseded, UnknownMethod
 
 log = logging.getLogger("bsched.worker")
 
@@ -22,6 +22,7 @@ class Patience:
 
     wait: passes that many seconds usefully; called between two attempts of a method.
     is_pointless: whether a call of this method is not worth waiting for any more.
+    on_superseded: called with the task's id and the attempt when what its run reports is refused, as it does not count.
     """
 
     def __init__(
@@ -30,12 +31,14 @@ class Patience:
         patience_seconds: float,
         wait: Callable[[float, str], None],
         is_pointless: Callable[[str], bool],
+        on_superseded: Callable[[str, int | None], None],
     ) -> None:
         self.scheduler = scheduler
         self.is_on = False
         self._patience_seconds = patience_seconds
         self._wait = wait
         self._is_pointless = is_pointless
+        self._on_superseded = on_superseded
         self._unknown: set[str] = set()  # methods that the scheduler does not have
 
     def call(self, method: str, **arguments: Any) -> Any:
@@ -67,6 +70,9 @@ class Patience:
             self._unknown.add(method)
         except SchedulerUnreachable:
             raise
+        except Superseded as error:
+            log.warning("%s", error)
+            self._on_superseded(arguments["task_id"], arguments.get("attempt"))
         except BrokerSchedError as error:
             log.error("A task's %s was refused: %s", method, error)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from broker_sched.errors import BrokerSchedError, UnknownMethod
+from broker_sched.errors import BrokerSchedError, Superseded, UnknownMethod
 from broker_sched.model.contract import TaskLike, check_task, owners_of, retry_policy_of, visibilities_of
 from broker_sched.model.register import load_task
 from broker_sched.worker.awaiting import Awaiting
@@ -17,7 +17,7 @@ from broker_sched.worker.completion import Completion, InParallel, InTurn
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.outcome import Wanted
 from broker_sched.worker.patience import Patience
-from broker_sched.worker.summary import Report
+from broker_sched.worker.summary import SUPERSEDED, Report, Response, RunHistory
 from broker_sched.worker.traversal import Finding, examine, over_limit
 
 log = logging.getLogger("bsched.worker")
@@ -47,6 +47,7 @@ class Planner:
         self._awaiting = Awaiting(scheduler, self._completion)
         self._batchers_sent: set[str] = set()
         self._batches: dict[str, list[TaskLike]] = {}  # id of the combined task → its members, as far as known here
+        self._batch_ids: dict[str, str] = {}  # of the combined tasks
         self._unfulfilled: dict[str, int] = defaultdict(int)
 
     def add(
@@ -131,21 +132,39 @@ class Planner:
             )
         )
 
-    def report(self, task: TaskLike, status: str, **more: Any) -> None:
-        """Tell the scheduler now what became of a task, and remember it for the summary."""
+    def report(self, task: TaskLike, status: str, attempt: int | None, **more: Any) -> bool:
+        """Tell the scheduler now what became of a run, and remember it for the summary.
+
+        attempt: as it was handed out; None: by a luigid. Returns False when the run does not count any more.
+        """
+        try:
+            self._tell(described(task, status, runnable=None, **more, **carried(attempt)))
+        except Superseded as error:
+            log.warning("%s", error)
+            status = SUPERSEDED
+        finally:
+            self.note_end(task, status)
+        return status != SUPERSEDED
+
+    def note_end(self, task: TaskLike, status: str) -> None:
+        """For the summary: what became of a run here. SUPERSEDED: it does not count any more."""
         if status != "PENDING":
             self._awaiting.forget(task.task_id)
         self._note(task, status, False)
+        self._batch_ids.pop(task.task_id, None)
         for member in self._batches.pop(task.task_id, ()):
             self._note(member, status, True)
-        self._tell(described(task, status, runnable=None, **more))
 
-    def release(self, task: TaskLike) -> bool:
+    def release(self, task: TaskLike, attempt: int | None) -> bool:
         """Give a running task back, so that others run it at once. False: the scheduler (luigid) can't do that."""
         try:
-            self._scheduler.call("release_task", task_id=task.task_id, worker=self._worker_id)
+            self._scheduler.call("release_task", task_id=task.task_id, worker=self._worker_id, **carried(attempt))
         except (UnknownMethod, AttributeError):
             return False
+        except Superseded as error:
+            log.warning("%s", error)
+            self.note_end(task, SUPERSEDED)
+            return True
         self._note(task, "PENDING", True)
         log.info("Gave back to the scheduler       %s", task.task_id)
         return True
@@ -158,10 +177,26 @@ class Planner:
         self._bulk.put(described_task)
         self._bulk.flush()
 
-    def announce_again(self, running: list[str], is_assistant: bool, is_leaving: bool) -> None:
-        """To a scheduler that may have forgotten them: what runs here (ids), and what was added and has not ended."""
-        for task_id in running:
-            self._tell(described(self.scheduled[task_id], "RUNNING", runnable=None, assistant=is_assistant))
+    def announce_again(
+        self,
+        running: Mapping[str, int | None],
+        is_assistant: bool,
+        is_leaving: bool,
+        on_superseded: Callable[[str, int | None], None],
+    ) -> None:
+        """To a scheduler that may have forgotten them: what runs here, and what was added and has not ended.
+
+        running: task_id → attempt. on_superseded: called with both for each run that does not count any more.
+        """
+        for task_id, attempt in running.items():
+            more: dict[str, Any] = {"assistant": is_assistant, **carried(attempt)}
+            if attempt is not None and task_id in self._batch_ids:
+                more["batch_id"] = self._batch_ids[task_id]
+            try:
+                self._tell(described(self.scheduled[task_id], "RUNNING", runnable=None, **more))
+            except Superseded as error:
+                log.warning("%s", error)
+                on_superseded(task_id, attempt)
         if is_leaving:
             return
         self._batchers_sent.clear()
@@ -183,9 +218,15 @@ class Planner:
             "failed": latest.count("FAILED"),
         }
 
-    def note_batch(self, combined: TaskLike, member_ids: list[str]) -> None:
+    def history(self, responses: tuple[Response, ...], run_succeeded: bool) -> RunHistory:
+        """What was scheduled and told, and these replies of get_work, for the summary."""
+        told = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
+        return RunHistory(self._worker_id, *told, self.succeeded, run_succeeded)
+
+    def note_batch(self, combined: TaskLike, member_ids: list[str], batch_id: str) -> None:
         """What becomes of the combined task becomes of its members, too."""
         self.scheduled[combined.task_id] = combined
+        self._batch_ids[combined.task_id] = batch_id
         known = (self.scheduled.get(task_id) for task_id in member_ids)
         self._batches[combined.task_id] = [member for member in known if member is not None]
 
@@ -203,6 +244,11 @@ class Planner:
         for dep in missing:
             self._unfulfilled[dep] += 1
         return all(self._unfulfilled[dep] <= self._config.max_reschedules for dep in missing)
+
+
+def carried(attempt: int | None) -> dict[str, int]:
+    """The argument that names a run's attempt; none where it was handed out without, by a luigid."""
+    return {} if attempt is None else {"attempt": attempt}
 
 
 def described(task: TaskLike, status: str, **more: Any) -> dict[str, Any]:

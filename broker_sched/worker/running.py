@@ -13,7 +13,18 @@ from broker_sched.worker.executor import TaskRun
 from broker_sched.worker.task_process import LOOK_SECONDS, Told
 
 LOG_METHOD = "set_task_log"
+# Calls about a run, which name its attempt.
+OF_A_RUN = frozenset(
+    "add_task set_task_status_message set_task_progress_percentage decrease_running_task_resources set_task_log".split()
+)
 CHECK_SECONDS = 5.0  # a process is looked at after so long even when nothing was heard of it
+
+
+def with_attempt(told: Told, attempt: int | None) -> Told:
+    """The call, with the attempt of the run that it is about."""
+    if attempt is None or told.method not in OF_A_RUN:
+        return told
+    return Told(told.method, {**told.arguments, "attempt": attempt})
 
 
 class Running:
@@ -37,6 +48,17 @@ class Running:
     def ids(self) -> list[str]:
         """Of the tasks."""
         return list(self._processes)
+
+    def attempts(self) -> dict[str, int | None]:
+        """By task id, of the runs that count."""
+        return {name: each.attempt for name, each in self._processes.items() if not each.is_superseded}
+
+    def supersede(self, task_id: str, attempt: int | None) -> None:
+        """The scheduler says that this run does not count any more: end it, and report nothing of it."""
+        process = self._processes.get(task_id)
+        if process is not None and process.attempt == attempt and not process.is_superseded:
+            process.is_superseded = True
+            process.end("it does not count any more")
 
     def add(self, process: TaskRun) -> None:
         """Keep an eye on a started process."""
@@ -62,7 +84,7 @@ class Running:
             multiprocessing.connection.wait([*dict.fromkeys(itertools.chain(*things)), *also], seconds)
         for process in everyone:
             has_ended = process.check()
-            self._keep(process.take_told())
+            self._keep(process)
             if has_ended and process in self._leaving:
                 self._leaving.remove(process)
                 process.close()
@@ -95,13 +117,16 @@ class Running:
                 process.terminate()
             while left:
                 left[-1].stop()
-                self._keep(left[-1].take_told())
+                self._keep(left[-1])
                 left.pop().close()
         self._processes, self._leaving = {}, []
 
-    def _keep(self, told: list[Told]) -> None:
-        """Of the ends of one task's output only the latest, however long the scheduler is away."""
-        for each in told:
+    def _keep(self, process: TaskRun) -> None:
+        """What it asked for. Of the ends of one task's output only the latest, however long the scheduler is away."""
+        for each in process.take_told():
+            if process.is_superseded:
+                continue
+            each = with_attempt(each, process.attempt)
             if each.method == LOG_METHOD:
                 of_task = each.arguments["task_id"]
                 others = (x for x in self.told if x.method != LOG_METHOD or x.arguments["task_id"] != of_task)

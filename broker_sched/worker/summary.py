@@ -18,6 +18,7 @@ from broker_sched.model.contract import without_password
 
 log = logging.getLogger("bsched.worker")
 
+SUPERSEDED = "SUPERSEDED"  # in place of a status: the run did not count any more, and was not reported
 TASKS_SHOWN = 5  # of one family in one group; also how many runs of values, and how many other workers
 VALUE_SHOWN = 80  # characters of one parameter
 NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")  # one that is written the way int() would write it
@@ -91,6 +92,7 @@ GROUPS = {
     "failed": "failed",
     "scheduling_error": "could not be scheduled",
     "disabled": "disabled",
+    "superseded": "ran here, but were handed out anew or ended meanwhile: this run did not count",
     "missing_external": "external, and not there",
     "upstream_failure": "waiting: something they need failed",
     "upstream_missing": "waiting: something external that they need is missing",
@@ -174,6 +176,7 @@ def return_code(summary: ExecutionSummary, codes: ReturnCodes) -> int:
         "missing_external": codes.missing_data,
         "failed": codes.task_failed,
         "elsewhere": codes.already_running,
+        "superseded": codes.already_running,
         "scheduling_error": codes.scheduling_error,
         "not_run": codes.not_run,
     }
@@ -192,7 +195,10 @@ def summarize(history: RunHistory) -> ExecutionSummary:
     tasks = {report.task.task_id: report.task for report in history.reports}
     _explain_waiting(groups, tasks)
     done = groups["completed"] | groups["already_done"]
-    counted = ("already_done", "completed", "failed", "scheduling_error", "missing_external", "waiting", "disabled")
+    counted = (
+        *("already_done", "completed", "failed", "scheduling_error", "missing_external", "waiting", "disabled"),
+        "superseded",
+    )
     shown = {name: tuple(task for id_, task in tasks.items() if id_ in groups[name]) for name in GROUPS}
     return ExecutionSummary(
         {name: members for name, members in shown.items() if members},
@@ -216,7 +222,8 @@ def _partition(reports: Sequence[Report]) -> dict[str, set[str]]:
     groups["ever_failed"] = of("FAILED")
     groups["failed"] = groups["ever_failed"] - groups["completed"]
     groups["scheduling_error"] = of("UNKNOWN")
-    over = groups["ever_failed"] | groups["completed"]
+    groups["superseded"] = of(SUPERSEDED) - done - groups["ever_failed"]
+    over = groups["ever_failed"] | groups["completed"] | groups["superseded"]
     for report in reports:
         if report.status == "PENDING" and report.task.task_id not in over:
             groups["waiting" if report.runnable else "missing_external"].add(report.task.task_id)

@@ -75,6 +75,8 @@ class TaskProcess:
         self.is_timed_out = False
         self.reason: str | None = None  # why the worker ends it
         self.is_released = False  # it is ended for the worker's sake: others shall run the task
+        self.attempt: int | None = None  # what get_work told with the task
+        self.is_superseded = False  # it does not count any more
         self.is_to_be_disabled = False  # the task, after its failure
         self._timeout_seconds = timeout_seconds
         self._kill_after_seconds = kill_after_seconds

@@ -20,19 +20,19 @@ from broker_sched.worker import interrupts
 from broker_sched.worker.awaiting import InVain
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.ending import Ending
-from broker_sched.worker.execution import RunOptions, execute
+from broker_sched.worker.execution import RunOptions
 from broker_sched.worker.executor import Executor, TaskProcesses, TaskRun
 from broker_sched.worker.heartbeat import Heartbeat
 from broker_sched.worker.identity import worker_id as make_worker_id
 from broker_sched.worker.identity import worker_info
 from broker_sched.worker.intake import Intake, Work
 from broker_sched.worker.outcome import Outcome
+from broker_sched.worker.own_process import OwnProcess
 from broker_sched.worker.patience import Patience, default_scheduler
 from broker_sched.worker.planner import Planner
-from broker_sched.worker.reporter import StatusReporter
 from broker_sched.worker.running import Running
 from broker_sched.worker.staying import Staying
-from broker_sched.worker.summary import ExecutionSummary, RunHistory, summarize
+from broker_sched.worker.summary import SUPERSEDED, ExecutionSummary, summarize
 from broker_sched.worker.waker import Waker
 
 log = logging.getLogger("bsched.worker")
@@ -74,7 +74,9 @@ class Worker:
         self._config = WorkerConfig.parse(config)
         self.worker_processes = int(worker_processes)
         patience = self._config.patience
-        self._scheduler = Patience(scheduler or default_scheduler(), patience, self._hold_out, self._is_pointless)
+        self._running = Running()
+        more = (self._hold_out, self._is_pointless, self._running.supersede)
+        self._scheduler = Patience(scheduler or default_scheduler(), patience, *more)
         self._info = worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or make_worker_id(self._info)
         self.host = socket.gethostname()
@@ -85,10 +87,9 @@ class Worker:
         self._intake = Intake(self._scheduler, self.id, self._planner, self._config.allow_modules)
 
         self.run_succeeded = True
-        self._running = Running()
         self._waker = Waker(self._scheduler.scheduler, self.id, assistant)
         self._ending = Ending(self._waker.nudge)
-        self._own: StatusReporter | None = None  # of the task that runs in this very process
+        self._own = OwnProcess(self._scheduler, self.id)
         self.runs = 0
         self._staying = Staying(self._config, assistant)
         self._heartbeat: Heartbeat | None = None
@@ -167,22 +168,22 @@ class Worker:
     # Running
 
     def _start(self, task_id: str) -> None:
+        task = self._planner.scheduled[task_id]
         if task_id in self._running:
-            log.debug("%s runs here already.", task_id)
+            self._resume(task)
             self._wait(self._config.wait_interval)
             return
         self._staying.is_busy()
         self.runs += 1
         if len(self._running) + 1 >= self._capacity():
             self._waker.disarm()
-        task = self._planner.scheduled[task_id]
         config = self._config
         options = RunOptions.of(self.id, config, self._planner.known)
         timeout = task.worker_timeout if task.worker_timeout is not None else config.timeout
         if timeout or self.worker_processes > 1 or config.force_multiprocessing or self._executor.is_elsewhere:
             self._start_process(task, options, timeout or 0.0)
         else:
-            self._run_here(task, options)
+            self._finish(task, self._own.run(task, options, self._intake.attempt_of(task)))
         if config.max_tasks is not None and self.runs >= config.max_tasks:
             self.stop_asking()
 
@@ -191,7 +192,8 @@ class Worker:
             self._started(task, options, timeout)
         except Exception as error:  # not picklable for `spawn`, no more processes or files
             log.error("%s could not be started: %s", task, error)
-            if getattr(error, "errno", None) in EXHAUSTED and len(self._running) and self._planner.release(task):
+            is_exhausted = getattr(error, "errno", None) in EXHAUSTED and len(self._running) > 0
+            if is_exhausted and self._planner.release(task, self._intake.attempt_of(task)):
                 self._intake.forget(task)
                 self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
                 return
@@ -200,16 +202,17 @@ class Worker:
     @interrupts.whole
     def _started(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
         process = self._executor.run_of(task, options, timeout)
+        process.attempt = self._intake.attempt_of(task)
         process.start()
         self._running.add(process)
 
-    def _run_here(self, task: TaskLike, options: RunOptions) -> None:
-        self._own = StatusReporter(self._scheduler.tell, task.task_id, self.id, bool(task.accepts_messages))
-        try:
-            outcome = execute(task, options, self._own)
-        finally:
-            self._own = None
-        self._finish(task, outcome)
+    def _resume(self, task: TaskLike) -> None:
+        """What runs here was handed out here again: it is that attempt now. Unless it is being ended: back with it."""
+        process, attempt = self._running.get(task.task_id), self._intake.attempt_of(task)
+        if process is not None and not process.is_superseded:
+            process.attempt = attempt
+        elif self._planner.release(task, attempt):
+            self._intake.forget(task)
 
     def _wait(self, seconds: float, *also: Any) -> None:
         """Until a task process says something, or ends, but at most so long; and pass on what was said."""
@@ -229,17 +232,22 @@ class Worker:
     def _after(self, process: TaskRun) -> None:
         """A process has ended, or will soon."""
         task = process.task
+        if process.is_superseded:
+            self._planner.note_end(task, SUPERSEDED)
+            self._intake.forget(task)
+            return
+        attempt = self._intake.attempt_of(task)
         if process.death is not None:
             event = "event.core.timeout" if process.is_timed_out else "event.core.process_failure"
             log.error("%s", process.death)
             task.trigger_event(event, task, process.death)
-            if process.is_released and self._planner.release(task):
+            if process.is_released and self._planner.release(task, attempt):
                 self._intake.forget(task)
-                self.run_succeeded = False
+                self.run_succeeded &= self._planner.latest[task.task_id] == SUPERSEDED
                 return
         self._finish(task, cast(Outcome, process.outcome))
         if process.death is not None and process.is_to_be_disabled:
-            self._planner.report(task, "DISABLED", assistant=self._assistant)
+            self._planner.report(task, "DISABLED", attempt, assistant=self._assistant)
 
     def _finish(self, task: TaskLike, outcome: Outcome) -> None:
         """Report what became of a run, and schedule anew what it asked for."""
@@ -257,8 +265,11 @@ class Worker:
         except Exception as error:
             log.error("What %s asked for can't be scheduled: %s", task, error)
             status, expl = "FAILED", json.dumps(traceback.format_exc())
-        self._planner.report(task, status, expl=expl, new_deps=new_deps, assistant=self._assistant)
+        more = {"expl": expl, "new_deps": new_deps, "assistant": self._assistant}
+        counts = self._planner.report(task, status, self._intake.attempt_of(task), **more)
         self._intake.forget(task)
+        if not counts:
+            return
         if outcome.missing and self._planner.may_reschedule(outcome.missing):
             self._planner.add(task)
         self.run_succeeded &= status == "DONE" or bool(new_deps)
@@ -300,7 +311,8 @@ class Worker:
             "The scheduler was silent for long, and may have forgotten this worker: telling it everything again."
         )
         self._introduce()
-        self._planner.announce_again(self._running.ids(), self._assistant, is_leaving=self.is_stopping)
+        running = self._running.attempts()
+        self._planner.announce_again(running, self._assistant, self.is_stopping, self._running.supersede)
         if self._heartbeat is not None:
             self._heartbeat.reset()
 
@@ -332,11 +344,9 @@ class Worker:
 
     def dispatch_scheduler_message(self, task_id: str, message_id: str, content: Any, **payload: Any) -> None:
         """Hand a message to the running task that it is for; without one, it is lost."""
-        own = self._own
         process = self._running.get(task_id)
-        if own is not None and own.task_id == task_id:
-            own.receive(message_id, content, payload)
-        elif process is not None and process.task.accepts_messages:
+        is_received = self._own.receive(task_id, message_id, content, payload)
+        if not is_received and process is not None and process.task.accepts_messages:
             process.tell(message_id, content, payload)
 
     def stop_task(self, task_id: str, disable: bool = False) -> None:
@@ -403,18 +413,8 @@ class Worker:
 
     def counts(self) -> dict[str, int]:
         """How far it is: scheduled, done, running (here), failed. May be asked from any thread."""
-        return self._planner.counts(running=len(self._running) + (self._own is not None))
+        return self._planner.counts(running=len(self._running) + self._own.is_busy)
 
     def summary(self) -> ExecutionSummary:
         """What became of all that was scheduled, for people and for exit codes."""
-        planner = self._planner
-        history = RunHistory(
-            self.id,
-            dict(planner.scheduled),
-            tuple(planner.reports),
-            tuple(self._intake.responses),
-            tuple(planner.roots),
-            planner.succeeded,
-            self.run_succeeded,
-        )
-        return summarize(history)
+        return summarize(self._planner.history(tuple(self._intake.responses), self.run_succeeded))

@@ -146,9 +146,17 @@ def test_a_supervisor_can_not_revoke_what_another_has_taken_over(board: Board) -
 def test_a_job_hears_that_it_is_to_stop(board: Board) -> None:
     board.claim("task", "first", "anna")
     begin(board, "first")
-    board.stop("task", "first")
+    assert board.stop("task", "first", "anna")
     assert board.beat("task", "first", "last lines") == "stop"
     assert take(board, "first", "anna").fields["tail"] == "last lines"
+
+
+def test_a_supervisor_can_not_stop_what_another_has_taken_over(board: Board) -> None:
+    board.claim("task", "first", "anna")
+    begin(board, "first")
+    board.claim("task", "second", "ben")
+    assert not board.stop("task", "first", "anna")
+    assert board.beat("task", "first", "last lines") == "lives"
 
 
 def test_a_task_that_never_stops_talking_fills_no_redis(board: Board) -> None:

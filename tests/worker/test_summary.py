@@ -38,7 +38,7 @@ LUIGIS = {
     "upstream_elsewhere": "upstream_run_by_other_worker",
     "elsewhere": "run_by_other_worker",
 }
-COMPARED = [name for name in GROUPS if name != "disabled"]  # which Luigi leaves out
+COMPARED = [name for name in GROUPS if name not in ("disabled", "superseded")]  # which Luigi does not have
 CODES = ReturnCodes()
 QUIET: dict[str, Any] = {"send_failure_email": False, "wait_interval": 0.05, "wait_jitter": 0.0}
 

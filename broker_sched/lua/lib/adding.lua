@@ -9,8 +9,10 @@
 -- @include lib/links.lua
 -- @include lib/statuses.lua
 -- @include lib/working_off.lua
+-- @include lib/refusing.lua
 
 local BUDGET = 150
+local ATTEMPT = string.match(ARGV[9], '%d*$') -- that is reported on; '' for none
 
 local function has_flag(flag) return string.find(ARGV[9], flag, 1, true) ~= nil end
 
@@ -68,10 +70,19 @@ local function set_batch_id(task, batch_id)
   if moves then enter_status(task) end
 end
 
+local function is_running(task)
+  return task.status == 'RUNNING' or task.status == 'BATCH_RUNNING'
+end
+
+local function is_newer_attempt(task)
+  return ATTEMPT ~= '' and tonumber(ATTEMPT) > tonumber(task.attempt or 0)
+end
+
 -- A worker says that it runs a task which nobody runs. Luigi: of a batch, it holds what a member was given.
 local function take_over(task, worker, batch_id)
   set(task, 'worker_running', worker.id)
   set(task, 'time_running', NOW_TEXT)
+  set(task, 'attempt', ATTEMPT ~= '' and ATTEMPT or attempt_after(task.attempt))
   if batch_id then
     local n = call('SMEMBERS', key('batch:', batch_id))[1]
     local member = n and load_task(id_of(n))
@@ -181,15 +192,40 @@ local function entrust(task)
 end
 
 local function may_change_status(task, worker, status)
-  local is_running = task.status == 'RUNNING' or task.status == 'BATCH_RUNNING'
   local started = status == 'DONE' or status == 'FAILED' or status == 'RUNNING'
-  return not is_running or (started and task.worker_running == worker.id) or has_flag('n')
+  return not is_running(task) or (started and task.worker_running == worker.id) or has_flag('n')
+end
+
+-- The members of the batch that a combined task runs, while they still wait in this attempt.
+local function has_members_in_attempt(batch_id)
+  local n = call('SMEMBERS', key('batch:', batch_id))[1]
+  return n and call('HGET', key('task:', id_of(n)), 'attempt') == ATTEMPT
+end
+
+-- Does the reported run not count any more? It does not when the task was handed out again, or runs elsewhere. When the
+-- task has ended, or was given back, without a newer run: that it is DONE counts as in Luigi; it runs again if nobody
+-- says how that run ended; but its failure was counted already, and must not undo a DONE.
+local function is_superseded(task, worker, status)
+  local batch_id = optional(ARGV[18])
+  if status == 'RUNNING' and batch_id and not has_members_in_attempt(batch_id) then return true end
+  if not task then return false end
+  if is_older(ATTEMPT, task.attempt) then return true end
+  if is_running(task) then return task.worker_running ~= worker.id end
+  if is_newer_attempt(task) or status == 'DONE' then return false end
+  if status == 'RUNNING' then
+    return task.status == 'DONE' or task.status == 'DISABLED' or task.worker_running ~= nil
+  end
+  return status ~= 'DISABLED' or task.status == 'DONE'
 end
 
 local function report(task, worker)
   local status, batch_id = ARGV[8], optional(ARGV[18])
   if batch_id then set_batch_id(task, batch_id) end
-  if status == 'RUNNING' and not task.worker_running then take_over(task, worker, batch_id) end
+  local is_newer = is_newer_attempt(task)
+  if status == 'RUNNING' and (not task.worker_running or (is_newer and not is_running(task))) then
+    take_over(task, worker, batch_id)
+  end
+  if is_newer then set(task, 'attempt', ATTEMPT) end
   if ARGV[15] ~= '' then set(task, 'accepts_messages', ARGV[15] == '1' and '1') end
   local tracking_url, expl = optional(ARGV[16]), optional(ARGV[19])
   if tracking_url or task.status ~= 'RUNNING' then set_detail(task, 'tracking_url', tracking_url) end
@@ -206,6 +242,9 @@ end
 local function add_any_task()
   local worker = touch_worker(ARGV[7])
   local task, status = load_task(ARGV[6]), ARGV[8]
+  if ATTEMPT ~= '' and is_superseded(task, worker, status) then
+    return refuse(ARGV[6], task and task.status or '', worker.id, ATTEMPT, status)
+  end
   if not worker.disabled and not task then task = create_task(ARGV[6], 'PENDING', ARGV[10]) end
   if not task or (worker.disabled and task.status ~= 'RUNNING') then return 0 end
   local cooldown = OPTIONS.stable_done_cooldown_secs

@@ -48,12 +48,17 @@ local function batch_of(best, worker)
   return batch, names_text
 end
 
--- Make the tasks BATCH_RUNNING under a provisional batch id, which the caller replaces (see name_batch.lua).
+-- Make the tasks BATCH_RUNNING, all in the same attempt, under a provisional batch id, which the caller replaces (see
+-- name_batch.lua).
 local function hand_out_batch(batch, worker)
   local batch_id = '~' .. call('HINCRBY', key('counters', ''), 'batch', 1)
+  local latest = 0
+  for _, task in ipairs(batch) do latest = math.max(latest, tonumber(task.attempt or 0)) end
+  local attempt = attempt_after(latest)
   for _, task in ipairs(batch) do
     set(task, 'batch_id', batch_id)
     set(task, 'worker_running', worker.id)
+    set(task, 'attempt', attempt)
     hold_needs(task)
     set_status(task, 'BATCH_RUNNING')
     set(task, 'time_running', NOW_TEXT)

@@ -55,7 +55,7 @@ end
 
 local function append_task(reply, task)
   reply[7], reply[8], reply[9] = 'task', task.id, task.family or ''
-  reply[10], reply[11] = task.module or '', params_text(task)
+  reply[10], reply[11], reply[12] = task.module or '', params_text(task), task.attempt
 end
 
 local function append_batch(reply, batch, names_text, batch_id)
@@ -63,6 +63,7 @@ local function append_batch(reply, batch, names_text, batch_id)
   reply[7], reply[8], reply[9] = 'batch', batch_id, best.family or ''
   reply[10], reply[11], reply[12] = best.module or '', names_text, {}
   for index, task in ipairs(batch) do reply[12][index] = { task.id, params_text(task) } end
+  reply[13] = best.attempt
 end
 
 local function get_any_work()

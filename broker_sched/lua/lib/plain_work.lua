@@ -23,9 +23,9 @@ local function read_plain_task(head, worker)
   local n = number_in(head.rank)
   local id = id_of(n)
   local fields = call('HMGET', key('task:', id), 'crew', 'claim', 'resources', 'counted', 'batchable', 'family',
-    'module', 'params')
+    'module', 'params', 'attempt')
   local task = { n = n, id = id, crew = fields[1], resources = fields[3] or '', counted = fields[4],
-    family = fields[6] or '', module = fields[7] or '', params = fields[8] }
+    family = fields[6] or '', module = fields[7] or '', params = fields[8], attempt = attempt_after(fields[9]) }
   if fields[5] == '1' or not is_in_crowd('claim', fields[2] or '0', worker.w) then return nil end
   task.params = task.params or call('HGET', key('detail:', id), 'params') or '{}'
   return task
@@ -56,7 +56,7 @@ local function hand_out_plainly(task, head, worker)
   move_to_running(task, head, worker)
   call('HSET', key('task:', task.id), 'status', 'RUNNING', 'updated', NOW_TEXT, 'time_running', NOW_TEXT,
     'worker_running', worker.id, 'held', task.resources ~= '' and task.resources or NOTHING, 'tally', task.crew .. 'R',
-    'ready', '', 'counted', '')
+    'ready', '', 'counted', '', 'attempt', task.attempt)
 end
 
 -- The reply; nil when the call is not that plain. Then at most the worker's contact was noted.
@@ -74,6 +74,7 @@ local function get_plain_work()
   if task then
     hand_out_plainly(task, head, worker)
     reply[7], reply[8], reply[9], reply[10], reply[11] = 'task', task.id, task.family, task.module, task.params
+    reply[12] = task.attempt
   end
   return reply
 end

@@ -10,6 +10,7 @@
 -- unclaimed, strays         numbers of tasks that the next prune must look at
 
 -- @include lib/events.lua
+-- @include lib/attempts.lua
 
 -- Runner that is neither stakeholder nor assistant: the next prune fails what it runs.
 local function is_stray(task)
@@ -155,6 +156,7 @@ local function hand_out(task, worker)
     set_status(task, 'RUNNING')
   end
   set(task, 'time_running', NOW_TEXT)
+  set(task, 'attempt', attempt_after(task.attempt))
   finish_task(task)
 end
 

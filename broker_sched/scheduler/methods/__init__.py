@@ -6,11 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from broker_sched.api import METHODS
-from broker_sched.scheduler.methods import asking, details, graphs, listing, reporting, submissions, upkeep
+from broker_sched.scheduler.methods import (
+    asking,
+    attempts,
+    details,
+    graphs,
+    listing,
+    reporting,
+    submissions,
+    upkeep,
+)
 from broker_sched.scheduler.methods.upkeep import configure
 from broker_sched.steps import Steps
 
-MODULES = (reporting, asking, details, upkeep, listing, graphs, submissions)
+MODULES = (reporting, asking, attempts, details, upkeep, listing, graphs, submissions)
 
 
 def _collect() -> dict[str, Callable[..., Steps[Any]]]:

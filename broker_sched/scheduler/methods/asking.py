@@ -32,8 +32,10 @@ def get_work(
     if kind == "task":
         work["task_id"], work["task_family"] = handed[:2]
         work["task_module"], work["task_params"] = handed[2] or None, json.loads(handed[3])
+        work["attempt"] = int(handed[4])
     elif kind == "batch":
         work["task_family"], work["task_module"] = handed[1], handed[2] or None
+        work["attempt"] = int(handed[5])
         yield from _name_batch(work, worker, handed[0], json.loads(handed[3]), handed[4])
     return work
 

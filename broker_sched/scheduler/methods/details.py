@@ -9,15 +9,18 @@ from typing import Any
 
 from broker_sched import wire
 from broker_sched.arguments import to_json
+from broker_sched.scheduler.methods.attempts import attempt_text, refuse_superseded
 from broker_sched.scheduler.methods.records import CHUNK, display_name, load_records
 from broker_sched.scheduler.methods.reporting import number, optional
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Call, Read, Steps
 
 
-def set_task_status_message(space: Space, *, task_id: str, status_message: str | None) -> Steps[None]:
+def set_task_status_message(
+    space: Space, *, task_id: str, status_message: str | None, attempt: int | None
+) -> Steps[None]:
     """One script."""
-    yield Call("set_detail", (task_id, "status_message", optional(status_message)))
+    return _set_detail(space, task_id, "status_message", status_message, attempt)
 
 
 def get_task_status_message(space: Space, *, task_id: str) -> Steps[wire.StatusMessage]:
@@ -26,10 +29,12 @@ def get_task_status_message(space: Space, *, task_id: str) -> Steps[wire.StatusM
     return {"taskId": task_id, "statusMessage": message if known else ""}
 
 
-def set_task_progress_percentage(space: Space, *, task_id: str, progress_percentage: float | None) -> Steps[None]:
+def set_task_progress_percentage(
+    space: Space, *, task_id: str, progress_percentage: float | None, attempt: int | None
+) -> Steps[None]:
     """One script."""
     text = None if progress_percentage is None else json.dumps(progress_percentage)
-    yield Call("set_detail", (task_id, "progress_percentage", optional(text)))
+    return _set_detail(space, task_id, "progress_percentage", text, attempt)
 
 
 def get_task_progress_percentage(space: Space, *, task_id: str) -> Steps[wire.ProgressPercentage]:
@@ -39,11 +44,12 @@ def get_task_progress_percentage(space: Space, *, task_id: str) -> Steps[wire.Pr
 
 
 def decrease_running_task_resources(
-    space: Space, *, task_id: str, decrease_resources: Mapping[str, float]
+    space: Space, *, task_id: str, decrease_resources: Mapping[str, float], attempt: int | None
 ) -> Steps[None]:
     """One script."""
     flat = [text for name, amount in decrease_resources.items() for text in (name, number(amount))]
-    yield Call("decrease_resources", (task_id, *flat), once=True)
+    reply = yield Call("decrease_resources", (task_id, attempt_text(attempt), *flat), once=True)
+    yield from refuse_superseded(space, reply, task_id)
 
 
 def get_running_task_resources(space: Space, *, task_id: str) -> Steps[wire.RunningResources]:
@@ -123,9 +129,10 @@ def stop_task(space: Space, *, task_id: str, disable: bool) -> Steps[wire.Stoppi
     return {"task_id": task_id, "worker": worker}
 
 
-def set_task_log(space: Space, *, task_id: str, log: str, size: int) -> Steps[None]:
+def set_task_log(space: Space, *, task_id: str, log: str, size: int, attempt: int | None) -> Steps[None]:
     """One script."""
-    yield Call("set_log", (task_id, f"{size} {log}"))
+    reply = yield Call("set_log", (task_id, f"{size} {log}", attempt_text(attempt)))
+    yield from refuse_superseded(space, reply, task_id)
 
 
 def task_log(space: Space, *, task_id: str) -> Steps[wire.TaskLog]:
@@ -160,6 +167,11 @@ def get_scheduler_message_response(space: Space, *, task_id: str, message_id: st
     """One script."""
     response = yield Call("message_response", (task_id, message_id, ""), once=True)
     return {"response": json.loads(response) if response else None}
+
+
+def _set_detail(space: Space, task_id: str, field: str, value: str | None, attempt: int | None) -> Steps[None]:
+    reply = yield Call("set_detail", (task_id, field, optional(value), attempt_text(attempt)))
+    yield from refuse_superseded(space, reply, task_id)
 
 
 def _task_and_detail(space: Space, task_id: str, field: str) -> Read:

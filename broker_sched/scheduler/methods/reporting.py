@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from broker_sched.api import METHODS
 from broker_sched.arguments import check, to_json
-from broker_sched.errors import InvalidArgument
+from broker_sched.errors import InvalidArgument, Superseded
+from broker_sched.scheduler.methods.attempts import attempt_text, refuse_superseded
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Argument, Call, Calls, Steps
 
@@ -45,9 +46,10 @@ def add_task(
     batch_id: str | None,
     retry_policy_dict: Mapping[str, float | None] | None,
     owners: Any,
+    attempt: int | None,
 ) -> Steps[None]:
     """One script; a long list of deps is staged before it and read in after it."""
-    flags = ("r" if runnable else "") + ("a" if assistant else "") + ("n" if new_deps else "")
+    flags = ("r" if runnable else "") + ("a" if assistant else "") + ("n" if new_deps else "") + attempt_text(attempt)
     visible = not any((param_visibilities or {}).values())
     arguments: list[Argument] = [
         task_id,
@@ -77,21 +79,28 @@ def add_task(
         for chunk in chunks(given, MAX_DEPS_AT_ONCE):
             yield Call("stage_deps", (token, *chunk))
         left = yield Call("add_task", (*arguments, "" if deps is None else "0", token), once)
+    yield from refuse_superseded(space, left, task_id)
     yield from work_off(left)
 
 
 def add_tasks(space: Space, *, worker: str, tasks: Sequence[Mapping[str, Any]]) -> Steps[None]:
-    """add_task for each; their scripts are sent together, as far as they may be repeated."""
+    """add_task for each; their scripts are sent together, as far as they may be repeated.
+
+    That one is superseded keeps the others from nothing; it is raised at the end.
+    """
     begun = [_begun(space, worker, index, task) for index, task in enumerate(tasks)]  # all are checked first
     together: list[tuple[Steps[None], Call]] = []
+    refused: list[Superseded] = []
     for steps, step in begun:
         if step.script == "add_task" and not step.once:
             together.append((steps, step))
             continue
-        yield from _send(together)
+        yield from _send(together, refused)
         together = []
-        yield from _resumed(steps, (yield step))
-    yield from _send(together)
+        yield from _resumed(steps, (yield step), refused)
+    yield from _send(together, refused)
+    if refused:
+        raise refused[0]
 
 
 def _begun(space: Space, worker: str, index: int, task: Mapping[str, Any]) -> tuple[Steps[None], Call]:
@@ -103,18 +112,21 @@ def _begun(space: Space, worker: str, index: int, task: Mapping[str, Any]) -> tu
         raise InvalidArgument(f"tasks[{index}].{error.field}", error.message) from None
 
 
-def _send(together: list[tuple[Steps[None], Call]]) -> Steps[None]:
+def _send(together: list[tuple[Steps[None], Call]], refused: list[Superseded]) -> Steps[None]:
     for some in chunks(together, MAX_TASKS_AT_ONCE):
         replies = yield Calls("add_task", [step.args for _, step in some])
         for (steps, _), reply in zip(some, replies):
-            yield from _resumed(steps, reply)
+            yield from _resumed(steps, reply, refused)
 
 
-def _resumed(steps: Steps[None], reply: Any) -> Steps[None]:
+def _resumed(steps: Steps[None], reply: Any, refused: list[Superseded]) -> Steps[None]:
     while True:
         try:
             step = steps.send(reply)
         except StopIteration:
+            return
+        except Superseded as error:
+            refused.append(error)
             return
         reply = yield step
 

@@ -9,6 +9,7 @@ from typing import Any
 from broker_sched import wire
 from broker_sched.config import SchedulerConfig, to_text
 from broker_sched.errors import InvalidArgument
+from broker_sched.scheduler.methods.attempts import attempt_text, refuse_superseded
 from broker_sched.scheduler.methods.records import load_records, serialize
 from broker_sched.scheduler.methods.reporting import number, work_off
 from broker_sched.scheduler.methods.submissions import cancel, end_when_over
@@ -77,12 +78,12 @@ def has_task_history(space: Space) -> Steps[bool]:
 
 def forgive_failures(space: Space, *, task_id: str | None) -> Steps[wire.TaskStatus]:
     """One script."""
-    return (yield from _change_status(task_id, "forgive"))
+    return (yield from _change_status(space, task_id, "forgive"))
 
 
 def mark_as_done(space: Space, *, task_id: str | None) -> Steps[wire.TaskStatus]:
     """One script."""
-    return (yield from _change_status(task_id, "done"))
+    return (yield from _change_status(space, task_id, "done"))
 
 
 def re_enable_task(space: Space, *, task_id: str) -> Steps[dict[str, Any]]:
@@ -95,9 +96,9 @@ def re_enable_task(space: Space, *, task_id: str) -> Steps[dict[str, Any]]:
     return dict(serialize(records[task_id], deps=records[task_id]["deps"])) if task_id in records else {}
 
 
-def release_task(space: Space, *, task_id: str, worker: str) -> Steps[wire.TaskStatus]:
+def release_task(space: Space, *, task_id: str, worker: str, attempt: int | None) -> Steps[wire.TaskStatus]:
     """One script."""
-    return (yield from _change_status(task_id, "release", worker))
+    return (yield from _change_status(space, task_id, "release", worker, attempt_text(attempt)))
 
 
 def disable_worker(space: Space, *, worker: str) -> Steps[None]:
@@ -122,9 +123,10 @@ def update_resource(space: Space, *, resource: str, amount: Any) -> Steps[bool]:
     return True
 
 
-def _change_status(task_id: str | None, what: str, *more: str) -> Steps[wire.TaskStatus]:
+def _change_status(space: Space, task_id: str | None, what: str, *more: str) -> Steps[wire.TaskStatus]:
     if task_id is None:
         return {"task_id": None, "status": None}
-    status, _, left = yield Call("change_status", (task_id, what, *more), once=True)
+    status, outcome, left = yield Call("change_status", (task_id, what, *more), once=True)
+    yield from refuse_superseded(space, outcome, task_id)
     yield from work_off(left)
     return {"task_id": task_id, "status": status or None}

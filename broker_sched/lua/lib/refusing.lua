@@ -1,0 +1,18 @@
+-- Refusing what a superseded run says: a run that is not the task's latest attempt. It changes nothing but these: it is
+-- counted, and told to whoever follows the events. The reply is SUPERSEDED, of which callers make an error.
+-- Stock clients send no attempt: for them Luigi's rules are all there is.
+
+local SUPERSEDED = -1
+
+-- Is this attempt older than the task's latest one? '' (none was sent) never is.
+local function is_older(attempt, latest)
+  return attempt ~= '' and tonumber(attempt) < tonumber(latest or 0)
+end
+
+-- what: the status that was reported, or the name of the script.
+local function refuse(task_id, status, worker_id, attempt, what)
+  call('HINCRBY', key('counters', ''), 'superseded', 1)
+  call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*', 'task_id', task_id, 'from', status, 'to', status,
+    'worker', worker_id, 'time', NOW_TEXT, 'refused', what, 'attempt', attempt)
+  return SUPERSEDED
+end

@@ -1,0 +1,47 @@
+"""Runs of tasks in the worker's own process: one at a time, which nothing but the task itself can end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from broker_sched.model.contract import TaskLike
+from broker_sched.worker.execution import RunOptions, execute
+from broker_sched.worker.outcome import Outcome
+from broker_sched.worker.patience import Patience
+from broker_sched.worker.reporter import StatusReporter
+from broker_sched.worker.running import with_attempt
+from broker_sched.worker.task_process import Told
+
+
+class OwnProcess:
+    """Runs a task where the worker itself runs."""
+
+    def __init__(self, scheduler: Patience, worker_id: str) -> None:
+        self._scheduler = scheduler
+        self._worker_id = worker_id
+        self._reporter: StatusReporter | None = None  # of the task that runs
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task runs here now."""
+        return self._reporter is not None
+
+    def run(self, task: TaskLike, options: RunOptions, attempt: int | None) -> Outcome:
+        """What became of it. attempt: what it tells the scheduler meanwhile names it."""
+
+        def tell(method: str, arguments: dict[str, Any]) -> None:
+            self._scheduler.tell(*with_attempt(Told(method, arguments), attempt))
+
+        self._reporter = StatusReporter(tell, task.task_id, self._worker_id, bool(task.accepts_messages))
+        try:
+            return execute(task, options, self._reporter)
+        finally:
+            self._reporter = None
+
+    def receive(self, task_id: str, message_id: str, content: Any, payload: dict[str, Any]) -> bool:
+        """Hand a scheduler message to the task. False: it does not run here."""
+        reporter = self._reporter
+        if reporter is None or reporter.task_id != task_id:
+            return False
+        reporter.receive(message_id, content, payload)
+        return True
