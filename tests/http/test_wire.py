@@ -204,6 +204,7 @@ def _smallest_arguments(name: str) -> dict[str, Any]:
     values: dict[str, Any] = {
         "info": [],
         "batched_args": [],
+        "deps": [],
         "decrease_resources": {},
         "n": 1,
         "progress_percentage": 1,
