@@ -35,30 +35,34 @@ def task_from_texts(task_class: Any, texts: TextParams) -> Any:
     others = {name: texts[name] for name, default in defaults.items() if texts[name] != default.text}
     if not _is_made_luigis_way(task_class):
         return task_class.from_str_params(others)
-    values = {}
-    for name, text in others.items():
-        try:
-            values[name] = _value(parameters[name], text, defaults[name])
-        except Exception as error:
-            raise ValueError(f"the parameter {name}: {_told(error, parameters[name])}") from error
-        if values[name] is defaults[name].value:
-            del values[name]  # an object without a text of its own
-    return task_class(**values)
+    values = {name: _value(name, parameters[name], text, defaults[name]) for name, text in others.items()}
+    # An object without a text of its own is the default of the class here.
+    return task_class(**{name: value for name, value in values.items() if value is not defaults[name].value})
 
 
 def differing(task: TaskLike) -> dict[str, str]:
     """Parameters that another process will not find as they are here: name → why. Raises when it can't load the task.
 
-    Private parameters never leave the process, and are not looked at.
+    A private parameter never leaves the process: elsewhere it has its default.
     """
-    texts = task.to_str_params()
-    again = task_from_texts(type(task), texts)
+    task_class, texts = type(task), task.to_str_params()
+    parameters: dict[str, Any] = dict(task_class.get_params())
+    if _is_made_luigis_way(task_class):  # the values alone: making a task would give this very one, from luigi's cache
+        there = {name: _luigis_value(task_class, name, parameters[name], text) for name, text in texts.items()}
+    else:
+        there = task_from_texts(task_class, texts).param_kwargs
     found = {}
     for name in texts:
-        value, other = task.param_kwargs[name], again.param_kwargs[name]
+        value, other = task.param_kwargs[name], there[name]
         if not _is_same(value, other):
-            shown = "" if _is_hidden(task, name) else f" {_shown(value)}"
-            found[name] = f"the {type(value).__name__}{shown} here, a {type(other).__name__} there"
+            shown = "" if _is_hidden(parameters[name]) else f" {_shown(value)}"
+            found[name] = f"it is the {type(value).__name__}{shown} here, and a {type(other).__name__} there"
+    for name in parameters.keys() - texts.keys():
+        default = _default_of(task_class, name, parameters[name]).value
+        if default is NONE:
+            raise ValueError(f"the parameter {name} is private, so no other worker gets its value; give it a default")
+        if not _is_same(task.param_kwargs[name], default):
+            found[name] = "it is private, so it has its default there"
     return found
 
 
@@ -90,11 +94,14 @@ def _default_of(task_class: Any, name: str, parameter: Any) -> _Default:
             value = parameter.default
         if value is NONE:
             return _Default()
-        if isinstance(value, (list, set)):  # Luigi: get_param_values
-            value = tuple(value)
-        return _Default(value, parameter.serialize(value))
     except Exception:  # there is none, or none that can be read: making the task tells
         return _Default()
+    if isinstance(value, (list, set)):  # Luigi: get_param_values
+        value = tuple(value)
+    try:
+        return _Default(value, parameter.serialize(value))
+    except Exception:  # of a private one: no text is asked for
+        return _Default(value)
 
 
 def _is_made_luigis_way(task_class: Any) -> bool:
@@ -103,13 +110,29 @@ def _is_made_luigis_way(task_class: Any) -> bool:
     return getattr(made_by, "__module__", None) == "luigi.task"
 
 
-def _value(parameter: Any, text: str | Sequence[str], default: _Default) -> Any:
-    """The value of a text of luigi's parameter; of a list of texts, what its batch_method makes of their values."""
-    if isinstance(text, str):
-        return _read(parameter, text, default)
-    if not any(default.reads(one) for one in text):
-        return parameter._parse_list(list(text))
-    return parameter._batch_method([_read(parameter, one, default) for one in text])
+def _luigis_value(task_class: Any, name: str, parameter: Any, text: str) -> Any:
+    """What luigi's task will have of this text."""
+    default = _default_of(task_class, name, parameter)
+    value = _value(name, parameter, text, default)
+    if value is default.value:
+        return value
+    value = parameter.normalize(value)
+    return tuple(value) if isinstance(value, (list, set)) else value
+
+
+def _value(name: str, parameter: Any, text: str | Sequence[str], default: _Default) -> Any:
+    """The value of a text of luigi's parameter; of a list of texts, what its batch_method makes of their values.
+
+    Raises ValueError naming the parameter.
+    """
+    try:
+        if isinstance(text, str):
+            return _read(parameter, text, default)
+        if not any(default.reads(one) for one in text):
+            return parameter._parse_list(list(text))
+        return parameter._batch_method([_read(parameter, one, default) for one in text])
+    except Exception as error:
+        raise ValueError(f"the parameter {name}: {_told(error, parameter)}") from error
 
 
 def _read(parameter: Any, text: str, default: _Default) -> Any:
@@ -167,13 +190,13 @@ def _is_same(value: Any, other: Any) -> bool:
 
 def _told(error: Exception, parameter: Any) -> str:
     """What is wrong with a text. Luigi's errors quote it, and only everybody's may be shown."""
-    if int(getattr(parameter, "visibility", 0)):
+    if _is_hidden(parameter):
         return f"its text can't be read ({type(error).__name__})"
     return f"{type(error).__name__}: {error}"
 
 
-def _is_hidden(task: TaskLike, name: str) -> bool:
-    return bool(int(getattr(dict(type(task).get_params())[name], "visibility", 0)))
+def _is_hidden(parameter: Any) -> bool:
+    return bool(int(getattr(parameter, "visibility", 0)))
 
 
 def _shown(value: Any) -> str:

@@ -29,6 +29,7 @@ class Planner:
     scheduled: task_id → task. roots: ids of what was added from outside. reports: what the scheduler was told.
     known: ids of tasks that are complete; None where complete() is asked each time.
     context: of multiprocessing, for complete() in parallel.
+    check: called with each task that is to be run, before it is scheduled; may raise WorkerError.
     """
 
     def __init__(self, scheduler: Patience, worker_id: str, config: WorkerConfig, context: Any) -> None:
@@ -38,6 +39,7 @@ class Planner:
         self.latest: dict[str, str] = {}  # task_id → the last status reported
         self.known: set[str] | None = set() if config.cache_task_completion else None
         self.succeeded = True
+        self.check: Callable[[TaskLike], None] | None = None
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._config = config
@@ -99,6 +101,8 @@ class Planner:
                 owners=owners_of(task),
             )
         elif finding.deps is not None:
+            if self.check is not None and finding.runnable:
+                self.check(task)
             self._send_batcher(task)
         return finding
 

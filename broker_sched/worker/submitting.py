@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import InvalidArgument, UnknownMethod, WorkerError
+from broker_sched.errors import BrokerSchedError, InvalidArgument, UnknownMethod, WorkerError
 from broker_sched.model.contract import TaskLike, check_task
+from broker_sched.model.loading import differing
 from broker_sched.worker.patience import default_scheduler
 from broker_sched.worker.worker import Worker
 
@@ -24,8 +26,9 @@ def submit(*tasks: TaskLike, scheduler: SchedulerAPI | None = None, **config: An
     """Schedule tasks with all they need, and leave: a fleet of `bsched worker` runs them.
 
     Returns the submission's id, for `scheduler.submission(id)` and `bsched wait`. Arguments as of a Worker. What could
-    not be scheduled is logged, and left out. Raises WorkerError for a scheduler that keeps no submissions, and what
-    Worker.add raises; then nothing is submitted.
+    not be scheduled is logged, and left out. Raises WorkerError for a scheduler that keeps no submissions and for a
+    task that no other worker can load (of `__main__`, for example), and what Worker.add raises; then nothing is
+    submitted.
     """
     return Submitter(scheduler, **config).submit(*tasks)
 
@@ -41,14 +44,14 @@ class Submitter:
         self.id = f"submission-{uuid.uuid4().hex[:12]}"
         self.succeeded = True
         self._scheduler: Any = scheduler or default_scheduler()
-        self.worker = Worker(self._scheduler, self.id, **config)
+        self.worker: Worker = _ForOthers(self._scheduler, self.id, **config)
 
     def submit(self, *tasks: TaskLike, multiprocess: bool = False) -> str:
         """See submit(). multiprocess: ask several tasks at once whether they are complete."""
         if not tasks:
             raise WorkerError("There is nothing to submit: give at least one task.")
         for task in tasks:
-            check_task(task)
+            _refuse_main(check_task(task))
         try:
             self._scheduler.submission(submission=self.id)
         except (UnknownMethod, AttributeError):
@@ -60,7 +63,16 @@ class Submitter:
                 raise
             log.warning("The scheduler had forgotten this submission meanwhile: scheduling it again.")
             self._schedule(tasks, multiprocess)
+        except WorkerError:
+            self._withdraw()
+            raise
         return self.id
+
+    def _withdraw(self) -> None:
+        """What was scheduled until a task was refused is not handed out."""
+        with contextlib.suppress(BrokerSchedError):  # then it is forgotten when this worker is missed
+            self._scheduler.add_submission(submission=self.id, tasks=[])
+            self._scheduler.cancel_submission(submission=self.id)
 
     def _schedule(self, tasks: Sequence[TaskLike], multiprocess: bool) -> None:
         self.succeeded = True
@@ -68,3 +80,37 @@ class Submitter:
             for task in tasks:
                 self.succeeded &= self.worker.add(task, multiprocess)
         self._scheduler.add_submission(submission=self.id, tasks=[task.task_id for task in tasks])
+
+
+class _ForOthers(Worker):
+    """Schedules only what other workers can load, and says what they will find different."""
+
+    def __init__(self, *arguments: Any, **config: Any) -> None:
+        super().__init__(*arguments, **config)
+        self._told: set[tuple[str, str]] = set()  # family, parameter
+        self._planner.check = self._check
+
+    def _check(self, task: TaskLike) -> None:
+        _refuse_main(task)
+        try:
+            found = differing(task)
+        except Exception as error:
+            raise WorkerError(f"{task} can't be loaded by another worker: {error}. Nothing is submitted.") from None
+        for name, why in found.items():
+            if (task.task_family, name) not in self._told:
+                self._told.add((task.task_family, name))
+                log.warning(
+                    "%s.%s will be another value on the workers of the fleet: %s. Tasks travel as texts: give a value "
+                    "of the parameter's own type, or none where the default is meant.",
+                    *(task.task_family, name, why),
+                )
+
+
+def _refuse_main(task: TaskLike) -> None:
+    if task.task_module == "__main__":
+        name = type(task).__name__
+        raise WorkerError(
+            f"{name} is a class of __main__, the program that runs here: no other worker can import it, so nothing is "
+            f"submitted. Put {name} into a module that the workers have, too, and import it from there; or run it "
+            "here, with a Worker."
+        )
