@@ -19,6 +19,7 @@ from broker_sched.method import Method
 from broker_sched.scheduler.keys import SCHEMA_VERSION
 from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.asking import awaiting
+from broker_sched.scheduler.redis_refusals import Refused
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Await, Call, Calls, Read, Steps
@@ -35,10 +36,10 @@ VIEWS_AT_ONCE = 4
 PERSIST_SECONDS = 3.0  # a call is repeated so long while Redis is away; then the client hears of it
 FIRST_WAIT_SECONDS = 0.05  # between attempts, doubled each time
 LONGEST_WAIT_SECONDS = 0.8
-# Error replies of a server that is not, or no longer, the right one: look for Redis anew.
-MISPLACED = ("MOVED", "ASK", "READONLY", "-READONLY", "MASTERDOWN")
-# Error replies of a server that will serve soon.
-SOON = ("LOADING", "BUSY ", "TRYAGAIN", "CLUSTERDOWN")
+
+
+class NotNow(ConnectionLost):
+    """Redis refuses for the moment. The connection is good."""
 
 
 class Driver:
@@ -123,7 +124,10 @@ class Driver:
                 await self.configure()
             elif schema != SCHEMA_VERSION:
                 raise SchemaMismatch(schema, SCHEMA_VERSION)
-            elif not all(loaded):  # SCRIPT FLUSH, or a failover
+            else:
+                # It is written down already, so nothing changes; but whoever may not write now is told so.
+                await self._carry(self._calls, Read([("HSETNX", self.space.key("config"), "schema", SCHEMA_VERSION)]))
+            if not all(loaded):  # SCRIPT FLUSH, or a failover
                 await self._load_scripts()
         except BrokerSchedError as error:
             return str(error)
@@ -211,6 +215,10 @@ class Driver:
 
     async def _again(self, lane: Lane, commands: list[Any], script: Script | None, error: ConnectionLost) -> list[Any]:
         """Send until answered, for PERSIST_SECONDS at the most."""
+        if lane is self._calls and not isinstance(error, NotNow):
+            # The address may lead elsewhere by now. What only reads would not find out: a replica answers it.
+            for other in (self._views, self._wakes.lane):
+                other.drop("The connection for calls was lost")
         now = asyncio.get_running_loop().time
         deadline = now() + PERSIST_SECONDS
         wait = FIRST_WAIT_SECONDS
@@ -222,6 +230,11 @@ class Driver:
             except ConnectionLost as latest:
                 error = latest
         raise RedisUnavailable(str(error)) from error
+
+    def _look_anew(self, reason: str) -> None:
+        """Give up every connection: each looks for the primary anew."""
+        for lane in (self._calls, self._views, self._wakes.lane):
+            lane.drop(reason)
 
     async def _attempt(
         self, lane: Lane, commands: list[Command], script: Script | None, may_configure: bool = True
@@ -244,12 +257,12 @@ class Driver:
             if not isinstance(replies[1], ReplyError):
                 return replies[1:]
             message = str(replies[1])
-        if message.startswith(MISPLACED) or "-READONLY" in message:
-            lane.drop(f"Redis answered {message.split(' ', 1)[0]}")
-            raise ConnectionLost(f"Redis can't serve this here: {message}")
-        if message.startswith(SOON):
-            raise ConnectionLost(f"Redis can't serve now: {message}")
         error = translate(script, message)
+        if isinstance(error, Refused) and error.refusal.look_anew:
+            self._look_anew(f"Redis answered {error.refusal.name}")
+            raise ConnectionLost(str(error))
+        if isinstance(error, Refused) and error.refusal.is_passing:
+            raise NotNow(str(error))
         if not isinstance(error, Unconfigured) or not may_configure:
             raise error
         await self.configure()  # somebody emptied Redis: start the namespace anew

@@ -19,6 +19,7 @@ import redis.exceptions
 
 from broker_sched.errors import BrokerSchedError, ConfigurationError, RedisUnavailable
 from broker_sched.scheduler.connection import Endpoint
+from broker_sched.scheduler.redis_refusals import REPLICA, Refused, is_replica, message_of
 from broker_sched.scheduler.script_call import translate
 from broker_sched.steps import Argument
 
@@ -228,9 +229,13 @@ class Pipeline:
             commands.insert(0, ("AUTH", *login))
         if endpoint.db:
             commands.append(("SELECT", str(endpoint.db)))
+        commands.append(("ROLE",))
         for command, reply in zip(commands, await link.send(commands)):
-            if isinstance(reply, ReplyError) and command[0] != "CLIENT":  # the name is only a courtesy
+            # The name is only a courtesy, and who may not ask for the role can't know it.
+            if isinstance(reply, ReplyError) and command[0] not in ("CLIENT", "ROLE"):
                 raise _refusal(str(reply))
+            if command[0] == "ROLE" and is_replica(reply):
+                raise ConnectionLost(str(Refused(REPLICA)))
 
 
 class InProcess:
@@ -259,10 +264,8 @@ class InProcess:
 
 def _as_reply(reply: Any) -> Any:
     """What redis-py and fakeredis make of a reply, back in the shape Redis gives it."""
-    if isinstance(reply, redis.exceptions.NoScriptError):
-        return ReplyError(f"NOSCRIPT {reply}")  # redis-py takes the code off
     if isinstance(reply, redis.exceptions.ResponseError):
-        return ReplyError(str(reply))
+        return ReplyError(message_of(reply))
     if isinstance(reply, dict):
         return [each for pair in reply.items() for each in pair]
     return list(reply) if isinstance(reply, set) else reply

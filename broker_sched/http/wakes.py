@@ -25,7 +25,7 @@ class Wakes:
     """
 
     def __init__(self, lane: Lane, key: str) -> None:
-        self._lane = lane
+        self.lane = lane
         self._key = key
         self._waiting: dict[str, set[Woken]] = defaultdict(set)
         self._reading: asyncio.Task[None] | None = None
@@ -61,7 +61,7 @@ class Wakes:
         """Close for good."""
         if self._reading is not None:
             self._reading.cancel()
-        await self._lane.close()
+        await self.lane.close()
 
     async def _read(self) -> None:
         while self._waiting:
@@ -73,13 +73,14 @@ class Wakes:
 
     async def _next(self) -> str | None:
         """The next id in the mailbox; None when none came for a while."""
-        if self._lane.blocks:
+        if self.lane.blocks:
             await asyncio.sleep(LOOK_SECONDS)
-            (reply,) = await self._lane.send([("LPOP", self._key)])
+            (reply,) = await self.lane.send([("LPOP", self._key)])
         else:
-            (reply,) = await self._lane.send([("BLPOP", self._key, str(BLOCK_SECONDS))])
+            (reply,) = await self.lane.send([("BLPOP", self._key, str(BLOCK_SECONDS))])
             reply = reply[1] if isinstance(reply, list) else reply
         if isinstance(reply, ReplyError):
+            self.lane.drop("Redis refuses to let us wait")  # it may be a replica by now
             raise BrokerSchedError(f"The mailbox can't be read: {reply}")
         return reply  # type: ignore[no-any-return]  # replies are untyped
 

@@ -41,6 +41,12 @@ USED = "while it has members"
 KEYS = (
     Key("config", "hash", "schema, version, paused, lowest_priority, and every option", FOREVER),
     Key(
+        "nothing",
+        "none",
+        "never there: scripts declare it, so that a Cluster moves the slot between two of them",
+        "never",
+    ),
+    Key(
         "counters",
         "hash",
         "last number given to a task, worker, crew, claim, batch; superseded: how many reports were refused",

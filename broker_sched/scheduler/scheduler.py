@@ -19,15 +19,16 @@ from broker_sched.api import SchedulerAPI
 from broker_sched.arguments import check
 from broker_sched.clock import Clock
 from broker_sched.config import SchedulerConfig, parse_options, to_text
-from broker_sched.errors import RedisUnavailable
+from broker_sched.errors import BrokerSchedError, RedisUnavailable
 from broker_sched.lua.loader import Script
 from broker_sched.method import Method
-from broker_sched.scheduler.connection import connect, is_single
+from broker_sched.scheduler.connection import connect, is_in_process, is_single
 from broker_sched.scheduler.link import Link
 from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.asking import awaiting
 from broker_sched.scheduler.methods.listing import read_config
 from broker_sched.scheduler.methods.reporting import work_off
+from broker_sched.scheduler.redis_refusals import Refused, is_replica, message_of, refusal_in
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.snapshot import take
 from broker_sched.scheduler.space import Space
@@ -39,12 +40,12 @@ ATTEMPTS = 5  # of one call, when the connection breaks
 WAIT_SECONDS = 0.2  # between attempts, doubled each time
 PRUNE_AGAIN_SECONDS = 0.3  # when something is due, and another process has just pruned
 MIN_WAIT_SECONDS = 0.01  # of a blocking command, for which 0 is for ever
-LOST = (
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    redis.exceptions.ClusterDownError,
-    redis.exceptions.RedisClusterException,
-)
+LOOK_SECONDS = 1.0  # a connection that only reads is asked so often whether it still leads to the primary
+LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
+# An error reply, or that redis-py has got one again and again. Looked at before LOST, which some are, too.
+ANSWERED = (redis.exceptions.ResponseError, redis.exceptions.BusyLoadingError, redis.exceptions.ClusterError)
+# Scripts that may write nothing. Any other that reaches a replica is refused.
+READING = frozenset({"count_pending", "look_at_submission"})
 
 
 class Scheduler(SchedulerAPI):
@@ -83,6 +84,9 @@ class Scheduler(SchedulerAPI):
         self._caller = uuid.uuid4().hex[:16]
         self._counter = itertools.count()
         self._losses = 0
+        is_memory = isinstance(self._url, (str, type(None))) and is_in_process(self._url)
+        self._may_move = not is_memory and not isinstance(self._client, RedisCluster)  # whose replicas serve nothing
+        self._next_look = 0.0
         self._next_prune = 0.0
         self._drive(configure(self._space, self._options))
         if self._resources:
@@ -117,7 +121,12 @@ class Scheduler(SchedulerAPI):
 
     def _compare(self) -> list[Difference]:
         names = self._client.scan_iter(match=f"{self._space.prefix}*", count=1000)
-        return compare(take(self._space.prefix, iter(names), self._read))
+        try:
+            return compare(take(self._space.prefix, iter(names), self._read))
+        except ANSWERED as error:
+            raise translate(None, message_of(error)) from None
+        except LOST as error:
+            raise RedisUnavailable(f"Redis does not answer: {error}") from error
 
     def close(self) -> None:
         """Close the connections. The scheduler itself lives on in Redis."""
@@ -174,7 +183,9 @@ class Scheduler(SchedulerAPI):
             try:
                 # As blpop does, which would send a number.
                 popped = self._client.execute_command("BLPOP", self._space.key("wake", mailbox), str(pause))
-            except LOST:  # the next call of the worker finds out
+            except (*ANSWERED, *LOST) as error:  # the next call of the worker finds out
+                if (refusal := refusal_in(message_of(error))) and refusal.look_anew:
+                    self._look_anew()
                 time.sleep(min(left, WAIT_SECONDS))
                 return False
             is_ready = popped is not None and popped[1] == step.worker
@@ -194,36 +205,39 @@ class Scheduler(SchedulerAPI):
         """Run a script; after a lost connection once more, with the same request id where that matters."""
         request_id = f"{self._caller_name()}:{next(self._counter)}" if call.once else ""
         script, command = evalsha(self._space, self._clock, call, request_id)
+        is_reading = call.script in READING
         try:
-            return self._persist(lambda: self._evalsha(script, command))
+            return self._persist(lambda: self._evalsha(script, command, is_reading), script)
         except Unconfigured:  # somebody emptied Redis: start the namespace anew
             self._drive(configure(self._space, self._options))
-            return self._persist(lambda: self._evalsha(script, command))
+            return self._persist(lambda: self._evalsha(script, command, is_reading), script)
 
     def _run_together(self, calls: Calls) -> list[Any]:
         """Run scripts in one round trip; the first by itself, so that namespace and script are there."""
         first, *others = (Call(calls.script, args) for args in calls.args)
         replies = [self._run(first)]
         if not isinstance(self._client, RedisCluster):  # whose pipelines run no scripts
-            with contextlib.suppress(redis.exceptions.ResponseError):  # by itself each is put right, or explained
+            with contextlib.suppress(BrokerSchedError):  # by itself each is put right, or explained
                 return replies + self._read([tuple(evalsha(self._space, self._clock, call, "")[1]) for call in others])
         return replies + [self._run(call) for call in others]
 
-    def _evalsha(self, script: Script, command: list[Argument]) -> Any:
+    def _evalsha(self, script: Script, command: list[Argument], is_reading: bool) -> Any:
+        if is_reading:
+            self._look_when_due()
         try:
-            try:
-                return self._execute(command)
-            except redis.exceptions.NoScriptError:
-                self._client.script_load(script.source)
-                return self._execute(command)
-        except redis.exceptions.ResponseError as error:
-            raise translate(script, str(error)) from None
+            return self._execute(command)
+        except redis.exceptions.NoScriptError:
+            self._client.script_load(script.source)
+            return self._execute(command)
 
     def _execute(self, command: list[Argument]) -> Any:
         return self._link.execute(command) if self._link else self._client.execute_command(*command)
 
     def _read(self, commands: list[tuple[Argument, ...]]) -> list[Any]:
         def send() -> list[Any]:
+            self._look_when_due()
+            if self._link:
+                return self._link.execute_all(commands)
             pipeline = self._client.pipeline(transaction=False)
             pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
             for command in commands:
@@ -233,17 +247,56 @@ class Scheduler(SchedulerAPI):
 
         return self._persist(send) if commands else []
 
-    def _persist(self, send: Callable[[], T]) -> T:
+    def _persist(self, send: Callable[[], T], script: Script | None = None) -> T:
+        """What it returns, tried again while the connection breaks or Redis refuses for the moment."""
         wait = WAIT_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return send()
             except redis.exceptions.AuthenticationError as error:
                 raise RedisUnavailable(f"Redis refuses the login: {error}") from None
+            except ANSWERED as error:
+                failure: BrokerSchedError = self._after_answer(script, message_of(error))
             except LOST as error:
                 self._losses += 1
-                if attempt == ATTEMPTS:
-                    raise RedisUnavailable(f"Redis did not answer after {ATTEMPTS} attempts: {error}") from error
-                time.sleep(wait)
-                wait *= 2
+                self._next_look = 0.0
+                failure = RedisUnavailable(f"Redis did not answer after {ATTEMPTS} attempts: {error}")
+                failure.__cause__ = error
+            if attempt == ATTEMPTS:
+                raise failure
+            time.sleep(wait)
+            wait *= 2
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _after_answer(self, script: Script | None, message: str) -> Refused:
+        """What may be tried again; raises all else."""
+        error = translate(script, message)
+        if not isinstance(error, Refused) or not (error.refusal.look_anew or error.refusal.is_passing):
+            raise error from None
+        if error.refusal.look_anew:
+            self._look_anew()
+        return error
+
+    def _look_when_due(self) -> None:
+        """What only reads is answered by a replica, too: so it is asked at intervals whether it is one by now."""
+        if not self._may_move or time.monotonic() < self._next_look:
+            return
+        try:
+            role = self._execute(["ROLE"])
+        except redis.exceptions.ResponseError as error:
+            refusal = refusal_in(message_of(error))
+            if refusal is not None and refusal.name != "NOPERM":
+                raise
+            self._may_move = False  # who may not ask can't know
+            return
+        if is_replica(role):
+            raise redis.exceptions.ReadOnlyError("You can't write against a read only replica.")
+        self._next_look = time.monotonic() + LOOK_SECONDS
+
+    def _look_anew(self) -> None:
+        """Close the connections, so that the address or Sentinel is asked again where the primary is."""
+        self._next_look = 0.0
+        if self._link:
+            self._link.drop()
+        if self._may_move:  # a Cluster's client finds out for itself
+            self._client.connection_pool.disconnect(inuse_connections=False)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
+import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import click
 
+from broker_sched.errors import SchedulerUnreachable
 from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.patience import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
 from broker_sched.worker.worker import Worker
 from bsched.executing import executor_for, executor_options
-from bsched.reaching import import_path, reach, scheduler_options, start_logging, worker_settings
+from bsched.reaching import Reached, import_path, reach, scheduler_options, start_logging, worker_settings
 from bsched.run import INTERRUPTED, STDERR, Interruption
 from bsched.wanted import imported
+
+log = logging.getLogger("bsched.worker")
 
 FAILED = 1  # exit code
 LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGTERM again ends it now\n"
@@ -84,7 +91,8 @@ def worker(
     schedulers_redis = None if scheduler_url or local_scheduler else redis_url
     more = (namespace, processes is None, WorkerConfig.parse(options).kill_after)
     runs_tasks = executor_for(executor, rq_queue, rq_redis, schedulers_redis, *more)
-    reached = reach(scheduler_url, redis_url, namespace, local_scheduler)
+    patience = WorkerConfig.parse(options).patience
+    reached = _reached(lambda: reach(scheduler_url, redis_url, namespace, local_scheduler), patience)
     try:
         with runs_tasks as given:
             count = processes or int(given.capacity(1) if given else os.cpu_count() or 1) or 1
@@ -98,6 +106,22 @@ def worker(
         click.echo("bsched worker: stopped; what ran was ended", err=True)
         raise SystemExit(INTERRUPTED) from None
     click.echo(f"bsched worker: {made.runs} task(s) run, leaving")
+
+
+def _reached(open_: Callable[[], Reached], patience_seconds: float) -> Reached:
+    """What it opens; tried again while Redis is away or refuses, as a worker does later, too."""
+    wait, deadline, told = FIRST_WAIT_SECONDS, time.monotonic() + patience_seconds, ""
+    while True:
+        try:
+            return open_()
+        except SchedulerUnreachable as error:
+            if time.monotonic() + wait > deadline:
+                raise
+            if str(error) != told:
+                told = str(error)
+                log.warning("The scheduler can't be reached: %s It is asked again.", told)
+        time.sleep(wait)
+        wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
 
 def _stop_on_signals(made: Worker, drain_timeout: float) -> None:

@@ -15,6 +15,8 @@ from broker_sched.scheduler.connection import Endpoint
 OK = b"+OK\r\n"
 HANG_UP = b"hang up"
 SILENCE = b""
+PRIMARY = b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+REPLICA = b"*5\r\n$5\r\nslave\r\n$4\r\nhost\r\n:6379\r\n$9\r\nconnected\r\n:0\r\n"
 
 
 class FakeRedis:
@@ -25,6 +27,7 @@ class FakeRedis:
         self._writers: list[asyncio.StreamWriter] = []
         self.commands: list[list[str]] = []  # in order of arrival, those of logging in too
         self.finds = 0  # how often it was looked for
+        self.roles = [PRIMARY]  # answers to ROLE, in order; the last one again and again
 
     async def __aenter__(self) -> FakeRedis:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -59,7 +62,10 @@ class FakeRedis:
             parser.feed(data)
             while isinstance(command := parser.gets(), list):
                 self.commands.append(command)
-                answer = self._answer(command)
+                if command == ["ROLE"]:
+                    answer = self.roles.pop(0) if len(self.roles) > 1 else self.roles[0]
+                else:
+                    answer = self._answer(command)
                 if answer == HANG_UP:
                     writer.close()
                     return

@@ -19,7 +19,8 @@ from broker_sched.http.driver import Driver
 from broker_sched.http.pipeline import ConnectionLost, InProcess, Pipeline, ReplyError
 from broker_sched.scheduler.connection import Endpoint
 from broker_sched.scheduler.space import Space
-from tests.http.fake_redis import HANG_UP, OK, SILENCE, FakeRedis
+from broker_sched.steps import Read
+from tests.http.fake_redis import HANG_UP, OK, PRIMARY, REPLICA, SILENCE, FakeRedis
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -88,6 +89,7 @@ def test_login_names_the_connection_and_selects_the_database() -> None:
                 ["AUTH", "me", "geheim"],
                 ["CLIENT", "SETNAME", "test"],
                 ["SELECT", "3"],
+                ["ROLE"],
                 ["ECHO", "x"],
             ]
 
@@ -284,7 +286,7 @@ def driver_on(fake: FakeRedis) -> Driver:
 
 def request_ids(fake: FakeRedis) -> list[str]:
     """The request id of each script call that arrived: the fourth argument of a script's header."""
-    return [command[7] for command in fake.sent("EVALSHA")]
+    return [command[8] for command in fake.sent("EVALSHA")]
 
 
 PING = METHODS["ping"]
@@ -361,7 +363,47 @@ def test_wrong_server_makes_the_driver_look_for_redis_anew(reply: bytes) -> None
     run(scenario())
 
 
-@pytest.mark.parametrize("reply", [b"-LOADING soon\r\n", b"-BUSY script\r\n", b"-CLUSTERDOWN no\r\n"])
+def test_a_connection_that_leads_to_a_replica_is_not_used() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            fake.roles = [REPLICA, REPLICA, PRIMARY]
+            driver = driver_on(fake)
+            assert await driver._carry(driver._views, Read([("ECHO", "x")])) == ["x"]
+            assert fake.finds == 3
+            assert fake.sent("ECHO") == [["ECHO", "x"]]
+
+    run(scenario())
+
+
+def test_who_may_not_ask_for_the_role_connects_all_the_same() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            fake.roles = [b"-NOPERM no\r\n"]
+            assert await fake.pipeline().send([("ECHO", "x")]) == ["x"]
+
+    run(scenario())
+
+
+def test_when_calls_are_told_that_they_are_on_a_replica_what_only_reads_connects_anew_too() -> None:
+    """A replica answers what reads, so nobody would tell that connection."""
+
+    async def scenario() -> None:
+        readonly = b"-READONLY You can't write against a read only replica.\r\n"
+        async with FakeRedis(Scripted(NO_MESSAGES, readonly, NO_MESSAGES)) as fake:
+            driver = driver_on(fake)
+            await driver.invoke(PING, {"worker": "w"})
+            await driver._carry(driver._views, Read([("GET", "x")]))
+            assert fake.finds == 2
+            await driver.invoke(PING, {"worker": "w"})
+            await driver._carry(driver._views, Read([("GET", "x")]))
+            assert fake.finds == 4
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "reply", [b"-LOADING soon\r\n", b"-BUSY script\r\n", b"-CLUSTERDOWN no\r\n", b"-TRYAGAIN no\r\n"]
+)
 def test_busy_server_is_asked_again_over_the_same_connection(reply: bytes) -> None:
     async def scenario() -> None:
         async with FakeRedis(Scripted(reply, NO_MESSAGES)) as fake:
@@ -375,7 +417,7 @@ def test_missing_script_is_loaded_and_called_again() -> None:
     async def scenario() -> None:
         async with FakeRedis(Scripted(b"-NOSCRIPT no\r\n", NO_MESSAGES)) as fake:
             assert await driver_on(fake).invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
-            assert [command[:2] for command in fake.commands[1:]][1] == ["SCRIPT", "LOAD"]
+            assert [command[0] for command in fake.commands] == ["CLIENT", "ROLE", "EVALSHA", "SCRIPT", "EVALSHA"]
 
     run(scenario())
 

@@ -116,7 +116,7 @@ def test_the_first_answer_is_kept_only_for_the_callers_last_request(scheduler):
     space = scheduler._space
     for number in range(5):
         script, command = evalsha(space, None, Call("get_work", ("w", "", "0", "")), f"caller:{number}")
-        scheduler._evalsha(script, command)
+        scheduler._evalsha(script, command, is_reading=False)
     kept = [key for key in scheduler._client.scan_iter(match=f"{space.prefix}reply:caller*")]
     assert len(kept) == 1
     assert 0 < scheduler._client.ttl(kept[0]) <= 900
