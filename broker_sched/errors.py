@@ -1,11 +1,13 @@
 """Every error this package raises on purpose.
 
 BrokerSchedError
-├── InvalidArgument      a call's argument is wrong: nothing was changed
-├── UnknownMethod        no such method in the contract
 ├── ConfigurationError   a URL, namespace or option can't be used
 ├── SchemaMismatch       the namespace was written by another version
-├── Superseded           what was said is about a run of a task that does not count any more: nothing was changed
+├── SchedulerRefused     the scheduler, or who stands before it, understood and says no: trying again is no use
+│   ├── InvalidArgument  a call's argument is wrong: nothing was changed
+│   ├── UnknownMethod    no such method in the contract
+│   ├── LoginRefused     user or password is wrong, or may not do this
+│   └── Superseded       what was said is about a run of a task that does not count any more: nothing was changed
 ├── SchedulerUnreachable the scheduler can't be asked now: worth trying again
 │   ├── RedisUnavailable Redis can't be reached, is loading, or refuses us
 │   └── RPCError         the server can't be reached, or its answer is no use
@@ -25,7 +27,15 @@ class BrokerSchedError(Exception):
     """Base of every error that broker_sched raises on purpose."""
 
 
-class InvalidArgument(BrokerSchedError, ValueError):
+class SchedulerRefused(BrokerSchedError):
+    """The scheduler, or a proxy before it, understood the call and says no. Trying it again is no use."""
+
+
+class LoginRefused(SchedulerRefused):
+    """The server knows no such user, or does not let this one call."""
+
+
+class InvalidArgument(SchedulerRefused, ValueError):
     """An argument of a call is wrong. Nothing was changed."""
 
     def __init__(self, field: str, message: str) -> None:
@@ -34,7 +44,7 @@ class InvalidArgument(BrokerSchedError, ValueError):
         self.message = message
 
 
-class UnknownMethod(BrokerSchedError):
+class UnknownMethod(SchedulerRefused):
     """The contract has no method of this name."""
 
     def __init__(self, name: str) -> None:
@@ -58,7 +68,7 @@ class SchemaMismatch(BrokerSchedError):
         self.wanted = wanted
 
 
-class Superseded(BrokerSchedError):
+class Superseded(SchedulerRefused):
     """What was said is about a run of a task that does not count any more. Nothing was changed."""
 
 

@@ -15,8 +15,16 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import tenacity
 
-from broker_sched.api import SchedulerAPI
-from broker_sched.errors import ConfigurationError, InvalidArgument, RPCError, Superseded, UnknownMethod
+from broker_sched.api import METHODS, SchedulerAPI
+from broker_sched.errors import (
+    ConfigurationError,
+    InvalidArgument,
+    LoginRefused,
+    RPCError,
+    SchedulerRefused,
+    Superseded,
+    UnknownMethod,
+)
 from broker_sched.http import fetching
 from broker_sched.method import Method
 
@@ -28,6 +36,7 @@ CONNECT_SECONDS = 10.0
 REPLY_SECONDS = 60.0  # a luigid with very many tasks takes its time
 # A heartbeat that is not answered by then is followed by the next one; await_work itself waits up to 30 s.
 ANSWERED_WITHIN = {"ping": 10.0, "await_work": 40.0}
+MAY_PASS = (408, 425, 429)  # of the statuses from 400 to 499
 UNREADABLE = (
     "The scheduler's URL can't be read. It is http://[user:password@]host[:port]/; "
     "in user and password write / as %2F, ? as %3F, # as %23, @ as %40, and a port is a number."
@@ -41,6 +50,9 @@ class RemoteScheduler(SchedulerAPI):
     connect_timeout: seconds until a connection must stand; 10 where not given.
     attempts, wait_seconds: how often a call is tried while the server can't be reached, and the pause between.
         `ping` and `await_work` are tried once. When all attempts failed, the call raises RPCError.
+
+    What the server refuses is tried once, too, and raises SchedulerRefused: LoginRefused for 401 and 403. A 404 or a
+    redirect is a refusal until the server has answered a call; later it is a proxy whose server is away.
     """
 
     def __init__(
@@ -58,6 +70,7 @@ class RemoteScheduler(SchedulerAPI):
         self._attempts = attempts
         self._wait_seconds = wait_seconds
         self._local = threading.local()
+        self._has_answered = False
 
     @property
     def url(self) -> str:
@@ -88,14 +101,36 @@ class RemoteScheduler(SchedulerAPI):
         seconds = ANSWERED_WITHIN.get(method.name, REPLY_SECONDS)
         answer = self._fetcher().post(url, body, (self._connect_seconds, seconds))
         if answer.status != 200:
-            raise _refusal(method, answer, self._base)
+            raise self._refusal(method, answer)
         try:
             response = json.loads(answer.body)["response"]
         except (ValueError, KeyError, TypeError):
             raise fetching.Unanswered(f"the answer is no JSON with a response: {answer.body[:100]!r}") from None
         if response is None and not method.allow_null:
             raise fetching.Unanswered("the answer is null")
+        self._has_answered = True
         return response
+
+    def _refusal(self, method: Method, answer: fetching.Answer) -> Exception:
+        """What an answer other than 200 means. Only what may pass is Unanswered, and tried again."""
+        status, (told, field) = answer.status, _told(answer)
+        if status == 400 and field:
+            return InvalidArgument(field, told.removeprefix(f"{field}: "))
+        if status == 404 and not method.in_luigi:
+            if not self._has_answered:  # a wrong URL has no method of Luigi's, either
+                self._ask(METHODS["is_paused"], "{}")
+            return UnknownMethod(method.name)
+        if status == 404 or 300 <= status < 400:
+            if self._has_answered:  # a proxy whose server is away
+                return fetching.Unanswered(f"{self._base} has no scheduler now ({status}): {told}")
+            return _wrong_url(self._base, method, status)
+        if status == 409 and b'"Superseded"' in answer.body:
+            return Superseded(told)
+        if status in (401, 403):
+            return _login_refused(self._base, self._login is not None, status, told)
+        if 400 <= status < 500 and status not in MAY_PASS:
+            return SchedulerRefused(f"{self._base} refuses {method.name} ({status}): {told or 'it does not say why'}")
+        return fetching.Unanswered(f"the server answered {status}: {told}")
 
     def _fetcher(self) -> fetching.Fetcher:
         """This thread's connections; new ones in a forked process."""
@@ -168,29 +203,30 @@ def _sendable(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:
             raise InvalidArgument(name, f"is no argument of {method.name}; it takes {', '.join(defaults)}")
         try:
             json.dumps(value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise InvalidArgument(name, f"can't be written as JSON: {error}") from None
         kept[name] = value
     return kept
 
 
-def _refusal(method: Method, answer: fetching.Answer, base: str) -> Exception:
-    """What an answer other than 200 means. Only what may pass is Unanswered, and tried again."""
+def _told(answer: fetching.Answer) -> tuple[str, str]:
+    """What an answer says about an error, and the field that it names."""
     try:
         error = json.loads(answer.body)["error"]
-        told, field = str(error["message"]), error.get("field")
+        return str(error["message"]), str(error.get("field") or "")
     except (ValueError, KeyError, TypeError, AttributeError):
-        told, field = answer.body[:200].decode(errors="replace").strip(), None
-    if answer.status == 400 and field:
-        return InvalidArgument(str(field), told.removeprefix(f"{field}: "))
-    if answer.status == 404:
-        if method.in_luigi:  # a proxy whose server is away, or a wrong path
-            return fetching.Unanswered(f"{base} has no scheduler now (404): {told}")
-        return UnknownMethod(method.name)
-    if answer.status == 409:
-        return Superseded(told)
-    if answer.status == 401:
-        return RPCError(f"{base} refuses the login (401): put user:password@ into the URL.")
-    if 400 <= answer.status < 500 and answer.status not in (408, 429):
-        return RPCError(f"{base} refuses {method.name} ({answer.status}): {told}")
-    return fetching.Unanswered(f"the server answered {answer.status}: {told}")
+        return answer.body[:200].decode(errors="replace").strip(), ""
+
+
+def _wrong_url(base: str, method: Method, status: int) -> SchedulerRefused:
+    what = f"answers {status} to /api/{method.name}" if status == 404 else f"redirects to elsewhere ({status})"
+    return SchedulerRefused(
+        f"There is no scheduler at {base}: it {what}. Look at the URL: host and port, https, and the path before /api/."
+    )
+
+
+def _login_refused(base: str, has_login: bool, status: int, told: str) -> LoginRefused:
+    if status == 403:
+        return LoginRefused(f"{base} does not let this caller in (403): {told or 'it does not say why'}")
+    fix = "user or password in the URL is wrong." if has_login else "put user:password@ into the URL."
+    return LoginRefused(f"{base} refuses the login (401): {fix}")

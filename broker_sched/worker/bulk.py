@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any
 
-from broker_sched.errors import UnknownMethod
+from broker_sched.errors import InvalidArgument, LoginRefused, SchedulerRefused, UnknownMethod
 from broker_sched.worker.patience import Patience
 
 log = logging.getLogger("bsched.worker")
@@ -44,6 +44,12 @@ class Bulk:
                 return
             except UnknownMethod:
                 self._knows_bulk = False
+            except (InvalidArgument, LoginRefused):
+                raise
+            except SchedulerRefused as error:  # too long for a proxy, maybe; one after the other it is known which
+                log.warning(
+                    "%d tasks at once are refused, so they are scheduled one after the other: %s", len(tasks), error
+                )
         for task in tasks:
             self._scheduler.call("add_task", worker=self._worker_id, **task)
             self._log([task])

@@ -18,6 +18,7 @@ from broker_sched.model.contract import TaskLike, flatten
 from broker_sched.model.requirements import DynamicRequirements
 from broker_sched.worker.completion import Completion
 from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.limits import explanation
 from broker_sched.worker.outcome import Outcome, Wanted
 from broker_sched.worker.reporter import StatusReporter
 
@@ -68,7 +69,7 @@ def execute(task: TaskLike, options: RunOptions, reporter: StatusReporter) -> Ou
             return run.outcome()
     except Exception as error:  # of the context around the run: the run itself raises nothing
         log.exception("[pid %d] Worker %s failed    %s", os.getpid(), options.worker_id, task)
-        return Outcome(task.task_id, "FAILED", json.dumps(f"{type(error).__name__}: {error}"))
+        return Outcome(task.task_id, "FAILED", explanation(f"{type(error).__name__}: {error}"))
 
 
 class _Run:
@@ -117,7 +118,7 @@ class _Run:
         expl = task.on_success()
         log.info("[pid %d] Worker %s done      %s", os.getpid(), self.worker_id, task)
         task.trigger_event("event.core.success", task)
-        return Outcome(task.task_id, "DONE", _as_json(expl), complete_ids=self._found_complete())
+        return Outcome(task.task_id, "DONE", explanation(expl), complete_ids=self._found_complete())
 
     def _check_deps(self) -> None:
         missing = []
@@ -156,7 +157,7 @@ class _Run:
             expl = self.task.on_failure(error)
         except Exception:
             expl = traceback.format_exc()
-        return Outcome(self.task.task_id, "FAILED", _as_json(expl), missing, complete_ids=self._found_complete())
+        return Outcome(self.task.task_id, "FAILED", explanation(expl), missing, complete_ids=self._found_complete())
 
     def _note_complete(self) -> None:
         if self._is_complete.known is not None:
@@ -175,13 +176,6 @@ class _Run:
         finally:
             for name in StatusReporter.ATTACHED:
                 setattr(self.task, name, None)
-
-
-def _as_json(expl: Any) -> str:
-    try:
-        return json.dumps(expl)
-    except (TypeError, ValueError):
-        return json.dumps(repr(expl))
 
 
 @contextlib.contextmanager

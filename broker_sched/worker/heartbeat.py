@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from broker_sched.api import SchedulerAPI
+from broker_sched.errors import LoginRefused
 from broker_sched.worker import interrupts
 
 log = logging.getLogger("bsched.worker")
@@ -23,7 +24,7 @@ LONG_SECONDS = 8.0  # without an answer, two intervals aside: the scheduler may 
 
 class Heartbeat:
     """Pings every interval_seconds from start() to stop(). on_message gets each {"name", "kwargs"} of the replies,
-    on_return is called after a long silence."""
+    on_return is called after a long silence, and while the scheduler refuses the login."""
 
     def __init__(
         self,
@@ -84,6 +85,8 @@ class Heartbeat:
                 if self.is_answered:
                     log.warning("The scheduler does not answer the heartbeat: %s. Trying on.", error)
                 self.is_answered = False
+                if isinstance(error, LoginRefused):  # the worker shall find out now, and not when it asks next
+                    self._on_return()
                 continue
             if not self.is_answered:
                 log.info("The scheduler answers the heartbeat again.")

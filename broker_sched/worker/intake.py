@@ -8,10 +8,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import traceback
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from broker_sched.errors import BrokerSchedError, Superseded, UnknownMethod, WorkerError
+from broker_sched.errors import (
+    BrokerSchedError,
+    LoginRefused,
+    SchedulerRefused,
+    Superseded,
+    UnknownMethod,
+    WorkerError,
+)
 from broker_sched.model.contract import TaskLike
 from broker_sched.model.register import load_task
 from broker_sched.worker.patience import Patience
@@ -70,6 +78,22 @@ class Intake:
         """The scheduler knows how it ended, or has it back."""
         self._unreported.pop(task.task_id, None)
         self._attempts.pop(task.task_id, None)
+
+    def leave(self, is_heard: bool, pass_on: Callable[[], None]) -> None:
+        """Give back what is left, where the scheduler is heard, and pass on the last words; say what could not be."""
+        why = "the scheduler does not answer"
+        try:
+            if is_heard:
+                self.give_back()
+                pass_on()
+        except BrokerSchedError as error:
+            why = str(error)
+        if self._unreported:
+            log.warning(
+                "Not given back, since %s: %s. The scheduler counts a failure of each, and tries it again, when it has "
+                "missed this worker for worker_disconnect_delay.",
+                *(why.rstrip("."), ", ".join(self._unreported)),
+            )
 
     def give_back(self) -> None:
         """What was handed out and not reported, when nothing runs any more. Raises BrokerSchedError."""
@@ -135,17 +159,23 @@ class Intake:
         if task is None:
             return None
         self._planner.note_batch(task, reply["batch_task_ids"], reply["batch_id"])
-        self._scheduler.call(
-            "add_task",
-            worker=self._worker_id,
-            task_id=task.task_id,
-            module=reply.get("task_module"),
-            family=reply["task_family"],
-            params=task.to_str_params(),
-            status="RUNNING",
-            batch_id=reply["batch_id"],
-            **carried(reply.get("attempt")),
-        )
+        try:
+            self._scheduler.call(
+                "add_task",
+                worker=self._worker_id,
+                task_id=task.task_id,
+                module=reply.get("task_module"),
+                family=reply["task_family"],
+                params=task.to_str_params(),
+                status="RUNNING",
+                batch_id=reply["batch_id"],
+                **carried(reply.get("attempt")),
+            )
+        except (LoginRefused, Superseded):
+            raise
+        except SchedulerRefused as error:
+            self._fail(reply, reply["batch_task_ids"], f"The batch is refused: {error}")
+            return None
         return task.task_id
 
     def _loaded(self, reply: dict[str, Any], task_ids: list[str]) -> TaskLike | None:
@@ -157,13 +187,15 @@ class Intake:
             return task
         except Exception as error:
             log.error("%s can't be loaded: %s", ", ".join(task_ids), error)
-            self.failures += 1
-            for task_id in task_ids:
-                expl = str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc()
-                told = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": expl}
-                with contextlib.suppress(Superseded):  # it failed for others, or they run it
-                    self._scheduler.call("add_task", worker=self._worker_id, **told, **carried(reply.get("attempt")))
+            self._fail(reply, task_ids, str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc())
             return None
+
+    def _fail(self, reply: dict[str, Any], task_ids: list[str], expl: str) -> None:
+        self.failures += 1
+        for task_id in task_ids:
+            told = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": expl}
+            with contextlib.suppress(Superseded):  # it failed for others, or they run it
+                self._scheduler.call("add_task", worker=self._worker_id, **told, **carried(reply.get("attempt")))
 
     def _check_allowed(self, module: str) -> None:
         allowed = self._allowed

@@ -1,4 +1,4 @@
-"""Calls the scheduler, and does not give up at once when it can't be reached."""
+"""Calls the scheduler, and does not give up at once when it can't be reached; when it says no, it does."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import BrokerSchedError, SchedulerUnreachable, Superseded, UnknownMethod
+from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable, Superseded, UnknownMethod
+from broker_sched.worker.limits import shortened_explanation
 
 log = logging.getLogger("bsched.worker")
 
 FIRST_WAIT_SECONDS = 1.0  # before an unreachable scheduler is asked again; doubled each time
 LONGEST_WAIT_SECONDS = 15.0
+LOGIN_SECONDS = 10.0  # a login that was good before is tried again for so long: a list of users may be read anew
 
 
 class Patience:
@@ -35,6 +37,7 @@ class Patience:
     ) -> None:
         self.scheduler = scheduler
         self.is_on = False
+        self._was_answered = False
         self._patience_seconds = patience_seconds
         self._wait = wait
         self._is_pointless = is_pointless
@@ -42,17 +45,27 @@ class Patience:
         self._unknown: set[str] = set()  # methods that the scheduler does not have
 
     def call(self, method: str, **arguments: Any) -> Any:
-        """Call a method of the contract. Raises what it raises; SchedulerUnreachable when patience is at its end."""
-        wait, deadline = FIRST_WAIT_SECONDS, time.monotonic() + self._patience_seconds
+        """Call a method of the contract. Raises what it raises; SchedulerUnreachable when patience is at its end.
+
+        An explanation that is too long is shortened.
+        """
+        if arguments.get("expl"):
+            arguments["expl"] = shortened_explanation(arguments["expl"])
+        wait, began = FIRST_WAIT_SECONDS, time.monotonic()
         while True:
             try:
-                return getattr(self.scheduler, method)(**arguments)
-            except SchedulerUnreachable as error:
-                if not self.is_on or time.monotonic() > deadline or self._is_pointless(method):
+                answer = getattr(self.scheduler, method)(**arguments)
+                self._was_answered = True
+                return answer
+            except (SchedulerUnreachable, LoginRefused) as error:
+                longest, why = self._patience_seconds, "can't be reached"
+                if isinstance(error, LoginRefused):
+                    longest, why = min(longest, LOGIN_SECONDS) if self._was_answered else 0.0, "refuses the login"
+                if not self.is_on or time.monotonic() >= began + longest or self._is_pointless(method):
                     raise
                 log.warning(
-                    "The scheduler can't be reached for %s: %s What runs goes on; it is asked again in %.0f s.",
-                    *(method, error, wait),
+                    "The scheduler %s for %s: %s What runs goes on; it is asked again in %.0f s.",
+                    *(why, method, error, wait),
                 )
             self._wait(wait, method)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
@@ -68,7 +81,7 @@ class Patience:
             self.call(method, **arguments)
         except UnknownMethod:
             self._unknown.add(method)
-        except SchedulerUnreachable:
+        except (SchedulerUnreachable, LoginRefused):
             raise
         except Superseded as error:
             log.warning("%s", error)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from broker_sched.errors import BrokerSchedError, Superseded, UnknownMethod
+from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable, Superseded, UnknownMethod
 from broker_sched.model.contract import TaskLike, check_task, owners_of, retry_policy_of, visibilities_of
 from broker_sched.model.register import load_task
 from broker_sched.worker.awaiting import Awaiting
 from broker_sched.worker.bulk import Bulk
 from broker_sched.worker.completion import Completion, InParallel, InTurn
 from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.limits import shortened
 from broker_sched.worker.outcome import Wanted
 from broker_sched.worker.patience import Patience
 from broker_sched.worker.summary import SUPERSEDED, Report, Response, RunHistory
 from broker_sched.worker.traversal import Finding, examine, over_limit
 
 log = logging.getLogger("bsched.worker")
+MOST_OF_REFUSAL = 1000  # characters of the reason
 
 
 class Planner:
@@ -136,19 +139,32 @@ class Planner:
             )
         )
 
-    def report(self, task: TaskLike, status: str, attempt: int | None, **more: Any) -> bool:
+    def report(self, task: TaskLike, status: str, attempt: int | None, **more: Any) -> str:
         """Tell the scheduler now what became of a run, and remember it for the summary.
 
-        attempt: as it was handed out; None: by a luigid. Returns False when the run does not count any more.
+        attempt: as it was handed out; None: by a luigid. Returns the status that the task has then: FAILED where the
+        report was refused, or could not be made; SUPERSEDED when the run does not count any more.
         """
+        refusal = ""
         try:
             self._tell(described(task, status, runnable=None, **more, **carried(attempt)))
         except Superseded as error:
             log.warning("%s", error)
             status = SUPERSEDED
+        except (SchedulerUnreachable, LoginRefused):
+            raise
+        except Exception as error:  # the scheduler says no, or a property of the task fails
+            kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "
+            refusal = f"{status} of this task could not be reported: {shortened(f'{kind}{error}', MOST_OF_REFUSAL)}"
+            status = "FAILED"
         finally:
             self.note_end(task, status)
-        return status != SUPERSEDED
+        if refusal:
+            log.error("%s is reported as FAILED. %s", task, refusal)
+            failed = {"task_id": task.task_id, "status": status, "runnable": None, "expl": json.dumps(refusal)}
+            with contextlib.suppress(Superseded):
+                self._tell({**failed, **carried(attempt)})
+        return status
 
     def note_end(self, task: TaskLike, status: str) -> None:
         """For the summary: what became of a run here. SUPERSEDED: it does not count any more."""

@@ -6,6 +6,8 @@ import queue
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
+from broker_sched.worker.limits import shortened_value
+
 # Calls a method of the scheduler, here or in the worker's process: (method, arguments).
 Tell: TypeAlias = Callable[[str, dict[str, Any]], None]
 
@@ -34,7 +36,7 @@ class SchedulerMessage:
 
     def respond(self, response: Any) -> None:
         """Answer it; whoever sent it finds the answer by the message's id."""
-        told = {"task_id": self._task_id, "message_id": self._message_id, "response": response}
+        told = {"task_id": self._task_id, "message_id": self._message_id, "response": shortened_value(response)}
         self._tell("add_scheduler_message_response", told)
 
 
@@ -45,7 +47,8 @@ def _tell_nobody(method: str, arguments: dict[str, Any]) -> None:
 class StatusReporter:
     """What a task may report while it runs. Source: luigi.worker.TaskStatusReporter, 3.8.1.
 
-    Its methods are attached to the task for the time of its run, under the names in ATTACHED.
+    Its methods are attached to the task for the time of its run, under the names in ATTACHED. What is longer than
+    limits.MAX_TEXT is shortened.
     """
 
     ATTACHED: ClassVar[dict[str, str]] = {
@@ -68,16 +71,20 @@ class StatusReporter:
 
     def update_tracking_url(self, tracking_url: str) -> None:
         """Where the task's progress can be seen."""
-        told = {"task_id": self.task_id, "worker": self._worker_id, "status": "RUNNING", "tracking_url": tracking_url}
+        told = {"task_id": self.task_id, "worker": self._worker_id, "status": "RUNNING"}
+        told["tracking_url"] = shortened_value(tracking_url)
         self._tell("add_task", told)
 
     def update_status_message(self, message: str) -> None:
         """One line, or more, about what it does now."""
-        self._tell("set_task_status_message", {"task_id": self.task_id, "status_message": message})
+        self._tell("set_task_status_message", {"task_id": self.task_id, "status_message": shortened_value(message)})
 
     def update_progress_percentage(self, percentage: float) -> None:
         """0 to 100."""
-        self._tell("set_task_progress_percentage", {"task_id": self.task_id, "progress_percentage": percentage})
+        self._tell(
+            "set_task_progress_percentage",
+            {"task_id": self.task_id, "progress_percentage": shortened_value(percentage)},
+        )
 
     def decrease_running_resources(self, decrease_resources: dict[str, float]) -> None:
         """Give back resources before the end: {name: amount}."""
@@ -86,7 +93,7 @@ class StatusReporter:
 
     def report_task_statistics(self, statistics: dict[str, Any]) -> None:
         """Numbers about the run, for whoever collects metrics."""
-        self._tell("report_task_statistics", {"task_id": self.task_id, "statistics": statistics})
+        self._tell("report_task_statistics", {"task_id": self.task_id, "statistics": shortened_value(statistics)})
 
     def receive(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Put a message into the task's queue, if it takes any."""

@@ -14,10 +14,9 @@ import traceback
 from typing import Any, cast
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import BrokerSchedError, SchedulerUnreachable
+from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker import interrupts
-from broker_sched.worker.awaiting import InVain
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.ending import Ending
 from broker_sched.worker.execution import RunOptions
@@ -253,26 +252,25 @@ class Worker:
         """Report what became of a run, and schedule anew what it asked for."""
         if self._planner.known is not None:
             self._planner.known.update(outcome.complete_ids)
-        status, expl = outcome.status, outcome.expl
+        status: str = outcome.status
+        expl = outcome.expl
         new_deps: list[str] = []
         try:
             new_deps = self._planner.add_wanted(task, outcome.wanted)
-        except SchedulerUnreachable:
+        except (SchedulerUnreachable, LoginRefused):
             raise
-        except InVain as error:
-            log.error("%s failed: %s", task, error)
-            status, expl = "FAILED", json.dumps(str(error))
         except Exception as error:
-            log.error("What %s asked for can't be scheduled: %s", task, error)
-            status, expl = "FAILED", json.dumps(traceback.format_exc())
-        more = {"expl": expl, "new_deps": new_deps, "assistant": self._assistant}
-        counts = self._planner.report(task, status, self._intake.attempt_of(task), **more)
+            log.error("What %s asked for can't be scheduled, or waited for: %s", task, error)
+            is_told = isinstance(error, BrokerSchedError)
+            status, expl = "FAILED", json.dumps(str(error) if is_told else traceback.format_exc())
+        more: dict[str, Any] = {"expl": expl, "new_deps": new_deps, "assistant": self._assistant}
+        status = self._planner.report(task, status, self._intake.attempt_of(task), **more)
         self._intake.forget(task)
-        if not counts:
+        if status == SUPERSEDED:
             return
         if outcome.missing and self._planner.may_reschedule(outcome.missing):
             self._planner.add(task)
-        self.run_succeeded &= status == "DONE" or bool(new_deps)
+        self.run_succeeded &= status == "DONE" or (status == "PENDING" and bool(new_deps))
 
     # Idle
 
@@ -401,10 +399,7 @@ class Worker:
 
     @interrupts.open_in_whole
     def _give_back(self, heartbeat: Heartbeat) -> None:
-        with contextlib.suppress(BrokerSchedError):  # then they fail when the scheduler misses this worker
-            if heartbeat.is_heard():
-                self._intake.give_back()
-                self._pass_on()
+        self._intake.leave(heartbeat.is_heard(), self._pass_on)
 
     @property
     def add_succeeded(self) -> bool:

@@ -17,7 +17,15 @@ from urllib.parse import parse_qs, quote
 
 import pytest
 
-from broker_sched import InvalidArgument, RemoteScheduler, RPCError, Scheduler, UnknownMethod
+from broker_sched import (
+    InvalidArgument,
+    LoginRefused,
+    RemoteScheduler,
+    RPCError,
+    Scheduler,
+    SchedulerRefused,
+    UnknownMethod,
+)
 from broker_sched.api import METHODS
 from broker_sched.errors import ConfigurationError
 from broker_sched.http import fetching
@@ -161,11 +169,17 @@ def test_other_methods_may_answer_null(script: Callable[..., Script]) -> None:
     ("answer", "error", "message"),
     [
         ((400, b'{"error": {"message": "worker: is empty", "field": "worker"}}'), InvalidArgument, "worker: is empty"),
-        ((401, b""), RPCError, "login"),
-        ((403, b'{"error": {"message": "not from there"}}'), RPCError, "not from there"),
+        ((400, b"<html>Bad Request</html>"), SchedulerRefused, "Bad Request"),
+        ((401, b""), LoginRefused, "login"),
+        ((403, b'{"error": {"message": "not from there"}}'), LoginRefused, "not from there"),
+        ((404, b"404 page not found"), SchedulerRefused, "no scheduler at .* Look at the URL"),
+        ((301, b""), SchedulerRefused, "redirects to elsewhere .*Look at the URL"),
+        ((405, b""), SchedulerRefused, "it does not say why"),
+        ((413, b"<html>Request Entity Too Large</html>"), SchedulerRefused, "Too Large"),
+        ((415, b'{"error": {"message": "no form"}}'), SchedulerRefused, "no form"),
     ],
 )
-def test_what_the_server_refuses_is_not_tried_again(
+def test_what_the_server_refuses_is_tried_once(
     script: Callable[..., Script], answer: Any, error: type[Exception], message: str
 ) -> None:
     server = script(answer)
@@ -175,17 +189,34 @@ def test_what_the_server_refuses_is_not_tried_again(
 
 
 def test_a_scheduler_without_a_method_of_ours_says_so_at_once(script: Callable[..., Script]) -> None:
-    server = script((404, b"<html><title>404: Not Found</title></html>"))
-    with pytest.raises(UnknownMethod, match="add_tasks"):
+    server = script((404, b"<html>Not Found</html>"), (200, b'{"response": {}}'), (404, b"<html>Not Found</html>"))
+    remote = client(server)
+    for _ in range(2):
+        with pytest.raises(UnknownMethod, match="add_tasks"):
+            remote.add_tasks(worker="w", tasks=[])
+    assert [path for path, _, _ in server.seen] == ["/api/add_tasks", "/api/is_paused", "/api/add_tasks"]
+
+
+def test_a_url_without_any_method_is_not_taken_for_an_old_scheduler(script: Callable[..., Script]) -> None:
+    server = script((404, b"<html>Not Found</html>"))
+    with pytest.raises(SchedulerRefused, match="There is no scheduler at"):
         client(server).add_tasks(worker="w", tasks=[])
-    assert len(server.seen) == 1
 
 
-def test_a_proxy_whose_server_is_away_is_tried_again(script: Callable[..., Script]) -> None:
-    """It may say 404 to anything; every scheduler has Luigi's methods."""
-    server = script((404, b"404 page not found"), (200, b'{"response": {"paused": false}}'))
-    assert client(server).is_paused() == {"paused": False}
-    assert len(server.seen) == 2
+@pytest.mark.parametrize("away", [(404, b"404 page not found"), (302, b"")])
+def test_a_proxy_whose_server_is_away_is_tried_again(script: Callable[..., Script], away: tuple[int, bytes]) -> None:
+    """It may say 404 to anything, once there was a scheduler."""
+    there = (200, b'{"response": {"paused": false}}')
+    remote = client(script(there, away, there))
+    assert [remote.is_paused() for _ in range(2)] == [{"paused": False}] * 2
+
+
+def test_what_is_nested_too_deeply_to_be_sent_is_refused_by_name(script: Callable[..., Script]) -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(InvalidArgument, match="response"):
+        client(script(OK)).add_scheduler_message_response(task_id="t", message_id="m", response=deep)
 
 
 def test_defaults_are_not_sent(script: Callable[..., Script]) -> None:

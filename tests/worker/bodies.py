@@ -249,6 +249,33 @@ class ChunkBody(InDirectory):
         yield from super().run() or ()
 
 
+class LongWindedBody(InDirectory):
+    """Says, in every way there is, `size` characters in one go; then it fails with as many."""
+
+    size: int
+
+    def run(self) -> Any:
+        self.count_run()
+        text = f"begin{'x' * self.size}end"
+        self.set_status_message(text)  # type: ignore[attr-defined]  # attached for the run
+        self.set_tracking_url(text)  # type: ignore[attr-defined]
+        self.set_progress_percentage(text)  # type: ignore[attr-defined]
+        raise ValueError(text)
+
+
+class UnreportableBody(InDirectory):
+    """Needs resources that the scheduler refuses, or that can't be said, once it has run."""
+
+    how: str
+
+    def process_resources(self) -> Any:
+        if not self.output().exists():
+            return {}
+        if self.how == "raises":
+            raise ZeroDivisionError("resources / 0")
+        return {"db": -1 if self.how == "refused" else 1e300}
+
+
 class HollowBody(InDirectory):
     """Runs, and makes nothing."""
 

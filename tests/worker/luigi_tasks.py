@@ -235,3 +235,13 @@ class NeverSatisfied(_Named, bodies.NeverSatisfiedBody, luigi.Task):
 
     def wanted(self, name: str) -> Any:
         return Write(self.directory, name)
+
+
+class LongWinded(_Named, bodies.LongWindedBody, luigi.Task):
+    directory = luigi.Parameter()
+    size = luigi.IntParameter()
+
+
+class Unreportable(_Named, bodies.UnreportableBody, luigi.Task):
+    directory = luigi.Parameter()
+    how = luigi.Parameter()

@@ -231,3 +231,13 @@ class NeverSatisfied(_Named, bodies.NeverSatisfiedBody, Task):
 
     def wanted(self, name: str) -> Any:
         return Write(self.directory, name)
+
+
+class LongWinded(_Named, bodies.LongWindedBody, Task):
+    directory: str
+    size: int
+
+
+class Unreportable(_Named, bodies.UnreportableBody, Task):
+    directory: str
+    how: str
