@@ -330,7 +330,10 @@ def test_every_call_gives_what_the_scheduler_itself_gives(server: ServerProcess,
     own_redis.client.flushall()
     remote, direct = RemoteScheduler(server.url), Scheduler(own_redis.url, "direct", prune_interval_seconds=None)
     for name, arguments in CALLS:
-        assert getattr(remote, name)(**arguments) == getattr(direct, name)(**arguments), name
+        replies = [getattr(each, name)(**arguments) for each in (remote, direct)]
+        if name == "get_work":  # numbers of hand-outs grow with the time
+            assert all(reply.pop("attempt") for reply in replies)
+        assert replies[0] == replies[1], name
     assert {name for name, _ in CALLS} <= set(METHODS)
 
 
