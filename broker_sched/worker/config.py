@@ -37,7 +37,7 @@ class WorkerConfig:
     force_multiprocessing: bool = False  # a process for each task, also with one worker process
     task_process_context: str | None = None  # 'module.Class': a context manager around each task
     cache_task_completion: bool = False  # believe a complete() that was true once
-    send_failure_email: bool = True  # accepted, so that a configuration carries over; notifications are the scheduler's
+    send_failure_email: bool = True  # mail what fails to [email] receiver and the task's owner_email
     # Not in Luigi:
     start_method: str | None = None  # of task processes: fork, spawn, forkserver; None: the platform's own
     kill_after: float = 10.0  # after SIGTERM, a task process that still lives gets SIGKILL

@@ -5,11 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable, Superseded, UnknownMethod
+from broker_sched.errors import (
+    BrokerSchedError,
+    LoginRefused,
+    SchedulerUnreachable,
+    Superseded,
+    UnknownMethod,
+    WorkerError,
+)
+from broker_sched.mails import FailureMails
+from broker_sched.mails.texts import public_name
 from broker_sched.model.contract import TaskLike, check_task, owners_of, retry_policy_of, visibilities_of
 from broker_sched.model.register import load_task
 from broker_sched.worker.awaiting import Awaiting
@@ -33,9 +43,12 @@ class Planner:
     known: ids of tasks that are complete; None where complete() is asked each time.
     context: of multiprocessing, for complete() in parallel.
     check: called with each task that is to be run, before it is scheduled; may raise WorkerError.
+    mails: what could not be scheduled is told there, too.
     """
 
-    def __init__(self, scheduler: Patience, worker_id: str, config: WorkerConfig, context: Any) -> None:
+    def __init__(
+        self, scheduler: Patience, worker_id: str, config: WorkerConfig, context: Any, mails: FailureMails
+    ) -> None:
         self.scheduled: dict[str, TaskLike] = {}
         self.roots: list[str] = []
         self.reports: list[Report] = []
@@ -47,6 +60,7 @@ class Planner:
         self._worker_id = worker_id
         self._config = config
         self._context = context
+        self._mails = mails
         self._completion = Completion(self.known)
         self._bulk = Bulk(scheduler, worker_id)
         self._awaiting = Awaiting(scheduler, self._completion)
@@ -73,13 +87,15 @@ class Planner:
                         asking.ask(dep)
                 self._schedule(finding)
             self._bulk.flush()
-        except (KeyboardInterrupt, BrokerSchedError):
+        except (KeyboardInterrupt, WorkerError):
             self.succeeded = False
             raise
         except Exception as error:
             self.succeeded = False
-            log.exception("%s could not be scheduled", task)
-            task.trigger_event("event.core.task.broken", task, error)
+            self._mails.broke(task, traceback.format_exc())
+            if not isinstance(error, BrokerSchedError):
+                log.exception("%s could not be scheduled", task)
+                task.trigger_event("event.core.task.broken", task, error)
             raise
         finally:
             asking.close()
@@ -97,12 +113,14 @@ class Planner:
             self._scheduler.call(
                 "announce_scheduling_failure",
                 worker=self._worker_id,
-                task_name=str(task),
+                task_name=public_name(task),
                 family=task.task_family,
-                params=task.to_str_params(only_significant=True),
+                params=task.to_str_params(only_significant=True, only_public=True),
                 expl=finding.trace,
                 owners=owners_of(task),
+                param_visibilities=visibilities_of(task),
             )
+            self._mails.not_scheduled(task, finding.trace)
         elif finding.deps is not None:
             if self.check is not None and finding.runnable:
                 self.check(task)
@@ -164,6 +182,8 @@ class Planner:
             failed = {"task_id": task.task_id, "status": status, "runnable": None, "expl": json.dumps(refusal)}
             with contextlib.suppress(Superseded):
                 self._tell({**failed, **carried(attempt)})
+        if status == "FAILED":
+            self._mails.failed(task, json.dumps(refusal) if refusal else more.get("expl", ""))
         return status
 
     def note_end(self, task: TaskLike, status: str) -> None:

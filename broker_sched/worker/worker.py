@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from broker_sched.api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable
+from broker_sched.mails import FailureMails, MailSettings
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker import interrupts
 from broker_sched.worker.config import WorkerConfig
@@ -56,6 +57,7 @@ class Worker:
         have done everything.
     assistant: also run what other workers scheduled.
     executor: where tasks run; None: in processes here.
+    mails: how mails about failures are sent, and to whom; None: as luigi's configuration and the environment say.
     config: the options of WorkerConfig, which are those of Luigi's [worker] section.
 
     The heartbeat goes on from entering the context to leaving it; outside of one, while run() runs.
@@ -68,6 +70,7 @@ class Worker:
         worker_processes: int = 1,
         assistant: bool = False,
         executor: Executor | None = None,
+        mails: MailSettings | None = None,
         **config: Any,
     ) -> None:
         self._config = WorkerConfig.parse(config)
@@ -82,7 +85,8 @@ class Worker:
         self._assistant = assistant
         self._context = multiprocessing.get_context(self._config.start_method)
         self._executor = executor or TaskProcesses(self._context, self._config)
-        self._planner = Planner(self._scheduler, self.id, self._config, self._context)
+        self._mails = FailureMails.of(mails, self.id, self._config, scheduler)
+        self._planner = Planner(self._scheduler, self.id, self._config, self._context, self._mails)
         self._intake = Intake(self._scheduler, self.id, self._planner, self._config.allow_modules)
 
         self.run_succeeded = True
@@ -122,6 +126,7 @@ class Worker:
                 self._loop()
                 self._running.settle()
                 self._pass_on()
+                self._mails.close(self.is_stopping)
         finally:
             self._scheduler.is_on = False
             interrupts.raise_due()
@@ -133,7 +138,9 @@ class Worker:
             self._ending.act(self._running)
             if self._may_be_forgotten():
                 self._announce_again()
-            if len(self._running) >= self._capacity() and (len(self._running) or not self.is_stopping):
+            if len(self._running) >= self._executor.capacity(self.worker_processes) and (
+                len(self._running) or not self.is_stopping
+            ):
                 self._wait(self._config.wait_interval, self._waker)
                 self._waker.clear()
                 continue
@@ -153,9 +160,6 @@ class Worker:
             else:
                 self._rest(random.uniform(0, self._config.wait_jitter))
 
-    def _capacity(self) -> float:
-        return self._executor.capacity(self.worker_processes)
-
     def _ask(self) -> Work:
         if self.is_stopping:
             return Work(None)
@@ -174,7 +178,7 @@ class Worker:
             return
         self._staying.is_busy()
         self.runs += 1
-        if len(self._running) + 1 >= self._capacity():
+        if len(self._running) + 1 >= self._executor.capacity(self.worker_processes):
             self._waker.disarm()
         config = self._config
         options = RunOptions.of(self.id, config, self._planner.known)
@@ -272,8 +276,6 @@ class Worker:
             self._planner.add(task)
         self.run_succeeded &= status == "DONE" or (status == "PENDING" and bool(new_deps))
 
-    # Idle
-
     def _rest(self, jitter: float) -> None:
         """Until something happens to a task process, or there may be work: as far as the scheduler can tell, else for
         the wait interval and the jitter."""
@@ -290,8 +292,6 @@ class Worker:
                 if self._heartbeat is not None:
                     self._heartbeat.hurry()
                 return
-
-    # While the scheduler is silent
 
     def _introduce(self) -> None:
         info = [*self._info, ("first_task", next(iter(self._planner.roots), None))]
@@ -325,8 +325,6 @@ class Worker:
             self._running.wait(min(left, NAP_SECONDS))
             if len(self._running) and left > NAP_SECONDS:
                 time.sleep(min(NAP_SECONDS, max(0.0, until - time.monotonic())))
-
-    # Messages and signals
 
     def _handle_message(self, message: dict[str, Any]) -> None:
         name = message["name"]
@@ -367,8 +365,6 @@ class Worker:
         """Whether it takes no more work."""
         return self._ending.is_stopping
 
-    # The heartbeat and the end
-
     @interrupts.whole
     def __enter__(self) -> Worker:
         interval, scheduler = self._config.ping_interval, self._scheduler.scheduler
@@ -391,6 +387,7 @@ class Worker:
         with contextlib.ExitStack() as last:  # the last one first, and each of them whatever becomes of the others
             last.callback(interrupts.raise_due)
             last.callback(self._ending.give_signals_back)
+            last.callback(self._mails.close, self.is_stopping or bool(exception and exception[0]))
             if heartbeat is not None:
                 last.callback(self._give_back, heartbeat)
                 last.callback(heartbeat.stop)

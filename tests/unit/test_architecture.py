@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "clock", "states", "wire", "steps"),
     ("config", "api", "lua", "luigi_config"),
     ("model",),
-    ("worker",),
+    ("worker", "mails"),
     ("arguments",),
     ("scheduler",),
     ("http", "rq"),

@@ -1,0 +1,143 @@
+"""A worker's mails, one for each task that failed or could not be scheduled. Source: luigi.worker.Worker, 3.8.1."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import sys
+import time
+from typing import Any
+
+from broker_sched import luigi_config
+from broker_sched.mails.addresses import addresses_in, is_usable
+from broker_sched.mails.message import Mail, cut, subject_of
+from broker_sched.mails.sending import Sender
+from broker_sched.mails.settings import MailSettings, parse_settings
+from broker_sched.mails.texts import Section, how_to_see_more, public_name, rendered
+from broker_sched.mails.transport import transport_for
+from broker_sched.model.contract import TaskLike, owners_of
+from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.execution import is_external
+from broker_sched.worker.interrupts import open_in_whole
+
+log = logging.getLogger("bsched.mails")
+
+LAST_SECONDS = 20.0  # mails that wait when a worker's run() ends are waited for so long
+HURRIED_SECONDS = 5.0  # the same when somebody wants the worker to end
+
+
+def why_silent(settings: MailSettings) -> str | None:
+    """Why no mails are sent, as far as settings and terminal decide it; None: they are."""
+    if settings.email.format == "none":
+        return "[email] format is none"
+    if not settings.email.force_send and sys.stdout is not None and sys.stdout.isatty():
+        return "stdout is a terminal ([email] force_send = true sends all the same)"
+    return None
+
+
+class FailureMails:
+    """Mails about a worker's tasks, to the receiver of the settings and to each task's owner_email.
+
+    Nothing here delays whoever tells of a failure: another thread sends.
+    config: of the worker: its send_failure_email. url: of the server, for the command that shows more.
+    Raises ConfigurationError for settings that can't be used.
+    """
+
+    def __init__(self, settings: MailSettings, worker_id: str, config: WorkerConfig, url: str | None = None) -> None:
+        self._settings = settings
+        self._worker_id = worker_id
+        self._config = config
+        self._url = url
+        self._host = socket.gethostname()
+        self._silent = why_silent(settings)
+        self._is_said = False
+        self._warned: set[str] = set()  # owners that are no addresses
+        self._sender = None if self._silent else Sender(transport_for(settings))
+
+    @classmethod
+    def of(cls, settings: MailSettings | None, worker_id: str, config: WorkerConfig, scheduler: Any) -> FailureMails:
+        """For a worker. settings: None for those of luigi's configuration and the environment."""
+        url = getattr(scheduler, "url", None)  # of a RemoteScheduler, without a login
+        settings = settings or parse_settings(luigi_config.read())
+        return cls(settings, worker_id, config, url if isinstance(url, str) else None)
+
+    def failed(self, task: TaskLike, expl: str) -> None:
+        """A task failed where it ran. expl: JSON of what on_failure returned, or the reason.
+
+        Luigi: an external task that is asked again and again does not count.
+        """
+        if self._config.send_failure_email and not (self._config.retry_external_tasks and is_external(task)):
+            self._tell(task, "failed", "It failed while it ran, or was ended.", _text_of(expl), is_known=True)
+
+    def not_scheduled(self, task: TaskLike, trace: str) -> None:
+        """complete() or deps() of a task raised."""
+        if self._config.send_failure_email:
+            what = "Neither it nor what it needs was scheduled: its complete() or deps() failed."
+            self._tell(task, "could not be scheduled", what, trace, is_known=False)
+
+    def broke(self, task: TaskLike, trace: str) -> None:
+        """Scheduling ended with an error that is not the task's own. Luigi: sent whatever send_failure_email is."""
+        what = "Scheduling ended with this error. What it needs may not have been scheduled."
+        self._tell(task, "broke scheduling", what, trace, is_known=False)
+
+    @open_in_whole
+    def close(self, is_hurried: bool = False) -> None:
+        """Wait for a while until all is sent, and say what is not. is_hurried: somebody wants the worker to end."""
+        if self._sender is not None:
+            self._sender.close(HURRIED_SECONDS if is_hurried else LAST_SECONDS)
+
+    def _tell(self, task: TaskLike, what: str, headline: str, error: str, is_known: bool) -> None:
+        try:
+            recipients = self._recipients(task)
+            if recipients and self._sender is None:
+                self._say_why_silent(recipients)
+            elif recipients and self._sender is not None:
+                self._sender.put(self._mail(task, recipients, what, headline, error, is_known))
+        except Exception as problem:  # the user's owner_email, or a parameter that can't be shown: no reason to stop
+            log.error("No mail about %s: %s: %s", task.task_id, type(problem).__name__, problem)
+
+    def _say_why_silent(self, recipients: list[str]) -> None:
+        if not self._is_said:
+            self._is_said = True
+            log.info("No mails about failures are sent to %s: %s.", ", ".join(recipients), self._silent)
+
+    def _recipients(self, task: TaskLike) -> list[str]:
+        found = addresses_in([*self._settings.email.receivers, *owners_of(task)])
+        for address in found:
+            if not is_usable(address) and address not in self._warned:
+                self._warned.add(address)
+                log.warning("owner_email of %s: %r is no mail address; it gets no mail.", task.task_family, address)
+        return [address for address in found if is_usable(address)]
+
+    def _mail(
+        self, task: TaskLike, recipients: list[str], what: str, headline: str, error: str, is_known: bool
+    ) -> Mail:
+        email = self._settings.email
+        shown = task.to_str_params(only_public=True)
+        name = public_name(task)
+        about = (
+            ("Task", task.task_family),
+            ("Id", task.task_id),
+            ("Worker", self._worker_id),
+            ("Host", self._host),
+            ("Time", time.strftime("%Y-%m-%d %H:%M:%S %z")),
+        )
+        sections = [Section(f"{name} {what}", text=headline), Section(rows=about)]
+        if shown:
+            sections.append(Section("Parameters", rows=tuple(shown.items())))
+        sections.append(Section("Error", text=cut(error, email.traceback_max_length)))
+        if is_known:
+            sections.append(Section("To see more", text=how_to_see_more(task.task_id, self._url)))
+        subject = subject_of(f"{name} {what} on {self._host}", email.prefix)
+        is_html = email.format == "html"
+        return Mail(tuple(recipients), subject, rendered(sections, is_html), is_html)
+
+
+def _text_of(expl: str) -> str:
+    """What on_failure returned, as people read it."""
+    try:
+        found: Any = json.loads(expl)
+    except ValueError:
+        return expl
+    return found if isinstance(found, str) else "" if found is None else json.dumps(found, indent=2)

@@ -1,0 +1,1 @@
+"""Mails about failures, sent to real mail servers."""
