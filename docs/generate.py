@@ -26,6 +26,10 @@ def api() -> str:
         '`GET /api/<method>?data=<JSON>`. The answer is `200` and `{"response": <reply>}`. A wrong argument is `400`',
         'and `{"error": {"type", "message", "field"}}`, and nothing was changed; an unknown method `404`; Redis out of',
         "reach `503` with `Retry-After`. `broker_sched.Scheduler` has the same methods, with the same arguments.\n",
+        "The header `Bsched-Request-Id: <caller>:<number>` names a call: one that could do harm twice, and is sent again",
+        "with the same id within 15 minutes, gets its first answer. A caller (letters, digits, `.`, `_`, `-`) has one call",
+        "under way at a time, each with another number; after a lost reply it goes on under a new name. `!` behind the id",
+        "says that this call was sent before. `RemoteScheduler` does all that; luigid ignores the header.\n",
     ]
     parts += [_method(method) for method in METHODS.values()]
     return "\n".join(parts)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 
 from broker_sched.arguments import find_method
 from broker_sched.errors import (
@@ -39,6 +40,8 @@ from broker_sched.http.front_page import front_page
 from broker_sched.http.origin import is_foreign
 from broker_sched.http.payload import from_body, from_query
 from broker_sched.method import Method
+from broker_sched.request_ids import HEADER, parse
+from broker_sched.request_ids import Request as Numbered
 
 log = logging.getLogger("bsched.server")
 
@@ -104,7 +107,7 @@ class App:
             arguments = from_body(headers.get(b"content-type", b""), request.body, request.query)
         else:
             arguments = from_query(request.query)
-        result = await self._driver.invoke(method, arguments)
+        result = await self._driver.invoke(method, arguments, _numbered(headers))
         return await long_success(result) if name in VIEWS else success(result)
 
     async def _front_page(self) -> Answer:
@@ -121,6 +124,21 @@ class App:
         if reason is None:
             return Answer(200, JSON_HEADERS, b'{"ready":true}')
         return Answer(503, JSON_HEADERS + RETRY_AFTER, to_json({"ready": False, "reason": reason}))
+
+
+def _numbered(headers: Mapping[bytes, bytes]) -> Numbered | None:
+    """The call's id, where the client sends one: a repetition gets the first answer."""
+    text = headers.get(HEADER.lower().encode())
+    if text is None:
+        return None
+    numbered = parse(text.decode("latin-1"))
+    if numbered is None:
+        raise InvalidArgument(
+            HEADER,
+            "must be <caller>:<number>, the caller 1 to 100 letters, digits, '.', '_' or '-', the number up to 18 "
+            "digits; with '!' behind it when the same call was sent before",
+        )
+    return numbered
 
 
 def _changes_state(method: Method) -> bool:

@@ -27,6 +27,7 @@ from broker_sched.errors import (
 )
 from broker_sched.http import fetching
 from broker_sched.method import Method
+from broker_sched.request_ids import HEADER, Request, RequestIds
 
 log = logging.getLogger("bsched.client")
 
@@ -71,6 +72,7 @@ class RemoteScheduler(SchedulerAPI):
         self._wait_seconds = wait_seconds
         self._local = threading.local()
         self._has_answered = False
+        self._ids = RequestIds()
 
     @property
     def url(self) -> str:
@@ -83,6 +85,7 @@ class RemoteScheduler(SchedulerAPI):
     def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
         body = json.dumps(_sendable(method, arguments))
         attempts = 1 if method.attempts == 1 else self._attempts
+        request = None if method.reads_only else self._ids.begin(method.name, arguments)
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts),
             wait=tenacity.wait_fixed(self._wait_seconds),
@@ -91,15 +94,27 @@ class RemoteScheduler(SchedulerAPI):
             reraise=True,
         )
         try:
-            return retrying(self._ask, method, body)
+            return retrying(self._ask, method, body, request)
         except fetching.Unanswered as error:
+            if request is not None:
+                self._ids.note_unanswered(method.name, arguments, request)
             raise RPCError(f"{method.name} failed after {attempts} attempt(s) at {self._base}: {error}") from error
 
-    def _ask(self, method: Method, body: str) -> Any:
-        """One attempt."""
+    def _ask(self, method: Method, body: str, request: Request | None) -> Any:
+        """One attempt. All of one call have the same id, so that `bsched server` carries it out once."""
         url = f"{self._base}/api/{method.name}"
         seconds = ANSWERED_WITHIN.get(method.name, REPLY_SECONDS)
-        answer = self._fetcher().post(url, body, (self._connect_seconds, seconds))
+        headers = {} if request is None else {HEADER: str(request)}
+        try:
+            return self._answer(method, self._fetcher().post(url, body, (self._connect_seconds, seconds), headers))
+        except fetching.Unanswered:
+            self._ids.note_loss()
+            if request is not None:
+                request.is_repetition = True
+            raise
+
+    def _answer(self, method: Method, answer: fetching.Answer) -> Any:
+        """The response in an answer. Raises what any other answer means."""
         if answer.status != 200:
             raise self._refusal(method, answer)
         try:
@@ -118,7 +133,7 @@ class RemoteScheduler(SchedulerAPI):
             return InvalidArgument(field, told.removeprefix(f"{field}: "))
         if status == 404 and not method.in_luigi:
             if not self._has_answered:  # a wrong URL has no method of Luigi's, either
-                self._ask(METHODS["is_paused"], "{}")
+                self._ask(METHODS["is_paused"], "{}", None)
             return UnknownMethod(method.name)
         if status == 404 or 300 <= status < 400:
             if self._has_answered:  # a proxy whose server is away

@@ -16,6 +16,7 @@ from broker_sched.http.pipeline import Command, ConnectionLost, Lane, ReplyError
 from broker_sched.http.wakes import Wakes
 from broker_sched.lua.loader import Script, load, names
 from broker_sched.method import Method
+from broker_sched.request_ids import Request, repeated
 from broker_sched.scheduler.keys import SCHEMA_VERSION
 from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.asking import awaiting
@@ -75,20 +76,20 @@ class Driver:
         self._view_slots = asyncio.Semaphore(VIEWS_AT_ONCE)
         self._threads = ThreadPoolExecutor(VIEWS_AT_ONCE, thread_name_prefix="view")
 
-    async def invoke(self, method: Method, arguments: Mapping[str, Any]) -> Any:
-        """Check the arguments and carry out one method of the contract."""
+    async def invoke(self, method: Method, arguments: Mapping[str, Any], request: Request | None = None) -> Any:
+        """Check the arguments and carry out one method of the contract. request: the client's name for this call."""
         checked = check(method, arguments)
         steps = STEPS[method.name](self.space, **checked)
         if method.name not in VIEWS:
-            return await (self._carry_all(steps) if self._configured else self.drive(steps))
+            return await (self._carry_all(steps, request) if self._configured else self.drive(steps, request))
         async with self._view_slots:
             return await self._drive_view(steps)
 
-    async def drive(self, steps: Steps[T]) -> T:
+    async def drive(self, steps: Steps[T], request: Request | None = None) -> T:
         """Carry out a method's steps and return its result."""
         if not self._configured:
             await self.configure()
-        return await self._carry_all(steps)
+        return await self._carry_all(steps, request)
 
     async def configure(self) -> None:
         """Load the scripts, make the namespace ready and write the options. Raises SchemaMismatch."""
@@ -162,7 +163,7 @@ class Driver:
                 return step.value  # type: ignore[no-any-return]  # as StopIteration
             reply = await self._carry(self._views, step)
 
-    async def _carry_all(self, steps: Steps[T]) -> T:
+    async def _carry_all(self, steps: Steps[T], request: Request | None = None) -> T:
         reply: Any = None
         while True:
             try:
@@ -170,7 +171,7 @@ class Driver:
             except StopIteration as finished:
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
             if isinstance(step, Call):  # nearly always: it goes the shortest way
-                reply = await self._run(self._calls, step)
+                reply = await self._run(self._calls, step, request)
             else:
                 reply = await self._carry(self._calls, step)
 
@@ -189,7 +190,7 @@ class Driver:
             is_ready, _ = await self._run(lane, awaiting(step, self.id))
             return bool(is_ready) or (step.seconds > 0 and await self._wakes.wait(woken, step.seconds))
 
-    async def _run(self, lane: Lane, call: Call) -> Any:
+    async def _run(self, lane: Lane, call: Call, request: Request | None = None) -> Any:
         """Run a script. Each attempt has the same request id, where it matters that nothing happens twice."""
         if not call.once:
             script, command = evalsha(self.space, None, call, "")
@@ -197,14 +198,19 @@ class Driver:
                 return (await self._attempt(lane, [command], script))[0]
             except ConnectionLost as error:
                 return (await self._again(lane, [command], script, error))[0]
-        caller = self._free_callers.pop() if self._free_callers else f"{self.id}.{next(self._callers)}"
-        script, command = evalsha(self.space, None, call, f"{caller}:{next(self._counter)}")
+        caller = ""
+        if request is None:
+            caller = self._free_callers.pop() if self._free_callers else f"{self.id}.{next(self._callers)}"
+        request_id = request.next_id(call.script) if request else f"{caller}:{next(self._counter)}"
+        script, command = evalsha(self.space, None, call, request_id)
         try:
             replies = await self._attempt(lane, [command], script)
         except ConnectionLost as error:
             # A copy of the lost command may still arrive, so this caller makes no other call afterwards.
+            script, command = evalsha(self.space, None, call, repeated(request_id))
             return (await self._again(lane, [command], script, error))[0]
-        self._free_callers.append(caller)
+        if caller:
+            self._free_callers.append(caller)
         return replies[0]
 
     async def _persist(self, lane: Lane, commands: list[Any], script: Script | None = None) -> list[Any]:

@@ -8,6 +8,7 @@ import importlib.util
 import select
 import socket
 import ssl
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -28,8 +29,11 @@ class Answer(NamedTuple):
 class Fetcher(Protocol):
     """Keeps connections to one server."""
 
-    def post(self, url: str, data: str, seconds: tuple[float, float]) -> Answer:
-        """POST a form with the field `data`. seconds: to connect, to wait for the answer. Raises Unanswered."""
+    def post(self, url: str, data: str, seconds: tuple[float, float], headers: Mapping[str, str]) -> Answer:
+        """POST a form with the field `data`. seconds: to connect, to wait for the answer. headers: more of them.
+
+        Raises Unanswered.
+        """
 
     def close(self) -> None:
         """Close the connections."""
@@ -63,9 +67,10 @@ class _Requests:
         self._session.auth = login
         self._session.trust_env = login is None  # a .netrc must not replace what the URL says
 
-    def post(self, url: str, data: str, seconds: tuple[float, float]) -> Answer:
+    def post(self, url: str, data: str, seconds: tuple[float, float], headers: Mapping[str, str]) -> Answer:
         try:
-            reply = self._session.post(url, data={"data": data}, timeout=seconds, allow_redirects=False)
+            form = {"data": data}
+            reply = self._session.post(url, data=form, timeout=seconds, headers=headers, allow_redirects=False)
             return Answer(reply.status_code, reply.content)
         except self._error as error:
             raise Unanswered(_first_cause(error)) from error
@@ -89,12 +94,12 @@ class _Plain:
             self._headers["Authorization"] = f"Basic {token}"
         self._connection: http.client.HTTPConnection | None = None
 
-    def post(self, url: str, data: str, seconds: tuple[float, float]) -> Answer:
+    def post(self, url: str, data: str, seconds: tuple[float, float], headers: Mapping[str, str]) -> Answer:
         body = urlencode({"data": data})
         try:
             connection = self._connected(seconds[0])
             connection.sock.settimeout(seconds[1])
-            connection.request("POST", urlsplit(url).path, body, self._headers)
+            connection.request("POST", urlsplit(url).path, body, {**self._headers, **headers})
             reply = connection.getresponse()
             return Answer(reply.status, reply.read())
         except (OSError, http.client.HTTPException) as error:

@@ -52,4 +52,14 @@ local function without_running(reply)
   return kept
 end
 
-return answer(get_work, { 'prune_on_get_work', 'paused' }, without_running)
+-- Does what was handed out still run here, in that attempt? The worker may have been missed meanwhile.
+local function is_still_handed_out(reply)
+  local kind = reply[7]
+  if kind ~= 'task' and kind ~= 'batch' then return true end
+  local id = kind == 'task' and reply[8] or reply[12][1][1]
+  local fields = call('HMGET', key('task:', id), 'status', 'worker_running', 'attempt')
+  return fields[1] == (kind == 'task' and 'RUNNING' or 'BATCH_RUNNING') and fields[2] == ARGV[6]
+    and fields[3] == reply[kind == 'task' and 12 or 13]
+end
+
+return answer(get_work, { 'prune_on_get_work', 'paused' }, without_running, is_still_handed_out)

@@ -7,16 +7,22 @@
 -- @include lib/header.lua
 -- @include lib/workers.lua
 
+local is_touched = false
+
 local function ping()
   local worker = touch_worker(ARGV[6])
+  is_touched = true
   local messages = call('LRANGE', key('messages:', worker.id), 0, -1)
   if #messages > 0 then call('DEL', key('messages:', worker.id)) end
   return messages
 end
 
--- Only a reply with messages, which are gone from Redis now, must be kept.
-local function if_any(messages)
-  return messages[1] and messages
+-- Only a reply with messages, which are gone from Redis now, must be kept. And that of a repetition: the lost request may
+-- still arrive, and must not take messages that come after it.
+local function if_any(messages, is_repetition)
+  return (is_repetition or messages[1]) and messages
 end
 
-return answer(ping, {}, if_any)
+local reply = answer(ping, {}, if_any)
+if not is_touched and not reply.err then touch_worker(ARGV[6]) end -- a repetition: it lives all the same
+return reply

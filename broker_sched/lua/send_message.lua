@@ -1,7 +1,7 @@
 -- Leave a worker a message for its next ping. An unknown worker is created.
 --
--- ARGV  6 worker  7 the message, JSON  8 the option that must be on, or ''
--- Reply how many wait; 0 when the option is off
+-- ARGV  6 worker  7 the message, JSON  8 the option that must be on, or ''  9 its id, or ''
+-- Reply its id, which is the first one's for a repetition; '' when the option is off
 -- Cost  O(1)
 -- Source: luigi.scheduler.Scheduler.set_worker_processes, send_scheduler_message, 3.8.1.
 -- @include lib/header.lua
@@ -9,9 +9,9 @@
 -- @include lib/waking.lua
 
 return answer(function()
-  if ARGV[8] ~= '' and OPTIONS[ARGV[8]] ~= 1 then return 0 end
+  if ARGV[8] ~= '' and OPTIONS[ARGV[8]] ~= 1 then return '' end
   local worker = get_worker(ARGV[6])
-  local count = call('RPUSH', key('messages:', worker.id), ARGV[7])
+  call('RPUSH', key('messages:', worker.id), ARGV[7])
   waking.wake(worker.w)
-  return count
+  return ARGV[9]
 end)

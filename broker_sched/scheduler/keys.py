@@ -60,7 +60,12 @@ KEYS = (
         "the last 10,000 or so",
     ),
     Key("prune_lock", "string", "who prunes at the moment", "a second"),
-    Key("reply:<caller>", "string", "a caller's last request number and its answer", "15 minutes"),
+    Key(
+        "reply:<caller>",
+        "string",
+        "a caller's last request and its answer; of one call's further scripts in reply:<caller>/<k>",
+        "15 minutes",
+    ),
     Key("wake:<mailbox>", "list", "ids of woken workers, for whoever waits for them", "a minute"),
     # tasks
     Key(

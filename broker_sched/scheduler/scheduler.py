@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
-import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -22,6 +18,7 @@ from broker_sched.config import SchedulerConfig, parse_options, to_text
 from broker_sched.errors import BrokerSchedError, RedisUnavailable
 from broker_sched.lua.loader import Script
 from broker_sched.method import Method
+from broker_sched.request_ids import Request, RequestIds, repeated
 from broker_sched.scheduler.connection import connect, is_in_process, is_single
 from broker_sched.scheduler.link import Link
 from broker_sched.scheduler.methods import STEPS, configure
@@ -81,9 +78,7 @@ class Scheduler(SchedulerAPI):
     def _start(self) -> None:
         self._client = connect(self._url)
         self._link = Link(self._client) if is_single(self._url) else None
-        self._caller = uuid.uuid4().hex[:16]
-        self._counter = itertools.count()
-        self._losses = 0
+        self._ids = RequestIds()
         is_memory = isinstance(self._url, (str, type(None))) and is_in_process(self._url)
         self._may_move = not is_memory and not isinstance(self._client, RedisCluster)  # whose replicas serve nothing
         self._next_look = 0.0
@@ -96,7 +91,15 @@ class Scheduler(SchedulerAPI):
         checked = check(method, arguments)
         if method.name == "get_work":
             self._prune_when_due()
-        return self._drive(STEPS[method.name](self._space, **checked))
+        steps = STEPS[method.name](self._space, **checked)
+        if method.reads_only:
+            return self._drive(steps)
+        request = self._ids.begin(method.name, arguments)
+        try:
+            return self._drive(steps, request)
+        except RedisUnavailable:
+            self._ids.note_unanswered(method.name, arguments, request)
+            raise
 
     def config(self) -> SchedulerConfig:
         """The namespace's options, as all its processes see them."""
@@ -150,12 +153,12 @@ class Scheduler(SchedulerAPI):
         self._prune_unless_others_do()
 
     def _prune_unless_others_do(self) -> bool:
-        taken = self._read([("SET", self._space.key("prune_lock"), self._caller, "NX", "PX", "1000")])[0]
+        taken = self._read([("SET", self._space.key("prune_lock"), self._ids.client, "NX", "PX", "1000")])[0]
         if taken:
             self._drive(STEPS["prune"](self._space))
         return bool(taken)
 
-    def _drive(self, steps: Steps[T]) -> T:
+    def _drive(self, steps: Steps[T], request: Request | None = None) -> T:
         """Carry out a method's steps and return its result."""
         reply: Any = None
         while True:
@@ -163,18 +166,18 @@ class Scheduler(SchedulerAPI):
                 step = steps.send(reply)
             except StopIteration as finished:
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
-            reply = self._carry(step)
+            reply = self._carry(step, request)
 
-    def _carry(self, step: Call | Calls | Read | Await) -> Any:
+    def _carry(self, step: Call | Calls | Read | Await, request: Request | None = None) -> Any:
         if isinstance(step, Call):
-            return self._run(step)
+            return self._run(step, request)
         if isinstance(step, Calls):
             return self._run_together(step)
         return self._read(step.commands) if isinstance(step, Read) else self._await(step)
 
     def _await(self, step: Await) -> bool:
         """Note that the worker waits, and wait for a message in this thread's mailbox; prune when it is due."""
-        mailbox = self._caller_name()
+        mailbox = self._ids.caller()
         is_ready, due = self._run(awaiting(step, mailbox))
         deadline = time.monotonic() + step.seconds
         prune_at = time.monotonic() + float(due) if due and self._prune_interval_seconds is not None else deadline
@@ -193,24 +196,23 @@ class Scheduler(SchedulerAPI):
                 prune_at = deadline if self._prune_unless_others_do() else time.monotonic() + PRUNE_AGAIN_SECONDS
         return bool(is_ready)
 
-    def _caller_name(self) -> str:
-        """A caller is a thread of a process, since a forked child must not be taken for its parent.
-
-        After a loss it is a new one: a copy of what was lost may still arrive, and only a caller's last request is
-        known as a repetition.
-        """
-        return f"{self._caller}.{os.getpid()}.{threading.get_ident()}.{self._losses}"
-
-    def _run(self, call: Call) -> Any:
+    def _run(self, call: Call, request: Request | None = None) -> Any:
         """Run a script; after a lost connection once more, with the same request id where that matters."""
-        request_id = f"{self._caller_name()}:{next(self._counter)}" if call.once else ""
-        script, command = evalsha(self._space, self._clock, call, request_id)
+        request_id = (request or self._ids.new()).next_id(call.script) if call.once else ""
         is_reading = call.script in READING
+        script, _ = evalsha(self._space, self._clock, call, request_id)
+
+        def send() -> Any:
+            nonlocal request_id
+            _, command = evalsha(self._space, self._clock, call, request_id)
+            request_id = request_id and repeated(request_id)  # when it is sent once more
+            return self._evalsha(script, command, is_reading)
+
         try:
-            return self._persist(lambda: self._evalsha(script, command, is_reading), script)
+            return self._persist(send, script)
         except Unconfigured:  # somebody emptied Redis: start the namespace anew
             self._drive(configure(self._space, self._options))
-            return self._persist(lambda: self._evalsha(script, command, is_reading), script)
+            return self._persist(send, script)
 
     def _run_together(self, calls: Calls) -> list[Any]:
         """Run scripts in one round trip; the first by itself, so that namespace and script are there."""
@@ -258,7 +260,7 @@ class Scheduler(SchedulerAPI):
             except ANSWERED as error:
                 failure: BrokerSchedError = self._after_answer(script, message_of(error))
             except LOST as error:
-                self._losses += 1
+                self._ids.note_loss()
                 self._next_look = 0.0
                 failure = RedisUnavailable(f"Redis did not answer after {ATTEMPTS} attempts: {error}")
                 failure.__cause__ = error

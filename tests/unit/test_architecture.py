@@ -16,7 +16,7 @@ SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
 
 # What the modules of a row may import of broker_sched, besides what stands in rows above them.
 LAYERS = (
-    ("errors", "clock", "states", "wire", "steps"),
+    ("errors", "clock", "states", "wire", "steps", "request_ids"),
     ("config", "api", "lua", "luigi_config"),
     ("model",),
     ("worker", "mails"),

@@ -5,8 +5,8 @@
 -- ARGV[1]  prefix, bsched:{<namespace>}:
 -- ARGV[2]  schema version the caller was written for
 -- ARGV[3]  time in seconds, or '' for Redis TIME
--- ARGV[4]  request id <caller>:<number> for what must not happen twice, else ''. A repeated request gets its
---          first answer.
+-- ARGV[4]  request id <caller>:<number> for what must not happen twice, else ''; with '!' behind it when it was sent
+--          before. A repeated request gets its first answer.
 -- ARGV[5]  48 random bits, as a number: the weight of a worker that this call may create
 -- ARGV[6…] the script's own arguments
 --
@@ -74,20 +74,25 @@ end
 
 -- Run the script's body and return its reply, or the first answer to this request when it is a repetition.
 -- names    options that the body always asks for: they are read together
--- shorten  makes of the reply what is kept for a repetition: nil when that may run anew; without it, the reply itself
-local function answer(body, names, shorten)
+-- shorten  makes of the reply what is kept for a repetition, nil when that may run anew; without it, the reply itself.
+--          Its second argument: is this a repetition already?
+-- holds    is what was kept still so? Without it, it is. Else the request is carried out anew
+local function answer(body, names, shorten, holds)
   local refusal = read_config(names or {})
   if refusal then return refusal end
   if REQUEST_ID == '' then return run_whole(body) end
-  local caller, number = string.match(REQUEST_ID, '^(.*):([^:]*)$')
+  local caller, number, mark = string.match(REQUEST_ID, '^(.*):([^:!]*)(!?)$')
   local kept = call('GET', key('reply:', caller))
   if kept then
     local kept_number, reply = string.match(kept, '^([^\n]*)\n(.*)$')
-    if kept_number == number then return cjson.decode(reply)[1] end
+    if kept_number == number then
+      reply = cjson.decode(reply)[1]
+      if not holds or holds(reply) then return reply end
+    end
   end
   local reply = run_whole(body)
   local keep = reply
-  if shorten then keep = shorten(reply) end
+  if shorten then keep = shorten(reply, mark ~= '') end
   if keep then call('SET', key('reply:', caller), number .. '\n' .. cjson.encode({ keep }), 'EX', 900) end
   return reply
 end

@@ -88,7 +88,7 @@ def fetch_error(space: Space, *, task_id: str) -> Steps[wire.TaskError]:
 def set_worker_processes(space: Space, *, worker: str, n: int) -> Steps[None]:
     """One script."""
     message = to_json("n", {"name": "set_worker_processes", "kwargs": {"n": n}})
-    yield Call("send_message", (worker, message, ""), once=True)
+    yield Call("send_message", (worker, message, "", ""), once=True)
 
 
 def done_since_awaited(space: Space, *, task_id: str, deps: Sequence[str]) -> Steps[list[str]]:
@@ -125,7 +125,7 @@ def stop_task(space: Space, *, task_id: str, disable: bool) -> Steps[wire.Stoppi
     worker = fields[1] if fields[0] == "RUNNING" else None
     if worker is not None:
         message = to_json("task_id", {"name": "stop_task", "kwargs": {"task_id": task_id, "disable": disable}})
-        yield Call("send_message", (worker, message, ""), once=True)
+        yield Call("send_message", (worker, message, "", ""), once=True)
     return {"task_id": task_id, "worker": worker}
 
 
@@ -154,8 +154,8 @@ def send_scheduler_message(space: Space, *, worker: str, task: str, content: Any
     message_id = str(uuid.uuid4())
     kwargs = {"task_id": task, "message_id": message_id, "content": content}
     message = to_json("content", {"name": "dispatch_scheduler_message", "kwargs": kwargs})
-    sent = yield Call("send_message", (worker, message, "send_messages"), once=True)
-    return {"message_id": message_id if sent else None}
+    sent = yield Call("send_message", (worker, message, "send_messages", message_id), once=True)
+    return {"message_id": sent or None}
 
 
 def add_scheduler_message_response(space: Space, *, task_id: str, message_id: str, response: Any) -> Steps[None]:
