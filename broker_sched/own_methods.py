@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -13,6 +13,12 @@ from broker_sched.method import JSON, Attempt, TaskId, WorkerId, rpc
 MAX_TASKS = 1000  # in one add_tasks
 MAX_LOG = 16_384  # characters kept of what a task writes
 LogText: TypeAlias = Annotated[str, Meta(max_length=MAX_LOG)]
+MAX_REASON = 4096  # characters of why a task can't be loaded
+MAX_REFUSED = 200  # tasks in one refuse_tasks: more than a batch has
+Reason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
+RefusedIds: TypeAlias = Annotated[Sequence[TaskId], Meta(min_length=1, max_length=MAX_REFUSED)]
+Scope: TypeAlias = Literal["module", "family"]
+Pause: TypeAlias = Annotated[float, Meta(ge=0, le=3600)]
 Size: TypeAlias = Annotated[int, Meta(ge=0)]
 
 
@@ -61,6 +67,31 @@ class OwnMethods:
 
         A worker that finds them not complete fails the task: to wait once more would be in vain.
         """
+        raise NotImplementedError
+
+    @rpc()
+    def refuse_tasks(
+        self,
+        worker: WorkerId,
+        task_ids: RefusedIds,
+        reason: Reason,
+        scope: Scope = "family",
+        seconds: Pause = 30.0,
+        attempt: Attempt | None = None,
+    ) -> list[str]:
+        """Put tasks that this worker was handed out and can't load back to PENDING, with no failure. Returns their ids.
+
+        reason: what fetch_error tells of them, together with the worker's id and host.
+        scope: what the worker is not handed out for so many seconds: the `module` of the tasks, or only their `family`.
+        attempt: as in get_work's reply. Tasks that this worker does not run, or not any more, are left as they are.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def task_statuses(
+        self, task_ids: Annotated[Sequence[TaskId], Meta(max_length=MAX_TASKS)]
+    ) -> dict[str, wire.TaskStanding]:
+        """How up to 1,000 tasks stand, by id; unknown ones are left out. refusal: why a PENDING one went back."""
         raise NotImplementedError
 
     @rpc()

@@ -61,6 +61,14 @@ class TaskStatus(TypedDict):
     status: str | None
 
 
+class TaskStanding(TypedDict):
+    """How a task stands. worker_running: who ran it last. refusal: why the last who should load it gave it back."""
+
+    status: str
+    worker_running: str | None
+    refusal: str | None
+
+
 class Stopping(TypedDict):
     task_id: str
     worker: str | None

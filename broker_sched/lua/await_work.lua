@@ -47,7 +47,10 @@ local function await_work()
   worker = touch_worker(ARGV[6])
   work_off(BUDGET)
   if call('EXISTS', key('messages:', worker.id)) == 1 then return { 1, '' } end
-  if not worker.disabled and OPTIONS.paused ~= 1 and choose(worker, AS_ASSISTANT) then return { 1, '' } end
+  if not worker.disabled and OPTIONS.paused ~= 1 then
+    local task, may_be_more = choose(worker, AS_ASSISTANT)
+    if task or may_be_more then return { 1, '' } end
+  end
   call('HSET', key('worker:', worker.id), 'mailbox', ARGV[8])
   for _, kind in ipairs({ 'idle', 'idle_assistants' }) do
     call('ZREMRANGEBYSCORE', key(kind, ''), '-inf', NOW_TEXT)

@@ -18,20 +18,9 @@
 -- @include lib/statuses.lua
 -- @include lib/working_off.lua
 -- @include lib/refusing.lua
+-- @include lib/releasing.lua
 
 local DONE_FROM = { RUNNING = true, FAILED = true, DISABLED = true }
-
--- Of a batch, the members are to run again; the combined task goes, as one that failed.
-local function release(task)
-  if task.batch_id then
-    pass_on_to_batch(task, 'PENDING')
-    set_status(task, 'FAILED')
-    call('ZADD', key('due:remove', ''), NOW_TEXT, task.n)
-  else
-    set_status(task, 'PENDING')
-  end
-  set(task, 'worker_running', nil)
-end
 
 local function change_status()
   local task, what = load_task(ARGV[6]), ARGV[7]

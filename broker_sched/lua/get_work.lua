@@ -5,6 +5,7 @@
 -- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … }, kind, … }, kind is
 --       none
 --       prune  prune_on_get_work is on: prune, then ask again. Nothing was done.
+--       more   so far only tasks that this worker must not have, which stand apart now: ask again. No more was done.
 --       task   task_id, family, module or '', params (JSON), attempt
 --       batch  provisional batch id, family, module or '', batched names (JSON), { {task_id, params}, … }, attempt
 -- Cost  O(crews and groups of the worker), O(log n) in ready tasks; with contested resources O(running tasks +

@@ -13,7 +13,14 @@ from broker_sched.model.loading import TextParams, addressed, task_from_texts
 
 
 class TaskNotLoadable(WorkerError):
-    """No task can be made from what the scheduler knows of it."""
+    """No task can be made from what the scheduler knows of it.
+
+    is_whole_module: no task of its module can, since that can't be imported here, or may not be.
+    """
+
+    def __init__(self, message: str, is_whole_module: bool = False) -> None:
+        super().__init__(message)
+        self.is_whole_module = is_whole_module
 
 
 _CLASSES: dict[tuple[str, str], type[Any]] = {}  # (module, qualified name) → class: a second definition replaces
@@ -68,7 +75,8 @@ def _import(module: str, family: str) -> None:
     except (Exception, SystemExit) as error:  # a module can do anything while it is imported
         raise TaskNotLoadable(
             f"The module {module} of the task family {family} can't be imported here: {_described(error)} "
-            "Install it, or add its directory to PYTHONPATH."
+            "Install it, or add its directory to PYTHONPATH.",
+            is_whole_module=True,
         ) from error
 
 

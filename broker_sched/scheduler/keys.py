@@ -95,6 +95,7 @@ KEYS = (
     Key("unlink:<n>", "set", "numbers of deps it no longer has, on their way out", "until worked off"),
     # ready to run
     Key("ready:<crew>|<needs>", "zset", "ready tasks: member rank, score -priority", USED),
+    Key("ready:<crew>@<label>|<needs>", "zset", "those of a module or family that some worker must not have", USED),
     Key("groups", "set", "`<crew>|<needs>` of all ready:… that have members", USED),
     Key("groups:<crew>", "set", "the same of one crew", USED),
     Key("batch_ready:<crew>|<signature>", "zset", "ready batchable tasks of one kind, like ready:…", USED),
@@ -112,9 +113,10 @@ KEYS = (
     Key(
         "worker:<worker_id>",
         "hash",
-        "w (its number), weight, started, last_get_work, host, disabled, assistant, slots",
+        "w (its number), weight, started, last_get_work, host, disabled, assistant, slots, modules, refuses",
         "until pruned",
     ),
+    Key("refusals:<worker_id>", "zset", "modules and families that it can't load, by until when (s)", "until pruned"),
     Key("worker_info:<worker_id>", "hash", "what the worker told of itself, JSON", "until pruned"),
     Key("idle", "zset", "numbers of workers that wait for work, by until when (s)", USED),
     Key("idle_assistants", "zset", "the same for assistants", USED),
@@ -150,6 +152,7 @@ KEYS = (
     # to be done
     Key("due:retry", "zset", "FAILED tasks by when they go back to PENDING (s)", USED),
     Key("due:enable", "zset", "tasks disabled by the scheduler, by when that was (s)", USED),
+    Key("due:deferred", "zset", "tasks that were refused, by until when they go behind others (s)", USED),
     Key("due:remove", "zset", "tasks without stakeholders, by when they go (s)", USED),
     Key("unclaimed", "set", "numbers of tasks that may lack stakeholders: the next prune looks", USED),
     Key("strays", "set", "numbers of running tasks whose runner may be dead: the next prune looks", USED),

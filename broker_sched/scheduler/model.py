@@ -67,6 +67,8 @@ class Model:
         self._add_placing(task_id, task)
         if "disabled_at" in task:
             self._zsets["due:enable"][n] = float(task["disabled_at"])
+        if "deferred" in task:
+            self._zsets["due:deferred"][n] = float(task["deferred"])
 
     def _status_of(self, n: str) -> str | None:
         task_id = self.by_number.get(n)
@@ -111,14 +113,24 @@ class Model:
                 self._sets[f"counted:{counted}"].add(n)
                 self._crews[crew]["counted"] += 1
         if status == "PENDING" and not self._sets.get(f"unmet:{n}"):
-            ready = f"{crew}|{needs}"
+            ready = self._place_of(task, crew)
             self._zsets[f"ready:{ready}"][task.get("rank", n)] = -float(task["priority"])
             self._sets["groups"].add(ready)
             self._sets[f"groups:{crew}"].add(ready)
-        batched = "1" if ready and task.get("batchable") == "1" else None
+        batched = "1" if ready and task.get("batchable") == "1" and "refusals" not in task else None
         if batched:
             self._add_batches(task_id, task, crew)
         self.fields[task_id] = {"tally": tally, "counted": counted, "ready": ready, "batched": batched}
+
+    def _place_of(self, task: dict[str, str], crew: str) -> str:
+        """Its ready group: where it says that it stands, when that is one of the right places (lua/lib/labels.lua)."""
+        needs = task.get("resources", "")
+        module = _label(task.get("module", ""))
+        family = f"{module}:{_label(task.get('family', ''))}"
+        if "deferred" in task:
+            return f"{crew}@{family}!|{needs}"
+        places = [f"{crew}{mark}|{needs}" for mark in ("", f"@{module}", f"@{family}")]
+        return task["ready"] if task.get("ready") in places else places[0]
 
     def _last_worker(self, task: dict[str, str], crew: str) -> str | None:
         members = self.snapshot.members(f"crew:{crew}:workers")
@@ -183,6 +195,11 @@ class Model:
             self._hashes["worker_ids"][worker["w"]] = worker_id
             if "submission" in worker:
                 self._sets["submissions"].add(worker["w"])
+
+
+def _label(text: str) -> str:
+    """A module or family as it stands in the name of a ready group."""
+    return "".join(f"%{ord(char):02X}" if char in "%:!|" else char for char in text)
 
 
 def canonical(value: Any) -> str:

@@ -17,7 +17,7 @@ DERIVED = frozenset(
 FACTS = frozenset(
     """config counters resources events reply prune_lock workers crews claims batchers batch_names worker worker_info
     messages idle idle_assistants wake task detail deps failures due unclaimed strays jobs unlink staged submission
-    ended_submissions log""".split()
+    ended_submissions log refusals""".split()
 )
 OF_A_TASK = ("deps", "failures")  # <kind>:<n>: leaked when there is no such task
 
@@ -113,9 +113,10 @@ def _due(snapshot: Snapshot, model: Model) -> Iterator[Difference]:
     failed = by_status.get("FAILED", set())
     if set(retry) != failed:
         yield Difference("due:retry", {n: retry.get(n, 0.0) for n in failed}, retry)
-    enable = model.expected.pop("due:enable", None) or {}
-    if enable != (snapshot.content.get("due:enable") or {}):
-        yield Difference("due:enable", enable, snapshot.content.get("due:enable"))
+    for name in ("due:enable", "due:deferred"):
+        times = model.expected.pop(name, None) or {}
+        if times != (snapshot.content.get(name) or {}):
+            yield Difference(name, times, snapshot.content.get(name))
     remove = snapshot.content.get("due:remove") or {}
     if gone := set(remove) - set(model.by_number):
         yield Difference("due:remove", {n: t for n, t in remove.items() if n not in gone}, remove)
@@ -164,7 +165,7 @@ def _leaks(snapshot: Snapshot, model: Model) -> Iterator[Difference]:
         kind, _, rest = name.partition(":")
         unknown = kind not in DERIVED and kind not in FACTS
         taskless = (kind in OF_A_TASK and rest not in model.by_number) or (kind == "detail" and rest not in model.tasks)
-        workerless = kind in ("worker_info", "messages") and rest not in workers
+        workerless = kind in ("worker_info", "messages", "refusals") and rest not in workers
         if unknown or taskless or workerless:
             yield Difference(name, None, found)
 

@@ -12,18 +12,12 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from broker_sched.errors import (
-    BrokerSchedError,
-    LoginRefused,
-    SchedulerRefused,
-    Superseded,
-    UnknownMethod,
-    WorkerError,
-)
+from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerRefused, Superseded, UnknownMethod
 from broker_sched.model.contract import TaskLike
-from broker_sched.model.register import load_task
+from broker_sched.model.register import TaskNotLoadable, load_task
 from broker_sched.worker.patience import Patience
 from broker_sched.worker.planner import Planner, carried
+from broker_sched.worker.refusals import Label, Refusals
 from broker_sched.worker.summary import Response
 
 log = logging.getLogger("bsched.worker")
@@ -42,7 +36,8 @@ class Work(NamedTuple):
 
 
 class Intake:
-    """Asks and reads. responses: those that the summary needs. failures: how many tasks could not be loaded.
+    """Asks and reads. responses: those that the summary needs. failures: how many tasks have failed since they could
+    not be loaded, and the scheduler takes nothing back.
 
     allowed: patterns of the modules that tasks may be loaded from; none: any.
     """
@@ -55,6 +50,7 @@ class Intake:
         self._worker_id = worker_id
         self._planner = planner
         self._allowed = allowed
+        self._refusals = Refusals(scheduler, worker_id)
         self._unreported: dict[str, TaskLike] = {}  # handed out, and how it ended was not told yet
         self._attempts: dict[str, int | None] = {}  # of these
         self._question: dict[str, Any] | None = None  # to which there may be an answer that was not read to its end
@@ -117,14 +113,13 @@ class Intake:
 
     def work_in(self, reply: dict[str, Any]) -> Work:
         """The work that a reply hands out. What it names is in the planner's `scheduled` then."""
-        task_id, failures = reply.get("task_id"), self.failures
-        is_superseded = False
+        task_id = reply.get("task_id")
+        was_given = task_id is not None or reply.get("batch_id") is not None
         if task_id is None and reply.get("batch_id") is not None:
             try:
                 task_id = self._take_batch(reply)
             except Superseded as error:
                 log.warning("%s", error)
-                is_superseded = True
         self._note(task_id, reply["running_tasks"])
         if task_id is not None and task_id not in self._planner.scheduled:
             log.info("%s was scheduled by another worker: loading it.", task_id)
@@ -139,7 +134,7 @@ class Intake:
             reply["n_unique_pending"],
             reply.get("n_pending_last_scheduled", 0),
             reply.get("worker_state") == "disabled",
-            self.failures > failures or is_superseded,
+            was_given and task_id is None,
         )
 
     def _note(self, task_id: str | None, running: list[dict[str, Any]]) -> None:
@@ -179,16 +174,23 @@ class Intake:
         return task.task_id
 
     def _loaded(self, reply: dict[str, Any], task_ids: list[str]) -> TaskLike | None:
-        """The task of a reply, made from its module, family and parameters. What can't be made is FAILED."""
+        """The task of a reply, made from its module, family and parameters. What can't be made is given back."""
+        module, family = reply.get("task_module") or "", reply["task_family"]
         try:
-            self._check_allowed(reply.get("task_module") or "")
-            task = load_task(reply.get("task_module"), reply["task_family"], reply["task_params"], reply.get("task_id"))
+            self._check_allowed(module, is_whole_module=True)
+            task = load_task(module, family, reply["task_params"], reply.get("task_id"))
             self._check_allowed(type(task).__module__)  # an allowed module may have imported it from elsewhere
-            return task
         except Exception as error:
-            log.error("%s can't be loaded: %s", ", ".join(task_ids), error)
-            self._fail(reply, task_ids, str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc())
+            reason = str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc()
+            is_whole_module = isinstance(error, TaskNotLoadable) and error.is_whole_module
+            label = Label(module, None if is_whole_module else family)
+            is_known = any(each.task_family == family for each in self._planner.scheduled.values())
+            if not self._refusals.refuse(task_ids, label, reason, is_known, reply.get("attempt")):
+                log.error("%s can't be loaded, and fails: %s", ", ".join(task_ids), reason)
+                self._fail(reply, task_ids, reason)
             return None
+        self._refusals.loaded(module, family)
+        return task
 
     def _fail(self, reply: dict[str, Any], task_ids: list[str], expl: str) -> None:
         self.failures += 1
@@ -197,7 +199,10 @@ class Intake:
             with contextlib.suppress(Superseded):  # it failed for others, or they run it
                 self._scheduler.call("add_task", worker=self._worker_id, **told, **carried(reply.get("attempt")))
 
-    def _check_allowed(self, module: str) -> None:
+    def _check_allowed(self, module: str, is_whole_module: bool = False) -> None:
         allowed = self._allowed
         if allowed and not any(fnmatchcase(module, pattern) for pattern in allowed):
-            raise WorkerError(f"This worker may not load tasks from {module}; allowed: {', '.join(allowed)}.")
+            raise TaskNotLoadable(
+                f"This worker may not load tasks from {module or 'no module'}; allowed: {', '.join(allowed)}.",
+                is_whole_module,
+            )

@@ -296,7 +296,7 @@ class Worker:
     def _introduce(self) -> None:
         info = [*self._info, ("first_task", next(iter(self._planner.roots), None))]
         if self._assistant:
-            info.append(("assistant", True))
+            info += [("assistant", True), ("allow_modules", list(self._config.allow_modules))]
         self._scheduler.call("add_worker", worker=self.id, info=info)
 
     def _may_be_forgotten(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from pathlib import Path
 from types import ModuleType
@@ -218,19 +219,34 @@ def test_an_assistant_runs_what_others_scheduled(scheduler: Any, tasks: ModuleTy
     assert statuses(scheduler, root) == ["DONE"]
 
 
-def test_a_task_that_cannot_be_loaded_here_fails_with_the_reason(local: Any) -> None:
+def test_a_task_that_cannot_be_loaded_here_goes_back_with_the_reason(local: Any) -> None:
     local.add_task(worker="w", task_id="Nowhere_1", family="Nowhere", module="no.such.module", params={"x": "1"})
-    with worker_on(local, assistant=True) as worker:
-        worker.run()
+    with worker_on(local, assistant=True, id="helper") as worker:
+        assert worker.run(), "what it can't load is no failure of its own"
     error = local.fetch_error("Nowhere_1")["error"]
+    assert error.startswith(f"Worker helper on {socket.gethostname()} can't load it: ")
     assert "no.such.module" in error and "PYTHONPATH" in error
+    assert local.task_list(status="PENDING").keys() == {"Nowhere_1"}
 
 
 def test_only_allowed_modules_are_loaded(local: Any) -> None:
     local.add_task(worker="w", task_id="Popen_1", family="Popen", module="subprocess", params={})
     with worker_on(local, assistant=True, allow_modules=("pipelines.*",)) as worker:
-        worker.run()
+        assert worker.run()
+    assert local.fetch_error("Popen_1")["error"] is None, "it was not even handed out"
+    assert local.task_list(status="PENDING").keys() == {"Popen_1"}
+
+
+def test_what_may_not_be_loaded_goes_back_when_it_was_handed_out_all_the_same(
+    local: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler that was emptied meanwhile does not know the filter."""
+    local.add_task(worker="w", task_id="Popen_1", family="Popen", module="subprocess", params={})
+    monkeypatch.setattr(local, "add_worker", lambda worker, info: None, raising=False)
+    with worker_on(local, assistant=True, allow_modules=("pipelines.*",), id="helper") as worker:
+        assert worker.run()
     assert "may not load tasks from subprocess" in local.fetch_error("Popen_1")["error"]
+    assert local.task_list(status="PENDING").keys() == {"Popen_1"}
 
 
 def test_a_worker_without_processes_watches_until_others_are_done(

@@ -63,6 +63,15 @@ local function set_expl(task, expl)
   end
 end
 
+-- That workers refused it was so far: it was loaded by one, or it is added anew.
+local function forget_refusals(task)
+  if task.deferred then call('ZREM', key('due:deferred', ''), task.n) end
+  set(task, 'deferred', nil)
+  set(task, 'refusals', nil)
+  set(task, 'expl', nil)
+  call('HDEL', key('detail:', task.id), 'expl')
+end
+
 local function set_batch_id(task, batch_id)
   local moves = task.status == 'BATCH_RUNNING' and batch_id ~= task.batch_id
   if moves then leave_status(task) end
@@ -231,6 +240,7 @@ local function report(task, worker)
   if tracking_url or task.status ~= 'RUNNING' then set_detail(task, 'tracking_url', tracking_url) end
   if ARGV[17] ~= '' then set(task, 'batchable', ARGV[17] == '1' and '1') end
   if not task.is_new then call('ZREM', key('due:remove', ''), task.n) end
+  if task.refusals then forget_refusals(task) end
   if expl then set_expl(task, expl) end
   if may_change_status(task, worker, status) then
     -- Its run() wants more deps. When it began to is kept until it ends, so that it does not wait for them in vain.

@@ -28,11 +28,11 @@ end
 local function batch_of(best, worker)
   local names_text, maximum = batcher_of(worker, best.family or '')
   local batch = { best }
-  if not names_text or best.batchable ~= '1' or maximum < 2 then return batch, names_text end
+  if not names_text or best.batchable ~= '1' or best.refusals or maximum < 2 then return batch, names_text end
   local signature = batch_signature(best, names_text)
   if not signature then return batch, names_text end
   local only_own = is_trivial(worker)
-  local entries = {}
+  local entries, is_picky = {}, worker.refuses or worker.modules
   for _, crew in ipairs(call('SMEMBERS', key('batch_crews:', signature))) do
     if not only_own or is_in_crowd('crew', crew, worker.w) then
       for _, entry in ipairs(entries_behind(key('batch_ready:', crew .. '|' .. signature), best, maximum - 1)) do
@@ -43,7 +43,8 @@ local function batch_of(best, worker)
   table.sort(entries, before)
   for index = 1, math.min(#entries, maximum - 1) do
     local task = load_task(id_of(number_in(entries[index].rank)))
-    if not is_stale({ rank = task.rank }) then batch[#batch + 1] = task end
+    local is_refused = is_picky and refuses(worker, task)
+    if not is_refused and not is_stale({ rank = task.rank }) then batch[#batch + 1] = task end
   end
   return batch, names_text
 end

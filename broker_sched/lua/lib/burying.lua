@@ -7,7 +7,8 @@ local function bury_worker(id, since)
   call('SREM', key('submissions', ''), worker.w)
   call('ZREM', key('idle', ''), worker.w)
   call('ZREM', key('idle_assistants', ''), worker.w)
-  call('DEL', key('worker:', id), key('worker_info:', id), key('messages:', id))
+  call('DEL', key('worker:', id), key('worker_info:', id), key('messages:', id),
+    key('refusals:', id))
   if call('EXISTS', key('batchers:', id)) == 1 then call('EXPIRE', key('batchers:', id), 604800) end
   known_workers[id] = nil
   add_job('bury', worker.w, string.format('%.0f', worker.weight), string.format('%.6f', since))

@@ -41,19 +41,38 @@ local function ready_groups(crew)
   return groups_of[crew]
 end
 
--- The groups whose tasks this worker may be given; an assistant: all that some worker can or could run.
-local function own_groups(worker, as_assistant)
-  local groups = {}
+-- @lazy refuses lib/restrictions.lua
+
+local DEFERRED = '^%d+@[^|]*!|'
+
+-- The groups whose tasks this worker may be given, as far as their names tell; an assistant: all that some worker can
+-- or could run. Without those that it refuses. Returns them, and whether some are left out for their turn:
+-- turn  'first' only those whose tasks nobody refused just now, 'last' only the others
+local function own_groups(worker, as_assistant, turn)
+  local groups, left, is_picky = {}, false, worker.refuses or worker.modules
+  local function add(group)
+    if turn and (string.find(group, DEFERRED) ~= nil) ~= (turn == 'last') then
+      left = true
+    elseif not is_picky or not refuses(worker, group) then
+      groups[#groups + 1] = group
+    end
+  end
   if as_assistant then
     for _, group in ipairs(ready_groups('')) do
-      if string.sub(group, 1, 2) ~= '0|' then groups[#groups + 1] = group end
+      if not string.find(group, '^0[|@]') then add(group) end
     end
-    return groups
+    return groups, left
   end
   for _, crew in ipairs(crews_of(worker)) do
-    for _, group in ipairs(ready_groups(crew)) do groups[#groups + 1] = group end
+    for _, group in ipairs(ready_groups(crew)) do add(group) end
   end
-  return groups
+  return groups, left
+end
+
+-- A task was moved from one group to another.
+local function forget_groups(...)
+  groups_of = {}
+  for _, group in ipairs({ ... }) do heads[group] = nil end
 end
 
 local is_stale -- see staleness.lua; nil where no job waits, and no head can be stale
@@ -97,9 +116,10 @@ end
 -- @lazy has_runnable_rival lib/rivals.lua
 
 -- The best task that this worker may be given: its head, and whether better tasks may have to go first. nil when there
--- is none.
-local function best_for(worker, as_assistant)
-  local best = best_head(own_groups(worker, as_assistant))
-  if not best then return nil, false end
-  return best, best.needs ~= '' and has_runnable_rival(best)
+-- is none. Last, whether there are groups whose turn is when there is none.
+local function best_for(worker, as_assistant, turn)
+  local groups, left = own_groups(worker, as_assistant, turn)
+  local best = best_head(groups)
+  if not best then return nil, false, left end
+  return best, best.needs ~= '' and has_runnable_rival(best), left
 end

@@ -53,8 +53,9 @@ local function worker_ids_of(stream)
   return ids
 end
 
--- Use up a slot of the first of the task's workers that has one. False when none of them has.
-local function take_slot(stream, worker, as_assistant, slots_taken)
+-- Use up a slot of the first of the task's workers that has one, at last of the one that asks, where that may be given
+-- it as an assistant. False when none of them has.
+local function take_slot(stream, worker, may_be_given, slots_taken)
   local function take(id)
     local slots = id and slots_of(id)
     local taken = slots_taken[id] or 0
@@ -65,12 +66,13 @@ local function take_slot(stream, worker, as_assistant, slots_taken)
   for _, id in ipairs(worker_ids_of(stream)) do
     if take(id) then return true end
   end
-  return as_assistant and take(worker.id)
+  return may_be_given and take(worker.id)
 end
 
 -- Fill live workers' idle slots in rank order; the first task that is this worker's,
 -- fits beside what is in use and beside what the better ones would take, is the one. nil when there is none.
-local function merge(worker, as_assistant)
+-- turn  see own_groups
+local function merge(worker, as_assistant, turn)
   local heap, slots_taken, taken, own = {}, {}, {}, {}
   local function count_running(rank)
     local runner, held = run_of(rank)
@@ -78,7 +80,8 @@ local function merge(worker, as_assistant)
     slots_taken[runner] = (slots_taken[runner] or 0) + 1
     add_up(taken, held)
   end
-  for _, group in ipairs(own_groups(worker, as_assistant)) do own[group] = true end
+  for _, group in ipairs((own_groups(worker, as_assistant, turn))) do own[group] = true end
+  local is_picky = worker.refuses or worker.modules
   local running = running_stream()
   if running then push(heap, running) end
   for _, group in ipairs(ready_groups('')) do
@@ -96,7 +99,8 @@ local function merge(worker, as_assistant)
       if not is_stale(stream) then return stream end
       stream.index = stream.index - 1 -- it left the group, and what follows moved up
     else
-      goes_on = take_slot(stream, worker, as_assistant, slots_taken)
+      local may_be_given = as_assistant and not (is_picky and refuses(worker, stream.group))
+      goes_on = take_slot(stream, worker, may_be_given, slots_taken)
       if goes_on then add_up(taken, stream.needs) end
     end
     if goes_on and advance(stream) then push(heap, stream) end

@@ -81,7 +81,8 @@ local function get_any_work()
   end
   local batch, names_text = { lost }, nil
   if not lost and OPTIONS.paused ~= 1 then
-    local best = choose(worker, AS_ASSISTANT)
+    local best, may_be_more = choose(worker, AS_ASSISTANT)
+    if may_be_more then return { 'active', 0, 0, 0, {}, {}, 'more' } end
     batch[1] = best
     if best and best.batchable == '1' then batch, names_text = batch_of(best, worker) end
   end

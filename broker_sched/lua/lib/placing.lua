@@ -6,8 +6,11 @@
 --   counted  <crew>:<w>: in counted:<crew>:<w>, what count_pending counts (PENDING and not blocked, or
 --            FAILED), by the worker that signed up last; counter `counted` of crew:<c>
 --   ready    <crew>|<needs>: in the sorted set ready:<crew>|<needs>, score −priority, member rank; listed in
---            groups and groups:<crew> while it has members
+--            groups and groups:<crew> while it has members. <crew>@<label>|<needs> for a task that some worker must
+--            not have: see labels.lua
 --   batched  1 while it stands in the batch indexes, see batch_index.lua
+
+-- @lazy labels_of, mark_of lib/labels.lua
 
 local function change_tally(task, tally, amount)
   if not tally then return end
@@ -85,7 +88,8 @@ local function place_task(task)
   if counted ~= task.counted then change_counted(task, counted) end
   local ready = nil
   if task.status == 'PENDING' and not has_unmet(task.n) then
-    ready = task.crew .. '|' .. task.resources
+    local may_stand_apart = task.apart or task.deferred or (task.ready and string.find(task.ready, '^%d+@'))
+    ready = task.crew .. (may_stand_apart and mark_of(task) or '') .. '|' .. task.resources
   end
   local moves = ready ~= task.ready or task.reranked
   if moves then
@@ -100,7 +104,7 @@ local function place_task(task)
     set(task, 'ready', ready)
     task.reranked = nil
   end
-  local batched = ready and task.batchable == '1'
+  local batched = ready and task.batchable == '1' and not task.refusals -- in a batch it would spoil the others
   if task.batched and (moves or not batched) then leave_batches(task) end
   if batched and (moves or not task.batched) then enter_batches(task) end
   set(task, 'batched', batched and '1')

@@ -63,12 +63,13 @@ end
 local function get_plain_work()
   if AS_ASSISTANT or OPTIONS.paused == 1 or call('EXISTS', key('jobs', '')) == 1 then return nil end
   local worker = find_worker(ARGV[6])
-  if not worker or worker.disabled or not knows_what_it_runs(worker) then return nil end
+  if not worker or worker.disabled or worker.refuses or not knows_what_it_runs(worker) then return nil end
   touch_worker(ARGV[6])
   contact(worker)
-  local head, is_contested = best_for(worker, false)
+  local head, is_contested, left = best_for(worker, false, 'first')
   local task = head and read_plain_task(head, worker)
-  if is_contested or (head and not task) or (task and waking.is_anybody_waiting()) then return nil end
+  local is_odd = is_contested or (not head and left) or (head and not task)
+  if is_odd or (task and waking.is_anybody_waiting()) then return nil end
   local reply = count_for(worker)
   reply[7] = 'none'
   if task then

@@ -1,5 +1,5 @@
 -- Pruning, by due time and in bites: dead workers, what they ran, tasks without stakeholders, disables that
--- are over, retries, removals. In this order, as the reference does per task.
+-- are over, retries, deferrals that are over, removals. In this order, as the reference does per task.
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
 
 -- @include lib/removing.lua
@@ -95,6 +95,18 @@ local function retry_failed(budget)
   return #tasks
 end
 
+-- Tasks that were refused stand with the others again.
+local function end_deferrals(budget)
+  local due = key('due:deferred', '')
+  local numbers = call('ZRANGEBYSCORE', due, '-inf', '(' .. NOW_TEXT, 'LIMIT', 0, budget)
+  if #numbers > 0 then call('ZREM', due, unpack(numbers)) end
+  for _, task in ipairs(tasks_of(numbers)) do
+    set(task, 'deferred', nil)
+    finish_task(task)
+  end
+  return #numbers
+end
+
 local function remove_due(budget)
   local tasks = tasks_of(call('ZRANGEBYSCORE', key('due:remove', ''), '-inf', NOW_TEXT, 'LIMIT', 0, budget))
   for _, task in ipairs(tasks) do remove_task(task) end
@@ -108,7 +120,8 @@ local function prune(budget)
     work_off(budget)
     return 1
   end
-  for _, phase in ipairs({ prune_workers, fail_strays, mark_unclaimed, end_disables, retry_failed, remove_due }) do
+  local phases = { prune_workers, fail_strays, mark_unclaimed, end_disables, retry_failed, end_deferrals, remove_due }
+  for _, phase in ipairs(phases) do
     local share = math.ceil(budget / 4)
     local steps = phase(share)
     budget = budget - 4 * steps

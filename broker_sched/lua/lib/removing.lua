@@ -16,7 +16,7 @@ local function remove_task(task)
   place_task(task)
   change_crew(task.crew, '0')
   change_claim(n, task.claim, '0')
-  for _, due in ipairs({ 'due:retry', 'due:enable', 'due:remove' }) do call('ZREM', key(due, ''), n) end
+  for _, due in ipairs({ 'due:retry', 'due:enable', 'due:remove', 'due:deferred' }) do call('ZREM', key(due, ''), n) end
   call('SREM', key('unclaimed', ''), n)
   call('SREM', key('strays', ''), n)
   drop_deps(task)

@@ -1,4 +1,5 @@
--- What comes to choosing.lua while jobs wait, and the starvation guard where running tasks alone don't tell.
+-- What comes to choosing.lua while jobs wait, the starvation guard where running tasks alone don't tell, and what a
+-- worker must not have.
 
 local MAX_CHECKED_DEPS = 200
 
@@ -30,9 +31,33 @@ end
 
 -- @lazy merge lib/greedy.lua
 
--- The task this worker should run next; nil when there is none.
+-- The task that is this worker's turn; nil when there is none.
+local function best_task(worker, as_assistant)
+  local best, is_contested, left = best_for(worker, as_assistant, 'first')
+  if is_contested then best = merge(worker, as_assistant, 'first') end
+  if not best and left then
+    best, is_contested = best_for(worker, as_assistant, 'last')
+    if is_contested then best = merge(worker, as_assistant, 'last') end
+  end
+  return best and load_task(id_of(number_in(best.rank))), is_contested
+end
+
+local MAX_MOVED, CONTESTED_COST = 40, 5 -- tasks set apart by one script; what looking through contested ones costs
+
+-- The task this worker should run next; nil when there is none, or, as the second value says, when there were too many
+-- on the way that it must not have. They are set apart, each once, so that nobody meets them here again.
 local function choose(worker, as_assistant)
-  local best, is_contested = best_for(worker, as_assistant)
-  if is_contested then best = merge(worker, as_assistant) end
-  return best and load_task(id_of(number_in(best.rank)))
+  if not worker.refuses and not worker.modules then return (best_task(worker, as_assistant)) end
+  local budget = MAX_MOVED
+  while budget > 0 do
+    local task, is_contested = best_task(worker, as_assistant)
+    local kind = task and refuses(worker, task)
+    if not kind then return task, false end
+    local left = task.ready
+    task.apart = kind
+    finish_task(task)
+    forget_groups(left, task.ready)
+    budget = budget - (is_contested and CONTESTED_COST or 1)
+  end
+  return nil, true
 end

@@ -5,17 +5,33 @@
 local MAX_WOKEN = 50 -- by one script
 local MAX_LOOKED_AT = 50 -- of a crew's workers
 
+-- @lazy refuses lib/restrictions.lua
+
+-- Whether the worker may have the group's tasks. Of those that stand with the others it finds out when it asks, and
+-- sets apart what it must not have, which wakes the next one.
+local function may_have(w, group)
+  if not string.find(group, '^%d+@') then return true end
+  local id = call('HGET', key('worker_ids', ''), w)
+  local worker = id and find_worker(id)
+  return worker and not ((worker.refuses or worker.modules) and refuses(worker, group))
+end
+
 -- One of the crew's own workers that waits; nil when none is found.
-local function own_waiting(crew)
+local function own_waiting(crew, group)
   for _, w in ipairs(call('SRANDMEMBER', key('crew:', crew .. ':workers'), MAX_LOOKED_AT)) do
     local until_when = call('ZSCORE', key('idle', ''), w)
-    if until_when and tonumber(until_when) > NOW then return w end
+    if until_when and tonumber(until_when) > NOW and may_have(w, group) then return w end
   end
   return nil
 end
 
-local function waiting_assistant()
-  return call('ZREVRANGEBYSCORE', key('idle_assistants', ''), '+inf', '(' .. NOW_TEXT, 'LIMIT', 0, 1)[1]
+local function waiting_assistant(group)
+  local count = string.find(group, '^%d+@') and MAX_LOOKED_AT or 1
+  local waiting = call('ZREVRANGEBYSCORE', key('idle_assistants', ''), '+inf', '(' .. NOW_TEXT, 'LIMIT', 0, count)
+  for _, w in ipairs(waiting) do
+    if may_have(w, group) then return w end
+  end
+  return nil
 end
 
 -- Wake for up to `count` tasks of a group. Returns how many were woken.
@@ -24,7 +40,7 @@ local function wake_for(group, count)
   if crew == '0' then return 0 end
   count = math.min(count, call('ZCARD', key('ready:', group)))
   for woken = 1, count do
-    local w = own_waiting(crew) or waiting_assistant()
+    local w = own_waiting(crew, group) or waiting_assistant(group)
     if not w then return woken - 1 end
     waking.wake(w)
   end

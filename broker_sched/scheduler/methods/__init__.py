@@ -12,6 +12,7 @@ from broker_sched.scheduler.methods import (
     details,
     graphs,
     listing,
+    refusing,
     reporting,
     submissions,
     upkeep,
@@ -19,7 +20,7 @@ from broker_sched.scheduler.methods import (
 from broker_sched.scheduler.methods.upkeep import configure
 from broker_sched.steps import Steps
 
-MODULES = (reporting, asking, attempts, details, upkeep, listing, graphs, submissions)
+MODULES = (reporting, asking, attempts, details, upkeep, listing, graphs, submissions, refusing)
 
 
 def _collect() -> dict[str, Callable[..., Steps[Any]]]:

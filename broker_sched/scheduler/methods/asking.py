@@ -9,10 +9,13 @@ from typing import Any
 
 from broker_sched import wire
 from broker_sched.arguments import to_json
+from broker_sched.scheduler.methods.refusing import module_filter
 from broker_sched.scheduler.methods.reporting import optional
 from broker_sched.scheduler.methods.upkeep import prune
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Argument, Await, Call, Steps
+
+MAX_SIFTINGS = 2000  # scripts in one call that only set apart what the worker must not have
 
 
 def get_work(
@@ -24,6 +27,10 @@ def get_work(
     reply = yield Call("get_work", (worker, optional(host), flag, *current), once=True)
     if reply[6] == "prune":
         yield from prune(space)
+        reply = yield Call("get_work", (worker, optional(host), f"{flag}p", *current), once=True)
+    for _ in range(MAX_SIFTINGS):
+        if reply[6] != "more":
+            break
         reply = yield Call("get_work", (worker, optional(host), f"{flag}p", *current), once=True)
     kind, *handed = reply[6:]
     work: wire.Work = {**_counts(reply), "task_id": None}  # type: ignore[typeddict-item]  # same keys, one more
@@ -76,13 +83,15 @@ def ping(space: Space, *, worker: str) -> Steps[wire.Ping]:
 
 
 def add_worker(space: Space, *, worker: str, info: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> Steps[None]:
-    """One script. `assistant` and `workers` are kept a second time, as scripts need them."""
+    """One script. `assistant`, `workers` and `allow_modules` are kept a second time, as scripts need them."""
     merged = dict(info)
     assistant = str(int(bool(merged["assistant"]))) if "assistant" in merged else ""
     slots = merged.get("workers")
     countable = isinstance(slots, (int, float)) and slots == slots
     flat = [text for name, value in merged.items() for text in (name, to_json(f"info.{name}", value))]
-    yield Call("add_worker", (worker, assistant, repr(float(slots)) if countable and slots is not None else "", *flat))
+    told_slots = repr(float(slots)) if countable and slots is not None else ""
+    allowed = module_filter(merged["allow_modules"]) if "allow_modules" in merged else ""
+    yield Call("add_worker", (worker, assistant, told_slots, allowed, *flat))
 
 
 def _counts(reply: list[Any]) -> wire.PendingCounts:

@@ -1,0 +1,13 @@
+-- A running task goes back to PENDING without a failure.
+
+-- Of a batch, the members are to run again; the combined task goes, as one that failed.
+local function release(task)
+  if task.status == 'RUNNING' and task.batch_id then
+    pass_on_to_batch(task, 'PENDING')
+    set_status(task, 'FAILED')
+    call('ZADD', key('due:remove', ''), NOW_TEXT, task.n)
+  else
+    set_status(task, 'PENDING')
+  end
+  set(task, 'worker_running', nil)
+end

@@ -1,0 +1,78 @@
+-- A worker can't load what it was handed out: it goes back to PENDING, with no failure counted and with the reason, and
+-- this worker is not given the like for a while. Others are.
+--
+-- ARGV  6 worker  7 what it refuses: module, family  8 for how long (s)  9 reason  10 attempt, '' for none
+--       11… task_ids
+-- Reply { jobs left, ids of the tasks that went back }
+-- Cost  O(tasks), and a budget of jobs
+-- @include lib/header.lua
+-- @include lib/crowds.lua
+-- @include lib/workers.lua
+-- @include lib/resources.lua
+-- @include lib/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
+-- @include lib/placing.lua
+-- @include lib/links.lua
+-- @include lib/statuses.lua
+-- @include lib/working_off.lua
+-- @include lib/releasing.lua
+-- @include lib/refusing.lua
+
+local LONGEST_DEFERRAL = 60 -- seconds
+
+-- A task that this worker alone can't load may go to the next one at once, but behind what nobody refused, and the
+-- more often it was refused the longer: else one task with broken parameters would keep the head of its family.
+local function defer(task)
+  local seconds = math.min(LONGEST_DEFERRAL, 2 ^ math.min(tonumber(task.refusals) - 1, 30))
+  set(task, 'deferred', string.format('%.6f', NOW + seconds))
+  call('ZADD', key('due:deferred', ''), task.deferred, task.n)
+end
+
+local function explain(task, expl)
+  if #expl > MAX_INLINE then call('HSET', key('detail:', task.id), 'expl', expl) end
+  set(task, 'expl', #expl <= MAX_INLINE and expl)
+end
+
+local function put_back(task, expl)
+  release(task)
+  set(task, 'batch_id', nil)
+  if task.status == 'PENDING' then
+    set(task, 'refusals', tostring((tonumber(task.refusals) or 0) + 1))
+    explain(task, expl)
+    task.apart = ARGV[7]
+    if ARGV[7] == 'family' then defer(task) end
+  end
+  finish_task(task)
+end
+
+-- Not to be given tasks of this label until then; what is over is forgotten.
+local function note_refusal(worker, label)
+  local refusals, until_when = key('refusals:', worker.id), string.format('%.6f', NOW + tonumber(ARGV[8]))
+  call('ZREMRANGEBYSCORE', refusals, '-inf', NOW_TEXT)
+  call('ZADD', refusals, until_when, label)
+  local latest = call('ZRANGE', refusals, -1, -1, 'WITHSCORES')[2]
+  call('HSET', key('worker:', worker.id), 'refuses', latest)
+  worker.refuses = true
+end
+
+local function refuse_tasks()
+  local worker, back = find_worker(ARGV[6]), {}
+  if not worker then return { 0, back } end
+  local host = call('HGET', key('worker:', worker.id), 'host')
+  local expl = 'Worker ' .. worker.id .. (host and ' on ' .. host or '') .. ' can\'t load it: ' .. ARGV[9]
+  for index = 11, #ARGV do
+    local task = load_task(ARGV[index])
+    local is_running = task and (task.status == 'RUNNING' or task.status == 'BATCH_RUNNING')
+    if task and is_older(ARGV[10], task.attempt) then
+      refuse(task.id, task.status, worker.id, ARGV[10], 'refuse')
+    elseif is_running and task.worker_running == worker.id then
+      local module, family = labels_of(task)
+      note_refusal(worker, ARGV[7] == 'module' and module or family)
+      put_back(task, expl)
+      back[#back + 1] = task.id
+    end
+  end
+  return { work_off(150), back }
+end
+
+return answer(refuse_tasks)

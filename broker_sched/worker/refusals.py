@@ -1,0 +1,89 @@
+"""What this worker can't load: given back at once, with the reason, so that others run it.
+
+The scheduler does not offer the like to this worker for a while, longer each time, so that a host on which nothing can
+be loaded does not spend its days, and the scheduler's, with handing tasks back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from broker_sched.errors import UnknownMethod
+from broker_sched.worker.limits import shortened
+from broker_sched.worker.patience import Patience
+from broker_sched.worker.planner import carried
+
+log = logging.getLogger("bsched.worker")
+
+MAX_REASON = 2000  # characters of it that the scheduler is told
+# For how long, at first and at the longest (s).
+MODULE_SECONDS = (30.0, 300.0)
+FAMILY_SECONDS = (1.0, 60.0)
+
+
+class Label(NamedTuple):
+    """What is refused: a family of tasks of a module, or with family None the whole module."""
+
+    module: str
+    family: str | None
+
+    def __str__(self) -> str:
+        if self.family is None:
+            return f"the module {self.module or '(none)'}"
+        return f"the family {self.family}" + (f" of {self.module}" if self.module else "")
+
+
+class Refusals:
+    """Remembers what was refused, and how often since it could be loaded last."""
+
+    def __init__(self, scheduler: Patience, worker_id: str) -> None:
+        self._scheduler = scheduler
+        self._worker_id = worker_id
+        self._counts: dict[Label, int] = {}
+        self._warned: set[Label] = set()  # each is logged as a warning once
+        self._can_refuse = True
+
+    def loaded(self, module: str, family: str) -> None:
+        """A task of it could be loaded."""
+        self._counts.pop(Label(module, None), None)
+        self._counts.pop(Label(module, family), None)
+        self._warned.discard(Label(module, None))
+
+    def refuse(self, task_ids: Sequence[str], label: Label, reason: str, is_known: bool, attempt: int | None) -> bool:
+        """Give tasks back. False: this scheduler (a stock luigid) can't do that.
+
+        is_known: other tasks of the family are known here, which shall not be kept off for long.
+        attempt: as they were handed out.
+        """
+        scope, (first, longest) = ("module", MODULE_SECONDS) if label.family is None else ("family", FAMILY_SECONDS)
+        count = 0 if is_known and label.family is not None else self._counts.get(label, 0)
+        seconds = min(longest, first * 2 ** min(count, 20))
+        text = shortened(reason, MAX_REASON).encode("utf-8", "backslashreplace").decode()
+        told = {"task_ids": list(task_ids), "reason": text, "scope": scope, "seconds": seconds}
+        if not self._tell(**told, **carried(attempt)):
+            return False
+        self._counts[label] = count + 1
+        log.log(
+            logging.DEBUG if label in self._warned else logging.WARNING,
+            "Gave %s back to the scheduler, with no failure: it can't be loaded here. Others may run it; tasks of %s "
+            "are not taken here for %.0f s, and longer if that lasts. %s",
+            *(", ".join(task_ids), label, seconds, reason),
+        )
+        self._warned.add(label)
+        return True
+
+    def _tell(self, **told: Any) -> bool:
+        if not self._can_refuse:
+            return False
+        try:
+            self._scheduler.call("refuse_tasks", worker=self._worker_id, **told)
+        except (UnknownMethod, AttributeError):
+            self._can_refuse = False
+            log.warning(
+                "This scheduler does not know refuse_tasks, as a stock luigid: what can't be loaded here fails for "
+                "everybody. Let only workers that can load its tasks work for it."
+            )
+            return False
+        return True
