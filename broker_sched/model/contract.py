@@ -10,6 +10,7 @@ from broker_sched.errors import WorkerError
 
 PRIVATE = 2  # the visibility of a parameter that never leaves its process
 RETRY_POLICY = ("retry_count", "disable_hard_timeout", "disable_window")
+INSTANCE = "Give an instance of luigi.Task or of broker_sched's Task."
 URL_PASSWORD = re.compile(r"(://[^/@\s:]*):[^/@\s]*@")
 
 
@@ -109,8 +110,22 @@ def check_task(thing: Any) -> TaskLike:
     lacking = [name for name in _Needed.ATTRIBUTES if not _has(thing, name)]
     lacking += [f"{name}()" for name in _Needed.METHODS if not callable(_get(thing, name))]
     if not lacking:
-        return cast(TaskLike, thing)
-    hint = "Give an instance of luigi.Task or of broker_sched's Task."
+        run = _get(thing, "run")
+        if run is None or run is NotImplemented or callable(run):
+            return cast(TaskLike, thing)
+        raise TaskTypeError(
+            f"run of {_shown(thing)} is a {type(run).__name__}, and no method. Define it with def run(self); "
+            "None is for a task that something else does."
+        )
+    if {"task_id", "complete()", "requires()"} <= set(lacking):
+        what = {str: "text"}.get(type(thing), type(thing).__name__)
+        raise TaskTypeError(f"{_shown(thing)} is a {what}, not a task. {INSTANCE}")
+    spoilt = [name for name in lacking if _get(thing, name.removesuffix("()")) is not None and name.endswith("()")]
+    if spoilt == lacking:
+        raise TaskTypeError(
+            f"{' and '.join(spoilt)} of {_shown(thing)} can't be called: define a method, def {spoilt[0][:-2]}(self)."
+        )
+    hint = INSTANCE
     if "task_id" in lacking and len(lacking) <= 2:
         hint = "Does its __init__ leave out super().__init__(*args, **kwargs)?"
     raise TaskTypeError(f"{_shown(thing)} is no task; it lacks: {', '.join(lacking)}. {hint}")
@@ -131,6 +146,15 @@ def flatten(struct: Any) -> list[Any]:
     return [leaf for inner in struct for leaf in flatten(inner)]
 
 
+def checked_deps(deps: Iterable[Any], whence: str) -> None:
+    """Raises TaskTypeError for what is no task, naming whence it came, such as `requires() of Report_2024`."""
+    for dep in deps:
+        try:
+            check_task(dep)
+        except TaskTypeError as error:
+            raise TaskTypeError(f"{whence}: {error}") from None
+
+
 def deps_of(task: TaskLike) -> list[TaskLike]:
     """The tasks that it depends on, each checked; what stands twice is given once.
 
@@ -138,11 +162,10 @@ def deps_of(task: TaskLike) -> list[TaskLike]:
     Source: luigi.worker.Worker._validate_dependency, 3.8.1.
     """
     found: dict[str, TaskLike] = {}
-    for dep in flatten(task.deps()):
-        try:
-            found.setdefault(check_task(dep).task_id, dep)
-        except TaskTypeError as error:
-            raise TaskTypeError(f"requires() of {task.task_id}: {error}") from None
+    deps = flatten(task.deps())
+    checked_deps(deps, f"requires() of {task.task_id}")
+    for dep in deps:
+        found.setdefault(dep.task_id, dep)
     return list(found.values())
 
 
@@ -173,6 +196,22 @@ def retry_policy_of(task: TaskLike) -> dict[str, float | None]:
     The last two are seconds. Source: luigi.worker._get_retry_policy_dict, 3.8.1.
     """
     return {name: getattr(task, name, None) for name in RETRY_POLICY}
+
+
+def no_targets_of(task: TaskLike) -> str | None:
+    """What to say when output() has something in it that can't tell whether it exists; None when all is well."""
+    try:
+        outputs = flatten(task.output())
+    except Exception:  # output() fails by itself, and says why
+        return None
+    for output in outputs:
+        if not callable(_get(output, "exists")):
+            what = {str: "text"}.get(type(output), type(output).__name__)
+            return (
+                f"output() of {task.task_id} has the {what} {_shown(output)} in it, which is no target. Make it one, "
+                f"such as LocalTarget({_shown(output) if isinstance(output, str) else '...'})."
+            )
+    return None
 
 
 def without_password(text: str) -> str:

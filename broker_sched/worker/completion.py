@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from typing import Any
 
-from broker_sched.model.contract import TaskLike
+from broker_sched.model.contract import TaskLike, TaskTypeError, no_targets_of
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,15 @@ class Completion:
         """Whether it is complete. Raises what complete() raises."""
         if self.known is not None and task.task_id in self.known:
             return True
-        found = task.complete()
+        try:
+            found = task.complete()
+        except AttributeError as error:
+            if (why := no_targets_of(task)) is not None:
+                raise TaskTypeError(why) from error
+            raise
         if found not in (True, False):
-            raise TypeError(f"complete() of {task.task_id} returned {found!r}; it must return True or False.")
+            hint = " Is there a return in it?" if found is None else ""
+            raise TypeError(f"complete() of {task.task_id} returned {found!r}; it must return True or False.{hint}")
         if found and self.known is not None:
             self.known.add(task.task_id)
         return bool(found)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker_sched.errors import WorkerError
-from broker_sched.model.contract import TaskLike, flatten
+from broker_sched.model.contract import TaskLike, checked_deps, flatten
 from broker_sched.model.requirements import DynamicRequirements
 from broker_sched.worker.completion import Completion
 from broker_sched.worker.config import WorkerConfig
@@ -124,7 +124,8 @@ class _Run:
         missing = []
         for dep in self.task.deps():
             if not self._is_complete(dep):
-                absent = [str(output) for output in flatten(dep.output()) if not output.exists()]
+                outputs = [each for each in flatten(dep.output()) if callable(getattr(each, "exists", None))]
+                absent = [str(output) for output in outputs if not output.exists()]
                 missing.append(f"{dep.task_id} ({', '.join(absent)})" if absent else dep.task_id)
         if missing:
             raise Unfulfilled(tuple(missing))
@@ -142,6 +143,7 @@ class _Run:
                 return ()
             is_wrapped = hasattr(type(yielded), "flat_requirements")  # DynamicRequirements, luigi's or ours
             requirements = yielded if is_wrapped else DynamicRequirements(yielded)
+            checked_deps(requirements.flat_requirements, f"run() of {self.task.task_id} yielded")
             if not requirements.complete(self._is_complete):
                 generator.close()
                 wanted = requirements.flat_requirements

@@ -9,12 +9,20 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable, Superseded, UnknownMethod
+from broker_sched.errors import (
+    BrokerSchedError,
+    ConfigurationError,
+    LoginRefused,
+    SchedulerUnreachable,
+    Superseded,
+    UnknownMethod,
+)
 from broker_sched.worker.limits import shortened_explanation
 
 log = logging.getLogger("bsched.worker")
 
 FIRST_WAIT_SECONDS = 1.0  # before an unreachable scheduler is asked again; doubled each time
+SERVERS = ("http://", "https://", "http+unix://")
 LONGEST_WAIT_SECONDS = 15.0
 LOGIN_SECONDS = 10.0  # a login that was good before is tried again for so long: a list of users may be read anew
 
@@ -90,6 +98,28 @@ class Patience:
             log.error("A task's %s was refused: %s", method, error)
 
 
-def default_scheduler() -> SchedulerAPI:
-    """`Scheduler()`; by name, since the worker knows of no transport."""
-    return cast(SchedulerAPI, importlib.import_module("broker_sched").Scheduler())
+def scheduler_of(given: Any) -> SchedulerAPI:
+    """What a worker was given as its scheduler: a URL of a server or of Redis, None for `Scheduler()`, or one itself.
+
+    Raises ConfigurationError for anything else. The classes are found by name: the worker knows of no transport.
+    """
+    package = importlib.import_module("broker_sched")
+    if given is None:
+        return cast(SchedulerAPI, package.Scheduler())
+    if isinstance(given, str):
+        url = given.strip()
+        if url.startswith(SERVERS):  # the worker waits out an outage itself
+            return cast(SchedulerAPI, package.RemoteScheduler(url, wait_seconds=FIRST_WAIT_SECONDS))
+        if url.partition(":")[0] not in ("local", "memory") and "://" not in url:
+            raise ConfigurationError(
+                "The worker's scheduler is a text, and no URL: it has no http:// or redis:// at its beginning. Write "
+                "http://host:8082 for a server, redis://host:6379/0 for Redis."
+            )
+        return cast(SchedulerAPI, package.Scheduler(url))
+    if isinstance(given, type) or not callable(getattr(given, "get_work", None)):
+        what = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
+        raise ConfigurationError(
+            f"A worker's scheduler can't be {what}. Give a URL, such as http://host:8082 or redis://host:6379/0, "
+            "or Scheduler(...) or RemoteScheduler(...)."
+        )
+    return cast(SchedulerAPI, given)

@@ -27,6 +27,7 @@ from broker_sched.worker.bulk import Bulk
 from broker_sched.worker.completion import Completion, InParallel, InTurn
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.limits import shortened
+from broker_sched.worker.needs import Needs, told_cycle
 from broker_sched.worker.outcome import Wanted
 from broker_sched.worker.patience import Patience
 from broker_sched.worker.summary import SUPERSEDED, Report, Response, RunHistory
@@ -64,6 +65,7 @@ class Planner:
         self._completion = Completion(self.known)
         self._bulk = Bulk(scheduler, worker_id)
         self._awaiting = Awaiting(scheduler, self._completion)
+        self._needs = Needs()
         self._batchers_sent: set[str] = set()
         self._batches: dict[str, list[TaskLike]] = {}  # id of the combined task → its members, as far as known here
         self._batch_ids: dict[str, str] = {}  # of the combined tasks
@@ -78,14 +80,15 @@ class Planner:
         asking = InParallel(self._completion, processes, self._context) if multiprocess else InTurn(self._completion)
         try:
             asking.ask(task)
-            seen = {task.task_id, *settled}
+            seen = dict.fromkeys([task.task_id, *settled])  # in order
             for item, answer in asking.answers():
                 finding = self._examine(item, answer)
                 for dep in finding.deps or ():
                     if dep.task_id not in seen:
-                        seen.add(dep.task_id)
+                        seen[dep.task_id] = None
                         asking.ask(dep)
                 self._schedule(finding)
+            self._refuse_cycles(seen)
             self._bulk.flush()
         except (KeyboardInterrupt, WorkerError):
             self.succeeded = False
@@ -109,23 +112,38 @@ class Planner:
             return over_limit(task, limit)
         finding = examine(task, answer, self._config.retry_external_tasks)
         if finding.trace is not None:
-            self.succeeded = False
-            self._scheduler.call(
-                "announce_scheduling_failure",
-                worker=self._worker_id,
-                task_name=public_name(task),
-                family=task.task_family,
-                params=task.to_str_params(only_significant=True, only_public=True),
-                expl=finding.trace,
-                owners=owners_of(task),
-                param_visibilities=visibilities_of(task),
-            )
-            self._mails.not_scheduled(task, finding.trace)
+            self._announce_failure(task, finding.trace)
         elif finding.deps is not None:
             if self.check is not None and finding.runnable:
                 self.check(task)
             self._send_batcher(task)
         return finding
+
+    def _announce_failure(self, task: TaskLike, why: str) -> None:
+        self.succeeded = False
+        self._scheduler.call(
+            "announce_scheduling_failure",
+            worker=self._worker_id,
+            task_name=public_name(task),
+            family=task.task_family,
+            params=task.to_str_params(only_significant=True, only_public=True),
+            expl=why,
+            owners=owners_of(task),
+            param_visibilities=visibilities_of(task),
+        )
+        self._mails.not_scheduled(task, why)
+
+    def _refuse_cycles(self, task_ids: Collection[str]) -> None:
+        """What can never run is not left to wait: a worker that stays while tasks are pending would stay for ever."""
+        cycles, stuck = self._needs.cycles(task_ids)
+        for cycle in cycles:
+            log.error("%s", told_cycle(cycle))
+            self._announce_failure(self.scheduled[cycle[0]], told_cycle(cycle))
+        members = {task_id for cycle in cycles for task_id in cycle}
+        for task_id in stuck:
+            task = self.scheduled[task_id]
+            self._note(task, "UNKNOWN", False)
+            self._bulk.put(described(task, "UNKNOWN", runnable=False, deps=[] if task_id in members else None))
 
     def _send_batcher(self, task: TaskLike) -> None:
         if task.task_family in self._batchers_sent:
@@ -144,6 +162,7 @@ class Planner:
         task = finding.task
         self.scheduled[task.task_id] = task
         self._awaiting.forget(task.task_id)
+        self._needs.note(task.task_id, [dep.task_id for dep in finding.deps or ()])
         self._note(task, finding.status, finding.runnable)
         self._bulk.put(
             described(
@@ -275,6 +294,7 @@ class Planner:
         deps = [load_task(each.module, each.family, each.params, each.task_id) for each in wanted]
         if deps:
             self._awaiting.check(task, deps, self.may_reschedule)
+            self._needs.want(task.task_id, [dep.task_id for dep in deps], lambda each: self.latest.get(each) == "DONE")
         for dep in deps:
             self.add(dep)
         return [dep.task_id for dep in deps]

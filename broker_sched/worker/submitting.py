@@ -12,7 +12,7 @@ from broker_sched.api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, InvalidArgument, UnknownMethod, WorkerError
 from broker_sched.model.contract import TaskLike, check_task
 from broker_sched.model.loading import differing
-from broker_sched.worker.patience import default_scheduler
+from broker_sched.worker.patience import scheduler_of
 from broker_sched.worker.worker import Worker
 
 log = logging.getLogger("bsched.worker")
@@ -22,7 +22,7 @@ STOCK = (
 )
 
 
-def submit(*tasks: TaskLike, scheduler: SchedulerAPI | None = None, **config: Any) -> str:
+def submit(*tasks: TaskLike, scheduler: SchedulerAPI | str | None = None, **config: Any) -> str:
     """Schedule tasks with all they need, and leave: a fleet of `bsched worker` runs them.
 
     Returns the submission's id, for `scheduler.submission(id)` and `bsched wait`. Arguments as of a Worker. What could
@@ -40,10 +40,10 @@ class Submitter:
     succeeded: whether all that was found could be scheduled.
     """
 
-    def __init__(self, scheduler: SchedulerAPI | None = None, **config: Any) -> None:
+    def __init__(self, scheduler: SchedulerAPI | str | None = None, **config: Any) -> None:
         self.id = f"submission-{uuid.uuid4().hex[:12]}"
         self.succeeded = True
-        self._scheduler: Any = scheduler or default_scheduler()
+        self._scheduler: Any = scheduler_of(scheduler)
         self.worker: Worker = _ForOthers(self._scheduler, self.id, **config)
 
     def submit(self, *tasks: TaskLike, multiprocess: bool = False) -> str:

@@ -6,7 +6,7 @@ import logging
 import traceback
 from dataclasses import dataclass
 
-from broker_sched.model.contract import TaskLike, check_task
+from broker_sched.model.contract import TaskLike, checked_deps
 from broker_sched.worker.completion import Failure
 from broker_sched.worker.execution import is_external
 
@@ -30,8 +30,8 @@ def examine(task: TaskLike, answer: bool | Failure, retry_external_tasks: bool) 
     Raises TaskTypeError when requires() gave something that is no task.
     """
     finding = _finding(task, answer, retry_external_tasks)
+    checked_deps(finding.deps or (), f"requires() of {task.task_id}")
     for dep in finding.deps or ():
-        check_task(dep)
         task.trigger_event("event.core.dependency.discovered", task, dep)
     if task.disabled:
         return Finding(task, "DISABLED", finding.runnable, finding.deps, finding.trace)

@@ -28,7 +28,7 @@ from broker_sched.worker.identity import worker_info
 from broker_sched.worker.intake import Intake, Work
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.own_process import OwnProcess
-from broker_sched.worker.patience import Patience, default_scheduler
+from broker_sched.worker.patience import Patience, scheduler_of
 from broker_sched.worker.planner import Planner
 from broker_sched.worker.running import Running
 from broker_sched.worker.staying import Staying
@@ -51,7 +51,7 @@ class Worker:
             worker.add(MyTask(date=today))
             worker.run()
 
-    scheduler: a `Scheduler`, a `RemoteScheduler`, or whatever has their methods; None: `Scheduler()`.
+    scheduler: a `Scheduler`, a `RemoteScheduler` or a like, or the URL of a server or a Redis; None: `Scheduler()`.
     worker_id: None for one made of host, user and pid.
     worker_processes: so many tasks at once; more than one run each in a process of its own. 0: only watch until others
         have done everything.
@@ -65,7 +65,7 @@ class Worker:
 
     def __init__(
         self,
-        scheduler: SchedulerAPI | None = None,
+        scheduler: SchedulerAPI | str | None = None,
         worker_id: str | None = None,
         worker_processes: int = 1,
         assistant: bool = False,
@@ -78,7 +78,7 @@ class Worker:
         patience = self._config.patience
         self._running = Running()
         more = (self._hold_out, self._is_pointless, self._running.supersede)
-        self._scheduler = Patience(scheduler or default_scheduler(), patience, *more)
+        self._scheduler = Patience(scheduler_of(scheduler), patience, *more)
         self._info = worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or make_worker_id(self._info)
         self.host = socket.gethostname()

@@ -34,9 +34,22 @@ def test_what_is_looked_for_is_all_of_the_protocol() -> None:
 
 
 @pytest.mark.parametrize("thing", [None, "Sales", 3, object(), [Sales(DAY)]])
-def test_other_things_are_refused_with_all_that_is_missing(thing: Any) -> None:
-    with pytest.raises(TaskTypeError, match=r"is no task; it lacks: task_id, .*run, complete\(\), .*trigger_event\(\)"):
+def test_other_things_are_refused_with_what_they_are(thing: Any) -> None:
+    with pytest.raises(TaskTypeError, match=rf"is a (text|{type(thing).__name__}), not a task. Give an instance"):
         check_task(thing)
+
+
+def test_what_is_nearly_a_task_is_refused_with_all_that_is_missing() -> None:
+    class Nearly:
+        task_id = "Nearly_1"
+
+        def complete(self) -> bool:
+            return False
+
+    with pytest.raises(
+        TaskTypeError, match=r"is no task; it lacks: task_family, .*run, requires\(\), .*trigger_event\(\)"
+    ):
+        check_task(Nearly())
 
 
 @pytest.mark.parametrize("kind", [Sales, LuigiSales, Task])
