@@ -115,8 +115,7 @@ class Demo:
             status = embedded.status(self.redis_directory)
             url = status["url"] if status else None
         if url is None:
-            print("No redis-server was found: the state is in the server's memory only.")
-            return
+            raise Failure(f"The embedded Redis of {self.redis_directory} does not run.")
         self.redis = connect(url)
         found = self.redis.info("server")
         print(f"Redis {found['redis_version']}, pid {found['process_id']}, {describe(url)}")
@@ -289,6 +288,9 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, help="keep the files here, a new directory, instead of /tmp")
     parser.add_argument("--keep", action="store_true", help="wait before stopping everything")
     arguments = parser.parse_args()
+    if arguments.redis is None and embedded.find_server() is None:
+        print(f"The demo needs a redis-server. {embedded.what_to_install()}", file=sys.stderr)
+        return 1
     directory = arguments.directory or Path(tempfile.mkdtemp(prefix="bsched-demo-"))
     directory.mkdir(parents=True, exist_ok=True)
     demo = Demo(directory.resolve(), arguments.redis)

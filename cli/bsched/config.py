@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from broker_sched.config import OPTIONS
-from bsched.namespace import namespace_options, open_scheduler
+from bsched.namespace import namespace_options, open_existing, open_scheduler
 from bsched.settings import from_arguments
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -56,7 +56,7 @@ def set_(context: click.Context, settings: tuple[str, ...], as_json: bool) -> No
 
 def _read(context: click.Context) -> dict[str, Any]:
     redis_url, namespace = context.obj
-    scheduler = open_scheduler(redis_url, namespace)
+    scheduler = open_existing(redis_url, namespace)
     stored = asdict(scheduler.config())
     scheduler.close()
     return stored

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+import redis.exceptions
 
 from broker_sched import RemoteScheduler, Scheduler
 from broker_sched.errors import ConfigurationError
+from broker_sched.scheduler.connection import connect, describe, is_in_process
 from broker_sched.scheduler.keys import prefix_of
+from broker_sched.scheduler.namespaces import existing, exists, missing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,14 +47,38 @@ def url_option(function: F) -> F:
 
 
 def open_scheduler(redis_url: str | None, namespace: str, **options: Any) -> Scheduler:
-    """The scheduler these options name; it prunes only when told to."""
+    """The scheduler these options name, made if need be; it prunes only when told to. Raises click.UsageError."""
+    refuse_memory(redis_url)
     return Scheduler(redis_url, namespace, prune_interval_seconds=None, **options)
+
+
+def open_existing(redis_url: str | None, namespace: str) -> Scheduler:
+    """The same for who only looks at a namespace or tends it: one that is not there is misspelt."""
+    refuse_memory(redis_url)
+    client = connect(redis_url)
+    try:
+        if not exists(client, namespace):
+            raise click.ClickException(missing(namespace, existing(client), f"Redis {describe(redis_url)}"))
+    except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException):
+        pass  # the scheduler tries again, and tells of it
+    finally:
+        client.close()
+    return open_scheduler(redis_url, namespace)
+
+
+def refuse_memory(redis_url: str | None) -> None:
+    """Raises click.UsageError for memory:, where a command would find nothing, and leave nothing."""
+    if is_in_process(redis_url):
+        raise click.UsageError(
+            "memory: is inside one process and gone with it, so this command would work on nothing. Give the Redis "
+            "that your server and workers use (--redis, BSCHED_REDIS), or the server (--url, --scheduler-url)."
+        )
 
 
 def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> Any:
     """The server at the URL, else straight to Redis. Raises click.UsageError. Any: both have the same methods."""
     if url is None:
-        return open_scheduler(redis_url, namespace)
+        return open_existing(redis_url, namespace)
     try:
         return RemoteScheduler(url, attempts=1)
     except ConfigurationError as error:

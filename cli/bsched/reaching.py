@@ -14,6 +14,7 @@ import click
 from broker_sched import RemoteScheduler, Scheduler
 from broker_sched.errors import ConfigurationError
 from broker_sched.scheduler.connection import describe
+from broker_sched.scheduler.embedded import NoRedisServer
 from broker_sched.worker.config import WorkerConfig
 from bsched.namespace import namespace_options
 
@@ -65,6 +66,8 @@ def reach(scheduler_url: str | None, redis_url: str | None, namespace: str, loca
         if local_scheduler:
             return Reached(Scheduler("memory:", namespace), "a scheduler in this process")
         return Reached(Scheduler(redis_url, namespace), f"namespace {namespace}, Redis {describe(redis_url)}")
+    except NoRedisServer:  # nothing that was given is wrong
+        raise
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
 

@@ -10,6 +10,7 @@ import click
 
 from broker_sched.worker.submitting import Submitter
 from broker_sched.worker.summary import ReturnCodes
+from bsched.namespace import refuse_memory
 from bsched.progress import is_shown, progress
 from bsched.reaching import reach, scheduler_options, start_logging, worker_settings
 from bsched.run import INTERRUPTED
@@ -36,6 +37,8 @@ def submit(context: click.Context, /, **options: Any) -> None:
         return
     if options["local_scheduler"]:
         raise click.UsageError("--local-scheduler: a scheduler in this process is gone with it; use bsched run.")
+    if options["scheduler_url"] is None:
+        refuse_memory(options["redis_url"])
     cls = wanted_class(options, CODES.unhandled_exception)
     if options["wants_help"]:
         click.echo(describe_options(cls))

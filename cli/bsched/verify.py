@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bsched.namespace import namespace_options, open_scheduler
+from bsched.namespace import namespace_options, open_existing
 
 
 @click.command()
@@ -17,7 +17,7 @@ from bsched.namespace import namespace_options, open_scheduler
 @click.pass_context
 def verify(context: click.Context, redis_url: str | None, namespace: str, repair: bool, as_json: bool) -> None:
     """Recompute every index and print what differs. Exit code 1 when something does (after a repair: still does)."""
-    scheduler = open_scheduler(redis_url, namespace)
+    scheduler = open_existing(redis_url, namespace)
     differences = scheduler.verify(repair=repair)
     if as_json:
         rows = [{"key": d.key, "expected": d.expected, "found": d.found} for d in differences]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from broker_sched.errors import BrokerSchedError
+from broker_sched.scheduler.embedded import NoRedisServer
 from bsched.reaching import import_path
 from bsched.task_options import task_class
 
@@ -59,7 +60,7 @@ def failures_told(code: int) -> Iterator[None]:
     """An error ends the program with this code and one line: it is of the user's tasks, and its trace is logged."""
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit):
+    except (click.ClickException, click.exceptions.Exit, NoRedisServer):
         raise
     except Exception as error:
         kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "

