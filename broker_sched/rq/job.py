@@ -105,7 +105,7 @@ def _reporter(board: Board, job_id: str, task: TaskLike, worker_id: str) -> Stat
         except redis.RedisError as error:  # an outage is no failure of the task
             log.warning("RQ's Redis can't be reached; lost what the task said by %s: %s", method, error)
 
-    return StatusReporter(tell, task.task_id, worker_id, bool(task.accepts_messages))
+    return StatusReporter(tell, task.task_id, worker_id, bool(task.accepts_messages), task)
 
 
 def _leave(board: Board, task_id: str, job_id: str, outcome: Outcome, is_timed_out: bool, tail: str) -> None:

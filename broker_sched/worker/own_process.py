@@ -32,7 +32,7 @@ class OwnProcess:
         def tell(method: str, arguments: dict[str, Any]) -> None:
             self._scheduler.tell(*with_attempt(Told(method, arguments), attempt))
 
-        self._reporter = StatusReporter(tell, task.task_id, self._worker_id, bool(task.accepts_messages))
+        self._reporter = StatusReporter(tell, task.task_id, self._worker_id, bool(task.accepts_messages), task)
         try:
             return execute(task, options, self._reporter)
         finally:

@@ -20,12 +20,13 @@ from broker_sched.errors import (
 )
 from broker_sched.mails import FailureMails
 from broker_sched.mails.texts import public_name
-from broker_sched.model.contract import TaskLike, check_task, owners_of, retry_policy_of, visibilities_of
+from broker_sched.model.contract import TaskLike, check_task, owners_of, visibilities_of
 from broker_sched.model.register import load_task
 from broker_sched.worker.awaiting import Awaiting
 from broker_sched.worker.bulk import Bulk
 from broker_sched.worker.completion import Completion, InParallel, InTurn
 from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.description import described
 from broker_sched.worker.limits import shortened
 from broker_sched.worker.needs import Needs, told_cycle
 from broker_sched.worker.outcome import Wanted
@@ -172,7 +173,6 @@ class Planner:
                 deps=None if not finding.deps else [dep.task_id for dep in finding.deps],
                 priority=task.priority,
                 batchable=task.batchable,
-                accepts_messages=task.accepts_messages,
             )
         )
 
@@ -309,19 +309,3 @@ class Planner:
 def carried(attempt: int | None) -> dict[str, int]:
     """The argument that names a run's attempt; none where it was handed out without, by a luigid."""
     return {} if attempt is None else {"attempt": attempt}
-
-
-def described(task: TaskLike, status: str, **more: Any) -> dict[str, Any]:
-    """The arguments of add_task, without the worker."""
-    return {
-        "task_id": task.task_id,
-        "status": status,
-        "resources": task.process_resources(),
-        "params": task.to_str_params(),
-        "param_visibilities": visibilities_of(task),
-        "family": task.task_family,
-        "module": task.task_module,
-        "retry_policy_dict": retry_policy_of(task),
-        "owners": owners_of(task),
-        **more,
-    }

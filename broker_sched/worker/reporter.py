@@ -6,6 +6,8 @@ import queue
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
+from broker_sched.model.contract import TaskLike
+from broker_sched.worker.description import described
 from broker_sched.worker.limits import shortened_value
 
 # Calls a method of the scheduler, here or in the worker's process: (method, arguments).
@@ -59,8 +61,11 @@ class StatusReporter:
         "scheduler_messages": "scheduler_messages",
     }
 
-    def __init__(self, tell: Tell, task_id: str, worker_id: str, accepts_messages: bool) -> None:
+    def __init__(
+        self, tell: Tell, task_id: str, worker_id: str, accepts_messages: bool, task: TaskLike | None = None
+    ) -> None:
         self._tell = tell
+        self._task = task
         self.task_id = task_id
         self._worker_id = worker_id
         self.scheduler_messages: queue.Queue[SchedulerMessage] | None = queue.Queue() if accepts_messages else None
@@ -71,9 +76,10 @@ class StatusReporter:
 
     def update_tracking_url(self, tracking_url: str) -> None:
         """Where the task's progress can be seen."""
-        told = {"task_id": self.task_id, "worker": self._worker_id, "status": "RUNNING"}
-        told["tracking_url"] = shortened_value(tracking_url)
-        self._tell("add_task", told)
+        told: dict[str, Any] = {"task_id": self.task_id, "status": "RUNNING"}
+        if self._task is not None:  # or the scheduler would forget its resources, and that it takes messages
+            told = described(self._task, "RUNNING")
+        self._tell("add_task", {**told, "worker": self._worker_id, "tracking_url": shortened_value(tracking_url)})
 
     def update_status_message(self, message: str) -> None:
         """One line, or more, about what it does now."""

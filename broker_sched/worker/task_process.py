@@ -256,7 +256,7 @@ def _child(
     def tell(method: str, arguments: dict[str, Any]) -> None:
         connection.send(Told(method, arguments))
 
-    reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages))
+    reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages), task)
     interrupts.start_beside(threading.Thread(target=_listen, args=(connection, reporter, worker_pid), daemon=True))
     connection.send(execute(task, options, reporter))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -83,6 +85,33 @@ def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> A
         return RemoteScheduler(url, attempts=1)
     except ConfigurationError as error:
         raise click.UsageError(f"--url: {error}") from None
+
+
+def calling(method: str, **arguments: str) -> str:
+    """`bsched call METHOD NAME=VALUE` for people to copy: it asks where this command asks, and reads values as texts.
+
+    A URL of Redis that has a password in it is left to the environment.
+    """
+    words = ["bsched", "call", method, *(f"{name}={_as_text(value)}" for name, value in arguments.items())]
+    context = click.get_current_context()
+    for name, option in (("url", "--url"), ("redis_url", "--redis"), ("namespace", "--namespace")):
+        value = str(context.params.get(name))
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE and not _has_password(value):
+            words += [option, value]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _as_text(value: str) -> str:
+    """As `bsched call` reads it as this text."""
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return json.dumps(value)
+
+
+def _has_password(url: str) -> bool:
+    return "@" in url
 
 
 def _check_namespace(context: click.Context, parameter: click.Parameter, value: str) -> str:

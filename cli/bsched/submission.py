@@ -12,7 +12,7 @@ import click
 
 from broker_sched.errors import SchedulerUnreachable
 from broker_sched.worker.summary import ReturnCodes
-from bsched.namespace import namespace_options, reach_scheduler, url_option
+from bsched.namespace import calling, namespace_options, reach_scheduler, url_option
 from bsched.progress import progress
 from bsched.run import INTERRUPTED
 
@@ -188,7 +188,7 @@ def described(found: dict[str, Any]) -> str:
     ]
     lines += [f"failed: {task_id}" for task_id in found["failed"]]
     if found["failed"]:
-        lines.append(f"why: bsched call fetch_error task_id={found['failed'][0]}")
+        lines.append(f"why: {calling('fetch_error', task_id=found['failed'][0])}")
     return "\n".join(lines)
 
 

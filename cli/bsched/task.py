@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bsched.namespace import namespace_options, reach_scheduler, url_option
+from bsched.namespace import calling, namespace_options, reach_scheduler, url_option
 
 NOT_RUNNING = NO_LOG = 1  # exit codes
 LOOK_SECONDS = 1.0  # between two looks at a log
@@ -38,7 +38,8 @@ def stop(task_id: str, disable: bool, redis_url: str | None, namespace: str, url
     if as_json:
         click.echo(json.dumps(reply, ensure_ascii=False))
     elif worker is None:
-        click.echo(f"{task_id} does not run; bsched call task_list search={task_id} shows what it does.", err=True)
+        hint = calling("task_search", task_str=task_id)
+        click.echo(f"{task_id} does not run. Its status, where it is known: {hint}", err=True)
     else:
         click.echo(f"Asked {worker} to stop {task_id}.")
     if worker is None:
@@ -70,7 +71,7 @@ def logs(task_id: str, follow: bool, redis_url: str | None, namespace: str, url:
             time.sleep(LOOK_SECONDS)
             found = _show_more(found, scheduler.task_log(task_id=task_id))
     if found["log"] is None:
-        click.echo(f"Nothing is kept of {task_id}; bsched call fetch_error task_id={task_id} may tell more.", err=True)
+        click.echo(f"Nothing is kept of {task_id}. More, maybe: {calling('fetch_error', task_id=task_id)}", err=True)
         click.get_current_context().exit(NO_LOG)
 
 

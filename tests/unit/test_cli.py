@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -266,6 +267,23 @@ def test_redis_is_started_shown_and_stopped(bsched: Bsched, tmp_path: Path) -> N
     assert bsched("redis", "status", "--json", *where).output == "null\n"
 
 
+def _as_printed(bsched: Bsched, output: str) -> list[str]:
+    """The statuses that the command in a hint gives."""
+    words = shlex.split(output[output.index("bsched call") :])
+    return list(json.loads(bsched(*words[1:]).output))
+
+
+@pytest.mark.parametrize("task_id", ["12", "null", "Some task's id; $HOME", "Say__word_x_5cf8efb685"])
+def test_the_command_in_the_hint_about_a_task_that_does_not_run_works(
+    bsched: Bsched, own_redis: RedisProcess, task_id: str
+) -> None:
+    scheduler = Scheduler(own_redis.url, "other")
+    scheduler.add_task(worker="w", task_id=task_id)
+    output = bsched("task", "stop", task_id, "--redis", own_redis.url, "--namespace", "other").output
+    assert _as_printed(bsched, output) == ["PENDING"]
+    scheduler.close()
+
+
 @pytest.mark.parametrize("over_http", [False, True])
 def test_a_running_task_is_asked_to_stop(bsched: Bsched, own_redis: RedisProcess, over_http: bool) -> None:
     scheduler = Scheduler(own_redis.url, "cli")
@@ -274,6 +292,7 @@ def test_a_running_task_is_asked_to_stop(bsched: Bsched, own_redis: RedisProcess
     where = ("--url", server.url) if server else ()
     result = bsched("task", "stop", "a", *where)
     assert (result.exit_code, "a does not run" in result.output) == (1, True)
+    assert _as_printed(bsched, result.output) == ["PENDING"]
     scheduler.get_work(worker="w")
     result = bsched("task", "stop", "a", *where)
     assert (result.exit_code, result.output) == (0, "Asked w to stop a.\n")

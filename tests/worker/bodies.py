@@ -147,6 +147,19 @@ class ReportBody(InDirectory):
         super().run()
 
 
+class TrackedBody(InDirectory):
+    """Says where it can be watched, and waits for a message, as often as it is run; the first run fails."""
+
+    def run(self) -> Any:
+        self.set_tracking_url("http://localhost/progress")  # type: ignore[attr-defined]  # attached for the run
+        Path(f"{self.path()}.waits").touch()
+        self.scheduler_messages.get(timeout=20)  # type: ignore[attr-defined]
+        if self.count_run() == 1:
+            raise ValueError("the first run fails")
+        with self.output().open("w") as file:
+            file.write(self.name)
+
+
 class BadResultBody(InDirectory):
     """on_success returns what neither JSON nor pickle can carry."""
 

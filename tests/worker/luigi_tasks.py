@@ -245,3 +245,10 @@ class LongWinded(_Named, bodies.LongWindedBody, luigi.Task):
 class Unreportable(_Named, bodies.UnreportableBody, luigi.Task):
     directory = luigi.Parameter()
     how = luigi.Parameter()
+
+
+class Tracked(_Named, bodies.TrackedBody, luigi.Task):
+    directory = luigi.Parameter()
+    accepts_messages = True
+    resources = {"db": 1}  # noqa: RUF012  # as users write it
+    retry_count = 5

@@ -241,3 +241,10 @@ class LongWinded(_Named, bodies.LongWindedBody, Task):
 class Unreportable(_Named, bodies.UnreportableBody, Task):
     directory: str
     how: str
+
+
+class Tracked(_Named, bodies.TrackedBody, Task):
+    directory: str
+    accepts_messages = True
+    resources = {"db": 1}  # noqa: RUF012  # as users write it
+    retry_count = 5

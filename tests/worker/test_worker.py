@@ -209,6 +209,33 @@ def test_a_task_reports_while_it_runs_and_answers_messages(
     assert scheduler.get_task_progress_percentage(task.task_id)["progressPercentage"] == 50
 
 
+@EACH_MODE
+def test_a_tracking_url_changes_nothing_else_of_a_task(
+    scheduler: Any, tasks: ModuleType, directory: str, processes: int
+) -> None:
+    """It goes on taking messages, and keeps its resources; so does one that is run again after a failure."""
+    task = tasks.Tracked(directory)
+    seen: list[dict[str, Any]] = []
+
+    def talk() -> None:
+        waits = Path(f"{task.path()}.waits")
+        for _ in range(2):
+            until(waits.exists, "it waits for a message")
+            until(lambda: scheduler.task_list("RUNNING", "")[task.task_id]["tracking_url"], "its URL is there")
+            seen.append(scheduler.task_list("RUNNING", "")[task.task_id])
+            waits.unlink()
+            scheduler.send_scheduler_message(worker=worker.id, task=task.task_id, content="hello")
+
+    with worker_on(scheduler, worker_processes=processes, id=f"w-{directory}", keep_alive=True) as worker:
+        worker.add(task)
+        talking = threading.Thread(target=talk)
+        talking.start()
+        worker.run()
+        talking.join()
+    assert statuses(scheduler, task) == ["DONE"]
+    assert [(each["accepts_messages"], each["resources"]) for each in seen] == [(True, {"db": 1})] * 2
+
+
 def test_an_assistant_runs_what_others_scheduled(scheduler: Any, tasks: ModuleType, directory: str) -> None:
     root = tasks.Everything(directory)
     submitter = worker_on(scheduler, id=f"submitter-{directory}")
