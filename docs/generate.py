@@ -1,4 +1,4 @@
-"""Writes docs/api.md, docs/keys.md and docs/states.md from the code. `python docs/generate.py [--check]`."""
+"""Writes docs/api.md, keys.md, states.md, python.md and options.md from the code. `python docs/generate.py [--check]`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
+
+import python_page
 
 from broker_sched.api import METHODS, Method
 from broker_sched.scheduler.keys import KEYS, SCHEMA_VERSION
@@ -124,7 +126,13 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-PAGES = {"api.md": api, "keys.md": keys, "states.md": states}
+PAGES = {
+    "api.md": api,
+    "keys.md": keys,
+    "states.md": states,
+    "python.md": lambda: python_page.python(NOTE),
+    "options.md": lambda: python_page.options(NOTE),
+}
 
 
 def main() -> int:

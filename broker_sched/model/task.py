@@ -97,16 +97,16 @@ class Task(EventSource):
         )
     )
     priority: float = 0  # higher runs earlier
-    disabled: bool = False
+    disabled: bool = False  # it is scheduled as DISABLED, and not run
     resources: Mapping[str, float] = FrozenDict()  # what it holds while it runs: {name: amount}
     worker_timeout: float | None = None  # seconds that run() may take; 0: no limit; None: the worker's own
-    max_batch_size: float = float("inf")
-    retry_count: int | None = None  # this and the next two: None: the scheduler's own
-    disable_hard_timeout: float | None = None  # seconds
-    disable_window: float | None = None  # seconds
-    owner_email: str | Sequence[str] | None = None
-    accepts_messages: bool = False
-    task_namespace: str = ""
+    max_batch_size: float = float("inf")  # so many of a family run as one, at the most
+    retry_count: int | None = None  # failures that disable it; None, here and below: the scheduler's own
+    disable_hard_timeout: float | None = None  # seconds; a failure so long after the first disables it
+    disable_window: float | None = None  # seconds; older failures don't count
+    owner_email: str | Sequence[str] | None = None  # who gets mails about it; a text may have several, with commas
+    accepts_messages: bool = False  # of users, while it runs: self.scheduler_messages
+    task_namespace: str = ""  # stands before the class's name in the family, with a dot
 
     # What a worker sets while the task runs
     set_tracking_url: Callable[[str], None] | None = None

@@ -20,7 +20,7 @@ class WorkerConfig:
     """How a worker behaves. Times are seconds. Source: luigi.worker.worker, 3.8.1, where not said otherwise."""
 
     id: str = ""  # the worker's id; made from host, user and pid when empty
-    ping_interval: float = 1.0
+    ping_interval: float = 1.0  # between two pings of the heartbeat
     keep_alive: bool = False  # stay while tasks are pending, an assistant for ever
     count_uniques: bool = False  # stay only for tasks that no other worker can run
     count_last_scheduled: bool = False  # stay only for tasks that this worker was the last to schedule

@@ -1,0 +1,53 @@
+"""Whatever is public is in the docs; that the pages are current is looked at in test_architecture.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import broker_sched
+from broker_sched.config import SchedulerConfig
+from broker_sched.model.task import Task
+from broker_sched.worker.config import WorkerConfig
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PYTHON = (DOCS / "python.md").read_text()
+OPTIONS = (DOCS / "options.md").read_text()
+
+
+@pytest.mark.parametrize("name", broker_sched.__all__)
+def test_every_public_name_has_an_entry_that_says_what_it_is(name: str) -> None:
+    heading = re.search(rf"^### {name}\n\n`{name}.*`\n\n\w.+", PYTHON, re.M)
+    error = re.search(rf"^ *- `{name}`: \w.+", PYTHON, re.M)
+    assert heading or error
+
+
+@pytest.mark.parametrize("config", [WorkerConfig, SchedulerConfig])
+def test_every_option_has_a_row_with_unit_and_meaning(config: type) -> None:
+    for field in dataclasses.fields(config):
+        assert re.search(rf"^\| `{field.name}` \| [a-z ]+ \| (`.+`)? \| .{{8,}} \|$", OPTIONS, re.M), field.name
+
+
+@pytest.mark.parametrize("name", sorted(Task.SETTINGS))
+def test_every_setting_of_a_task_has_a_row(name: str) -> None:
+    is_property = re.search(rf"^- `{name}`: \w.+", PYTHON, re.M)
+    assert is_property or re.search(rf"^\| `{name}` \| (`.+`)? \| .{{8,}} \|$", PYTHON, re.M)
+
+
+@pytest.mark.parametrize(
+    ("breaks", "told"),
+    [
+        ("broker_sched.__all__.append('Task2'); broker_sched.Task2 = object", "say in SECTIONS where Task2"),
+        ("broker_sched.Worker.shiny = lambda self: None", "Worker.shiny has no docstring"),
+    ],
+)
+def test_what_is_new_and_not_described_is_refused(breaks: str, told: str) -> None:
+    program = f"import sys; sys.path.insert(0, {str(DOCS)!r}); import broker_sched, python_page\n{breaks}\n"
+    done = subprocess.run([sys.executable, "-c", program + "python_page.python('')"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert told in done.stderr
