@@ -47,10 +47,13 @@ local function await_work()
   worker = touch_worker(ARGV[6])
   work_off(BUDGET)
   if call('EXISTS', key('messages:', worker.id)) == 1 then return { 1, '' } end
+  local may_have_work = false
   if not worker.disabled and OPTIONS.paused ~= 1 then
     local task, may_be_more = choose(worker, AS_ASSISTANT)
-    if task or may_be_more then return { 1, '' } end
+    may_have_work = task or may_be_more
+    work_off(BUDGET) -- what was put right on the way is told to others
   end
+  if may_have_work then return { 1, '' } end
   call('HSET', key('worker:', worker.id), 'mailbox', ARGV[8])
   for _, kind in ipairs({ 'idle', 'idle_assistants' }) do
     call('ZREMRANGEBYSCORE', key(kind, ''), '-inf', NOW_TEXT)

@@ -20,21 +20,26 @@ local function encode(held)
   return '{' .. table.concat(parts, ',') .. '}'
 end
 
--- The write that Redis may refuse for lack of memory comes first.
+-- The write that Redis may refuse for lack of memory comes first. What is left of a fraction is rounded: so all that
+-- was held is taken from what is in use, and what is left is put back.
 local function decrease(task, is_counted)
   if not task.held or task.held == NOTHING then return end
-  local held, returned = cjson.decode(task.held), {}
+  local before, held = amounts(task.held), cjson.decode(task.held)
   for index = 8, #ARGV, 2 do
     local name, amount = ARGV[index], tonumber(ARGV[index + 1])
     if held[name] and amount > 0 then
-      local less = math.min(held[name], amount)
-      held[name] = held[name] - less
-      returned[name] = (returned[name] or 0) + less
+      held[name] = math.max(held[name] - amount, 0)
     end
   end
   set(task, 'held', encode(held))
   flush(task)
-  if is_counted then use_all(returned, -1) end
+  if not is_counted then return end
+  for name, amount in pairs(held) do
+    if amount < before[name] then
+      use(name, -before[name])
+      use(name, amount)
+    end
+  end
 end
 
 local function decrease_resources()

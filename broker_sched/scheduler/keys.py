@@ -105,7 +105,12 @@ KEYS = (
     # running
     Key("running", "zset", "RUNNING tasks: member rank, score -priority", USED),
     Key("running:<worker_id>", "set", "numbers of the tasks RUNNING on a worker", USED),
-    Key("used", "hash", "resource → amount held by RUNNING tasks", USED),
+    Key(
+        "used",
+        "hash",
+        "resource → amount held by RUNNING tasks: an exact sum, as several numbers where one can't hold it",
+        USED,
+    ),
     Key("batch:<batch_id>", "set", "numbers of the BATCH_RUNNING members", USED),
     Key("worker_batches:<worker_id>", "hash", "batch id → how many of its members run on a worker", USED),
     # workers

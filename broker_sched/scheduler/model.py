@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from fractions import Fraction
 from typing import Any
 
 from broker_sched.arguments import MAX_SAFE_INTEGER
@@ -34,6 +35,7 @@ class Model:
         self._zsets: dict[str, dict[str, float]] = defaultdict(dict)
         self._hashes: dict[str, dict[str, str]] = defaultdict(dict)
         self._crews: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._blocking = self._find_blocking()
         for task_id, task in self.tasks.items():
             if "n" in task:
                 self._add_task(task_id, task)
@@ -54,7 +56,7 @@ class Model:
             self._hashes["ids"].setdefault(dep, self.snapshot.hash("ids").get(dep, "?"))
             if not self._is_done(dep):
                 self._sets[f"unmet:{n}"].add(dep)
-            if self._is_blocking(dep):
+            if dep in self._blocking:
                 self._sets[f"blockers:{n}"].add(dep)
             if dep not in self.by_number:
                 self._hashes["ghosts"][self._hashes["ids"][dep]] = dep
@@ -77,10 +79,19 @@ class Model:
     def _is_done(self, n: str) -> bool:
         return self._status_of(n) == "DONE"
 
-    def _is_blocking(self, n: str) -> bool:
-        """By the stored blockers: where every edge agrees with them, so does the whole of a graph without cycles."""
-        status = self._status_of(n)
-        return status == "DISABLED" or (status == "PENDING" and bool(self.snapshot.members(f"blockers:{n}")))
+    def _find_blocking(self) -> set[str]:
+        """The tasks that make their dependents UPSTREAM_DISABLED: DISABLED, or PENDING and so themselves."""
+        dependents: dict[str, set[str]] = defaultdict(set)
+        for n in self.by_number:
+            for dep in self.snapshot.members(f"deps:{n}"):
+                dependents[dep].add(n)
+        wave = {n for n in self.by_number if self._status_of(n) == "DISABLED"}
+        found: set[str] = set()
+        while wave:
+            found |= wave
+            above = {n for dep in wave for n in dependents[dep]}
+            wave = {n for n in above - found if self._status_of(n) == "PENDING"}
+        return found
 
     def _add_running(self, task: dict[str, str]) -> None:
         n, runner = task["n"], task.get("worker_running", "")
@@ -156,14 +167,14 @@ class Model:
             self._sets[f"batch_keys:{n}"].add(f"{crew}|{signature}")
 
     def _add_used(self) -> None:
-        used: dict[str, float] = defaultdict(float)
+        used: dict[str, Fraction] = defaultdict(Fraction)
         for task in self.tasks.values():
             if task.get("status") == "RUNNING":
                 for name, amount in self._holding(task).items():
-                    used[name] += amount
-        for name, amount in used.items():
-            if amount:
-                self._hashes["used"][name] = f"{amount:.17g}"
+                    used[name] += Fraction(amount)
+        for name, total in used.items():
+            if total:
+                self._hashes["used"][name] = text_of_sum(total)
 
     def _holding(self, task: dict[str, str]) -> dict[str, float]:
         if "held" not in task:
@@ -200,6 +211,20 @@ class Model:
 def _label(text: str) -> str:
     """A module or family as it stands in the name of a ready group."""
     return "".join(f"%{ord(char):02X}" if char in "%:!|" else char for char in text)
+
+
+def text_of_sum(total: Fraction) -> str:
+    """An exact sum of doubles as lib/resources.lua writes it: as many doubles as it takes, largest first."""
+    parts = []
+    while total:
+        parts.append(float(total))
+        total -= Fraction(parts[-1])
+    return " ".join(f"{part:.17g}" for part in parts) or "0"
+
+
+def sum_of_text(text: str) -> Fraction:
+    """The exact sum behind such a text, which is not the only one for it."""
+    return sum((Fraction(float(part)) for part in text.split()), Fraction())
 
 
 def canonical(value: Any) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, NamedTuple
 
-from broker_sched.scheduler.model import NOBODY, RUNNING_STATUSES, Model
+from broker_sched.scheduler.model import NOBODY, RUNNING_STATUSES, Model, sum_of_text
 from broker_sched.scheduler.snapshot import Snapshot
 
 # Keys whose whole content follows from the tasks: `<kind>` or `<kind>:…`.
@@ -82,7 +84,7 @@ def _derived(snapshot: Snapshot, model: Model) -> Iterator[Difference]:
         if name.startswith("crew:") and isinstance(found, dict) and ":" not in name[5:]:
             found = {field: value for field, value in found.items() if value != "0" or field in ("size", "key")}
         if name == "used":
-            expected, found = _rounded(expected), _rounded(found)
+            expected, found = _exact(expected), _exact(found)
         if expected != found:
             yield Difference(name, model.expected.get(name), snapshot.content.get(name))
 
@@ -92,8 +94,12 @@ def _is_crowd_fact(name: str) -> bool:
     return name.startswith(("crew:", "claim:")) and name.endswith(":workers")
 
 
-def _rounded(hash_: dict[str, str] | None) -> dict[str, str]:
-    return {name: f"{float(value):.9g}" for name, value in (hash_ or {}).items()}
+def _exact(amounts: dict[str, str] | None) -> dict[str, Fraction | str]:
+    exact: dict[str, Fraction | str] = dict(amounts or {})
+    for name, text in (amounts or {}).items():
+        with contextlib.suppress(ValueError):  # what is no number stays as it is, and differs
+            exact[name] = sum_of_text(text)
+    return exact
 
 
 def _task_fields(model: Model) -> Iterator[Difference]:

@@ -5,6 +5,7 @@
 --   entrust <n> <w> <cursor>    give submission number w a stake in the deps of n, and in theirs; '0': each submission
 --                               that has one in n. The worker that asked for new deps of n may leave
 --   unlink <n>                  drop the edges in unlink:<n>
+--   ground <n>                  n lost one of its blockers: is there still a DISABLED task behind the others?
 --   bury <w> <weight> <time>    take a worker that is gone since then out of its crews and claims
 --   quit <w> <weight>           take a disabled worker out of its crews
 --   last <crew> <w>             find the next-to-last to sign up for what w was the last
@@ -31,8 +32,10 @@ function run.edges(words, budget)
     if what == 'd' then blocks = nil end
   end
   local page, rest = page_of(key('dependents:', n), cursor, budget)
+  local was_late = false -- it blocked, then did not, and blocks again; meanwhile nobody was told
   for _, dependent in ipairs(page) do
-    local unmet_flips, blockers_flip = sync_edge(dependent, n, is_done, blocks)
+    local unmet_flips, blockers_flip, knew = sync_edge(dependent, n, is_done, blocks)
+    was_late = was_late or knew
     if unmet_flips or blockers_flip then
       local task = resolve(dependent, '0') -- nil for a removed task: its edges go with the job that unlinks it
       if task and task.status == 'PENDING' then
@@ -40,7 +43,10 @@ function run.edges(words, budget)
         finish_task(task)
       end
     end
+    if edges_seen.shaken[dependent] and not blockers_flip then add_job('ground', dependent) end
+    edges_seen.shaken[dependent] = nil
   end
+  if was_late and what ~= 'd' then add_job('ground', n) end
   return #page, rest and table.concat({ 'edges', n, what, rest }, ' ')
 end
 
@@ -118,6 +124,54 @@ function run.unlink(n, budget)
     end
   end
   return #deps, call('EXISTS', old) == 1 and 'unlink ' .. n
+end
+
+-- Of tasks whose deps form a cycle each may name the next as its blocker when the DISABLED one that made them so is
+-- gone. Mostly there is one, some blockers away.
+local MAX_WALK, MAX_GROUNDED = 50, 1000 -- steps, and tasks looked at; a larger cycle is left to verify
+
+local IS_DISABLED, PASSES_ON, IN_FLUX = 1, 2, 3
+
+-- What a blocker is: DISABLED, blocked itself, or neither any more, which its own job will tell.
+local function footing(n)
+  local id = id_of(n)
+  local status = id and call('HGET', key('task:', id), 'status')
+  if status == 'DISABLED' then return IS_DISABLED end
+  return status == 'PENDING' and call('EXISTS', key('blockers:', n)) == 1 and PASSES_ON or IN_FLUX
+end
+
+-- All that is behind these blockers, as a list, when nothing of it is DISABLED.
+local function groundless_from(n)
+  local found, seen = { n }, { [n] = true }
+  local next_one = 1
+  while found[next_one] do
+    if #found > MAX_GROUNDED or footing(found[next_one]) ~= PASSES_ON then return nil end
+    for _, blocker in ipairs(call('SMEMBERS', key('blockers:', found[next_one]))) do
+      if not seen[blocker] then
+        seen[blocker] = true
+        found[#found + 1] = blocker
+      end
+    end
+    next_one = next_one + 1
+  end
+  return found
+end
+
+function run.ground(n)
+  local at = n
+  for step = 1, MAX_WALK do
+    if footing(at) ~= PASSES_ON then return step end
+    at = call('SRANDMEMBER', key('blockers:', at))
+  end
+  local groundless = groundless_from(n)
+  for _, number in ipairs(groundless or {}) do
+    local task = resolve(number, '0')
+    call('DEL', key('blockers:', number))
+    edges_seen.forget(number)
+    task.was_blocking = true
+    finish_task(task)
+  end
+  return MAX_WALK + (groundless and #groundless or 0)
 end
 
 local function leave_crews(w, weight, budget)

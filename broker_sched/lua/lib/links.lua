@@ -55,6 +55,12 @@ local function finish_task(task)
   end
   flush(task)
   local is_done, blocks = task.status == 'DONE', is_blocking(task)
+  -- Its own disable, or the blocker that it lost, may be all there was behind the others.
+  if blocks and task.status == 'PENDING' and (task.old_status == 'DISABLED' or edges_seen.shaken[task.n]) then
+    add_job('ground', task.n)
+  end
+  edges_seen.shaken[task.n] = nil
+  task.old_status = task.status
   local changed = (is_done ~= task.was_done and 'd' or '') .. (blocks ~= task.was_blocking and 'b' or '')
   if changed ~= '' then
     task.was_done, task.was_blocking = is_done, blocks
@@ -63,28 +69,37 @@ local function finish_task(task)
 end
 
 -- Bring one edge in line with how its dep stands; nil for what did not change. Returns whether the dependent's
--- unmet deps, and whether its blockers, became none or ceased to be none.
+-- unmet deps, and whether its blockers, became none or ceased to be none; and whether it took the dep for a blocker
+-- before.
 local function sync_edge(dependent, dep, is_done, blocks)
   local unmet, blockers = key('unmet:', dependent), key('blockers:', dependent)
-  local unmet_flips, blockers_flip = false, false
-  forget_edges(dependent)
+  local unmet_flips, blockers_flip, knew = false, false, false
+  edges_seen.forget(dependent)
   if is_done then
     if call('SREM', unmet, dep) == 1 then unmet_flips = call('EXISTS', unmet) == 0 end
   elseif is_done == false and call('SADD', unmet, dep) == 1 then
     unmet_flips = call('SCARD', unmet) == 1
   end
   if blocks then
-    if call('SADD', blockers, dep) == 1 then blockers_flip = call('SCARD', blockers) == 1 end
+    knew = call('SADD', blockers, dep) == 0
+    if not knew then blockers_flip = call('SCARD', blockers) == 1 end
   elseif blocks == false and call('SREM', blockers, dep) == 1 then
     blockers_flip = call('EXISTS', blockers) == 0
+    edges_seen.shaken[dependent] = true
   end
-  return unmet_flips, blockers_flip
+  return unmet_flips, blockers_flip, knew
+end
+
+-- A task that depends on itself is a blocker of its own or not when all its edges are there: a job looks then.
+local function see_to_own_edge(n, dep)
+  if n == dep then add_job('edges', n, 'b', '0') end
 end
 
 -- Make `dep` a dep of `n` (both numbers). The caller finishes the task.
 local function link(n, dep)
   if call('SADD', key('deps:', n), dep) == 1 then call('SADD', key('dependents:', dep), n) end
   sync_edge(n, dep, standing(dep))
+  see_to_own_edge(n, dep)
 end
 
 -- The same for a task that has no edges to deps yet; `deps` as glance gives them, without a status for a ghost.
@@ -95,18 +110,19 @@ local function link_first(n, deps)
     numbers[#numbers + 1] = dep.n
     if dep.status ~= 'DONE' then unmet[#unmet + 1] = dep.n end
     if is_blocking(dep) then blockers[#blockers + 1] = dep.n end
+    see_to_own_edge(n, dep.n)
   end
   call('SADD', key('deps:', n), unpack(numbers))
   if #unmet > 0 then call('SADD', key('unmet:', n), unpack(unmet)) end
   if #blockers > 0 then call('SADD', key('blockers:', n), unpack(blockers)) end
-  unmet_by_number[n], blocked_by_number[n] = #unmet > 0, #blockers > 0
+  edges_seen.unmet[n], edges_seen.blockers[n] = #unmet > 0, #blockers > 0
 end
 
 -- A staged list of deps waits for its job, several when new deps come on top: field `linking`, their tokens. All the
 -- while '!' is among the unmet deps, so that the task is not ready.
 local function begin_linking(task, token)
   call('SADD', key('unmet:', task.n), '!')
-  forget_edges(task.n)
+  edges_seen.forget(task.n)
   set(task, 'linking', task.linking and task.linking .. ' ' .. token or token)
 end
 
@@ -118,14 +134,14 @@ local function end_linking(task, token)
   set(task, 'linking', #left > 0 and table.concat(left, ' '))
   if task.linking then return end
   call('SREM', key('unmet:', task.n), '!')
-  forget_edges(task.n)
+  edges_seen.forget(task.n)
 end
 
 local function unlink(n, dep)
-  forget_edges(n)
+  edges_seen.forget(n)
   call('SREM', key('deps:', n), dep)
   call('SREM', key('unmet:', n), dep)
-  call('SREM', key('blockers:', n), dep)
+  if call('SREM', key('blockers:', n), dep) == 1 then edges_seen.shaken[n] = true end
   call('SREM', key('dependents:', dep), n)
   drop_idle_ghost(dep)
 end

@@ -58,5 +58,5 @@ local function run_of(rank)
 end
 
 local function add_up(taken, needs)
-  for name, amount in pairs(amounts(needs)) do taken[name] = (taken[name] or 0) + amount end
+  for name, amount in pairs(amounts(needs)) do taken[name] = sums.plus(taken[name] or 0, amount) end
 end

@@ -12,7 +12,9 @@
 local PLACES = { tally = true, counted = true, ready = true }
 
 local loaded_tasks = {}
-local unmet_by_number, blocked_by_number = {}, {} -- what is known in this script of unmet:<n>, blockers:<n>
+-- What is known in this script, by number: is there unmet:<n>, blockers:<n>; was a blocker lost, and it was not yet
+-- asked what is behind the others. One table, since a Lua function may capture no more than 60 variables.
+local edges_seen = { unmet = {}, blockers = {}, shaken = {} }
 local CHANGED = 'changed' -- in place of what was known, or could be known from the task's places
 
 local function look_for(known, kind, n)
@@ -25,24 +27,24 @@ local function look_for(known, kind, n)
 end
 
 local function has_unmet(n)
-  return look_for(unmet_by_number, 'unmet:', n)
+  return look_for(edges_seen.unmet, 'unmet:', n)
 end
 
 local function is_blocked(n)
-  return look_for(blocked_by_number, 'blockers:', n)
+  return look_for(edges_seen.blockers, 'blockers:', n)
 end
 
 -- The task's edges change: what is known of them is so no more.
-local function forget_edges(n)
-  unmet_by_number[n], blocked_by_number[n] = CHANGED, CHANGED
+function edges_seen.forget(n)
+  edges_seen.unmet[n], edges_seen.blockers[n] = CHANGED, CHANGED
 end
 
 -- A PENDING task that is counted has no dep that blocks it; one that is ready has no unmet dep at all.
 local function note_places(n, status, ready, counted)
-  if blocked_by_number[n] ~= nil or status ~= 'PENDING' then return end
+  if edges_seen.blockers[n] ~= nil or status ~= 'PENDING' then return end
   local is_ready = (ready or '') ~= ''
-  if is_ready or (counted or '') ~= '' then blocked_by_number[n] = false end
-  if is_ready and unmet_by_number[n] == nil then unmet_by_number[n] = false end
+  if is_ready or (counted or '') ~= '' then edges_seen.blockers[n] = false end
+  if is_ready and edges_seen.unmet[n] == nil then edges_seen.unmet[n] = false end
 end
 
 -- Is this task a reason that those above it are UPSTREAM_DISABLED?
@@ -63,6 +65,7 @@ local function load_task(id)
   end
   task.rank = task.rank or task.n
   task.was_done = task.status == 'DONE'
+  task.old_status = task.status
   note_places(task.n, task.status, task.ready, task.counted)
   task.was_blocking = is_blocking(task)
   loaded_tasks[id], id_by_number[task.n] = task, id
@@ -146,10 +149,10 @@ local function create_task(id, status, priority)
   local task = {
     id = id, n = n, rank = ghost and (seq .. ':' .. n) or n, status = status, priority = priority,
     created = NOW_TEXT, updated = NOW_TEXT, crew = '0', claim = '0', resources = '', is_new = true,
-    was_ghost = ghost ~= false, was_done = false, was_blocking = false,
+    was_ghost = ghost ~= false, was_done = false, was_blocking = false, old_status = status,
     changes = { n = true, status = true, priority = true, created = true, updated = true, rank = ghost and true },
   }
-  if not ghost then unmet_by_number[n], blocked_by_number[n] = false, false end
+  if not ghost then edges_seen.unmet[n], edges_seen.blockers[n] = false, false end
   call('SADD', key('tasks:', status), n)
   note_lowest_priority(priority)
   loaded_tasks[id], id_by_number[n] = task, id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -105,12 +106,18 @@ def resource_list(space: Space) -> Steps[list[wire.Resource]]:
             {
                 "name": name,
                 "num_total": json.loads(total),
-                "num_used": json.loads(in_use.get(name, "0")),
+                "num_used": _nearest(in_use.get(name, "0")),
                 "num_consumer": len(running),
                 "running": running,
             }
         )
     return resources
+
+
+def _nearest(amount: str) -> float:
+    """The number nearest to an amount in use, which is several numbers where one can't hold the sum (resources.lua)."""
+    parts: list[float] = [json.loads(part) for part in amount.split()]
+    return parts[0] if len(parts) == 1 else math.fsum(parts)
 
 
 def read_config(space: Space) -> Steps[SchedulerConfig]:

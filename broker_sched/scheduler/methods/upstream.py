@@ -16,10 +16,8 @@ from broker_sched.steps import Read, Steps
 def upstream_of(space: Space, ids: Sequence[str]) -> Steps[dict[str, str]]:
     """Task id → upstream status, for these PENDING tasks. Reads what is above them, each task once."""
     statuses, deps = yield from _read_above(space, ids)
-    known: dict[str, str] = {}
-    for task_id in ids:
-        _resolve(task_id, statuses, deps, known)
-    return {task_id: known[task_id] for task_id in ids}
+    known = _spread(statuses, deps)
+    return {task_id: known.get(task_id, "") for task_id in ids}
 
 
 def _read_above(space: Space, ids: Sequence[str]) -> Steps[tuple[dict[str, str | None], dict[str, list[str]]]]:
@@ -43,26 +41,26 @@ def _read_above(space: Space, ids: Sequence[str]) -> Steps[tuple[dict[str, str |
     return statuses, deps
 
 
-def _resolve(task_id: str, statuses: dict[str, str | None], deps: dict[str, list[str]], known: dict[str, str]) -> None:
-    """Fill in `known` for the task and all above it, deepest first."""
-    stack = [task_id]
-    while stack:
-        current = stack[-1]
-        if current in known and known[current] != "…":
-            stack.pop()
-            continue
-        waiting = [dep for dep in deps.get(current, ()) if dep not in known]
-        if waiting and current not in known:
-            known[current] = "…"  # being worked on: a cycle does not come back here
-            stack.extend(waiting)
-            continue
-        stack.pop()
-        known[current] = _severity(current, statuses, deps, known)
+def _spread(statuses: dict[str, str | None], deps: dict[str, list[str]]) -> dict[str, str]:
+    """Task id → upstream status, '' left out.
+
+    The worst is passed on first, so that each task is reached once. In a cycle of deps all have the worst that any of
+    them has from outside.
+    """
+    dependents: dict[str, list[str]] = {}
+    for task_id, above in deps.items():
+        for dep in above:
+            dependents.setdefault(dep, []).append(task_id)
+    known: dict[str, str] = {}
+    for severity in reversed(UPSTREAM_SEVERITY[1:]):
+        wave = [task_id for task_id, status in statuses.items() if not deps.get(task_id) and _own(status) == severity]
+        while wave:
+            fresh = [task_id for task_id in dict.fromkeys(wave) if task_id not in known]
+            known.update(dict.fromkeys(fresh, severity))
+            wave = [dependent for task_id in fresh for dependent in dependents.get(task_id, ())]
+    return known
 
 
-def _severity(task_id: str, statuses: dict[str, str | None], deps: dict[str, list[str]], known: dict[str, str]) -> str:
-    status = statuses.get(task_id)
-    if status == Status.PENDING and deps.get(task_id):
-        above = [known.get(dep, "") for dep in deps[task_id]]
-        return max((each for each in above if each != "…"), key=UPSTREAM_SEVERITY.index, default="")
+def _own(status: str | None) -> str:
+    """What a task without deps of its own is to those above it."""
     return UPSTREAM_OF_STATUS.get(Status(status), "") if status else ""
