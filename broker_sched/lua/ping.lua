@@ -17,8 +17,8 @@ local function ping()
   return messages
 end
 
--- Only a reply with messages, which are gone from Redis now, must be kept. And that of a repetition: the lost request may
--- still arrive, and must not take messages that come after it.
+-- Only a reply with messages, which are gone from Redis now, must be kept. And that of a repetition: the lost request
+-- may still arrive, and must not take messages that come after it.
 local function if_any(messages, is_repetition)
   return (is_repetition or messages[1]) and messages
 end
