@@ -28,10 +28,11 @@ from broker_sched.worker.completion import Completion, InParallel, InTurn
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.description import described
 from broker_sched.worker.limits import shortened
+from broker_sched.worker.looking_back import look_back
 from broker_sched.worker.needs import Needs, told_cycle
 from broker_sched.worker.outcome import Wanted
 from broker_sched.worker.patience import Patience
-from broker_sched.worker.summary import SUPERSEDED, Report, Response, RunHistory
+from broker_sched.worker.summary import SUPERSEDED, Report, Response, RunHistory, Standing
 from broker_sched.worker.traversal import Finding, examine, over_limit
 
 log = logging.getLogger("bsched.worker")
@@ -58,6 +59,8 @@ class Planner:
         self.known: set[str] | None = set() if config.cache_task_completion else None
         self.succeeded = True
         self.check: Callable[[TaskLike], None] | None = None
+        self._own: set[str] = set()  # ids of what was scheduled here, and not by others
+        self._standings: dict[str, Standing] = {}
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._config = config
@@ -164,6 +167,7 @@ class Planner:
         self.scheduled[task.task_id] = task
         self._awaiting.forget(task.task_id)
         self._needs.note(task.task_id, [dep.task_id for dep in finding.deps or ()])
+        self._own.add(task.task_id)
         self._note(task, finding.status, finding.runnable)
         self._bulk.put(
             described(
@@ -280,7 +284,14 @@ class Planner:
     def history(self, responses: tuple[Response, ...], run_succeeded: bool) -> RunHistory:
         """What was scheduled and told, and these replies of get_work, for the summary."""
         told = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
-        return RunHistory(self._worker_id, *told, self.succeeded, run_succeeded)
+        return RunHistory(self._worker_id, *told, self.succeeded, run_succeeded, self._standings)
+
+    def look_back(self) -> bool:
+        """Ask how the tasks stand that have not ended here. Returns whether none of them failed elsewhere."""
+        latest = self.latest.items()
+        left = [task_id for task_id, status in latest if status in ("PENDING", SUPERSEDED) and task_id in self._own]
+        self._standings = look_back(self._scheduler, left, self.roots)
+        return not any(standing.status in ("FAILED", "DISABLED") for standing in self._standings.values())
 
     def note_batch(self, combined: TaskLike, member_ids: list[str], batch_id: str) -> None:
         """What becomes of the combined task becomes of its members, too."""

@@ -5,42 +5,19 @@ Source of the rules: luigi.execution_summary and luigi.retcodes, 3.8.1.
 
 from __future__ import annotations
 
-import datetime
 import enum
 import logging
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from broker_sched.model.contract import without_password
+from broker_sched.worker.shown_tasks import TASKS_SHOWN, Summarized, by_family, one_line, one_value
 
 log = logging.getLogger("bsched.worker")
 
 SUPERSEDED = "SUPERSEDED"  # in place of a status: the run did not count any more, and was not reported
-TASKS_SHOWN = 5  # of one family in one group; also how many runs of values, and how many other workers
-VALUE_SHOWN = 80  # characters of one parameter
-NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")  # one that is written the way int() would write it
-DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-class Summarized(Protocol):
-    """A task, as far as the summary needs it."""
-
-    @property
-    def task_id(self) -> str:
-        """Its id."""
-
-    @property
-    def task_family(self) -> str:
-        """Its family."""
-
-    def deps(self) -> Iterable[Any]:
-        """The tasks it depends on."""
-
-    def to_str_params(self, only_significant: bool = False, only_public: bool = False) -> dict[str, str]:
-        """Its parameters as text."""
+REASON_SHOWN = 400  # characters of why nobody could load a task
 
 
 @dataclass(frozen=True)
@@ -61,6 +38,15 @@ class Response:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How a task stands that did not end here, as the scheduler told at the end of the run."""
+
+    status: str
+    worker: str | None  # who ran it last
+    refusal: str | None  # why the last who was to load it gave it back
+
+
+@dataclass(frozen=True)
 class RunHistory:
     """All that a worker did."""
 
@@ -71,6 +57,7 @@ class RunHistory:
     root_ids: Sequence[str]  # what was asked for
     scheduling_succeeded: bool
     run_succeeded: bool
+    standings: Mapping[str, Standing] = field(default_factory=dict)  # of tasks that have not ended here
 
 
 class RunStatus(enum.Enum):
@@ -89,7 +76,9 @@ class RunStatus(enum.Enum):
 GROUPS = {
     "already_done": "complete before",
     "completed": "ran successfully",
+    "done_elsewhere": "ran successfully on another worker",
     "failed": "failed",
+    "failed_elsewhere": "failed on another worker",
     "scheduling_error": "could not be scheduled",
     "disabled": "disabled",
     "superseded": "ran here, but were handed out anew or ended meanwhile: this run did not count",
@@ -98,6 +87,7 @@ GROUPS = {
     "upstream_missing": "waiting: something external that they need is missing",
     "upstream_elsewhere": "waiting: something they need runs on another worker",
     "upstream_scheduling_error": "waiting: something they need could not be scheduled",
+    "refused": "waiting: no worker could load them so far",
     "elsewhere": "running on another worker",
     "not_run": "not handed out by the scheduler",
 }
@@ -115,6 +105,7 @@ class ExecutionSummary:
     task_count: int
     other_workers: Mapping[str, int] = field(default_factory=dict)  # worker id → how many of these tasks it ran
     root_is_done: bool = True  # all that was asked for is; also when nothing was
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # lines that explain a group
 
     @property
     def counts(self) -> dict[str, int]:
@@ -129,9 +120,10 @@ class ExecutionSummary:
         lines = ["===== Execution summary =====", f"{self.task_count} task(s) scheduled:"]
         for name, title in GROUPS.items():
             if tasks := self.groups.get(name):
-                lines += [f"* {len(tasks)} {title}", *(f"    - {line}" for line in _by_family(tasks))]
+                notes = self.notes.get(name, ())
+                lines += [f"* {len(tasks)} {title}", *(f"    - {line}" for line in (*by_family(tasks), *notes))]
         others = list(self.other_workers.items())
-        lines += [f"Worker {_value(worker)} ran {count} of them." for worker, count in others[:TASKS_SHOWN]]
+        lines += [f"Worker {one_value(worker)} ran {count} of them." for worker, count in others[:TASKS_SHOWN]]
         if len(others) > TASKS_SHOWN:
             lines.append(f"… and {len(others) - TASKS_SHOWN} more workers ran some.")
         return "\n".join([*lines, self._verdict()])
@@ -142,12 +134,13 @@ class ExecutionSummary:
         return " ".join(self.status.value)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for programs: {status, task_count, groups: {name: [task_id]}, other_workers}."""
+        """The same for programs: {status, task_count, groups: {name: [task_id]}, other_workers, notes}."""
         return {
             "status": self.status.name,
             "task_count": self.task_count,
             "groups": {name: [task.task_id for task in tasks] for name, tasks in self.groups.items()},
             "other_workers": dict(self.other_workers),
+            "notes": {name: list(lines) for name, lines in self.notes.items()},
         }
 
 
@@ -175,10 +168,12 @@ def return_code(summary: ExecutionSummary, codes: ReturnCodes) -> int:
     by_group = {
         "missing_external": codes.missing_data,
         "failed": codes.task_failed,
+        "failed_elsewhere": codes.task_failed,
         "elsewhere": codes.already_running,
         "superseded": codes.already_running,
         "scheduling_error": codes.scheduling_error,
         "not_run": codes.not_run,
+        "refused": codes.not_run,
     }
     found = max((code for group, code in by_group.items() if summary.groups.get(group)), default=0)
     return found or (0 if summary.root_is_done else codes.not_run)
@@ -192,12 +187,13 @@ def summarize(history: RunHistory) -> ExecutionSummary:
     groups = _partition(history.reports)
     elsewhere, workers = _elsewhere(history)
     groups["elsewhere"] = elsewhere
+    _look_elsewhere(groups, history)
     tasks = {report.task.task_id: report.task for report in history.reports}
     _explain_waiting(groups, tasks)
-    done = groups["completed"] | groups["already_done"]
+    done = groups["completed"] | groups["already_done"] | groups["done_elsewhere"]
     counted = (
         *("already_done", "completed", "failed", "scheduling_error", "missing_external", "waiting", "disabled"),
-        "superseded",
+        *("superseded", "done_elsewhere", "failed_elsewhere", "refused"),
     )
     shown = {name: tuple(task for id_, task in tasks.items() if id_ in groups[name]) for name in GROUPS}
     return ExecutionSummary(
@@ -206,6 +202,7 @@ def summarize(history: RunHistory) -> ExecutionSummary:
         sum(len(groups[name]) for name in counted),
         workers,
         root_is_done=all(root in done for root in history.root_ids),
+        notes=_notes(groups, history.standings),
     )
 
 
@@ -242,10 +239,47 @@ def _elsewhere(history: RunHistory) -> tuple[set[str], dict[str, int]]:
     return set().union(*found.values()), {worker: len(ids) for worker, ids in found.items()}
 
 
+def _look_elsewhere(groups: dict[str, set[str]], history: RunHistory) -> None:
+    """Move those of which the scheduler knew more at the end: what others made of them, and that nobody could."""
+    for task_id, standing in history.standings.items():
+        group = None
+        if standing.status == "DONE":
+            group = "done_elsewhere"
+        elif standing.status == "FAILED" or (standing.status == "DISABLED" and standing.worker is not None):
+            group = "failed" if standing.worker == history.worker_id else "failed_elsewhere"
+        elif standing.status == "DISABLED":
+            group = "disabled"
+        elif standing.refusal is not None:
+            group = "refused"
+        if group is not None:
+            for name in ("waiting", "missing_external", "superseded", "elsewhere"):
+                groups[name].discard(task_id)
+            groups[group].add(task_id)
+
+
+def _notes(groups: Mapping[str, set[str]], standings: Mapping[str, Standing]) -> dict[str, tuple[str, ...]]:
+    """Who it was, and why: each worker and each reason once."""
+    failed = {standing.worker for id_, standing in standings.items() if id_ in groups["failed_elsewhere"]}
+    refused = {standing.refusal or "" for id_, standing in standings.items() if id_ in groups["refused"]}
+    notes = {}
+    if failed:
+        first = min(groups["failed_elsewhere"])
+        workers = sorted(f"on {one_value(worker) if worker else 'a worker that is gone'}" for worker in failed)
+        notes["failed_elsewhere"] = (*_few(workers), f"why: bsched call fetch_error task_id={first}")
+    if refused:
+        notes["refused"] = tuple(_few([one_line(reason, REASON_SHOWN) for reason in sorted(refused)]))
+    return notes
+
+
+def _few(lines: Sequence[str]) -> list[str]:
+    left = len(lines) - TASKS_SHOWN
+    return [*lines[:TASKS_SHOWN], *([f"… and {left} more"] if left > 0 else [])]
+
+
 def _explain_waiting(groups: dict[str, set[str]], tasks: Mapping[str, Summarized]) -> None:
     """Why each waiting task waits: a walk up from it, each task once."""
     reasons = {
-        "upstream_failure": ("ever_failed", "upstream_failure"),
+        "upstream_failure": ("ever_failed", "failed_elsewhere", "upstream_failure"),
         "upstream_missing": ("missing_external", "upstream_missing"),
         "upstream_elsewhere": ("elsewhere", "upstream_elsewhere"),
         # Luigi: this reason isn't passed on (test_of_any_history_we_say_what_luigi_says).
@@ -285,76 +319,12 @@ def _deps_of(task: Summarized) -> list[str]:
 
 
 def _status(groups: Mapping[str, set[str]]) -> RunStatus:
-    if groups["failed"]:
+    if groups["failed"] or groups["failed_elsewhere"]:
         return RunStatus.FAILED_AND_SCHEDULING_FAILED if groups["scheduling_error"] else RunStatus.FAILED
     if groups["ever_failed"]:
         return RunStatus.SUCCESS_WITH_RETRY
     if groups["scheduling_error"]:
         return RunStatus.SCHEDULING_FAILED
-    if groups["not_run"]:
+    if groups["not_run"] or groups["refused"]:
         return RunStatus.NOT_RUN
     return RunStatus.MISSING_EXT if groups["missing_external"] else RunStatus.SUCCESS
-
-
-def _by_family(tasks: Iterable[Summarized]) -> list[str]:
-    families: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for task in tasks:
-        families[task.task_family].append(task.to_str_params(only_significant=True, only_public=True))
-    return [_family_line(family, members) for family, members in families.items()]
-
-
-def _family_line(family: str, members: list[dict[str, str]]) -> str:
-    """`3 Sales(country=AT, date=2024-03-01 … 2024-03-03)`; several that differ in more: the first few, one by one."""
-    names = list(members[0])
-    varying = [name for name in names if len({member.get(name) for member in members}) > 1]
-    if len(varying) < 2:
-        values = {name: _value(value) for name, value in members[0].items()}
-        for name in varying:
-            values[name] = _values([member.get(name, "") for member in members])
-        return f"{len(members)} {family}{_listed(values)}"
-    shown = [_listed({name: _value(value) for name, value in member.items()}) for member in members[:TASKS_SHOWN]]
-    return f"{len(members)} {family}{', '.join(shown)}{_rest(len(members))}"
-
-
-def _listed(values: Mapping[str, str]) -> str:
-    return f"({', '.join(f'{name}={value}' for name, value in values.items())})"
-
-
-def _rest(count: int) -> str:
-    return f" … and {count - TASKS_SHOWN} more" if count > TASKS_SHOWN else ""
-
-
-def _value(text: str) -> str:
-    """One value in one line, of bounded length, without the password of a URL."""
-    plain = without_password(text)
-    line = plain if plain.isprintable() else repr(plain)[1:-1]
-    return line if len(line) <= VALUE_SHOWN else f"{line[: VALUE_SHOWN - 1]}…"
-
-
-def _values(found: Sequence[str]) -> str:
-    """The values of one parameter. Whole numbers and dates are sorted; three or more in a row are `first … last`."""
-    for pattern, ordinal in ((NUMBER, int), (DATE, _day_number)):
-        if all(pattern.fullmatch(text) for text in found):
-            try:
-                runs = _runs({ordinal(text): text for text in found})
-            except ValueError:  # 2024-02-30
-                break
-            return ", ".join(runs[:TASKS_SHOWN]) + _rest(len(runs))
-    return ", ".join(_value(text) for text in found[:TASKS_SHOWN]) + _rest(len(found))
-
-
-def _day_number(text: str) -> int:
-    return datetime.date.fromisoformat(text).toordinal()
-
-
-def _runs(texts: Mapping[int, str]) -> list[str]:
-    """`1 … 3`, `7`, `8` from what stands at 1, 2, 3, 7 and 8."""
-    runs: list[list[str]] = []
-    previous: int | None = None
-    for number in sorted(texts):
-        if previous is None or number != previous + 1:
-            runs.append([])
-        runs[-1].append(texts[number])
-        previous = number
-    shown = ([f"{run[0]} … {run[-1]}"] if len(run) > 2 else run for run in runs)
-    return [text for texts_of_run in shown for text in texts_of_run]

@@ -40,7 +40,8 @@ log = logging.getLogger("bsched.worker")
 NAP_SECONDS = 0.2  # a worker without its scheduler looks so often what its task processes do
 MAX_REST_SECONDS = 10.0  # then a worker that can be woken asks all the same: it may have no reason to stay
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # of the machine, for now
-ASKING = ("get_work", "count_pending", "add_worker")  # calls that only a worker with a future makes
+# Calls that are not worth waiting for when the worker is to leave.
+ASKING = ("get_work", "count_pending", "add_worker", "task_statuses", "dep_graph")
 MESSAGES = ("set_worker_processes", "dispatch_scheduler_message", "stop_task")  # what the scheduler may ask of a worker
 
 
@@ -126,6 +127,7 @@ class Worker:
                 self._loop()
                 self._running.settle()
                 self._pass_on()
+                self.run_succeeded &= self._planner.look_back()
                 self._mails.close(self.is_stopping)
         finally:
             self._scheduler.is_on = False

@@ -38,7 +38,8 @@ LUIGIS = {
     "upstream_elsewhere": "upstream_run_by_other_worker",
     "elsewhere": "run_by_other_worker",
 }
-COMPARED = [name for name in GROUPS if name not in ("disabled", "superseded")]  # which Luigi does not have
+OURS = ("disabled", "superseded", "done_elsewhere", "failed_elsewhere", "refused")  # which Luigi does not have
+COMPARED = [name for name in GROUPS if name not in OURS]
 CODES = ReturnCodes()
 QUIET: dict[str, Any] = {"send_failure_email": False, "wait_interval": 0.05, "wait_jitter": 0.0}
 
@@ -331,4 +332,5 @@ def test_programs_get_ids(local: Scheduler, tasks: ModuleType, directory: str) -
             "upstream_failure": [tasks.NeedsFail(directory).task_id],
         },
         "other_workers": {},
+        "notes": {},
     }
