@@ -128,6 +128,7 @@ class Intake:
                 task_id = None
             else:
                 self._planner.scheduled[task_id] = task
+                self._planner.send_batcher(task)
         return Work(
             task_id,
             reply["n_pending_tasks"],

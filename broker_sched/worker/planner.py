@@ -120,7 +120,7 @@ class Planner:
         elif finding.deps is not None:
             if self.check is not None and finding.runnable:
                 self.check(task)
-            self._send_batcher(task)
+            self.send_batcher(task)
         return finding
 
     def _announce_failure(self, task: TaskLike, why: str) -> None:
@@ -149,7 +149,8 @@ class Planner:
             self._note(task, "UNKNOWN", False)
             self._bulk.put(described(task, "UNKNOWN", runnable=False, deps=[] if task_id in members else None))
 
-    def _send_batcher(self, task: TaskLike) -> None:
+    def send_batcher(self, task: TaskLike) -> None:
+        """Let the scheduler hand out tasks of this family in batches, where they can be batched. Told once."""
         if task.task_family in self._batchers_sent:
             return
         self._batchers_sent.add(task.task_family)

@@ -17,11 +17,11 @@ from tests.http.harness import ROOT
 from tests.servers import die_with_parent, until
 
 pytestmark = pytest.mark.timeout(240)
-TASKS = 8
+TASKS, DAYS = 8, 22
 MODULE = """
 import os
 from typing import Annotated
-from broker_sched import LocalTarget, Parameter, Task
+from broker_sched import LocalTarget, Parameter, Task, WrapperTask
 
 class Write(Task):
     name: str
@@ -52,6 +52,10 @@ class Days(Task):
             file.write(f"{len(self.days())}\\n")
         for day in self.days():
             open(os.path.join(DIRECTORY, f"{day}.day"), "w").close()
+
+class Week(WrapperTask):
+    def requires(self):
+        return [Days(day=str(number)) for number in range(22)]
 """
 SCRIPT = """
 import os, sys, time
@@ -201,3 +205,16 @@ def test_what_everybody_refuses_waits_with_the_reason_until_one_comes_who_can(pl
     until((directory / "x.out").exists, "the one who can load it runs it", 60)
     until(lambda: place.statuses() == {task_id: "DONE"}, "and says so", 60)
     assert "can't load" not in str(place.scheduler.fetch_error(task_id)["error"])
+
+
+def test_a_fleet_runs_batchable_tasks_in_batches(place: Place) -> None:
+    directory = place.directory("batches", days=MODULE)
+    place.submit(directory, "days", "Week")
+    for _ in range(2):
+        place.worker(directory)
+    until(lambda: len(list(directory.glob("*.day"))) == DAYS, "all days are made", 60)
+    until(lambda: set(place.statuses().values()) == {"DONE"}, "and done", 60)
+    sizes = [int(line) for line in (directory / "batches").read_text().split()]
+    assert sum(sizes) == DAYS, "each day once"
+    assert max(sizes) == 4, "up to max_batch_size"
+    assert sizes.count(1) <= 4, "what each worker took before it knew the family, and what was left over"
