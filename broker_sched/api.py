@@ -93,9 +93,21 @@ class SchedulerAPI(OwnMethods):
 
     @rpc()
     def announce_scheduling_failure(
-        self, task_name: str, family: str, params: JSON, expl: JSON, owners: JSON, **kwargs: Any
+        self,
+        task_name: str,
+        family: str,
+        params: JSON,
+        expl: JSON,
+        owners: JSON,
+        worker: str | None = None,
+        param_visibilities: JSON = None,
+        **kwargs: Any,
     ) -> None:
-        """Tell that a task could not be scheduled. Only e-mail batching would use it."""
+        """Tell that a task could not be scheduled. With batch_emails, a mail will say so.
+
+        owners: mail addresses. param_visibilities: name → 0 for each parameter that may be shown; Luigi's worker
+        tells none, and none is shown.
+        """
         raise NotImplementedError
 
     @rpc()

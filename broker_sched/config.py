@@ -30,7 +30,7 @@ class SchedulerConfig:
     pause_enabled: bool = True  # pause and unpause have an effect
     send_messages: bool = True  # messages to running tasks are accepted
     stable_done_cooldown_secs: int = 10  # PENDING reported so soon after DONE is ignored
-    batch_emails: bool = False  # kept for luigi.cfg's sake; told to clients, no effect yet
+    batch_emails: bool = False  # servers collect failures, and mail them together
     record_task_history: bool = False  # what has_task_history answers
 
 

@@ -25,8 +25,12 @@ from broker_sched.http.connection import Connection, Respond
 from broker_sched.http.driver import Driver
 from broker_sched.http.lanes import open_lanes
 from broker_sched.http.pruner import prune_for_ever
+from broker_sched.mails.failures import why_silent
+from broker_sched.mails.settings import MailSettings
 from broker_sched.scheduler.connection import describe
+from broker_sched.scheduler.mailing import Mailing
 from broker_sched.scheduler.space import Space
+from broker_sched.steps import Steps
 
 try:
     from uvloop import run as run_loop
@@ -40,6 +44,7 @@ KEEP_ALIVE_SECONDS = 3600  # as luigid; a shorter one would now and then close j
 IDLE_CHECK_SECONDS = 60  # how often idle connections are looked for
 GRACEFUL_SECONDS = 30  # for what is in flight at SIGTERM
 END_CHECK_SECONDS = 0.02  # how often it is looked whether that is done
+DRIVE_SECONDS = 30  # what mails want of Redis is not waited for longer
 SWITCH_SECONDS = 0.001  # a long listing's thread lets the event loop go on after this
 SOCKET_UMASK = 0o117  # a unix socket for its owner and group
 
@@ -55,6 +60,7 @@ class ServerConfig:
     unix_socket: str | None = None  # a path, instead of host and port
     options: Mapping[str, str] = field(default_factory=dict)  # name → text, as config.to_text makes it
     resources: Mapping[str, float] = field(default_factory=dict)
+    mails: MailSettings | None = None  # None: this server sends no mails
 
 
 def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None:
@@ -79,11 +85,34 @@ async def _serve(config: ServerConfig, space: Space, listener: socket.socket, on
     except RedisUnavailable as error:
         log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
     pruner = asyncio.create_task(prune_for_ever(driver))
+    mailing = None
     try:
+        mailing = start_mailing(config.mails, driver)
         await serve_until(signals, App(driver).respond, listener, on_started, driver.end_waiting)
     finally:
         pruner.cancel()
+        if mailing is not None:
+            await asyncio.to_thread(mailing.stop)
         await driver.close()
+
+
+def start_mailing(settings: MailSettings | None, driver: Driver) -> Mailing | None:
+    """Send the namespace's mails, in a thread that asks this event loop for what it wants of Redis."""
+    silent = why_silent(settings) if settings else "no settings are given"
+    if settings is None or silent is not None:
+        if settings is not None and settings.email.receivers:
+            log.info("This server sends no mails: %s.", silent)
+        return None
+    loop = asyncio.get_running_loop()
+
+    def drive(steps: Steps[Any]) -> Any:
+        if loop.is_closed():
+            raise RuntimeError("the server has ended")
+        return asyncio.run_coroutine_threadsafe(driver.drive(steps), loop).result(DRIVE_SECONDS)
+
+    mailing = Mailing(driver.space, settings, drive)
+    mailing.start()
+    return mailing
 
 
 async def serve_until(

@@ -6,7 +6,7 @@
 --       12 module  13 params (JSON)  14 param_visibilities (JSON)  15 accepts_messages: '', 0, 1
 --       16 tracking_url  17 batchable: '', 0, 1  18 batch_id  19 expl  20 resources (JSON, '' for none)
 --       21 retry policy '<count>|<hard timeout>|<window>' or ''  22 number of deps, '' to leave them
---       23 token of staged deps or ''  24… the deps, then the new deps
+--       23 token of staged deps or ''  24 owners (JSON, '' for none)  25… the deps, then the new deps
 --       12, 13, 14, 16, 18 and 19 are '' for null, else '=' and the text.
 -- Reply the number of jobs left; -1 when the run is superseded, and nothing was changed.
 -- Cost  O(deps), at most the caller's chunk of them, and a budget of jobs.

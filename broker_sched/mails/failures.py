@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from broker_sched import luigi_config
@@ -81,6 +82,15 @@ class FailureMails:
         what = "Scheduling ended with this error. What it needs may not have been scheduled."
         self._tell(task, "broke scheduling", what, trace, is_known=False)
 
+    def not_loaded(self, family: str, task_ids: Sequence[str], reason: str) -> None:
+        """Tasks of other workers were handed out that can't be made here. Luigi: whatever send_failure_email is."""
+        recipients = self._usable(self._settings.email.receivers, family)
+        if recipients and self._may_send(recipients):
+            about = (*(("Id", task_id) for task_id in task_ids), *self._where())
+            what = f"{family} can't be loaded, and failed"
+            sections = [Section(what), Section(rows=about), Section("Error", text=self._cut(reason))]
+            self._put(recipients, f"{what} on {self._host}", sections)
+
     @open_in_whole
     def close(self, is_hurried: bool = False) -> None:
         """Wait for a while until all is sent, and say what is not. is_hurried: somebody wants the worker to end."""
@@ -89,49 +99,53 @@ class FailureMails:
 
     def _tell(self, task: TaskLike, what: str, headline: str, error: str, is_known: bool) -> None:
         try:
-            recipients = self._recipients(task)
-            if recipients and self._sender is None:
-                self._say_why_silent(recipients)
-            elif recipients and self._sender is not None:
-                self._sender.put(self._mail(task, recipients, what, headline, error, is_known))
+            found = addresses_in([*self._settings.email.receivers, *owners_of(task)])
+            recipients = self._usable(found, task.task_family)
+            if recipients and self._may_send(recipients):
+                name = public_name(task)
+                sections = self._sections(task, f"{name} {what}", headline, error, is_known)
+                self._put(recipients, f"{name} {what} on {self._host}", sections)
         except Exception as problem:  # the user's owner_email, or a parameter that can't be shown: no reason to stop
             log.error("No mail about %s: %s: %s", task.task_id, type(problem).__name__, problem)
 
-    def _say_why_silent(self, recipients: list[str]) -> None:
-        if not self._is_said:
+    def _may_send(self, recipients: list[str]) -> bool:
+        if self._sender is None and not self._is_said:
             self._is_said = True
             log.info("No mails about failures are sent to %s: %s.", ", ".join(recipients), self._silent)
+        return self._sender is not None
 
-    def _recipients(self, task: TaskLike) -> list[str]:
-        found = addresses_in([*self._settings.email.receivers, *owners_of(task)])
-        for address in found:
-            if not is_usable(address) and address not in self._warned:
+    def _usable(self, addresses: Iterable[str], family: str) -> list[str]:
+        usable = []
+        for address in addresses:
+            if is_usable(address):
+                usable.append(address)
+            elif address not in self._warned:
                 self._warned.add(address)
-                log.warning("owner_email of %s: %r is no mail address; it gets no mail.", task.task_family, address)
-        return [address for address in found if is_usable(address)]
+                log.warning("owner_email of %s: %r is no mail address; it gets no mail.", family, address)
+        return usable
 
-    def _mail(
-        self, task: TaskLike, recipients: list[str], what: str, headline: str, error: str, is_known: bool
-    ) -> Mail:
-        email = self._settings.email
-        shown = task.to_str_params(only_public=True)
-        name = public_name(task)
-        about = (
-            ("Task", task.task_family),
-            ("Id", task.task_id),
-            ("Worker", self._worker_id),
-            ("Host", self._host),
-            ("Time", time.strftime("%Y-%m-%d %H:%M:%S %z")),
-        )
-        sections = [Section(f"{name} {what}", text=headline), Section(rows=about)]
-        if shown:
+    def _sections(self, task: TaskLike, what: str, headline: str, error: str, is_known: bool) -> list[Section]:
+        about = (("Task", task.task_family), ("Id", task.task_id), *self._where())
+        sections = [Section(what, text=headline), Section(rows=about)]
+        if shown := task.to_str_params(only_public=True):
             sections.append(Section("Parameters", rows=tuple(shown.items())))
-        sections.append(Section("Error", text=cut(error, email.traceback_max_length)))
+        sections.append(Section("Error", text=self._cut(error)))
         if is_known:
             sections.append(Section("To see more", text=how_to_see_more(task.task_id, self._url)))
-        subject = subject_of(f"{name} {what} on {self._host}", email.prefix)
+        return sections
+
+    def _where(self) -> tuple[tuple[str, str], ...]:
+        return ("Worker", self._worker_id), ("Host", self._host), ("Time", time.strftime("%Y-%m-%d %H:%M:%S %z"))
+
+    def _cut(self, error: str) -> str:
+        return cut(error, self._settings.email.traceback_max_length)
+
+    def _put(self, recipients: list[str], subject: str, sections: list[Section]) -> None:
+        email = self._settings.email
         is_html = email.format == "html"
-        return Mail(tuple(recipients), subject, rendered(sections, is_html), is_html)
+        mail = Mail(tuple(recipients), subject_of(subject, email.prefix), rendered(sections, is_html), is_html)
+        if self._sender is not None:
+            self._sender.put(mail)
 
 
 def _text_of(expl: str) -> str:

@@ -47,7 +47,8 @@ class Mail:
 def mail_from(text: str) -> Mail:
     """The mail that as_json wrote."""
     found = json.loads(text)
-    return Mail(**{**found, "recipients": tuple(found["recipients"])})
+    known = {each.name: found[each.name] for each in dataclasses.fields(Mail) if each.name in found}
+    return Mail(**{**known, "recipients": tuple(known["recipients"])})
 
 
 def subject_of(text: str, prefix: str = "") -> str:

@@ -79,7 +79,7 @@ KEYS = (
     Key(
         "detail:<task_id>",
         "hash",
-        "what is long or rare: tracking_url, messages, progress, long params, long expl",
+        "what is long or rare: tracking_url, messages, progress, owners, long params, long expl",
         TASK,
     ),
     Key("log:<task_id>", "string", "when it was told (s), how much its latest run wrote, the end of it", "a day"),
@@ -163,4 +163,10 @@ KEYS = (
     Key("strays", "set", "numbers of running tasks whose runner may be dead: the next prune looks", USED),
     Key("jobs", "list", "work left to later calls, see lua/lib/jobs.lua", "until worked off"),
     Key("failed_jobs", "list", "jobs that failed, each with its error; `bsched verify` reports them", "until a repair"),
+    # mails about failures
+    Key("mail:server", "string", "there while a server that sends mails was seen", "a week after it was"),
+    Key("mail:notes", "list", "what mails are to tell of, JSON; at most 10,000", "until it is in a mail"),
+    Key("mail:unlisted", "string", "how many there were beyond that", "until it is in a mail"),
+    Key("mail:outbox", "hash", "mail id → a mail that is to be sent, JSON", "until it is sent, at most a day"),
+    Key("mail:lock", "string", "the server that makes and sends mails at the moment", "a minute"),
 )

@@ -195,6 +195,7 @@ class Intake:
 
     def _fail(self, reply: dict[str, Any], task_ids: list[str], expl: str) -> None:
         self.failures += 1
+        self._planner.mails.not_loaded(reply["task_family"], task_ids, expl)
         for task_id in task_ids:
             told = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": expl}
             with contextlib.suppress(Superseded):  # it failed for others, or they run it

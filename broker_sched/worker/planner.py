@@ -65,7 +65,7 @@ class Planner:
         self._worker_id = worker_id
         self._config = config
         self._context = context
-        self._mails = mails
+        self.mails = mails
         self._completion = Completion(self.known)
         self._bulk = Bulk(scheduler, worker_id)
         self._awaiting = Awaiting(scheduler, self._completion)
@@ -99,7 +99,7 @@ class Planner:
             raise
         except Exception as error:
             self.succeeded = False
-            self._mails.broke(task, traceback.format_exc())
+            self.mails.broke(task, traceback.format_exc())
             if not isinstance(error, BrokerSchedError):
                 log.exception("%s could not be scheduled", task)
                 task.trigger_event("event.core.task.broken", task, error)
@@ -135,7 +135,7 @@ class Planner:
             owners=owners_of(task),
             param_visibilities=visibilities_of(task),
         )
-        self._mails.not_scheduled(task, why)
+        self.mails.not_scheduled(task, why)
 
     def _refuse_cycles(self, task_ids: Collection[str]) -> None:
         """What can never run is not left to wait: a worker that stays while tasks are pending would stay for ever."""
@@ -207,7 +207,7 @@ class Planner:
             with contextlib.suppress(Superseded):
                 self._tell({**failed, **carried(attempt)})
         if status == "FAILED":
-            self._mails.failed(task, json.dumps(refusal) if refusal else more.get("expl", ""))
+            self.mails.failed(task, json.dumps(refusal) if refusal else more.get("expl", ""))
         return status
 
     def note_end(self, task: TaskLike, status: str) -> None:

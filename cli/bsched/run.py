@@ -19,6 +19,7 @@ from broker_sched.model.contract import TaskLike
 from broker_sched.worker import interrupts
 from broker_sched.worker.summary import ExecutionSummary, ReturnCodes, return_code
 from broker_sched.worker.worker import Worker
+from bsched.local_mails import mails_of_local
 from bsched.progress import is_shown, progress
 from bsched.reaching import reach, scheduler_options, start_logging, worker_settings
 from bsched.task_options import describe_options, make_task
@@ -68,8 +69,9 @@ def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any])
     try:
         with failures_told(codes.unhandled_exception):
             place = (options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
-            worker = Worker(reach(*place).scheduler, worker_processes=options["workers"], **settings)
-            with progress(worker, is_live), worker:
+            scheduler = reach(*place).scheduler
+            worker = Worker(scheduler, worker_processes=options["workers"], **settings)
+            with mails_of_local(scheduler, options["local_scheduler"]), progress(worker, is_live), worker:
                 interruption.kills = True  # what is running now only asks whether tasks are complete
                 worker.add(task, multiprocess=options["parallel_scheduling"])
                 interruption.kills = False

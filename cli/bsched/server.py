@@ -7,7 +7,9 @@ import os
 
 import click
 
+from broker_sched import luigi_config
 from broker_sched.config import to_text
+from broker_sched.mails.settings import parse_settings
 from bsched.namespace import namespace_options
 from bsched.settings import from_arguments, from_environment
 
@@ -59,6 +61,7 @@ def server(
             unix_socket=unix_socket,
             options={name: to_text(value) for name, value in options.items()},
             resources=given.resources,
+            mails=parse_settings(luigi_config.read()),
         ),
         announce=click.echo,
     )

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.mails.mailbox import MailServer
+from tests.worker.conftest import luigid_url
+
+__all__ = ["luigid_url"]
 
 StartMailServer = Callable[..., MailServer]
 

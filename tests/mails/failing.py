@@ -41,6 +41,13 @@ class Hangs(Base):
         time.sleep(600)
 
 
+class GivesUp(Base):
+    retry_count = 1
+
+    def run(self):
+        raise ValueError("once is too often")
+
+
 class CannotTell(Base):
     def complete(self):
         raise OSError("complete() can't look")
@@ -72,4 +79,4 @@ class NoOwner(luigi.Task):
 
 class Everything(luigi.WrapperTask):
     def requires(self):
-        return [Raises(), Dies(), Hangs(), CannotTell(), NeedsNonsense(), IsMissing()]
+        return [Raises(), Dies(), Hangs(), GivesUp(), CannotTell(), NeedsNonsense(), IsMissing()]

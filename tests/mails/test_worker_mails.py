@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from broker_sched import Scheduler, Task, Worker
+from broker_sched import RemoteScheduler, Scheduler, Task, Worker
 from broker_sched.mails.settings import EmailSettings, MailSettings, SmtpSettings
 from broker_sched.model.contract import owners_of
 from tests.mails.conftest import StartMailServer
@@ -53,8 +53,8 @@ def told_by(directory: Path, *command: str, environment: Mapping[str, str] | Non
 
 
 def family(got: Got) -> str:
-    names = ("Raises", "Dies", "Hangs", "CannotTell", "NeedsNonsense", "IsMissing", "Everything")
-    (found,) = [name for name in names if f"mails.{name}(" in got.subject]
+    names = ("Raises", "Dies", "Hangs", "GivesUp", "CannotTell", "NeedsNonsense", "IsMissing", "Everything")
+    (found,) = [name for name in names if f"mails.{name}(" in got.subject or f"mails.{name}_" in got.subject]
     return found
 
 
@@ -73,7 +73,8 @@ def test_the_same_pipeline_sends_the_mails_that_luigi_sends_to_the_same_people(
         told = told_by(tmp_path, *command, "mails.Everything", "--local-scheduler")
         sent.append(who_got_what(server))
     assert sent[0] == sent[1], told
-    assert [name for name, _ in sent[1]] == ["CannotTell", "Dies", "Hangs", "NeedsNonsense", "Raises"]
+    expected = ["CannotTell", "Dies", "GivesUp", "GivesUp", "Hangs", "NeedsNonsense", "Raises"]  # one is disabled
+    assert [name for name, _ in sent[1]] == expected
 
 
 def test_a_mail_says_what_failed_where_and_why_and_nothing_hidden(mail_server: MailServer, tmp_path: Path) -> None:
@@ -163,6 +164,20 @@ def test_submitting_mails_what_could_not_be_scheduled(mail_server: MailServer, t
     assert [family(got) for got in mail_server.mails] == ["CannotTell"]
 
 
+def test_what_a_luigid_hands_out_and_cannot_be_loaded_is_mailed_to_the_receiver(
+    mail_server: MailServer, tmp_path: Path, luigid_url: str
+) -> None:
+    scheduler = RemoteScheduler(luigid_url)
+    scheduler.add_task(worker="other", task_id="Nope_1", family="Nope", module="no_such_module", params={})
+    environment = {**mail_server.environment(), "BSCHED_WORKER_SEND_FAILURE_EMAIL": "false"}
+    command = [*BSCHED, "worker", "--burst", "--processes", "1", "--scheduler-url", luigid_url]
+    told_by(tmp_path, *command, environment=environment)
+    (got,) = mail_server.mails
+    assert got.recipients == ["ops@x.test"] and got.subject.startswith("Nope can't be loaded, and failed on")
+    assert "Nope_1" in got.body and "no_such_module" in got.body
+    scheduler.close()
+
+
 # Beside the loop
 
 
@@ -220,7 +235,7 @@ def test_a_mail_server_that_comes_back_gets_all_mails_and_the_outage_is_told_onc
     with worker:
         for number in range(3):
             worker.add(Fails(number=number))
-        worker._planner._mails.failed(Fails(number=0), '"by hand"')
+        worker._planner.mails.failed(Fails(number=0), '"by hand"')
         until(lambda: "is tried again" in caplog.text, "an attempt has failed")
         again = start_mail_server(port=server.port)
         again.until_mails(1)
@@ -263,7 +278,7 @@ def test_an_owner_email_that_raises_stops_neither_the_worker_nor_other_mails(
     worker = worker_with(to(mail_server))
     with pytest.raises(RuntimeError):
         owners_of(NoOwner())
-    worker._planner._mails.failed(NoOwner(), '"x"')
+    worker._planner.mails.failed(NoOwner(), '"x"')
     worker.add(Raises())
     worker.run()
     assert [family(got) for got in mail_server.mails] == ["Raises"]
@@ -272,7 +287,7 @@ def test_an_owner_email_that_raises_stops_neither_the_worker_nor_other_mails(
 
 def test_a_traceback_is_cut_to_the_length_of_the_settings(mail_server: MailServer) -> None:
     worker = worker_with(to(mail_server, traceback_max_length=100))
-    worker._planner._mails.failed(Fails(), '"' + "x" * 5000 + 'the end"')
+    worker._planner.mails.failed(Fails(), '"' + "x" * 5000 + 'the end"')
     worker._mails.close()
     (got,) = mail_server.mails
     assert "the end" in got.body and got.body.count("x") < 100
@@ -280,12 +295,13 @@ def test_a_traceback_is_cut_to_the_length_of_the_settings(mail_server: MailServe
 
 def test_ctrl_c_does_not_lose_a_mail_that_waits(start_mail_server: StartMailServer, tmp_path: Path) -> None:
     server = start_mail_server()
+    server.stop()
     (tmp_path / "slow.py").write_text(
         "import luigi, time\n"
-        "class Fails(luigi.Task):\n    priority = 1\n    complete = lambda self: False\n"
+        "class Fails(luigi.Task):\n    complete = lambda self: False\n"
         "    def run(self):\n        raise ValueError('no')\n"
         "class Sleeps(luigi.Task):\n    complete = lambda self: False\n"
-        "    def run(self):\n        print('sleeping', flush=True)\n        time.sleep(600)\n"
+        "    def run(self):\n        time.sleep(600)\n"
         "class Both(luigi.WrapperTask):\n    def requires(self):\n        return [Fails(), Sleeps()]\n"
     )
     process = started(
@@ -295,8 +311,9 @@ def test_ctrl_c_does_not_lose_a_mail_that_waits(start_mail_server: StartMailServ
     )
     assert process.stdout
     for line in process.stdout:
-        if "sleeping" in line:
+        if "is tried again" in line:
             break
+    again = start_mail_server(port=server.port)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert [got.subject.split("(")[0] for got in server.mails] == ["Fails"]
+    assert [got.subject.split("(")[0] for got in again.mails] == ["Fails"]

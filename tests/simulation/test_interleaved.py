@@ -42,6 +42,7 @@ def report(chance, tasks):
         "resources": (0.3, {chance.choice("xy"): 1}),
         "assistant": (0.1, True),
         "runnable": (0.1, False),
+        "owners": (0.2, ["team@x.test"]),
     }
     given.update({name: value for name, (share, value) in optional.items() if chance.random() < share})
     if chance.random() < 0.4:

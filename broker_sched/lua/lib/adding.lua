@@ -129,7 +129,7 @@ end
 -- The deps that the call names, as glance gives them. Placeholders are made in the order given: it decides their rank.
 local function named_deps(worker)
   local deps = {}
-  for index = 24, #ARGV do
+  for index = 25, #ARGV do
     local id = ARGV[index]
     local dep = glance(id)
     if not dep and worker then
@@ -242,6 +242,7 @@ local function report(task, worker)
   if not task.is_new then call('ZREM', key('due:remove', ''), task.n) end
   if task.refusals then forget_refusals(task) end
   if expl then set_expl(task, expl) end
+  if ARGV[24] ~= '' then call('HSET', key('detail:', task.id), 'owners', ARGV[24]) end
   if may_change_status(task, worker, status) then
     -- Its run() wants more deps. When it began to is kept until it ends, so that it does not wait for them in vain.
     if has_flag('n') and task.status == 'RUNNING' and not task.waits_since then set(task, 'waits_since', NOW_TEXT) end
@@ -265,7 +266,7 @@ local function add_any_task()
   report(task, worker)
   local claims = not worker.disabled and not has_flag('a')
   local deps = set_deps(task, claims and worker)
-  if (has_flag('n') or #ARGV > 23 or was_unknown) and not worker.submission then entrust(task) end
+  if (has_flag('n') or #ARGV > 24 or was_unknown) and not worker.submission then entrust(task) end
   set_resources(task, ARGV[20])
   if claims then join_claim(task, worker) end
   if task.claim == '0' then call('SADD', key('unclaimed', ''), task.n) end

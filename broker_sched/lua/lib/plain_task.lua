@@ -28,7 +28,7 @@ end
 -- this worker, a higher priority, or it blocks.
 local function read_deps(claims, w)
   local deps, priority = {}, tonumber(ARGV[10])
-  for index = 24, #ARGV do
+  for index = 25, #ARGV do
     local id = ARGV[index]
     local dep = call('HMGET', key('task:', id), 'n', 'status', 'priority', 'claim', 'ready', 'counted')
     local status, claim = dep[2], dep[4]
@@ -59,7 +59,7 @@ end
 local function write_deps(n, deps, claim)
   local numbers, unmet, made = {}, {}, {}
   for index, dep in ipairs(deps) do
-    local id = ARGV[23 + index]
+    local id = ARGV[24 + index]
     local number = dep[1] or made[id]
     if not number then
       number = write_new(id, 'UNKNOWN', claim)
@@ -111,6 +111,7 @@ local function reported_fields()
   elseif params then
     fields[#fields + 1], fields[#fields + 2] = 'params', params
   end
+  if ARGV[24] ~= '' then call('HSET', key('detail:', ARGV[6]), 'owners', ARGV[24]) end
   if ARGV[15] == '1' then fields[#fields + 1], fields[#fields + 2] = 'accepts_messages', '1' end
   if ARGV[20] ~= '' then fields[#fields + 1], fields[#fields + 2] = 'resources', ARGV[20] end
   if ARGV[21] ~= '' then fields[#fields + 1], fields[#fields + 2] = 'policy', ARGV[21] end

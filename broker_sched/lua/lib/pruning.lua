@@ -35,6 +35,7 @@ end
 
 local function fail_stray(task)
   if not is_stray(task) then return end
+  task.is_lost = true
   set_status(task, 'FAILED')
   set(task, 'worker_running', nil)
   finish_task(task)

@@ -4,6 +4,7 @@
 local function release(task)
   if task.status == 'RUNNING' and task.batch_id then
     pass_on_to_batch(task, 'PENDING')
+    task.is_given_back = true
     set_status(task, 'FAILED')
     call('ZADD', key('due:remove', ''), NOW_TEXT, task.n)
   else

@@ -11,6 +11,7 @@
 
 -- @include lib/events.lua
 -- @include lib/attempts.lua
+-- @lazy note_failure, note_scheduling_failure lib/mail_notes.lua
 
 -- Runner that is neither stakeholder nor assistant: the next prune fails what it runs.
 local function is_stray(task)
@@ -96,6 +97,7 @@ local set_status
 local function pass_on_to_batch(task, new)
   for _, n in ipairs(call('SMEMBERS', key('batch:', task.batch_id))) do
     local member = load_task(id_of(n))
+    member.is_lost = task.is_lost
     set_status(member, new)
     set(member, 'batch_id', nil)
     finish_task(member)
@@ -117,7 +119,10 @@ function set_status(task, new)
   end
   if task.status == 'RUNNING' and task.batch_id and new ~= 'RUNNING' then pass_on_to_batch(task, new) end
   if new == 'FAILED' and task.status ~= 'DISABLED' then
-    if fails_too_often(task) then
+    local is_disabled = fails_too_often(task)
+    -- Of a batch its members have failed, not what was made of them.
+    if not removed_on_failure and not task.is_given_back then note_failure(task, is_disabled) end
+    if is_disabled then
       set(task, 'disabled_at', NOW_TEXT)
       call('ZADD', key('due:enable', ''), NOW_TEXT, task.n)
       new = 'DISABLED'

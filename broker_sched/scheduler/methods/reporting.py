@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from broker_sched.api import METHODS
 from broker_sched.arguments import check, to_json
 from broker_sched.errors import InvalidArgument, Superseded
+from broker_sched.mails.addresses import addresses_in
 from broker_sched.scheduler.methods.attempts import attempt_text, refuse_superseded
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Argument, Call, Calls, Steps
@@ -69,16 +70,19 @@ def add_task(
         needs(resources),
         policy(retry_policy_dict),
     ]
+    told_owners = owners_text(owners)
     given = [*(deps or ()), *(new_deps or ())]
     # A failure counted twice could disable the task; new deps take it from whoever runs it by then.
     once = status == "FAILED" or bool(new_deps)
     if len(given) <= MAX_DEPS_AT_ONCE:
-        left = yield Call("add_task", (*arguments, "" if deps is None else str(len(deps)), "", *given), once)
+        left = yield Call(
+            "add_task", (*arguments, "" if deps is None else str(len(deps)), "", told_owners, *given), once
+        )
     else:
         token = uuid.uuid4().hex
         for chunk in chunks(given, MAX_DEPS_AT_ONCE):
             yield Call("stage_deps", (token, *chunk))
-        left = yield Call("add_task", (*arguments, "" if deps is None else "0", token), once)
+        left = yield Call("add_task", (*arguments, "" if deps is None else "0", token, told_owners), once)
     yield from refuse_superseded(space, left, task_id)
     yield from work_off(left)
 
@@ -142,10 +146,28 @@ def add_task_batcher(
 
 
 def announce_scheduling_failure(
-    space: Space, *, task_name: str, family: str, params: Any, expl: Any, owners: Any
+    space: Space,
+    *,
+    task_name: str,
+    family: str,
+    params: Any,
+    expl: Any,
+    owners: Any,
+    worker: str | None,
+    param_visibilities: Any,
 ) -> Steps[None]:
-    """Only e-mail batching would use it; there is none yet."""
-    yield from ()
+    """One script. Not `task_name`, which from Luigi's worker has hidden parameters in it."""
+    yield Call(
+        "note_scheduling_failure",
+        (
+            worker or "",
+            family,
+            to_json("params", params) if isinstance(params, dict) else "",
+            to_json("param_visibilities", param_visibilities) if isinstance(param_visibilities, dict) else "",
+            owners_text(owners),
+            expl if isinstance(expl, str) else to_json("expl", expl),
+        ),
+    )
 
 
 def work_off(left: int) -> Steps[None]:
@@ -159,6 +181,16 @@ def work_off(left: int) -> Steps[None]:
 def optional(text: str | None) -> str:
     """How a script takes an optional argument: '' for null, else '=' and the text."""
     return "" if text is None else f"={text}"
+
+
+def owners_text(owners: Any) -> str:
+    """Whom mails about a task go to, as JSON; '' for nobody. A text may name several, with commas."""
+    if owners is None:
+        return ""
+    if not isinstance(owners, (str, list, tuple)) or not all(isinstance(each, str) for each in owners):
+        raise InvalidArgument("owners", "must be a list of mail addresses")
+    found = addresses_in(owners)
+    return to_json("owners", found) if found else ""
 
 
 def flag(value: bool | None) -> str:
