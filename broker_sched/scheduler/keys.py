@@ -39,7 +39,12 @@ TASK = "while the task is there"
 USED = "while it has members"
 
 KEYS = (
-    Key("config", "hash", "schema, version, paused, lowest_priority, and every option", FOREVER),
+    Key(
+        "config",
+        "hash",
+        "schema, version, paused, lowest_priority, every option, and while indexes are repaired who does it",
+        FOREVER,
+    ),
     Key(
         "nothing",
         "none",

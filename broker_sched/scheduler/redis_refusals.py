@@ -56,6 +56,12 @@ REFUSALS = (
         "the Cluster is moving this namespace to another node (TRYAGAIN)",
         is_passing=True,
     ),
+    Refusal(
+        ("BSCHED_REPAIRING",),
+        ("BSCHED_REPAIRING",),
+        "an index of this namespace is being repaired (bsched verify --repair); it takes some seconds",
+        is_passing=True,
+    ),
     Refusal(("CLUSTERDOWN",), (), "the Cluster is down (CLUSTERDOWN)", is_passing=True),
     Refusal(("OOM",), ("when used memory",), "Redis is out of memory (OOM): raise maxmemory, or remove tasks"),
     Refusal(
@@ -77,6 +83,7 @@ REFUSALS = (
     ),
 )
 REPLICA = REFUSALS[0]
+REPAIRING = next(each for each in REFUSALS if each.name == "BSCHED_REPAIRING")
 # redis-py takes the code off, and has a class for it; a class of its own for what it has given up.
 _CODES = {
     "ReadOnlyError": "READONLY",

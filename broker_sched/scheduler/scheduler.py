@@ -25,16 +25,18 @@ from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.asking import awaiting
 from broker_sched.scheduler.methods.listing import read_config
 from broker_sched.scheduler.methods.reporting import work_off
-from broker_sched.scheduler.redis_refusals import Refused, is_replica, message_of, refusal_in
+from broker_sched.scheduler.redis_refusals import REPAIRING, Refused, is_replica, message_of, refusal_in
+from broker_sched.scheduler.repair import PASSES, Repair, commands
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.snapshot import take
 from broker_sched.scheduler.space import Space
-from broker_sched.scheduler.verify import Difference, compare, repairs
+from broker_sched.scheduler.verify import Difference, compare
 from broker_sched.steps import Argument, Await, Call, Calls, Read, Steps
 
 T = TypeVar("T")
 ATTEMPTS = 5  # of one call, when the connection breaks
 WAIT_SECONDS = 0.2  # between attempts, doubled each time
+REPAIRED_WITHIN_SECONDS = 120.0  # a call waits so long for the end of a repair
 PRUNE_AGAIN_SECONDS = 0.3  # when something is due, and another process has just pruned
 MIN_WAIT_SECONDS = 0.01  # of a blocking command, for which 0 is for ever
 LOOK_SECONDS = 1.0  # a connection that only reads is asked so often whether it still leads to the primary
@@ -109,18 +111,28 @@ class Scheduler(SchedulerAPI):
         """Recompute every index from the tasks and return what differs; with `repair`, put it right.
 
         Reads the whole namespace, in bites. On a busy namespace a difference counts only when two passes
-        in a row see the same; before a repair, pause the namespace.
+        in a row see the same. A repair may be made at any time: while it reads and writes, all others wait, some
+        seconds for every 100,000 tasks. Returns what it found then.
         """
         self._drive(work_off(1))
         differences = self._compare()
+        if repair:
+            return self._repair() if differences else []
         if differences:
             again = {(each.key, repr(each.expected), repr(each.found)) for each in self._compare()}
             differences = [d for d in differences if (d.key, repr(d.expected), repr(d.found)) in again]
-        if repair:
-            commands = list(repairs(differences, self._space.prefix))
-            for start in range(0, len(commands), 1000):
-                self._read(commands[start : start + 1000])
         return differences
+
+    def _repair(self) -> list[Difference]:
+        found: list[Difference] = []
+        with Repair(self._run, lambda jobs: self._drive(work_off(jobs))) as repair:
+            for number in range(PASSES):
+                differences = self._compare()
+                found = found if number else differences
+                if not differences:
+                    break
+                repair.write(commands(differences))
+        return found
 
     def _compare(self) -> list[Difference]:
         names = self._client.scan_iter(match=f"{self._space.prefix}*", count=1000)
@@ -252,7 +264,10 @@ class Scheduler(SchedulerAPI):
     def _persist(self, send: Callable[[], T], script: Script | None = None) -> T:
         """What it returns, tried again while the connection breaks or Redis refuses for the moment."""
         wait = WAIT_SECONDS
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 0
+        may_wait_until = time.monotonic() + REPAIRED_WITHIN_SECONDS
+        while True:
+            attempt += 1
             try:
                 return send()
             except redis.exceptions.AuthenticationError as error:
@@ -264,11 +279,14 @@ class Scheduler(SchedulerAPI):
                 self._next_look = 0.0
                 failure = RedisUnavailable(f"Redis did not answer after {ATTEMPTS} attempts: {error}")
                 failure.__cause__ = error
+            if isinstance(failure, Refused) and failure.refusal is REPAIRING and time.monotonic() < may_wait_until:
+                time.sleep(WAIT_SECONDS)
+                attempt -= 1
+                continue
             if attempt == ATTEMPTS:
                 raise failure
             time.sleep(wait)
             wait *= 2
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _after_answer(self, script: Script | None, message: str) -> Refused:
         """What may be tried again; raises all else."""

@@ -48,33 +48,11 @@ def compare(snapshot: Snapshot) -> list[Difference]:
     return sorted(differences, key=lambda each: each.key)
 
 
-def repairs(differences: list[Difference], prefix: str) -> Iterator[tuple[Any, ...]]:
-    """The commands that put each difference right. Safe to run twice."""
-    for key, expected, found in differences:
-        name, _, field = key.partition("#")
-        full = prefix + (name if field in TASK_INDEX_FIELDS else key)
-        if field in TASK_INDEX_FIELDS:
-            yield ("HDEL", full, field) if expected is None else ("HSET", full, field, expected)
-            continue
-        if not isinstance(found, AtLeast):
-            yield ("DEL", full)
-        yield from _rebuild(full, expected)
-
-
 TASK_INDEX_FIELDS = ("tally", "counted", "ready", "batched")
 
 
 class AtLeast(set[str]):
     """What was found of an index that may hold more than it must: only what lacks is added."""
-
-
-def _rebuild(key: str, expected: Any) -> Iterator[tuple[Any, ...]]:
-    if isinstance(expected, (set, frozenset)):
-        for member in sorted(expected):
-            yield ("SADD", key, member)
-    elif isinstance(expected, dict):
-        for member, value in expected.items():
-            yield ("ZADD", key, repr(value), member) if isinstance(value, float) else ("HSET", key, member, value)
 
 
 def _derived(snapshot: Snapshot, model: Model) -> Iterator[Difference]:
@@ -166,7 +144,9 @@ def _leaks(snapshot: Snapshot, model: Model) -> Iterator[Difference]:
     workers = set(records)
     callers = {name for name, worker in records.items() if "submission" not in worker}
     if callers != snapshot.members("workers"):
-        yield Difference("workers", callers, snapshot.members("workers"))
+        contacts = snapshot.content.get("workers") or {}
+        lost = {name: float(records[name].get("last_get_work", records[name].get("started", "0"))) for name in callers}
+        yield Difference("workers", {name: contacts.get(name, since) for name, since in lost.items()}, contacts)
     for name, found in snapshot.content.items():
         kind, _, rest = name.partition(":")
         unknown = kind not in DERIVED and kind not in FACTS

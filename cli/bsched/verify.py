@@ -12,7 +12,7 @@ from bsched.namespace import namespace_options, open_existing
 
 @click.command()
 @namespace_options
-@click.option("--repair", is_flag=True, help="Put right what differs. Pause the namespace before.")
+@click.option("--repair", is_flag=True, help="Put right what differs; meanwhile all others wait, for some seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of {key, expected, found}.")
 @click.pass_context
 def verify(context: click.Context, redis_url: str | None, namespace: str, repair: bool, as_json: bool) -> None:
