@@ -275,7 +275,7 @@ class SchedulerAPI(OwnMethods):
 
     @rpc(reads_only=True)
     def has_task_history(self) -> bool:
-        """Whether a task history is recorded."""
+        """Whether a task history is recorded. It never is: none is kept."""
         raise NotImplementedError
 
     # Resources

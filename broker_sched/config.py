@@ -31,12 +31,16 @@ class SchedulerConfig:
     send_messages: bool = True  # messages to running tasks are accepted
     stable_done_cooldown_secs: int = 10  # PENDING reported so soon after DONE is ignored
     batch_emails: bool = False  # servers collect failures, and mail them together
-    record_task_history: bool = False  # what has_task_history answers
+    record_task_history: bool = False  # Luigi's; no history is kept, so true is refused
 
 
 TRUE_WORDS = frozenset(("1", "true", "yes", "on"))
 FALSE_WORDS = frozenset(("0", "false", "no", "off"))
 MAY_BE_NEGATIVE = frozenset(("retry_delay",))
+# Luigi's options that would do nothing here: any other value than the default is refused, with what to do instead.
+WITHOUT_EFFECT = {
+    "record_task_history": "no task history is kept; the stream `events` has the latest changes of tasks' statuses",
+}
 OPTIONS = {field.name: field for field in fields(SchedulerConfig)}
 
 
@@ -50,6 +54,8 @@ def parse_option(name: str, value: object) -> float | int | bool:
     found = _of_its_type(name, value)
     if found < 0 and name not in MAY_BE_NEGATIVE:
         raise ConfigurationError(f"Option {name} is 0 or more, not {value!r}.")
+    if name in WITHOUT_EFFECT and found != OPTIONS[name].default:
+        raise ConfigurationError(f"Option {name} can't be {value!r}: {WITHOUT_EFFECT[name]}.")
     return found
 
 
@@ -65,7 +71,11 @@ def to_text(value: float | int | bool) -> str:
 
 def from_hash(stored: Mapping[str, str]) -> SchedulerConfig:
     """Read the options from the namespace's `config` hash; what is absent has its default."""
-    known: dict[str, Any] = {name: _of_its_type(name, text) for name, text in stored.items() if name in OPTIONS}
+    known: dict[str, Any] = {
+        name: _of_its_type(name, text)
+        for name, text in stored.items()
+        if name in OPTIONS and name not in WITHOUT_EFFECT  # an earlier version stored any value
+    }
     return SchedulerConfig(**known)
 
 

@@ -51,6 +51,7 @@ class RemoteScheduler(SchedulerAPI):
     connect_timeout: seconds until a connection must stand; 10 where not given.
     attempts, wait_seconds: how often a call is tried while the server can't be reached, and the pause between.
         `ping` and `await_work` are tried once. When all attempts failed, the call raises RPCError.
+    log_retries: whether each failed attempt that another one follows is logged.
 
     What the server refuses is tried once, too, and raises SchedulerRefused: LoginRefused for 401 and 403. A 404 or a
     redirect is a refusal until the server has answered a call; later it is a proxy whose server is away.
@@ -63,13 +64,15 @@ class RemoteScheduler(SchedulerAPI):
         *,
         attempts: int = ATTEMPTS,
         wait_seconds: float = WAIT_SECONDS,
+        log_retries: bool = True,
     ) -> None:
         self._given = url
-        self._settings = (connect_timeout, attempts, wait_seconds)
+        self._settings = (connect_timeout, attempts, wait_seconds, log_retries)
         self._base, self._login = _parsed(url)
         self._connect_seconds = CONNECT_SECONDS if connect_timeout is None else float(connect_timeout)
         self._attempts = attempts
         self._wait_seconds = wait_seconds
+        self._log_retries = log_retries
         self._local = threading.local()
         self._has_answered = False
         self._ids = RequestIds()
@@ -90,7 +93,7 @@ class RemoteScheduler(SchedulerAPI):
             stop=tenacity.stop_after_attempt(attempts),
             wait=tenacity.wait_fixed(self._wait_seconds),
             retry=tenacity.retry_if_exception_type(fetching.Unanswered),
-            before_sleep=lambda state: self._log_failure(method.name, state, attempts),
+            before_sleep=lambda state: self._log_failure(method.name, state, attempts) if self._log_retries else None,
             reraise=True,
         )
         try:
@@ -179,8 +182,9 @@ class RemoteScheduler(SchedulerAPI):
         return {"url": self._given, "settings": self._settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        connect_timeout, attempts, wait_seconds = state["settings"]
-        RemoteScheduler.__init__(self, state["url"], connect_timeout, attempts=attempts, wait_seconds=wait_seconds)
+        connect_timeout, *others = state["settings"]
+        names = ("attempts", "wait_seconds", "log_retries")
+        RemoteScheduler.__init__(self, state["url"], connect_timeout, **dict(zip(names, others)))
 
 
 def _parsed(url: str) -> tuple[str, tuple[str, str] | None]:

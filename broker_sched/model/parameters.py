@@ -19,6 +19,7 @@ from enum import IntEnum
 from typing import Annotated, Any, ClassVar, Final
 
 from broker_sched.errors import BrokerSchedError
+from broker_sched.model import command_line
 from broker_sched.model.contract import without_password
 from broker_sched.model.values import ValueType, shown, value_type
 
@@ -274,11 +275,12 @@ def bind(family: str, known: Parameters, args: tuple[Any, ...], kwargs: Mapping[
     given, problems = _placed(known, args, kwargs)
     values = {}
     for name, parameter in known.items():
-        if name in given:
+        text = None if name in given else command_line.default_of(family, name)
+        if name in given or text is not None:
             try:
-                values[name] = parameter.normalize(given[name])
+                values[name] = parameter.normalize(given[name]) if text is None else parameter.parse(text)
             except ValueError as error:
-                problems.setdefault(name, f"{name} is {_shown_value(parameter, given[name])}: {error}")
+                problems.setdefault(name, f"{name} is {_shown_value(parameter, given.get(name, text))}: {error}")
         elif parameter.default is not MISSING:
             values[name] = parameter.default
         else:

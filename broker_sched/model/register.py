@@ -36,6 +36,11 @@ def classes_of(family: str) -> list[type[Any]]:
     return [known for known in _CLASSES.values() if known.get_task_family() == family]
 
 
+def all_classes() -> list[type[Any]]:
+    """The native classes, in order of definition."""
+    return list(_CLASSES.values())
+
+
 def load_task(module: str | None, family: str, params: TextParams, task_id: str | None = None) -> TaskLike:
     """Import the module, find the class of the family, make a task of it from text: the one that was scheduled.
 

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from typing import Any
 
+from broker_sched.model import command_line
 from broker_sched.model.contract import TaskLike, TaskTypeError, no_targets_of
 
 
@@ -77,7 +78,12 @@ class InParallel:
 
     def __init__(self, completion: Completion, processes: int, context: Any) -> None:
         self._completion = completion
-        self._pool = ProcessPoolExecutor(processes if processes > 0 else None, mp_context=context)
+        self._pool = ProcessPoolExecutor(
+            processes if processes > 0 else None,
+            mp_context=context,
+            initializer=command_line.install,
+            initargs=(command_line.installed(),),
+        )
         self._waiting: dict[Future[bool | Failure], TaskLike] = {}
 
     def ask(self, task: TaskLike) -> None:

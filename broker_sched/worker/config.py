@@ -5,14 +5,25 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from broker_sched import luigi_config
 from broker_sched.errors import ConfigurationError
+from broker_sched.luigi_config import LuigiConfig
 
 T = TypeVar("T")
 START_METHODS = ("fork", "spawn", "forkserver")
+DURATIONS = (  # as luigi writes them: `1 week 2 days`, `3h`; P1DT2H of ISO 8601
+    re.compile(
+        r"(?:(\d+) ?w(?:eek)?s? ?)?(?:(\d+) ?d(?:ay)?s? ?)?(?:(\d+) ?h(?:our)?s? ?)?"
+        r"(?:(\d+) ?m(?:inute)?s? ?)?(?:(\d+) ?s(?:econd)?s? ?)?"
+    ),
+    re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"),
+)
+UNIT_SECONDS = (604800, 86400, 3600, 60, 1)
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,28 @@ class WorkerConfig:
             raise ConfigurationError(f"start_method is {config.start_method!r}; use {', '.join(START_METHODS)}.")
         return config
 
+    @classmethod
+    def beside_luigi(cls, options: dict[str, Any]) -> WorkerConfig:
+        """As parse(); in a program that has imported luigi, its [worker] section gives what is not in options."""
+        defaults = cls.from_luigi(luigi_config.read()) if luigi_config.is_luigi_used() else {}
+        return cls.parse({**defaults, **options})
+
+    @classmethod
+    def from_luigi(cls, luigi: LuigiConfig) -> dict[str, Any]:
+        """What luigi's configuration sets, for parse(). Raises ConfigurationError naming file and option."""
+        section = luigi.section("worker")
+        found = {}
+        for field in dataclasses.fields(cls):
+            if field.name in section:
+                value: Any = section[field.name]
+                value = None if value == "" and "None" in str(field.type) else value
+                try:
+                    cls.parse({field.name: value})
+                except ConfigurationError as error:
+                    raise ConfigurationError(f"{luigi.where('worker', field.name)}: {error}") from None
+                found[field.name] = value
+        return found
+
 
 def _parsed(name: str, value: Any, kind: str) -> Any:
     if value is None and "None" in kind:
@@ -93,7 +126,19 @@ def _truth(value: Any) -> bool:
 
 
 def _seconds(value: Any) -> float:
-    number = float(value)
+    number = _duration(value) if isinstance(value, str) else float(value)
     if not math.isfinite(number) or number < 0:
         raise ValueError(value)
     return number
+
+
+def _duration(text: str) -> float:
+    """Source: luigi.parameter.TimeDeltaParameter, 3.8.1."""
+    try:
+        return float(text)
+    except ValueError:
+        for pattern in DURATIONS:
+            found = pattern.fullmatch(text.strip())
+            if found is not None and any(found.groups()):
+                return float(sum(int(n or 0) * seconds for n, seconds in zip(found.groups(), UNIT_SECONDS)))
+        raise

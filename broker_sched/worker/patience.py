@@ -17,6 +17,7 @@ from broker_sched.errors import (
     Superseded,
     UnknownMethod,
 )
+from broker_sched.worker.default_scheduler import default_scheduler
 from broker_sched.worker.limits import shortened_explanation
 
 log = logging.getLogger("bsched.worker")
@@ -99,13 +100,13 @@ class Patience:
 
 
 def scheduler_of(given: Any) -> SchedulerAPI:
-    """What a worker was given as its scheduler: a URL of a server or of Redis, None for `Scheduler()`, or one itself.
+    """What a worker was given as its scheduler: a URL of a server or of Redis, None for the default one, or one itself.
 
     Raises ConfigurationError for anything else. The classes are found by name: the worker knows of no transport.
     """
     package = importlib.import_module("broker_sched")
     if given is None:
-        return cast(SchedulerAPI, package.Scheduler())
+        return default_scheduler()
     if isinstance(given, str):
         url = given.strip()
         if url.startswith(SERVERS):  # the worker waits out an outage itself

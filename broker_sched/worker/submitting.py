@@ -46,8 +46,8 @@ class Submitter:
         self._scheduler: Any = scheduler_of(scheduler)
         self.worker: Worker = _ForOthers(self._scheduler, self.id, **config)
 
-    def submit(self, *tasks: TaskLike, multiprocess: bool = False) -> str:
-        """See submit(). multiprocess: ask several tasks at once whether they are complete."""
+    def submit(self, *tasks: TaskLike, multiprocess: bool = False, processes: int = 0) -> str:
+        """See submit(). multiprocess: ask several tasks at once whether they are complete, in so many processes."""
         if not tasks:
             raise WorkerError("There is nothing to submit: give at least one task.")
         for task in tasks:
@@ -57,12 +57,12 @@ class Submitter:
         except (UnknownMethod, AttributeError):
             raise WorkerError(STOCK) from None
         try:
-            self._schedule(tasks, multiprocess)
+            self._schedule(tasks, multiprocess, processes)
         except InvalidArgument as error:  # the machine slept, or the scheduler was away, for longer than it waits
             if error.field != "submission":
                 raise
             log.warning("The scheduler had forgotten this submission meanwhile: scheduling it again.")
-            self._schedule(tasks, multiprocess)
+            self._schedule(tasks, multiprocess, processes)
         except WorkerError:
             self._withdraw()
             raise
@@ -74,11 +74,11 @@ class Submitter:
             self._scheduler.add_submission(submission=self.id, tasks=[])
             self._scheduler.cancel_submission(submission=self.id)
 
-    def _schedule(self, tasks: Sequence[TaskLike], multiprocess: bool) -> None:
+    def _schedule(self, tasks: Sequence[TaskLike], multiprocess: bool, processes: int) -> None:
         self.succeeded = True
         with self.worker:
             for task in tasks:
-                self.succeeded &= self.worker.add(task, multiprocess)
+                self.succeeded &= self.worker.add(task, multiprocess, processes)
         self._scheduler.add_submission(submission=self.id, tasks=[task.task_id for task in tasks])
 
 

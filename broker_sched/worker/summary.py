@@ -115,13 +115,24 @@ class ExecutionSummary:
     @property
     def text(self) -> str:
         """Several lines for people; the last one is the verdict."""
+        return self.shortened(0)
+
+    def shortened(self, summary_length: int) -> str:
+        """The same text, with so many families in each group at the most; 0: all of them.
+
+        Source: luigi.execution_summary, [execution_summary] summary_length, 3.8.1.
+        """
         if not self.task_count:
             return "===== Execution summary =====\nNo task was scheduled."
         lines = ["===== Execution summary =====", f"{self.task_count} task(s) scheduled:"]
         for name, title in GROUPS.items():
             if tasks := self.groups.get(name):
-                notes = self.notes.get(name, ())
-                lines += [f"* {len(tasks)} {title}", *(f"    - {line}" for line in (*by_family(tasks), *notes))]
+                families = by_family(tasks)
+                shown = families[: summary_length or None]
+                lines += [f"* {len(tasks)} {title}", *(f"    - {line}" for line in shown)]
+                if left := len(families) - len(shown):
+                    lines.append(f"    … and {left} more {'family' if left == 1 else 'families'}")
+                lines += [f"    - {note}" for note in self.notes.get(name, ())]
         others = list(self.other_workers.items())
         lines += [f"Worker {one_value(worker)} ran {count} of them." for worker, count in others[:TASKS_SHOWN]]
         if len(others) > TASKS_SHOWN:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from broker_sched.model import command_line
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker import interrupts
 from broker_sched.worker.execution import RunOptions, execute
@@ -88,7 +89,8 @@ class TaskProcess:
         self._source: Any
         self._childs_pipe: Any
         self._source, self._childs_pipe = context.Pipe(duplex=False) if captures else (None, None)
-        arguments = (task, options, self._childs_end, ours, os.getpid(), self._childs_pipe)
+        given = command_line.installed()
+        arguments = (task, options, self._childs_end, ours, os.getpid(), self._childs_pipe, given)
         self._process = context.Process(target=_child, args=arguments, name=task.task_id)
 
     def start(self) -> None:
@@ -240,9 +242,11 @@ def _child(
     workers_end: socket.socket,
     worker_pid: int,
     pipe: Any,
+    given: command_line.Given,
 ) -> None:
     """What the process does: run the task, tell the outcome."""
     workers_end.close()
+    command_line.install(given)  # a process that was not forked knows nothing of them
     if pipe is not None:
         write_to(pipe)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the worker's handlers

@@ -17,14 +17,12 @@ from broker_sched.api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable
 from broker_sched.mails import FailureMails, MailSettings
 from broker_sched.model.contract import TaskLike
-from broker_sched.worker import interrupts
+from broker_sched.worker import identity, interrupts
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.ending import Ending
 from broker_sched.worker.execution import RunOptions
 from broker_sched.worker.executor import Executor, TaskProcesses, TaskRun
 from broker_sched.worker.heartbeat import Heartbeat
-from broker_sched.worker.identity import worker_id as make_worker_id
-from broker_sched.worker.identity import worker_info
 from broker_sched.worker.intake import Intake, Work
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.own_process import OwnProcess
@@ -52,14 +50,16 @@ class Worker:
             worker.add(MyTask(date=today))
             worker.run()
 
-    scheduler: a `Scheduler`, a `RemoteScheduler` or a like, or the URL of a server or a Redis; None: `Scheduler()`.
+    scheduler: a `Scheduler`, a `RemoteScheduler` or a like, or the URL of a server or a Redis; None: the one of
+        BSCHED_REDIS, else, in a program that imports luigi, of [core] in luigi.cfg, else `Scheduler()`.
     worker_id: None for one made of host, user and pid.
     worker_processes: so many tasks at once; more than one run each in a process of its own. 0: only watch until others
         have done everything.
     assistant: also run what other workers scheduled.
     executor: where tasks run; None: in processes here.
     mails: how mails about failures are sent, and to whom; None: as luigi's configuration and the environment say.
-    config: the options of WorkerConfig, which are those of Luigi's [worker] section.
+    config: the options of WorkerConfig, which are those of Luigi's [worker] section; in a program that imports luigi
+        those not given are taken from there.
 
     The heartbeat goes on from entering the context to leaving it; outside of one, while run() runs.
     """
@@ -74,14 +74,14 @@ class Worker:
         mails: MailSettings | None = None,
         **config: Any,
     ) -> None:
-        self._config = WorkerConfig.parse(config)
+        self._config = WorkerConfig.beside_luigi(config)
         self.worker_processes = int(worker_processes)
         patience = self._config.patience
         self._running = Running()
         more = (self._hold_out, self._is_pointless, self._running.supersede)
         self._scheduler = Patience(scheduler_of(scheduler), patience, *more)
-        self._info = worker_info(self.worker_processes)
-        self.id = worker_id or self._config.id or make_worker_id(self._info)
+        self._info = identity.worker_info(self.worker_processes)
+        self.id = worker_id or self._config.id or identity.worker_id(self._info)
         self.host = socket.gethostname()
         self._assistant = assistant
         self._context = multiprocessing.get_context(self._config.start_method)

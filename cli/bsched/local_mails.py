@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from broker_sched import Scheduler, luigi_config
+from broker_sched import Scheduler
 from broker_sched.mails.failures import LAST_SECONDS, why_silent
-from broker_sched.mails.settings import parse_settings
+from broker_sched.mails.settings import MailSettings
 from broker_sched.scheduler.mailing import Mailing
 
 
 @contextlib.contextmanager
-def mails_of_local(scheduler: object, is_local: bool) -> Iterator[None]:
+def mails_of_local(scheduler: object, is_local: bool, settings: MailSettings) -> Iterator[None]:
     """Send them meanwhile, and at the end what was still being collected. Nothing for another scheduler."""
-    settings = parse_settings(luigi_config.read())
     if not is_local or not isinstance(scheduler, Scheduler) or why_silent(settings):
         yield
         return

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import click
 import redis.exceptions
 
-from broker_sched import RemoteScheduler, Scheduler
+from broker_sched import RemoteScheduler, Scheduler, luigi_config
 from broker_sched.errors import ConfigurationError
 from broker_sched.scheduler.connection import connect, describe, is_in_process
 from broker_sched.scheduler.keys import prefix_of
 from broker_sched.scheduler.namespaces import existing, exists, missing
+from broker_sched.worker.default_scheduler import luigis_address
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,13 +79,20 @@ def refuse_memory(redis_url: str | None) -> None:
 
 
 def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> Any:
-    """The server at the URL, else straight to Redis. Raises click.UsageError. Any: both have the same methods."""
+    """The server at the URL, else Redis, else the server that luigi's configuration names, else the private Redis.
+
+    Raises click.UsageError. Any: all have the same methods.
+    """
+    place = "--url"
+    if url is None and redis_url is None:
+        address = luigis_address(luigi_config.read())
+        url, place = (address.url, address.place) if address is not None else (None, place)
     if url is None:
         return open_existing(redis_url, namespace)
     try:
         return RemoteScheduler(url, attempts=1)
     except ConfigurationError as error:
-        raise click.UsageError(f"--url: {error}") from None
+        raise click.UsageError(f"{place}: {error}") from None
 
 
 def calling(method: str, **arguments: str) -> str:

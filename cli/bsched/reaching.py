@@ -1,4 +1,4 @@
-"""The options that say which scheduler a worker works for."""
+"""The options that say which scheduler a worker works for, and what luigi's configuration says of it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ import click
 
 from broker_sched import RemoteScheduler, Scheduler
 from broker_sched.errors import ConfigurationError
+from broker_sched.luigi_config import LuigiConfig
+from broker_sched.mails import MailSettings
+from broker_sched.mails.settings import SECTIONS as MAIL_SECTIONS
+from broker_sched.mails.settings import parse_settings, variable_of
 from broker_sched.scheduler.connection import describe
 from broker_sched.scheduler.embedded import NoRedisServer
 from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.default_scheduler import DEFAULT_PORT, luigis_address, remote_options, scheduler_settings
+from bsched.logs import LEVELS
+from bsched.luigi_options import elsewhere, unhonoured
 from bsched.namespace import namespace_options
+from bsched.settings import from_environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 RETRY_SECONDS = 1.0  # between a call's attempts; a longer outage is waited out by the worker itself
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+log = logging.getLogger("bsched.worker")
 
 
 class Reached(NamedTuple):
@@ -31,11 +39,12 @@ class Reached(NamedTuple):
 
 
 def scheduler_options(function: F) -> F:
-    """Add --scheduler-url, --redis, --namespace, --local-scheduler, --set and --log-level."""
+    """Add --scheduler-url, -host, -port, --redis, --namespace, --local-scheduler, --set, and those for logging."""
     for decorate in (
+        click.option("--logging-conf-file", metavar="FILE", help="Configures logging, as logging.config.fileConfig()."),
         click.option(
             "--log-level",
-            type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+            type=click.Choice(LEVELS, case_sensitive=False),
             help="How much is logged on stderr.",
         ),
         click.option(
@@ -47,68 +56,153 @@ def scheduler_options(function: F) -> F:
         ),
         click.option("--local-scheduler", is_flag=True, help="A scheduler inside this process, gone with it."),
         namespace_options,
+        click.option("--scheduler-port", type=click.IntRange(1, 65535), help=f"Its port; {DEFAULT_PORT} if not given."),
+        click.option("--scheduler-host", metavar="HOST", help="A server's host, instead of its URL."),
         click.option("--scheduler-url", metavar="URL", help="A server: http://, https:// or http+unix://."),
     ):
         function = decorate(function)
     return function
 
 
-def reach(scheduler_url: str | None, redis_url: str | None, namespace: str, local_scheduler: bool) -> Reached:
-    """The scheduler that the options name: a server, this process, or straight to Redis. Raises click.UsageError."""
+def reach(options: Mapping[str, Any], config: LuigiConfig, command: str) -> Reached:
+    """The scheduler to work for: the command line names it, else BSCHED_REDIS, else luigi's configuration.
+
+    Without any of them straight to the private Redis of this user. Raises click.UsageError.
+    """
     context = click.get_current_context()
-    is_given = context.get_parameter_source("redis_url") is click.core.ParameterSource.COMMANDLINE
-    if sum((scheduler_url is not None, is_given, local_scheduler)) > 1:
-        raise click.UsageError("Give one of --scheduler-url, --redis and --local-scheduler.")
+    is_redis_given = context.get_parameter_source("redis_url") is click.core.ParameterSource.COMMANDLINE
+    url, host, port = (options[f"scheduler_{name}"] for name in ("url", "host", "port"))
+    has_host = host is not None or port is not None
+    if sum((url is not None, has_host, is_redis_given, options["local_scheduler"])) > 1:
+        raise click.UsageError("Give one of --scheduler-url, --scheduler-host, --redis and --local-scheduler.")
     try:
-        if scheduler_url is not None:
-            remote = RemoteScheduler(scheduler_url, wait_seconds=RETRY_SECONDS)
-            return Reached(remote, remote.url)
-        if local_scheduler:
-            return Reached(Scheduler("memory:", namespace), "a scheduler in this process")
-        return Reached(Scheduler(redis_url, namespace), f"namespace {namespace}, Redis {describe(redis_url)}")
+        if has_host:
+            core = config.section("core")
+            host, port = host or core.get("scheduler_host", "localhost"), port or core.get("scheduler_port")
+            url = f"http://{host}:{port or DEFAULT_PORT}/"
+        if url is not None:
+            return _remote(url, config)
+        if options["local_scheduler"]:
+            return _local(options["namespace"], config)
+        address = luigis_address(config)
+        if address is None or is_direct(options, config):
+            if address is not None and not is_redis_given:
+                log.warning("The scheduler is that of BSCHED_REDIS, and not the one of %s.", address.place)
+            return _direct(options["redis_url"], options["namespace"], config)
+        log.info("The scheduler is the one of %s.", address.place)
+        if address.url is not None:
+            return _remote(address.url, config)
+        if command == "run":
+            return _local(options["namespace"], config)
+        raise click.UsageError(
+            f"{address.place}: a scheduler inside this process has no tasks of others, and is gone with it. "
+            "Give --scheduler-url or --redis, or use bsched run."
+        )
     except NoRedisServer:  # nothing that was given is wrong
         raise
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
 
 
-def worker_settings(pairs: Iterable[str], environment: Mapping[str, str]) -> dict[str, Any]:
-    """The worker's options: those of luigi's configuration, of the environment, of NAME=VALUE; the later ones win."""
-    found = luigi_settings()
-    for each in dataclasses.fields(WorkerConfig):
-        variable = f"BSCHED_WORKER_{each.name.upper()}"
-        if variable in environment:
-            found[each.name] = environment[variable]
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise click.UsageError(f"{pair!r} is not NAME=VALUE.")
-        found[name] = value
+def is_direct(options: Mapping[str, Any], config: LuigiConfig) -> bool:
+    """Whether the scheduler is to be reached straight through Redis."""
+    if options["local_scheduler"] or any(options[f"scheduler_{name}"] is not None for name in ("url", "host", "port")):
+        return False
+    return options["redis_url"] is not None or luigis_address(config) is None
+
+
+def is_local(options: Mapping[str, Any], config: LuigiConfig) -> bool:
+    """Whether the scheduler is to be one inside this process."""
+    if options["local_scheduler"]:
+        return True
+    if options["redis_url"] is not None or any(options[f"scheduler_{name}"] for name in ("url", "host", "port")):
+        return False
+    address = luigis_address(config)
+    return address is not None and address.url is None
+
+
+def _direct(redis_url: str | None, namespace: str, config: LuigiConfig) -> Reached:
+    _refuse_schedulers_own(config)
+    reached = Reached(Scheduler(redis_url, namespace), f"namespace {namespace}, Redis {describe(redis_url)}")
+    _tell_differences(reached.scheduler, config)
+    return reached
+
+
+def _remote(url: str, config: LuigiConfig) -> Reached:
+    _refuse_schedulers_own(config)
+    remote = RemoteScheduler(url, **{"wait_seconds": RETRY_SECONDS, **remote_options(config)})
+    return Reached(remote, remote.url)
+
+
+def _local(namespace: str, config: LuigiConfig) -> Reached:
+    found = scheduler_settings(config)
+    given = {name: found.options[name] for name in config.given("scheduler")}
+    options = {**found.options, **from_environment(os.environ), **given}
+    scheduler = Scheduler("memory:", namespace, resources=found.resources, **options)
+    return Reached(scheduler, "a scheduler in this process")
+
+
+def _refuse_schedulers_own(config: LuigiConfig) -> None:
+    """A worker's command line can't change a scheduler that others use, too."""
+    for name, text in config.given("scheduler").items():
+        raise click.UsageError(
+            f"--scheduler-{name.replace('_', '-')} is for --local-scheduler. A scheduler of others keeps its own: "
+            f"bsched config set {name}={text}"
+        )
+
+
+def _tell_differences(scheduler: Scheduler, config: LuigiConfig) -> None:
+    """[scheduler] and [resources] have no effect on a namespace that others share: say so where it has other values."""
+    found = scheduler_settings(config)
+    if not found.places:
+        return
+    stored: dict[str, Any] = dataclasses.asdict(scheduler.config())
+    stored |= {f"resources.{each['name']}": each["num_total"] for each in scheduler.resource_list()}
+    wanted = {**found.options, **{f"resources.{name}": limit for name, limit in found.resources.items()}}
+    for name, value in wanted.items():
+        if stored.get(name) != value:
+            log.warning(
+                "%s is %s, but the namespace has %s. To change it for all: bsched config set %s=%s",
+                *(found.places[name], value, stored.get(name, "none"), name, value),
+            )
+
+
+def worker_settings(pairs: Iterable[str], environment: Mapping[str, str], config: LuigiConfig) -> dict[str, Any]:
+    """The worker's options: those of luigi's configuration, of the environment, of the command line; the later win."""
     try:
+        found = WorkerConfig.from_luigi(config)
+        for each in dataclasses.fields(WorkerConfig):
+            variable = f"BSCHED_WORKER_{each.name.upper()}"
+            if variable in environment:
+                found[each.name] = environment[variable]
+        found.update(config.given("worker"))
+        for pair in pairs:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise click.UsageError(f"{pair!r} is not NAME=VALUE.")
+            found[name] = value
         WorkerConfig.parse(found)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
     return found
 
 
-def luigi_settings() -> dict[str, Any]:
-    """What the [worker] section of luigi.cfg sets, where luigi is imported: as luigi itself reads it."""
-    luigi_worker = sys.modules.get("luigi.worker")
-    if luigi_worker is None:
-        return {}
+def mail_settings(config: LuigiConfig) -> MailSettings:
+    """How failures are mailed: --email-receiver and the like go before the environment, that before luigi.cfg."""
+    given = [variable_of(section, option) for section in MAIL_SECTIONS for option in config.given(section)]
     try:
-        section = luigi_worker.worker()
-    except Exception as error:  # luigi has many ways to dislike a configuration
-        raise click.UsageError(f"The [worker] section of luigi's configuration can't be read: {error}") from None
-    values = {each.name: getattr(section, each.name, each.default) for each in dataclasses.fields(WorkerConfig)}
-    defaults = WorkerConfig.parse({})
-    return {name: value for name, value in values.items() if WorkerConfig.parse({name: value}) != defaults}
+        return parse_settings(config, {name: text for name, text in os.environ.items() if name not in given})
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
 
 
-def start_logging(level: str | None, otherwise: str) -> None:
-    """Log on stderr."""
-    logging.basicConfig(format=LOG_FORMAT, level=logging.WARNING)
-    logging.getLogger("bsched").setLevel((level or otherwise).upper())
+def tell_unhonoured(config: LuigiConfig, command: str, *, has_local_scheduler: bool = False) -> None:
+    """Name, once, what stands in luigi's configuration and has no effect on this command."""
+    for sentence in unhonoured(config, command, has_local_scheduler=has_local_scheduler):
+        click.echo(f"Warning: {sentence}", err=True)
+    told = elsewhere(config, command, has_local_scheduler=has_local_scheduler)
+    if told is not None:
+        log.info("%s", told)
 
 
 def import_path() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -15,22 +16,28 @@ from typing import Any
 
 import click
 
+from broker_sched import luigi_config
+from broker_sched.luigi_config import LuigiConfig
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker import interrupts
+from broker_sched.worker.default_scheduler import number, truth
 from broker_sched.worker.summary import ExecutionSummary, ReturnCodes, return_code
 from broker_sched.worker.worker import Worker
 from bsched.local_mails import mails_of_local
+from bsched.logs import start_logging
 from bsched.progress import is_shown, progress
-from bsched.reaching import reach, scheduler_options, start_logging, worker_settings
-from bsched.task_options import describe_options, make_task
-from bsched.wanted import UNPARSED, failures_told, shows_page, task_arguments, wanted_class
+from bsched.reaching import is_local, mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
+from bsched.task_options import task_of
+from bsched.wanted import UNPARSED, failures_told, scheduling, task_arguments, wanted
 
 STDOUT, STDERR = 1, 2  # file descriptors
 INTERRUPTED = 130
+log = logging.getLogger("bsched.worker")
 
 
 @click.command(context_settings=UNPARSED)
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="So many tasks at once.")
+@click.option("--workers", type=click.IntRange(0), help="So many tasks at once; 1 if not given.")
+@click.option("--assistant", is_flag=True, help="Run what others have scheduled, too.")
 @task_arguments
 @scheduler_options
 @click.option("--retcode", "retcodes", multiple=True, metavar="NAME=CODE", help="An exit code, such as task_failed=1.")
@@ -44,36 +51,48 @@ def run(context: click.Context, /, **options: Any) -> None:
     Exit codes, Luigi's names for --retcode: 0 all is done, 10 already_running, 20 missing_data, 25 not_run,
     30 task_failed, 35 scheduling_error, 40 unhandled_exception; 2 wrong usage, 130 interrupted.
     """
-    if shows_page(context, options):
-        return
-    codes = _codes(options["retcodes"])
+    codes = return_codes(options["retcodes"], luigi_config.read())
     with _result_alone_on_stdout(options["as_json"]):
-        cls = wanted_class(options, codes.unhandled_exception)
-        is_run = not options["wants_help"]
-        summary = _carried_out(make_task(cls, context.args, options["params"]), codes, options) if is_run else None
-    if summary is None:
-        click.echo(describe_options(cls))
+        found = wanted(context, options, codes.unhandled_exception)
+        if not isinstance(found, str):
+            task = task_of(found.cls, found.words.texts)
+            codes = return_codes(options["retcodes"], found.config)
+            length = number(found.config, "execution_summary", "summary_length", int, 0)
+            summary = _carried_out(task, codes, options, found.config)
+    if isinstance(found, str):
+        click.echo(found)
         return
     code = return_code(summary, codes)
-    click.echo(json.dumps({**summary.as_dict(), "exit_code": code}) if options["as_json"] else summary.text)
+    click.echo(
+        json.dumps({**summary.as_dict(), "exit_code": code}) if options["as_json"] else summary.shortened(length)
+    )
     context.exit(code)
 
 
-def _carried_out(task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any]) -> ExecutionSummary:
+def _carried_out(
+    task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any], config: LuigiConfig
+) -> ExecutionSummary:
     """Schedule and run it."""
-    settings = worker_settings(options["settings"], os.environ)
+    settings, mails = worker_settings(options["settings"], os.environ, config), mail_settings(config)
     is_live = not options["no_progress"]
-    start_logging(options["log_level"], "warning" if is_shown(is_live) else "info")
+    otherwise = "warning" if is_shown(is_live) else "info"
+    start_logging(config, options["log_level"], otherwise, options["logging_conf_file"])
+    workers = options["workers"]
+    if workers is None:
+        workers = number(config, "core", "workers", int, 1)
+    is_assistant = options["assistant"] or truth(config, "core", "assistant")
     interruption = Interruption()
     signal.signal(signal.SIGINT, interruption.handle)
     try:
         with failures_told(codes.unhandled_exception):
-            place = (options["scheduler_url"], options["redis_url"], options["namespace"], options["local_scheduler"])
-            scheduler = reach(*place).scheduler
-            worker = Worker(scheduler, worker_processes=options["workers"], **settings)
-            with mails_of_local(scheduler, options["local_scheduler"]), progress(worker, is_live), worker:
+            local = is_local(options, config)
+            tell_unhonoured(config, "run", has_local_scheduler=local)
+            reached = reach(options, config, "run")
+            log.info("Working for %s.", reached.name)
+            worker = Worker(reached.scheduler, None, workers, is_assistant, mails=mails, **settings)
+            with mails_of_local(reached.scheduler, local, mails), progress(worker, is_live), worker:
                 interruption.kills = True  # what is running now only asks whether tasks are complete
-                worker.add(task, multiprocess=options["parallel_scheduling"])
+                worker.add(task, **scheduling(options, config))
                 interruption.kills = False
                 worker.run()
     except KeyboardInterrupt:
@@ -120,9 +139,14 @@ def _result_alone_on_stdout(is_wanted: bool) -> Iterator[None]:
         os.close(kept)
 
 
-def _codes(pairs: tuple[str, ...]) -> ReturnCodes:
+def return_codes(pairs: tuple[str, ...], config: LuigiConfig) -> ReturnCodes:
+    """Those of --retcode, else those of [retcode], which --retcode-task-failed and the like set, too."""
     names = [each.name for each in dataclasses.fields(ReturnCodes)]
-    found = {}
+    section = config.section("retcode")
+    found = {name: number(config, "retcode", name, int) for name in names if name in section}
+    for name, code in found.items():
+        if code > 255:
+            raise click.UsageError(f"{config.where('retcode', name)} is {code}; an exit code is at most 255.")
     for pair in pairs:
         name, _, text = pair.partition("=")
         if name not in names or not text.isdecimal() or int(text) > 255:

@@ -8,19 +8,23 @@ from typing import Any
 
 import click
 
+from broker_sched import luigi_config
 from broker_sched.worker.submitting import Submitter
-from broker_sched.worker.summary import ReturnCodes
+from bsched.logs import start_logging
+from bsched.luigi_options import without_effect
 from bsched.namespace import refuse_memory
 from bsched.progress import is_shown, progress
-from bsched.reaching import reach, scheduler_options, start_logging, worker_settings
-from bsched.run import INTERRUPTED
-from bsched.task_options import describe_options, make_task
-from bsched.wanted import UNPARSED, failures_told, shows_page, task_arguments, wanted_class
+from bsched.reaching import is_direct, mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
+from bsched.run import INTERRUPTED, return_codes
+from bsched.task_options import config_classes, task_of
+from bsched.wanted import UNPARSED, failures_told, scheduling, task_arguments, wanted
 
-CODES = ReturnCodes()
+NO_RUN = "bsched submit only schedules; `bsched worker` runs what is submitted"
 
 
 @click.command(context_settings=UNPARSED)
+@without_effect("--workers", NO_RUN)
+@without_effect("--assistant", NO_RUN, is_flag=True)
 @task_arguments
 @scheduler_options
 @click.option("--json", "as_json", is_flag=True, help="Print the submission as JSON on one line.")
@@ -33,26 +37,34 @@ def submit(context: click.Context, /, **options: Any) -> None:
     bsched wait ID follows it; bsched submission cancel ID ends it.
     Exit codes: 0 submitted, 35 a part could not be scheduled and is left out, 40 unhandled exception, 2 wrong usage.
     """
-    if shows_page(context, options):
+    codes = return_codes((), luigi_config.read())
+    found = wanted(context, options, codes.unhandled_exception)
+    if isinstance(found, str):
+        click.echo(found)
         return
     if options["local_scheduler"]:
         raise click.UsageError("--local-scheduler: a scheduler in this process is gone with it; use bsched run.")
-    if options["scheduler_url"] is None:
-        refuse_memory(options["redis_url"])
-    cls = wanted_class(options, CODES.unhandled_exception)
-    if options["wants_help"]:
-        click.echo(describe_options(cls))
-        return
-    task = make_task(cls, context.args, options["params"])
+    config, codes = found.config, return_codes((), found.config)
+    task = task_of(found.cls, found.words.texts)
     is_live = not options["no_progress"]
-    start_logging(options["log_level"], "warning" if is_shown(is_live) else "info")
-    settings = worker_settings(options["settings"], os.environ)
+    otherwise = "warning" if is_shown(is_live) else "info"
+    start_logging(config, options["log_level"], otherwise, options["logging_conf_file"])
+    settings = {**worker_settings(options["settings"], os.environ, config), "mails": mail_settings(config)}
+    for name in config_classes(found.words.given):
+        click.echo(
+            f"Warning: what is given for {name} holds while tasks are scheduled. The workers that run them read their "
+            f"own luigi.cfg, [{name}].",
+            err=True,
+        )
     try:
-        with failures_told(CODES.unhandled_exception):
-            reached = reach(options["scheduler_url"], options["redis_url"], options["namespace"], False)
+        with failures_told(codes.unhandled_exception):
+            tell_unhonoured(config, "submit")
+            if is_direct(options, config):
+                refuse_memory(options["redis_url"])
+            reached = reach(options, config, "submit")
             submitter = Submitter(reached.scheduler, **settings)
             with progress(submitter.worker, is_live):
-                submitter.submit(task, multiprocess=options["parallel_scheduling"])
+                submitter.submit(task, **scheduling(options, config))
     except KeyboardInterrupt:
         click.echo("Interrupted: nothing is submitted, and what was scheduled will be forgotten.", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
@@ -61,4 +73,4 @@ def submit(context: click.Context, /, **options: Any) -> None:
     click.echo(json.dumps(told) if options["as_json"] else submitter.id)
     if not submitter.succeeded:
         click.echo("A part could not be scheduled, see above; the rest is submitted.", err=True)
-        context.exit(CODES.scheduling_error)
+        context.exit(codes.scheduling_error)

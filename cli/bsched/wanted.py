@@ -1,4 +1,4 @@
-"""The task that a command is about: MODULE TASK [--name value]..."""
+"""The task that a command is about: MODULE TASK [--name value]..., or luigi's --module MODULE TASK [--name value]..."""
 
 from __future__ import annotations
 
@@ -6,22 +6,49 @@ import contextlib
 import importlib
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from broker_sched import luigi_config
 from broker_sched.errors import BrokerSchedError
+from broker_sched.luigi_config import LuigiConfig
+from broker_sched.model import command_line
 from broker_sched.scheduler.embedded import NoRedisServer
+from broker_sched.worker.default_scheduler import number, truth
+from bsched.luigi_options import NO_LOCK, SECTIONS, without_effect
 from bsched.reaching import import_path
-from bsched.task_options import task_class
+from bsched.task_options import HELP_WORD, Words, describe_options, read_words, task_class
 
 F = TypeVar("F", bound=Callable[..., Any])
-UNPARSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+UNPARSED = {"ignore_unknown_options": True, "help_option_names": []}
+
+
+class Wanted(NamedTuple):
+    """A task that is asked for, and luigi's configuration with what the command line says besides."""
+
+    cls: Any
+    words: Words
+    config: LuigiConfig
+
+
+class _Asked(NamedTuple):
+    module: str
+    task: str
+    words: list[str]  # the options after them, or around them
 
 
 def task_arguments(function: F) -> F:
-    """Add MODULE, TASK, --help, --param and --parallel-scheduling; for a command with the settings UNPARSED."""
+    """Add MODULE TASK and the options on tasks and on scheduling; for a command with the settings UNPARSED."""
     for decorate in (
+        *(without_effect(name, NO_LOCK, **more) for name, more in _LOCK_OPTIONS.items()),
+        click.option("--no-lock", is_flag=True, hidden=True, expose_value=False),  # there is none
+        click.option(
+            "--parallel-scheduling-processes",
+            type=click.IntRange(0),
+            metavar="N",
+            help="In so many processes; 0: one for each processor.",
+        ),
         click.option(
             "--parallel-scheduling", is_flag=True, help="Ask several tasks at once whether they are complete."
         ),
@@ -32,27 +59,74 @@ def task_arguments(function: F) -> F:
             metavar="NAME=VALUE",
             help="A parameter whose option means something here.",
         ),
-        click.option("--help", "wants_help", is_flag=True, help="This page; after a task, its options."),
-        click.argument("task", required=False),
-        click.argument("module", required=False),
+        click.option("--help-all", is_flag=True, help="After a task, the options of all other tasks, too."),
+        click.option("--help", "wants_help", is_flag=True, help="Or -h: this page; after a task, its options."),
+        click.option("--module", "module_option", metavar="NAME", help="The module, instead of before the task."),
+        click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="MODULE TASK [--name value]..."),
     ):
         function = decorate(function)
     return function
 
 
-def shows_page(context: click.Context, options: Mapping[str, Any]) -> bool:
-    """Show the command's own help when that is asked for. Raises click.UsageError without a task."""
-    if options["module"] is not None and options["task"] is not None:
-        return False
-    if not options["wants_help"]:
-        raise click.UsageError(f"Give a module and a task: {context.command_path} MODULE TASK [--name value]...")
-    click.echo(context.get_help())
-    return True
+_LOCK_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "--lock-size": {},
+    "--lock-pid-dir": {},
+    "--take-lock": {"is_flag": True},
+}
 
 
-def wanted_class(options: Mapping[str, Any], failure_code: int) -> Any:
-    """The task's class. A module that fails to be imported ends the program with that code."""
-    return task_class(imported(options["module"], failure_code), options["task"])
+def wanted(context: click.Context, options: Mapping[str, Any], failure_code: int) -> Wanted | str:
+    """The task's class, its module imported, and what the command line says; the text, when it asks for help.
+
+    What is given for other tasks and for Config classes is installed. A module that fails to be imported ends the
+    program with failure_code. Raises click.UsageError, ConfigurationError.
+    """
+    wants_help = options["wants_help"] or options["help_all"]
+    asked = _asked(options, luigi_config.read())
+    if asked is None:
+        if not wants_help and HELP_WORD not in options["words"]:
+            raise click.UsageError(f"Give a module and a task: {context.command_path} MODULE TASK [--name value]...")
+        return context.get_help()
+    cls = task_class(imported(asked.module, failure_code), asked.task)
+    words = Words({}, {}, True) if wants_help else read_words(cls, asked.words, options["params"])
+    if words.wants_help:
+        return describe_options(cls, with_all=options["help_all"])
+    command_line.install(words.given)
+    own = {section: texts for section, texts in words.given.items() if section in SECTIONS}
+    return Wanted(cls, words, luigi_config.read().with_given(own))
+
+
+def _asked(options: Mapping[str, Any], config: LuigiConfig) -> _Asked | None:
+    """Module and task; None where they are not both there."""
+    words = list(options["words"])
+    first = [word for word in words[:2] if not word.startswith("-")]
+    module = options["module_option"]
+    if module is None and len(first) == 2:
+        return _Asked(first[0], first[1], words[2:])
+    module = module or config.section("core").get("module")
+    position = next((number for number, word in enumerate(words) if _is_alone(words, number)), None)
+    if position is None:  # luigi: an option that it does not know yet is a flag
+        position = next((number for number, word in enumerate(words) if not word.startswith("-")), None)
+    if not module or position is None:
+        return None
+    return _Asked(module, words[position], words[:position] + words[position + 1 :])
+
+
+def _is_alone(words: list[str], number: int) -> bool:
+    """Whether a word is neither an option nor, after `--name`, its value."""
+    before = words[number - 1] if number else ""
+    return not words[number].startswith("-") and (not before.startswith("--") or "=" in before)
+
+
+def scheduling(options: Mapping[str, Any], config: LuigiConfig) -> dict[str, Any]:
+    """How to schedule, as arguments of Worker.add()."""
+    processes = options["parallel_scheduling_processes"]
+    if processes is None:
+        processes = number(config, "core", "parallel_scheduling_processes", int, 0)
+    return {
+        "multiprocess": options["parallel_scheduling"] or truth(config, "core", "parallel_scheduling"),
+        "processes": processes,
+    }
 
 
 @contextlib.contextmanager

@@ -13,12 +13,25 @@ from typing import Any
 
 import click
 
+from broker_sched import luigi_config
 from broker_sched.errors import SchedulerUnreachable
 from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.default_scheduler import number
 from broker_sched.worker.patience import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
 from broker_sched.worker.worker import Worker
 from bsched.executing import executor_for, executor_options
-from bsched.reaching import Reached, import_path, reach, scheduler_options, start_logging, worker_settings
+from bsched.logs import start_logging
+from bsched.reaching import (
+    Reached,
+    import_path,
+    is_direct,
+    is_local,
+    mail_settings,
+    reach,
+    scheduler_options,
+    tell_unhonoured,
+    worker_settings,
+)
 from bsched.run import INTERRUPTED, STDERR, Interruption
 from bsched.wanted import imported
 
@@ -60,26 +73,30 @@ def worker(
     burst: bool,
     drain_timeout: float,
     name: str | None,
-    scheduler_url: str | None,
-    redis_url: str | None,
-    namespace: str,
-    local_scheduler: bool,
     settings: tuple[str, ...],
     log_level: str | None,
+    logging_conf_file: str | None,
+    **place: Any,
 ) -> None:
     """Run tasks that others schedule, until SIGTERM.
 
     SIGTERM lets running tasks finish, for --drain-timeout; a second one gives them back at once, as Ctrl-C does.
     SIGUSR1 takes no more work, and waits for ever.
     """
-    start_logging(log_level, "info")
+    config = luigi_config.read()
+    start_logging(config, log_level, "info", logging_conf_file)
     import_path()
+    if not modules and config.section("core").get("module"):
+        modules = (config.section("core")["module"],)
     for module in modules:
         imported(module, FAILED)
+    config = luigi_config.read()  # one of them may have changed it
+    if processes is None and "workers" in config.section("core"):
+        processes = max(1, number(config, "core", "workers", int))
     options: dict[str, Any] = {
         "keep_alive": True,
         "capture_output": True,
-        **worker_settings(settings, os.environ),
+        **worker_settings(settings, os.environ, config),
         "force_multiprocessing": True,
     }
     if burst:
@@ -88,15 +105,17 @@ def worker(
         options["allow_modules"] = allowed
     if max_tasks:
         options["max_tasks"] = max_tasks
-    schedulers_redis = None if scheduler_url or local_scheduler else redis_url
-    more = (namespace, processes is None, WorkerConfig.parse(options).kill_after)
+    schedulers_redis = place["redis_url"] if is_direct(place, config) else None
+    more = (place["namespace"], processes is None, WorkerConfig.parse(options).kill_after)
     runs_tasks = executor_for(executor, rq_queue, rq_redis, schedulers_redis, *more)
+    mails = mail_settings(config)
+    tell_unhonoured(config, "worker", has_local_scheduler=is_local(place, config))
     patience = WorkerConfig.parse(options).patience
-    reached = _reached(lambda: reach(scheduler_url, redis_url, namespace, local_scheduler), patience)
+    reached = _reached(lambda: reach(place, config, "worker"), patience)
     try:
         with runs_tasks as given:
             count = processes or int(given.capacity(1) if given else os.cpu_count() or 1) or 1
-            made = Worker(reached.scheduler, name, count, assistant=True, executor=given, **options)
+            made = Worker(reached.scheduler, name, count, assistant=True, executor=given, mails=mails, **options)
             _stop_on_signals(made, drain_timeout)
             limit = f"up to {count} tasks" if processes or not given else "a task on each rq worker"
             click.echo(f"bsched worker: {made.id} runs {limit} at once for {reached.name}")

@@ -31,6 +31,15 @@ def test_two_namespaces_never_meet(scheduler, scheduler_factory):
     assert other.get_work(worker="w")["task_id"] is None
 
 
+def test_an_option_that_would_do_nothing_is_refused_and_there_is_no_task_history(scheduler, scheduler_factory):
+    with pytest.raises(ConfigurationError, match="record_task_history can't be True: no task history is kept"):
+        scheduler_factory(record_task_history=True)
+    assert scheduler_factory(record_task_history=False).has_task_history() is False
+    # An earlier version has stored it.
+    scheduler._client.hset(scheduler._space.key("config"), "record_task_history", "1")
+    assert (scheduler.has_task_history(), scheduler.config().record_task_history) == (False, False)
+
+
 def test_options_given_are_kept_in_redis_and_others_see_them(scheduler_factory):
     first = scheduler_factory(retry_delay=5, resources={"db": 3})
     second = scheduler_factory(namespace=first._space.namespace)

@@ -11,7 +11,7 @@ import click
 import luigi
 import pytest
 
-from broker_sched import Parameter, Task
+from broker_sched import Parameter, Task, luigi_config
 from bsched.reaching import worker_settings
 from bsched.task_options import describe_options, make_task, task_class
 
@@ -33,6 +33,7 @@ class LuigiSay(luigi.Task):
     polite = luigi.BoolParameter(default=True)
 
 
+NO_CONFIG = luigi_config.read()
 HERE: ModuleType = sys.modules[__name__]
 
 
@@ -126,7 +127,7 @@ def test_what_is_no_task_is_refused() -> None:
 
 def test_worker_options_come_from_the_environment_and_the_command_line_wins() -> None:
     environment = {"BSCHED_WORKER_TIMEOUT": "5", "BSCHED_WORKER_KEEP_ALIVE": "true", "BSCHED_WORKER": "no option"}
-    assert worker_settings(["timeout=7"], environment) == {"timeout": "7", "keep_alive": "true"}
+    assert worker_settings(["timeout=7"], environment, NO_CONFIG) == {"timeout": "7", "keep_alive": "true"}
 
 
 @pytest.mark.parametrize(
@@ -140,5 +141,5 @@ def test_worker_options_come_from_the_environment_and_the_command_line_wins() ->
 )
 def test_a_wrong_worker_option_is_named(pairs: list[str], environment: dict[str, str], message: str) -> None:
     with pytest.raises(click.UsageError) as caught:
-        worker_settings(pairs, environment)
+        worker_settings(pairs, environment, NO_CONFIG)
     assert message in caught.value.message
