@@ -2,10 +2,10 @@
 -- has all others refused. Who holds it has time to read everything, and to write in bites; it ends by itself.
 --
 -- ARGV  6 token of the repair  7 what: begin, anyway (begin, though jobs wait), renew, write, end
---       8 seconds that the mark lasts, of begin, anyway and renew
+--       8 seconds that the mark lasts, of begin, anyway, renew and end
 --       8… of write: number of words, command, key without prefix, further words, number of words, …
 -- Reply { 1 when it is this repair's turn, else 0: nothing was done, number of jobs that wait }
--- Cost  O(words given)
+-- Cost  O(words given); of renew and end O(workers)
 -- @include lib/header.lua
 
 local token, what = ARGV[6], ARGV[7]
@@ -16,6 +16,15 @@ local function has_turn()
   local is_held = holder and tonumber(until_when) > NOW
   if what == 'begin' or what == 'anyway' then return not is_held or holder == token end
   return is_held and holder == token
+end
+
+-- A worker's pings are refused meanwhile: that is no silence of its own, so its last contact moves along with the time.
+local function excuse_workers()
+  local until_when = string.match(call('HGET', key('config', ''), 'repairing'), '^%S+ (%S+)$')
+  local passed = NOW - (tonumber(until_when) - tonumber(ARGV[8]))
+  for _, id in ipairs(call('ZRANGE', key('workers', ''), 0, -1)) do
+    call('ZINCRBY', key('workers', ''), number_text(passed), id)
+  end
 end
 
 local function write()
@@ -30,6 +39,7 @@ end
 local function repair()
   local jobs = call('LLEN', key('jobs', ''))
   if not has_turn() or (what == 'begin' and jobs > 0) then return { 0, jobs } end
+  if what == 'renew' or what == 'end' then excuse_workers() end
   if what == 'write' then
     write()
   elseif what == 'end' then

@@ -57,7 +57,7 @@ class Repair:
     def __exit__(self, *exception: object) -> None:
         self._over.set()
         self._renewing.join()
-        self._do("end")
+        self._do("end", repr(MARK_SECONDS))
 
     def write(self, commands: Iterable[Command]) -> None:
         """Carry out the commands, some with each script."""

@@ -14,7 +14,7 @@ import pytest
 
 from broker_sched import RedisUnavailable, Scheduler
 from broker_sched.scheduler.methods.reporting import work_off
-from broker_sched.scheduler.repair import Repair
+from broker_sched.scheduler.repair import MARK_SECONDS, Repair
 from tests.conftest import FakeClock, SchedulerFactory
 
 LAYERS, WIDTH, WORKERS = 12, 6, 3
@@ -124,6 +124,24 @@ def test_a_repair_that_stood_still_for_too_long_overwrites_nothing(
             stalled.write([("DEL", "running:w")])
     assert another.get_running_task_resources(task_id="a")["resources"] == {}
     assert scheduler.verify() == []
+
+
+def test_the_time_that_a_repair_takes_is_no_silence_of_workers(
+    scheduler: Scheduler, another: Scheduler, repair: Callable[[], Repair], clock: FakeClock
+) -> None:
+    scheduler.add_task(worker="w", task_id="a")
+    scheduler.get_work(worker="w")
+    clock.advance(50)
+    with repair() as long:
+        for _ in range(20):
+            clock.advance(9)
+            long._do("renew", repr(MARK_SECONDS))
+    clock.advance(9)
+    another.prune()
+    assert set(another.task_list(status="RUNNING")) == {"a"}
+    clock.advance(2)
+    another.prune()
+    assert set(another.task_list(status="FAILED")) == {"a"}
 
 
 def test_two_repairs_take_turns(scheduler: Scheduler, another: Scheduler, repair: Callable[[], Repair]) -> None:
