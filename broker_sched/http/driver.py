@@ -20,7 +20,8 @@ from broker_sched.request_ids import Request, repeated
 from broker_sched.scheduler.keys import SCHEMA_VERSION
 from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.asking import awaiting
-from broker_sched.scheduler.redis_refusals import Refused
+from broker_sched.scheduler.methods.upkeep import check_permissions
+from broker_sched.scheduler.redis_refusals import NOPERM, Refused
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Await, Call, Calls, Read, Steps
@@ -34,6 +35,7 @@ VIEWS = frozenset(
     submission_list""".split()
 )
 VIEWS_AT_ONCE = 4
+PERMITTED_SECONDS = 10.0  # between two looks of /readyz at what Redis's user may do
 PERSIST_SECONDS = 3.0  # a call is repeated so long while Redis is away; then the client hears of it
 FIRST_WAIT_SECONDS = 0.05  # between attempts, doubled each time
 LONGEST_WAIT_SECONDS = 0.8
@@ -68,6 +70,7 @@ class Driver:
         self._options = dict(options or {})
         self._resources = dict(resources or {})
         self._configured = False
+        self._permitted_at = 0.0  # event loop time
         self._configuring: asyncio.Task[None] | None = None
         self._counter = itertools.count()
         # Redis keeps the last answer of each caller, so a caller may have one call in flight. Each call takes one.
@@ -104,6 +107,7 @@ class Driver:
         if self._resources:
             await self._carry_all(STEPS["update_resources"](self.space, resources=self._resources))
         self._configured = True
+        self._permitted_at = asyncio.get_running_loop().time()
 
     async def _load_scripts(self) -> None:
         await self._persist(self._calls, [("SCRIPT", "LOAD", load(name).source) for name in names()])
@@ -118,6 +122,7 @@ class Driver:
         try:
             if not self._configured:
                 await self.configure()
+            await self._check_permissions()
             shas = [load(name).sha for name in names()]
             ask = Read([("SCRIPT", "EXISTS", *shas), ("HGET", self.space.key("config"), "schema")])
             loaded, schema = await self._carry(self._calls, ask)
@@ -133,6 +138,17 @@ class Driver:
         except BrokerSchedError as error:
             return str(error)
         return None
+
+    async def _check_permissions(self) -> None:
+        """At intervals. Raises Refused, and then no call is served until they are granted."""
+        now = asyncio.get_running_loop().time()
+        if now - self._permitted_at > PERMITTED_SECONDS:
+            try:
+                await self._carry_all(check_permissions(self.space))
+            except Refused:
+                self._configured = False
+                raise
+            self._permitted_at = now
 
     async def take_lock(self, name: str, milliseconds: int) -> bool:
         """Take a lock of this namespace that goes away by itself; False when another process has it."""
@@ -264,6 +280,8 @@ class Driver:
                 return replies[1:]
             message = str(replies[1])
         error = translate(script, message)
+        if isinstance(error, Refused) and error.refusal is NOPERM:
+            self._configured = False  # which begins with a look at what is permitted, so that no script stops half-way
         if isinstance(error, Refused) and error.refusal.look_anew:
             self._look_anew(f"Redis answered {error.refusal.name}")
             raise ConnectionLost(str(error))

@@ -84,6 +84,7 @@ REFUSALS = (
 )
 REPLICA = REFUSALS[0]
 REPAIRING = next(each for each in REFUSALS if each.name == "BSCHED_REPAIRING")
+NOPERM = next(each for each in REFUSALS if each.name == "NOPERM")
 # redis-py takes the code off, and has a class for it; a class of its own for what it has given up.
 _CODES = {
     "ReadOnlyError": "READONLY",
@@ -102,8 +103,8 @@ _CODES = {
 class Refused(RedisUnavailable):
     """Redis answered, and does not serve this now."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(f"{refusal.meaning[0].upper()}{refusal.meaning[1:]}.")
+    def __init__(self, refusal: Refusal, message: str = "") -> None:
+        super().__init__(message or f"{refusal.meaning[0].upper()}{refusal.meaning[1:]}.")
         self.refusal = refusal
 
 

@@ -25,7 +25,8 @@ from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.asking import awaiting
 from broker_sched.scheduler.methods.listing import read_config
 from broker_sched.scheduler.methods.reporting import work_off
-from broker_sched.scheduler.redis_refusals import REPAIRING, Refused, is_replica, message_of, refusal_in
+from broker_sched.scheduler.methods.upkeep import check_permissions
+from broker_sched.scheduler.redis_refusals import NOPERM, REPAIRING, Refused, is_replica, message_of, refusal_in
 from broker_sched.scheduler.repair import PASSES, Repair, commands
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.snapshot import take
@@ -84,6 +85,7 @@ class Scheduler(SchedulerAPI):
         is_memory = isinstance(self._url, (str, type(None))) and is_in_process(self._url)
         self._may_move = not is_memory and not isinstance(self._client, RedisCluster)  # whose replicas serve nothing
         self._next_look = 0.0
+        self._lacks_permission = False  # as far as known
         self._next_prune = 0.0
         self._drive(configure(self._space, self._options))
         if self._resources:
@@ -199,7 +201,10 @@ class Scheduler(SchedulerAPI):
                 # As blpop does, which would send a number.
                 popped = self._client.execute_command("BLPOP", self._space.key("wake", mailbox), str(pause))
             except (*ANSWERED, *LOST) as error:  # the next call of the worker finds out
-                if (refusal := refusal_in(message_of(error))) and refusal.look_anew:
+                refusal = refusal_in(message_of(error))
+                if refusal is NOPERM:
+                    raise translate(None, message_of(error)) from None
+                if refusal and refusal.look_anew:
                     self._look_anew()
                 time.sleep(min(left, WAIT_SECONDS))
                 return False
@@ -210,6 +215,9 @@ class Scheduler(SchedulerAPI):
 
     def _run(self, call: Call, request: Request | None = None) -> Any:
         """Run a script; after a lost connection once more, with the same request id where that matters."""
+        if self._lacks_permission and call.script != "check_permissions":
+            self._drive(check_permissions(self._space))  # raises, so that no script stops half-way
+            self._lacks_permission = False
         request_id = (request or self._ids.new()).next_id(call.script) if call.once else ""
         is_reading = call.script in READING
         script, _ = evalsha(self._space, self._clock, call, request_id)
@@ -291,6 +299,8 @@ class Scheduler(SchedulerAPI):
     def _after_answer(self, script: Script | None, message: str) -> Refused:
         """What may be tried again; raises all else."""
         error = translate(script, message)
+        if isinstance(error, Refused) and error.refusal is NOPERM:
+            self._lacks_permission = True
         if not isinstance(error, Refused) or not (error.refusal.look_anew or error.refusal.is_passing):
             raise error from None
         if error.refusal.look_anew:

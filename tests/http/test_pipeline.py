@@ -298,7 +298,7 @@ def test_lost_call_is_repeated_with_the_same_request_id() -> None:
         async with FakeRedis(Scripted(HANG_UP, HANG_UP, NO_MESSAGES)) as fake:
             assert await driver_on(fake).invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
             first, second, third = request_ids(fake)
-            assert first == second == third
+            assert second == third == f"{first}!", "the mark says that it is a repetition"
 
     run(scenario())
 
@@ -425,9 +425,9 @@ def test_missing_script_is_loaded_and_called_again() -> None:
 def test_emptied_redis_is_configured_anew_once() -> None:
     async def scenario() -> None:
         unconfigured = b"-ERR BSCHED_UNCONFIGURED script: x, on @user_script:1.\r\n"
-        async with FakeRedis(Scripted(unconfigured, b":1\r\n", NO_MESSAGES)) as fake:
+        async with FakeRedis(Scripted(unconfigured, b"*0\r\n", b":1\r\n", NO_MESSAGES)) as fake:
             assert await driver_on(fake).invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
-        async with FakeRedis(Scripted(unconfigured, b":1\r\n", unconfigured)) as fake:
+        async with FakeRedis(Scripted(unconfigured, b"*0\r\n", b":1\r\n", unconfigured)) as fake:
             with pytest.raises(Exception, match="namespace is gone"):
                 await driver_on(fake).invoke(PING, {"worker": "w"})
 

@@ -13,6 +13,7 @@ from broker_sched.scheduler.methods.attempts import attempt_text, refuse_superse
 from broker_sched.scheduler.methods.records import load_records, serialize
 from broker_sched.scheduler.methods.reporting import number, work_off
 from broker_sched.scheduler.methods.submissions import cancel, end_when_over
+from broker_sched.scheduler.permissions import denied
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Call, Read, Steps
 
@@ -24,11 +25,18 @@ DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text i
 def configure(space: Space, options: Mapping[str, str]) -> Steps[int]:
     """Make the namespace ready and write these options (name → text, as config.to_text makes it).
 
-    Returns the configuration's version. Raises SchemaMismatch.
+    Returns the configuration's version. Raises SchemaMismatch; Refused when Redis's user lacks a permission.
     """
+    yield from check_permissions(space)
     given = [text for pair in options.items() for text in pair]
     version = yield Call("configure", (str(len(options)), *given, *DEFAULTS))
     return int(version)
+
+
+def check_permissions(space: Space) -> Steps[None]:
+    """Raises Refused when Redis's user may not run a command that some script needs, which would then stop half-way."""
+    if missing := (yield Call("check_permissions", ())):
+        raise denied(missing)
 
 
 def prune(space: Space) -> Steps[None]:
