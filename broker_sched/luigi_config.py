@@ -172,8 +172,7 @@ def read(environment: Mapping[str, str] = os.environ) -> LuigiConfig:
 
     Raises ConfigurationError naming the file and the line that can't be read.
     """
-    luigi = sys.modules.get("luigi.configuration")
-    parser = luigi.get_config() if luigi is not None else None
+    parser = _luigis_parser()
     kind, paths, remarks = _places(environment)
     if parser is not None:
         paths = list(getattr(parser, "_config_paths", paths))
@@ -183,6 +182,15 @@ def read(environment: Mapping[str, str] = os.environ) -> LuigiConfig:
     if kind == "toml":
         return LuigiConfig(_Toml(files, remarks, getattr(parser, "data", None)))
     return LuigiConfig(_Cfg(files, remarks, parser))
+
+
+def _luigis_parser() -> Any:
+    """Luigi's own reading of its configuration; None where luigi is not imported, or could not be."""
+    luigi = sys.modules.get("luigi.configuration")
+    try:
+        return luigi.get_config() if luigi is not None else None
+    except ImportError:  # of the package that reads TOML for luigi, whose import has failed for that
+        return None
 
 
 def _places(environment: Mapping[str, str]) -> tuple[str, list[str], list[str]]:

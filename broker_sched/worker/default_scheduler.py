@@ -6,6 +6,7 @@ A scheduler that is configured is used, or there is an error; never another one 
 from __future__ import annotations
 
 import importlib
+import logging
 import math
 import os
 from typing import Any, NamedTuple, cast
@@ -16,7 +17,9 @@ from broker_sched.config import OPTIONS, WITHOUT_EFFECT, parse_option
 from broker_sched.errors import ConfigurationError
 from broker_sched.luigi_config import LuigiConfig
 
+log = logging.getLogger("bsched.worker")
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
+RETRY_SECONDS = 1.0  # between a call's attempts; a longer outage is waited out by the worker itself
 DEFAULT_PORT = "8082"  # of luigid
 
 
@@ -42,13 +45,16 @@ def default_scheduler() -> SchedulerAPI:
     """
     package = importlib.import_module("broker_sched")
     config = luigi_config.read() if luigi_config.is_luigi_used() else None
-    address = luigis_address(config) if config is not None and "BSCHED_REDIS" not in os.environ else None
-    if config is None or address is None:
+    address = luigis_address(config) if config is not None else None
+    if address is not None and "BSCHED_REDIS" in os.environ:
+        log.warning("The scheduler is that of BSCHED_REDIS, and not the one of %s.", address.place)
+    if config is None or address is None or "BSCHED_REDIS" in os.environ:
         return cast(SchedulerAPI, package.Scheduler())
     if address.url is None:
         settings = scheduler_settings(config)
         return cast(SchedulerAPI, package.Scheduler("memory:", resources=settings.resources, **settings.options))
-    return cast(SchedulerAPI, package.RemoteScheduler(address.url, **remote_options(config)))
+    options = {"wait_seconds": RETRY_SECONDS, **remote_options(config)}
+    return cast(SchedulerAPI, package.RemoteScheduler(address.url, **options))
 
 
 def luigis_address(config: LuigiConfig) -> Address | None:

@@ -20,14 +20,23 @@ from broker_sched.mails.settings import parse_settings, variable_of
 from broker_sched.scheduler.connection import describe
 from broker_sched.scheduler.embedded import NoRedisServer
 from broker_sched.worker.config import WorkerConfig
-from broker_sched.worker.default_scheduler import DEFAULT_PORT, luigis_address, remote_options, scheduler_settings
+from broker_sched.worker.default_scheduler import (
+    DEFAULT_PORT,
+    RETRY_SECONDS,
+    luigis_address,
+    remote_options,
+    scheduler_settings,
+)
 from bsched.logs import LEVELS
-from bsched.luigi_options import elsewhere, unhonoured
+from bsched.luigi_options import SECTIONS, elsewhere, fate_of, unhonoured
 from bsched.namespace import namespace_options
 from bsched.settings import from_environment
 
 F = TypeVar("F", bound=Callable[..., Any])
-RETRY_SECONDS = 1.0  # between a call's attempts; a longer outage is waited out by the worker itself
+LONG_NAMES = {
+    **{name: f"bsched {name}" for name in ("run", "submit", "worker", "server")},
+    "local": "bsched run --local-scheduler",
+}
 log = logging.getLogger("bsched.worker")
 
 
@@ -167,10 +176,17 @@ def _tell_differences(scheduler: Scheduler, config: LuigiConfig) -> None:
             )
 
 
-def worker_settings(pairs: Iterable[str], environment: Mapping[str, str], config: LuigiConfig) -> dict[str, Any]:
-    """The worker's options: those of luigi's configuration, of the environment, of the command line; the later win."""
+def worker_settings(
+    pairs: Iterable[str], environment: Mapping[str, str], config: LuigiConfig, *, stays: bool = False
+) -> dict[str, Any]:
+    """The worker's options: those of luigi's configuration, of the environment, of the command line; the later win.
+
+    stays: for a worker of a fleet, whose `keep_alive` is not the one that luigi.cfg has for runs.
+    """
     try:
         found = WorkerConfig.from_luigi(config)
+        if stays:
+            found.pop("keep_alive", None)
         for each in dataclasses.fields(WorkerConfig):
             variable = f"BSCHED_WORKER_{each.name.upper()}"
             if variable in environment:
@@ -197,7 +213,18 @@ def mail_settings(config: LuigiConfig) -> MailSettings:
 
 
 def tell_unhonoured(config: LuigiConfig, command: str, *, has_local_scheduler: bool = False) -> None:
-    """Name, once, what stands in luigi's configuration and has no effect on this command."""
+    """Name, once, what stands in luigi's configuration and has no effect on this command.
+
+    Raises click.UsageError for an option of the command line that has none.
+    """
+    for section in SECTIONS:
+        for option in config.given(section):
+            fate = fate_of(section, option)
+            takers = {command, "local"} if has_local_scheduler or section == "scheduler" else {command}
+            if fate is not None and not takers & set(fate.commands):
+                others = " and ".join(LONG_NAMES[name] for name in fate.commands)
+                flag = f"--{section}-{option}".replace("_", "-")
+                raise click.UsageError(f"{flag} has no effect on bsched {command}; it is for {others}.")
     for sentence in unhonoured(config, command, has_local_scheduler=has_local_scheduler):
         click.echo(f"Warning: {sentence}", err=True)
     told = elsewhere(config, command, has_local_scheduler=has_local_scheduler)

@@ -96,7 +96,7 @@ def worker(
     options: dict[str, Any] = {
         "keep_alive": True,
         "capture_output": True,
-        **worker_settings(settings, os.environ, config),
+        **worker_settings(settings, os.environ, config, stays=True),
         "force_multiprocessing": True,
     }
     if burst:

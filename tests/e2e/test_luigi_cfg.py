@@ -306,6 +306,13 @@ WRONG = {
     ("--lock-pid-dir", "x"): "flock(1)",
     ("--scheduler-host", "a"): "Give one of",
 }
+WITHOUT_EFFECT_ON_SUBMIT = {
+    ("--execution-summary-summary-length", "3"): "has no effect on bsched submit; it is for bsched run.",
+    ("--batch-email-error-lines", "3"): "it is for bsched server and bsched run --local-scheduler.",
+    ("--scheduler-retry-delay", "3"): "bsched config set retry_delay=3",
+    ("--workers", "2"): "bsched submit only schedules",
+    ("--assistant",): "bsched submit only schedules",
+}
 TAKEN = (
     ("--no-lock",),
     ("--worker-keep-alive", "--worker-wait-interval", "0.1"),
@@ -351,7 +358,9 @@ def run_many(tmp_path: Path) -> Callable[[list[list[str]]], list[tuple[int, str]
 
 def test_an_option_that_can_not_be_taken_is_told_and_nothing_runs(run_many: Any, tmp_path: Path) -> None:
     results = run_many([["run", "pipe", "Report", "--local-scheduler", *words] for words in WRONG])
-    for (words, told), (code, output) in zip(WRONG.items(), results):
+    more = ["--redis", running("redis8").url]
+    results += run_many([["submit", "pipe", "Report", *more, *words] for words in WITHOUT_EFFECT_ON_SUBMIT])
+    for (words, told), (code, output) in zip({**WRONG, **WITHOUT_EFFECT_ON_SUBMIT}.items(), results, strict=True):
         assert code == 2 and told in output, (words, output)
     assert made(tmp_path) == set()
 

@@ -219,3 +219,37 @@ def test_a_value_that_refers_to_nothing_is_an_error_only_when_it_is_asked_for(re
 def test_toml_that_can_not_be_read_is_told_with_its_line(read: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"luigi.toml can't be read: line 2: it is no TOML."):
         read({"luigi.toml": "[core]\na = \n"}, LUIGI_CONFIG_PARSER="toml")
+
+
+TOML_OF_ALL = """
+[core]
+default-scheduler-url = "http://h:8082"
+rpc_retry_attempts = 2
+error_email = "ops@example.org"
+[worker]
+keep_alive = "false"
+timeout = 7
+[settings]
+Bucket = "b"
+[resources]
+db = 2
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import luigi"])
+def test_toml_has_the_values_that_luigi_reads(tmp_path: Path, first: str) -> None:
+    pytest.importorskip("toml", reason="luigi reads luigi.toml with the package toml")
+    (tmp_path / "luigi.toml").write_text(TOML_OF_ALL)
+    ours = answers(OURS.format(first=first), tmp_path, LUIGI_CONFIG_PARSER="toml")
+    wanted = answers(LUIGIS, tmp_path, LUIGI_CONFIG_PARSER="toml")
+    # Luigi finds `default_scheduler_url` in luigi.toml only as it is written there.
+    assert ours[0] == "http://h:8082" and wanted[0] is None
+    assert ours[1:] == [None if value is None else str(value) for value in wanted[1:]]
+
+
+def test_a_luigi_that_could_not_be_imported_is_none(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise ImportError("Parser not installed yet.")
+
+    monkeypatch.setitem(sys.modules, "luigi.configuration", type("Broken", (), {"get_config": staticmethod(fails)}))
+    assert read({"luigi.cfg": CFG}).section("worker")["timeout"] == "7"

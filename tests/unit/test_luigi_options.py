@@ -20,7 +20,7 @@ from broker_sched.luigi_config import LuigiConfig
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.default_scheduler import luigis_address, remote_options, scheduler_settings
 from bsched.luigi_options import elsewhere, fate_of, unhonoured
-from bsched.reaching import mail_settings
+from bsched.reaching import mail_settings, worker_settings
 from tests.luigi_sections import documented, luigis_options, row_of
 
 Read = Callable[[str], LuigiConfig]
@@ -224,3 +224,10 @@ def test_mails_go_where_the_command_line_says_else_the_environment_else_luigi_cf
     monkeypatch.setenv("BSCHED_EMAIL_SENDER", "environment@a")
     found = mail_settings(config.with_given({"email": {"receiver": "given@a"}})).email
     assert (found.receiver, found.sender, found.prefix) == ("given@a", "environment@a", "cfg")
+
+
+def test_a_fleets_worker_stays_whatever_luigi_cfg_says_of_runs(read: Read) -> None:
+    config = read("[worker]\nkeep_alive = false\ntimeout = 3\n")
+    assert worker_settings([], {}, config, stays=True) == {"timeout": "3"}
+    assert worker_settings(["keep_alive=false"], {}, config, stays=True)["keep_alive"] == "false"
+    assert worker_settings([], {}, config)["keep_alive"] == "false"
