@@ -43,11 +43,18 @@ def report(chance, tasks):
         "assistant": (0.1, True),
         "runnable": (0.1, False),
         "owners": (0.2, ["team@x.test"]),
+        "module": (0.4, chance.choice("mn")),
     }
     given.update({name: value for name, (share, value) in optional.items() if chance.random() < share})
     if chance.random() < 0.4:
         given.update(batchable=True, family="F", params={"p": str(number), "q": chance.choice("12")})
     return given
+
+
+def refusal(chance, tasks):
+    """Of some tasks, which the worker mostly does not run."""
+    scope, seconds = chance.choice(["module", "family"]), chance.choice([0, 1, 30])
+    return {"task_ids": chance.sample(tasks, min(len(tasks), 3)), "reason": "why", "scope": scope, "seconds": seconds}
 
 
 def random_call(chance, tasks):
@@ -64,6 +71,8 @@ def random_call(chance, tasks):
         (2, "add_worker", worker | {"info": {"assistant": chance.random() < 0.5, "workers": 2}}),
         (2, "decrease_running_task_resources", task | amount),
         (4, "ping", worker),
+        (4, "refuse_tasks", worker | refusal(chance, tasks)),
+        (1, "add_worker", worker | {"info": {"allow_modules": chance.choice([[], ["m"], ["[!m]", ""]])}}),
     ]
     _, method, arguments = chance.choices(calls, [share for share, *_ in calls])[0]
     return method, arguments
