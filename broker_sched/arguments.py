@@ -5,6 +5,7 @@ Whatever is wrong is an InvalidArgument that names the field; nothing was change
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -40,11 +41,13 @@ def check(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise _naming_the_field(method, arguments, error) from None
     except RecursionError:
         raise InvalidArgument(_deepest(arguments), "is nested too deeply") from None
+    except UnicodeEncodeError:  # msgspec's, of a lone surrogate in a text where it wants something else
+        return check(method, _without_surrogates(arguments))
     try:
         msgspec.json.encode(struct)
-    except (UnicodeEncodeError, RecursionError, TypeError):
+    except (UnicodeEncodeError, RecursionError, TypeError):  # lone surrogates are taken
         for name in struct.__struct_fields__:
-            check_encoding(name, getattr(struct, name))
+            to_json(name, getattr(struct, name))
     values = msgspec.structs.asdict(struct)
     for name, check_value in _CHECKS_OF[method.name]:
         if values[name] is not None:
@@ -55,9 +58,13 @@ def check(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_json(field: str, value: Any) -> str:
-    """Write a JSON value for storing. Raises InvalidArgument for NaN, infinity and what JSON can't hold."""
+    """Write a JSON value for storing; a lone surrogate stays what it is.
+
+    Raises InvalidArgument for NaN, infinity and what JSON can't hold.
+    """
     if type(value) is dict and all(type(each) is str for pair in value.items() for each in pair):
-        return msgspec.json.encode(value).decode()  # Luigi's parameters are of this kind
+        with contextlib.suppress(UnicodeEncodeError):
+            return msgspec.json.encode(value).decode()  # Luigi's parameters are of this kind
     try:
         return _ENCODER.encode(value)
     except ValueError:
@@ -68,12 +75,12 @@ def to_json(field: str, value: Any) -> str:
         raise InvalidArgument(field, "is nested too deeply") from None
 
 
-def check_encoding(field: str, value: Any) -> None:
-    """Refuse text that UTF-8 can't carry (lone surrogates)."""
-    try:
-        (value if isinstance(value, str) else to_json(field, value)).encode("utf-8")
-    except UnicodeEncodeError:
-        raise InvalidArgument(field, "holds a lone surrogate, which UTF-8 can't carry") from None
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_without_surrogates(name): _without_surrogates(inner) for name, inner in value.items()}
+    return [_without_surrogates(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _struct_for(method: Method) -> type[msgspec.Struct]:
@@ -131,6 +138,8 @@ def _status(field: str, value: str) -> None:
 
 
 def _visibilities(field: str, value: Mapping[str, int]) -> None:
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(field, "must be an object of parameter names and 0 (public), 1 (hidden) or 2 (private)")
     for name, visibility in value.items():
         if visibility not in (0, 1, 2):
             raise InvalidArgument(f"{field}.{name}", "must be 0 (public), 1 (hidden) or 2 (private)")

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from broker_sched.arguments import check
-from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch
+from broker_sched.errors import BrokerSchedError, RedisUnavailable, SchemaMismatch
 from broker_sched.http.pipeline import Command, ConnectionLost, Lane, ReplyError
 from broker_sched.http.wakes import Wakes
 from broker_sched.lua.loader import Script, load, names
@@ -261,10 +261,7 @@ class Driver:
     async def _attempt(
         self, lane: Lane, commands: list[Command], script: Script | None, may_configure: bool = True
     ) -> list[Any]:
-        try:
-            replies = await lane.send(commands)
-        except UnicodeEncodeError:
-            raise InvalidArgument("arguments", "hold a lone surrogate, which UTF-8 can't carry") from None
+        replies = await lane.send(commands)
         for reply in replies:
             if isinstance(reply, ReplyError):
                 return await self._after_error(lane, commands, script, str(reply), may_configure)

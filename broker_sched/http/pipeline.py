@@ -19,6 +19,7 @@ import redis.exceptions
 
 from broker_sched.errors import BrokerSchedError, ConfigurationError, RedisUnavailable
 from broker_sched.scheduler.connection import Endpoint
+from broker_sched.scheduler.encoding import ERRORS, pack, sendable
 from broker_sched.scheduler.redis_refusals import REPLICA, Refused, is_replica, message_of
 from broker_sched.scheduler.script_call import translate
 from broker_sched.steps import Argument
@@ -30,7 +31,6 @@ MAX_IN_FLIGHT = 20_000  # sends waiting on one connection; more are refused
 
 Command: TypeAlias = Sequence[Argument]
 ReplyError = hiredis.ReplyError
-_pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub has 1-tuples
 _NOTHING = object()  # what the reader gives when the next reply is not complete
 
 
@@ -71,7 +71,7 @@ class _Link(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, reply_seconds: float) -> None:
         self._loop = loop
         self._reply_seconds = reply_seconds
-        self._reader = hiredis.Reader(encoding="utf-8", errors="replace", notEnoughData=_NOTHING)
+        self._reader = hiredis.Reader(encoding="utf-8", errors=ERRORS, notEnoughData=_NOTHING)
         self._waiting: deque[_Waiting] = deque()
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -88,7 +88,7 @@ class _Link(asyncio.Protocol):
         elif len(self._waiting) >= MAX_IN_FLIGHT:
             future.set_exception(RedisUnavailable(f"{MAX_IN_FLIGHT} calls wait for Redis already; try again."))
         else:
-            packed = b"".join([_pack(tuple(command)) for command in commands])
+            packed = b"".join([pack(command) for command in commands])
             self._waiting.append(_Waiting(future, len(commands), self._loop.time()))
             self._transport.write(packed)
         return future
@@ -251,7 +251,7 @@ class InProcess:
         pipeline: Any = self._client.pipeline(transaction=False)  # Any: redis-py leaves this part untyped
         pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
         for command in commands:
-            pipeline.execute_command(*command)
+            pipeline.execute_command(*sendable(command))
         return [_as_reply(reply) for reply in pipeline.execute(raise_on_error=False)]
 
     def drop(self, reason: str) -> None:

@@ -32,7 +32,8 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from broker_sched.errors import ConfigurationError, RedisUnavailable
-from broker_sched.scheduler import embedded, endpoint
+from broker_sched.scheduler import embedded, endpoint, memory_json
+from broker_sched.scheduler.encoding import ERRORS
 from broker_sched.scheduler.endpoint import Endpoint, RedisURL, parse, tls_context
 
 __all__ = ["Endpoint", "chosen", "connect", "describe", "is_in_process", "is_single", "resolve"]
@@ -142,6 +143,7 @@ def _embedded(url: str) -> redis.Redis:
 def _settings(parts: RedisURL | None) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "decode_responses": True,
+        "encoding_errors": ERRORS,
         "protocol": 2,  # the same replies as the server's pipelined connection gets
         "retry": Retry(NoBackoff(), 0),
         "socket_timeout": REPLY_SECONDS,
@@ -197,7 +199,7 @@ def _decoding(client: Any) -> Any:
 
 
 def _decoding_cluster(client: Any) -> RedisCluster:
-    settings = {**client.nodes_manager.connection_kwargs, "decode_responses": True}
+    settings = {**client.nodes_manager.connection_kwargs, "decode_responses": True, "encoding_errors": ERRORS}
     settings.pop("redis_connect_func", None)  # the old client's: the new one makes its own
     return RedisCluster(
         startup_nodes=_nodes((node.host, node.port) for node in client.get_nodes()), retry=client.retry, **settings
@@ -209,6 +211,7 @@ def _decoding_single(client: redis.Redis) -> Any:
     settings = {
         **pool.connection_kwargs,
         "decode_responses": True,
+        "encoding_errors": ERRORS,
         "connection_class": pool.connection_class,
         "max_connections": pool.max_connections,
     }
@@ -230,10 +233,11 @@ def _owning(pool: redis.ConnectionPool) -> redis.Redis:
 
 def _memory(url: str) -> Any:
     name = url.partition(":")[2]
+    memory_json.carry_surrogates()
     with _memories_lock:
         server = _memories.setdefault(name, fakeredis.FakeServer())
     # Any other protocol is asked for with a number, see steps.Argument.
-    return fakeredis.FakeRedis(server=server, decode_responses=True, protocol=2)
+    return fakeredis.FakeRedis(server=server, decode_responses=True, encoding_errors=ERRORS, protocol=2)
 
 
 def _directory(url: str) -> str | None:

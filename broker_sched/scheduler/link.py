@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import hiredis
 import redis
 import redis.exceptions
 
+from broker_sched.scheduler.encoding import pack
 from broker_sched.steps import Argument
-
-_pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # its stub has 1-tuples
 
 
 class Link:
@@ -32,7 +30,7 @@ class Link:
         owned = self._mine()
         connection = self._idle_or_new(owned)
         try:
-            connection.send_packed_command((_pack(tuple(command)),), check_health=False)
+            connection.send_packed_command((pack(command),), check_health=False)
             reply = connection.read_response()
         except redis.exceptions.ResponseError:
             owned.idle.append(connection)
@@ -49,7 +47,7 @@ class Link:
         connection = self._idle_or_new(owned)
         replies: list[Any] = []
         try:
-            packed = b"".join([_pack(tuple(command)) for command in commands])  # one piece, one system call
+            packed = b"".join([pack(command) for command in commands])  # one piece, one system call
             connection.send_packed_command((packed,), check_health=False)
             for _ in commands:
                 try:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from broker_sched.arguments import MAX_SAFE_INTEGER
+from broker_sched.scheduler.encoding import to_bytes
 from broker_sched.scheduler.snapshot import Snapshot
 
 NOBODY = "0"
@@ -237,11 +238,11 @@ def canonical(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"{len(value.encode())}:{value}"
+        return f"{len(to_bytes(value))}:{value}"
     if isinstance(value, (int, float)):
         if abs(value) >= MAX_SAFE_INTEGER:
             raise OverflowError(value)
         return f"{float(value):.17g}"
     entries = value.items() if isinstance(value, dict) else enumerate(value, start=1)
     parts = [f"{canonical(name)}={canonical(inner)}" for name, inner in entries]
-    return "{" + ",".join(sorted(parts, key=str.encode)) + "}"
+    return "{" + ",".join(sorted(parts, key=to_bytes)) + "}"

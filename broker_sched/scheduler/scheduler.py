@@ -20,6 +20,7 @@ from broker_sched.lua.loader import Script
 from broker_sched.method import Method
 from broker_sched.request_ids import Request, RequestIds, repeated
 from broker_sched.scheduler.connection import connect, is_in_process, is_single
+from broker_sched.scheduler.encoding import sendable
 from broker_sched.scheduler.link import Link
 from broker_sched.scheduler.methods import STEPS, configure
 from broker_sched.scheduler.methods.asking import awaiting
@@ -253,7 +254,7 @@ class Scheduler(SchedulerAPI):
             return self._execute(command)
 
     def _execute(self, command: list[Argument]) -> Any:
-        return self._link.execute(command) if self._link else self._client.execute_command(*command)
+        return self._link.execute(command) if self._link else self._client.execute_command(*sendable(command))
 
     def _read(self, commands: list[tuple[Argument, ...]]) -> list[Any]:
         def send() -> list[Any]:
@@ -263,7 +264,7 @@ class Scheduler(SchedulerAPI):
             pipeline = self._client.pipeline(transaction=False)
             pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
             for command in commands:
-                pipeline.execute_command(*command)
+                pipeline.execute_command(*sendable(command))
             replies: list[Any] = pipeline.execute()
             return replies
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from typing import Any
 
 import click
@@ -60,6 +62,9 @@ for command in (run, submit, wait, worker, server, submission, task, call, confi
 def main() -> None:
     """The entry point of the installed command."""
     _open_standard_streams()
+    for stream in (sys.stdout, sys.stderr):  # what is no text for it is shown as an escape, which in JSON is the text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli(prog_name="bsched")
 
 

@@ -53,7 +53,7 @@ def _name_batch(
     """Luigi's batch id is the md5 of the member ids, which a script can't compute."""
     ids = [member[0] for member in members]
     params = [json.loads(member[1]) for member in members]
-    batch_id = hashlib.new("md5", "|".join(ids).encode(), usedforsecurity=False).hexdigest()
+    batch_id = hashlib.new("md5", "|".join(ids).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
     yield Call("name_batch", (worker, provisional_id, batch_id))
     work["task_params"] = {**params[0], **{name: [each.get(name) for each in params] for name in names}}
     work["batch_id"] = batch_id
