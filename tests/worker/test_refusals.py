@@ -1,93 +1,181 @@
-"""What a worker can't load it gives back: how long it keeps from the like, and what it says."""
+"""What the scheduler refuses is one task's misfortune, no outage: nothing is tried again, and the worker goes on."""
 
 from __future__ import annotations
 
-import logging
+import json
+import threading
+import time
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from broker_sched.errors import UnknownMethod
-from broker_sched.worker.refusals import Label, Refusals
-from tests.worker.conftest import worker_on
+from broker_sched import LoginRefused, Scheduler, SchedulerRefused
+from broker_sched.worker import patience
+from broker_sched.worker.limits import MAX_TEXT, explanation, shortened, shortened_explanation, shortened_value
+from tests.servers import until
+from tests.worker.bodies import runs_of
+from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
+
+pytestmark = pytest.mark.timeout(90)
+EACH_MODE = pytest.mark.parametrize("processes", [1, 2])
+MB = 1_000_000
 
 
-class Told:
-    """A scheduler that notes what it is told."""
+class Gate:
+    """A scheduler behind a door: `refuses` is asked about each call, and what it returns is raised."""
 
-    def __init__(self, can_refuse: bool = True) -> None:
-        self.calls: list[dict[str, Any]] = []
-        self._can_refuse = can_refuse
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+        self.refuses: Callable[[str, dict[str, Any]], Exception | None] = lambda name, arguments: None
 
-    def call(self, method: str, **arguments: Any) -> Any:
-        """As of Patience."""
-        if method == "refuse_tasks" and not self._can_refuse:
-            raise UnknownMethod(method)
-        self.calls.append(arguments)
-        return arguments["task_ids"]
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._scheduler, name)
 
+        def call(**arguments: Any) -> Any:
+            error = self.refuses(name, arguments)
+            if error is not None:
+                raise error
+            return method(**arguments)
 
-def seconds(label: Label, count: int, refusals: Refusals, told: Told, is_known: bool = False) -> list[float]:
-    """For how long it keeps from the like, `count` times in a row."""
-    told.calls.clear()
-    for _ in range(count):
-        assert refusals.refuse(["t"], label, "why", is_known, None)
-    return [call["seconds"] for call in told.calls]
+        return call
 
 
-@pytest.fixture
-def told() -> Told:
-    return Told()
+def test_of_a_long_text_beginning_and_end_are_kept() -> None:
+    text = "begin" + "x" * MB + "end"
+    short = shortened(text)
+    assert len(short) <= MAX_TEXT and short.startswith("beginx") and short.endswith("xend")
+    assert "967,320 characters are left out" in short
+    assert shortened("x" * MAX_TEXT) == "x" * MAX_TEXT
 
 
-@pytest.fixture
-def refusals(told: Told) -> Refusals:
-    return Refusals(told, "w")  # type: ignore[arg-type]  # as far as it is used
+def test_a_long_value_becomes_a_text_and_a_short_one_stays() -> None:
+    assert shortened_value({"a": [1, None]}) == {"a": [1, None]}
+    assert len(shortened_value(list(range(MB)))) <= MAX_TEXT
+    assert json.loads(explanation({"a": 1})) == {"a": 1}
+    assert json.loads(shortened_explanation(json.dumps("y" * MB))).startswith("yyy")
+    assert len(shortened_explanation("not JSON" * MB)) <= MAX_TEXT
 
 
-def test_a_worker_that_can_load_nothing_slows_down_until_it_can(told: Told, refusals: Refusals) -> None:
-    module, family = Label("m", None), Label("m", "F")
-    assert seconds(module, 6, refusals, told) == [30, 60, 120, 240, 300, 300]
-    assert seconds(family, 8, refusals, told) == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert seconds(Label("m", "G"), 1, refusals, told) == [1], "each by itself"
-    refusals.loaded("m", "F")
-    assert seconds(module, 1, refusals, told) == [30]
-    assert seconds(family, 1, refusals, told) == [1]
-    assert seconds(Label("m", "G"), 1, refusals, told) == [2]
-
-
-def test_one_broken_task_keeps_a_worker_from_its_own_of_that_family_for_a_second_only(
-    told: Told, refusals: Refusals
+@EACH_MODE
+def test_a_task_that_says_40_mb_fails_and_the_others_go_on(
+    scheduler: Any, tasks: ModuleType, directory: str, processes: int
 ) -> None:
-    assert seconds(Label("m", "F"), 5, refusals, told, is_known=True) == [1] * 5
+    root, other = tasks.LongWinded(directory, 40 * MB), tasks.Write(directory, "other")
+    with worker_on(scheduler, worker_processes=processes) as worker:
+        worker.add(root)
+        worker.add(other)
+        assert not worker.run()
+    assert statuses(scheduler, other) == ["DONE"]
+    error = json.loads(scheduler.fetch_error(root.task_id)["error"])
+    assert len(error) <= MAX_TEXT and "left out" in error and error.rstrip().endswith("xend")
+    shown = scheduler.get_task_status_message(root.task_id)["statusMessage"]
+    assert len(shown) <= MAX_TEXT and shown.startswith("beginx") and shown.endswith("xend")
 
 
-def test_each_module_and_family_is_told_of_once(refusals: Refusals, caplog: pytest.LogCaptureFixture) -> None:
-    for label in (Label("m", None), Label("m", "F"), Label("", "F")) * 3:
-        refusals.refuse(["task_1"], label, "No module named m.", False, None)
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 3
-    assert "task_1" in warnings[0] and "No module named m." in warnings[0] and "the module m" in warnings[0]
+@WITHOUT_RETRIES
+@pytest.mark.parametrize(
+    ("how", "reason"), [("refused", "resources"), ("too much", "2^53"), ("raises", "ZeroDivisionError: resources / 0")]
+)
+@EACH_MODE
+def test_a_report_that_is_refused_is_a_failure_with_the_reason(
+    local: Scheduler, tasks: ModuleType, directory: str, how: str, reason: str, processes: int
+) -> None:
+    root, other = tasks.Unreportable(directory, how), tasks.Write(directory, "other")
+    with worker_on(local, worker_processes=processes) as worker:
+        worker.add(root)
+        worker.add(other)
+        assert not worker.run()
+        assert worker.summary().counts == {"completed": 1, "failed": 1}
+    assert statuses(local, root, other) == ["FAILED", "DONE"]
+    error = json.loads(local.fetch_error(root.task_id)["error"])
+    assert error.startswith("DONE of this task could not be reported: ") and reason in error
+    assert "Traceback" not in error and len(runs_of(root.path())) == 1
 
 
-def test_a_reason_that_no_wire_can_carry_gets_through(told: Told, refusals: Refusals) -> None:
-    refusals.refuse(["t"], Label("m", None), "\udcff" + "x" * 100_000, False, 7)
-    assert len(told.calls[0]["reason"].encode()) < 4096
-    assert told.calls[0]["attempt"] == 7
+@WITHOUT_RETRIES
+def test_a_proxy_that_refuses_one_report_does_not_end_the_worker(
+    local: Scheduler, tasks: ModuleType, directory: str
+) -> None:
+    gate = Gate(local)
+    root, other = tasks.Write(directory, "large"), tasks.Write(directory, "other")
+
+    def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
+        is_it = arguments.get("task_id") == root.task_id and arguments.get("status") == "DONE"
+        return SchedulerRefused("http://proxy refuses add_task (413): Too Large") if is_it else None
+
+    gate.refuses = refuses
+    with worker_on(gate) as worker:
+        worker.add(root)
+        worker.add(other)
+        assert not worker.run()
+    assert statuses(local, root, other) == ["FAILED", "DONE"]
+    assert "Too Large" in local.fetch_error(root.task_id)["error"]
 
 
-def test_a_scheduler_that_takes_nothing_back_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = Refusals(Told(can_refuse=False), "w")  # type: ignore[arg-type]
-    assert not refusals.refuse(["t"], Label("m", None), "why", False, None)
-    assert not refusals.refuse(["t"], Label("m", None), "why", False, None)
-    assert caplog.text.count("does not know refuse_tasks") == 1
+def test_tasks_that_are_too_much_at_once_are_scheduled_one_after_the_other(
+    local: Scheduler, tasks: ModuleType, directory: str
+) -> None:
+    gate = Gate(local)
+    gate.refuses = lambda name, arguments: SchedulerRefused("(413): Too Large") if name == "add_tasks" else None
+    root = tasks.Sum(directory)
+    with worker_on(gate) as worker:
+        worker.add(root)
+        assert worker.run()
+    assert statuses(local, root) == ["DONE"]
 
 
-@pytest.mark.parametrize("scheduler", ["luigid"], indirect=True)
-def test_with_a_luigid_what_cannot_be_loaded_fails_with_the_reason(scheduler: Any, directory: str) -> None:
-    """It has no way to take a task back."""
-    task_id = f"Nowhere_{directory.replace('/', '_')}"
-    scheduler.add_task(worker="w", task_id=task_id, family="Nowhere", module="no.such.module", params={})
-    with worker_on(scheduler, assistant=True, id=f"h-{directory}") as worker:
-        assert worker.run() is False
-    assert "no.such.module" in scheduler.fetch_error(task_id=task_id)["error"]
+def test_a_refused_login_ends_a_worker_at_once_when_it_was_never_good(
+    local: Scheduler, tasks: ModuleType, directory: str
+) -> None:
+    gate = Gate(local)
+    gate.refuses = lambda name, arguments: LoginRefused("http://proxy refuses the login (401)")
+    began = time.monotonic()
+    with pytest.raises(LoginRefused, match="401"), worker_on(gate) as worker:
+        worker.run()
+    assert time.monotonic() - began < patience.LOGIN_SECONDS / 2
+
+
+@WITHOUT_RETRIES
+def test_a_login_that_is_refused_later_ends_what_runs_and_says_what_was_not_given_back(
+    local: Scheduler,
+    tasks: ModuleType,
+    directory: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(patience, "LOGIN_SECONDS", 2.0)
+    gate, root = Gate(local), tasks.Endless(directory)
+
+    def take_the_key_away() -> None:
+        until(lambda: runs_of(root.path()), "it runs")
+        gate.refuses = lambda name, arguments: LoginRefused("http://proxy refuses the login (401)")
+
+    with pytest.raises(LoginRefused, match="401"), worker_on(gate, worker_processes=2) as worker:
+        worker.add(root)
+        thread = threading.Thread(target=take_the_key_away)
+        thread.start()
+        worker.run()
+    thread.join()
+    assert f"Not given back, since the scheduler does not answer: {root.task_id}." in caplog.text
+    assert local.prune() is None and local.is_paused() == {"paused": False}
+
+
+@WITHOUT_RETRIES
+def test_a_login_that_is_refused_for_a_moment_costs_nothing(
+    local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.05)
+    gate, root, refused = Gate(local), tasks.Sum(directory), 0
+
+    def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
+        nonlocal refused
+        refused += arguments.get("status") == "DONE"
+        return LoginRefused("(403)") if arguments.get("status") == "DONE" and refused in (1, 2) else None
+
+    gate.refuses = refuses
+    with worker_on(gate) as worker:
+        worker.add(root)
+        assert worker.run()
+    assert statuses(local, root) == ["DONE"] and refused > 2
