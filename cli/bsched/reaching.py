@@ -146,7 +146,11 @@ def _remote(url: str, config: LuigiConfig) -> Reached:
 def _local(namespace: str, config: LuigiConfig) -> Reached:
     found = scheduler_settings(config)
     given = {name: found.options[name] for name in config.given("scheduler")}
-    options = {**found.options, **from_environment(os.environ), **given}
+    first = {**from_environment(os.environ), **given}
+    options = {**found.options, **first}
+    for name, value in {**options, **{f"resources.{name}": limit for name, limit in found.resources.items()}}.items():
+        if name not in first:
+            log.info("The scheduler's %s is %s, from %s.", name, value, found.places[name])
     scheduler = Scheduler("memory:", namespace, resources=found.resources, **options)
     return Reached(scheduler, "a scheduler in this process")
 

@@ -93,7 +93,10 @@ def test_the_command_line_goes_before_the_environment_and_that_before_luigi_cfg(
 def test_a_local_scheduler_has_the_resources_and_options_of_luigi_cfg(run: Run, tmp_path: Path) -> None:
     cfg = "[core]\nlocal_scheduler = true\n[worker]\nkeep_alive = true\nwait_interval = 0.1\n"
     cfg += "[scheduler]\nretry_delay = 0.1\n[resources]\ndb = 2\n"
-    assert run("bsched", "run", "pipe", "Two", cfg=cfg).code == 0 and "two" in made(tmp_path)
+    done = run("bsched", "run", "pipe", "Two", cfg=cfg)
+    assert done.code == 0 and "two" in made(tmp_path)
+    assert "The scheduler's retry_delay is 0.1, from luigi.cfg, [scheduler] retry_delay." in done.err
+    assert "The scheduler's resources.db is 2, from luigi.cfg, [resources] db." in done.err
     done = run("bsched", "run", "pipe", "FailsOnce", "--json")
     assert json.loads(done.out)["status"] == "SUCCESS_WITH_RETRY", done
     for name in ("two", "once", "failed"):
