@@ -44,7 +44,13 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# An older Python would stop somewhere in the middle, with a message that says less.
+OLDEST := import sys; v = sys.version_info; sys.exit(None if v >= (3, 10) else "broker_sched needs Python 3.10 or newer, and \
+$(PYTHON) is %d.%d. Name a newer one: make demo PYTHON=python3.12" % (v[0], v[1]))
+
 $(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Name a Python 3.10 or newer: make demo PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c '$(OLDEST)'
 	$(PYTHON) -m venv $(VENV)
 
 $(FOR_DEMO): pyproject.toml | $(BIN)/python

@@ -1,7 +1,12 @@
 """Luigi's central scheduler on Redis; workers and tasks for it."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if sys.version_info < (3, 10):  # noqa: UP036  # said here, before something stops that says less
+    found = ".".join(map(str, sys.version_info[:2]))
+    raise ImportError(f"broker_sched needs Python 3.10 or newer, and this is {found} ({sys.executable}).")
 
 from broker_sched.errors import (
     BrokerSchedError,

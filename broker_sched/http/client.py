@@ -9,6 +9,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import threading
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -26,6 +27,7 @@ from broker_sched.errors import (
     UnknownMethod,
 )
 from broker_sched.http import fetching
+from broker_sched.http.schemes import WANTS_TLS, wants_tls
 from broker_sched.method import Method
 from broker_sched.request_ids import HEADER, Request, RequestIds
 
@@ -37,6 +39,7 @@ CONNECT_SECONDS = 10.0
 REPLY_SECONDS = 60.0  # a luigid with very many tasks takes its time
 # A heartbeat that is not answered by then is followed by the next one; await_work itself waits up to 30 s.
 ANSWERED_WITHIN = {"ping": 10.0, "await_work": 40.0}
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 MAY_PASS = (408, 425, 429)  # of the statuses from 400 to 499
 UNREADABLE = (
     "The scheduler's URL can't be read. It is http://[user:password@]host[:port]/; "
@@ -110,7 +113,9 @@ class RemoteScheduler(SchedulerAPI):
         headers = {} if request is None else {HEADER: str(request)}
         try:
             return self._answer(method, self._fetcher().post(url, body, (self._connect_seconds, seconds), headers))
-        except fetching.Unanswered:
+        except fetching.Unanswered as error:
+            if isinstance(error, fetching.WrongScheme) and not self._has_answered:
+                raise SchedulerRefused(f"There is no scheduler at {self._base}: {error}.") from None
             self._ids.note_loss()
             if request is not None:
                 request.is_repetition = True
@@ -132,6 +137,8 @@ class RemoteScheduler(SchedulerAPI):
     def _refusal(self, method: Method, answer: fetching.Answer) -> Exception:
         """What an answer other than 200 means. Only what may pass is Unanswered, and tried again."""
         status, (told, field) = answer.status, _told(answer)
+        if status == 400 and WANTS_TLS.search(answer.body):
+            return SchedulerRefused(f"There is no scheduler at {self._base}: {wants_tls(self._base)}.")
         if status == 400 and field:
             return InvalidArgument(field, told.removeprefix(f"{field}: "))
         if status == 404 and not method.in_luigi:
@@ -195,10 +202,7 @@ def _parsed(url: str) -> tuple[str, tuple[str, str] | None]:
     except ValueError:  # its text has the password in it when that has an unescaped character
         raise ConfigurationError(UNREADABLE) from None
     if parts.scheme not in ("http", "https", "http+unix"):
-        scheme = f"{parts.scheme}://" if "://" in url else "nothing"
-        raise ConfigurationError(
-            f"The scheduler's URL begins with {scheme}; it must be http://…, https://… or http+unix://%2Fpath%2Fto.sock/."
-        )
+        raise ConfigurationError(_wrong_scheme(url, parts.scheme))
     if not host and parts.scheme != "http+unix":
         raise ConfigurationError("The scheduler's URL names no host.")
     if parts.scheme == "http+unix" and importlib.util.find_spec("requests_unixsocket") is None:
@@ -206,6 +210,20 @@ def _parsed(url: str) -> tuple[str, tuple[str, str] | None]:
     netloc = parts.netloc.rpartition("@")[2]
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", "")), login
+
+
+def _wrong_scheme(url: str, scheme: str) -> str:
+    forms = "it must be http://…, https://… or http+unix://%2Fpath%2Fto.sock/"
+    if "://" not in url:
+        example = (
+            f", such as http://{url}" if re.fullmatch(r"[\w.\-]+(:\d+)?/?", url) else ""
+        )  # else it may hold a secret
+        return f"The scheduler's URL has no scheme; {forms}{example}."
+    if scheme in REDIS_SCHEMES:
+        return (
+            f"The scheduler's URL begins with {scheme}://: it leads to Redis; give it with --redis or to Scheduler(…)."
+        )
+    return f"The scheduler's URL begins with {scheme}://; {forms}."
 
 
 def _sendable(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,17 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from broker_sched.http.schemes import mixed_up
+
 FORM = "application/x-www-form-urlencoded"
 
 
 class Unanswered(Exception):
     """The server could not be reached, or did not answer in a way that is of use. Worth trying again."""
+
+
+class WrongScheme(Unanswered):
+    """http was written for https, or https for http."""
 
 
 class Answer(NamedTuple):
@@ -46,17 +52,19 @@ def fetcher(base: str, login: tuple[str, str] | None) -> Fetcher:
     return _Plain(base, login)
 
 
-def _first_cause(error: BaseException) -> str:
+def _unanswered(base: str, error: BaseException) -> Unanswered:
     """What happened at the bottom: the layers above repeat it in many words."""
     while error.__context__ is not None:
         error = error.__context__
-    return f"{type(error).__name__}: {error}"
+    hint = mixed_up(base, error)
+    return Unanswered(f"{type(error).__name__}: {error}") if hint is None else WrongScheme(hint)
 
 
 class _Requests:
     def __init__(self, base: str, login: tuple[str, str] | None) -> None:
         import requests
 
+        self._base = base
         self._error = requests.exceptions.RequestException
         if base.startswith("http+unix"):
             import requests_unixsocket  # type: ignore[import-untyped]  # it has no types
@@ -73,7 +81,7 @@ class _Requests:
             reply = self._session.post(url, data=form, timeout=seconds, headers=headers, allow_redirects=False)
             return Answer(reply.status_code, reply.content)
         except self._error as error:
-            raise Unanswered(_first_cause(error)) from error
+            raise _unanswered(self._base, error) from error
 
     def close(self) -> None:
         self._session.close()
@@ -86,6 +94,7 @@ def _is_readable(connection: socket.socket) -> bool:
 class _Plain:
     def __init__(self, base: str, login: tuple[str, str] | None) -> None:
         parts = urlsplit(base)
+        self._base = base
         self._host, self._port = parts.hostname or "", parts.port
         self._is_tls = parts.scheme == "https"
         self._headers = {"Content-Type": FORM}
@@ -104,7 +113,7 @@ class _Plain:
             return Answer(reply.status, reply.read())
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise Unanswered(_first_cause(error)) from error
+            raise _unanswered(self._base, error) from error
 
     def _connected(self, seconds: float) -> Any:
         """The kept connection; a new one where there is none, or the server has closed it."""

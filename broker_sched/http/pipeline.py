@@ -20,7 +20,7 @@ import redis.exceptions
 from broker_sched.errors import BrokerSchedError, ConfigurationError, RedisUnavailable
 from broker_sched.scheduler.connection import Endpoint
 from broker_sched.scheduler.encoding import ERRORS, pack, sendable
-from broker_sched.scheduler.redis_refusals import REPLICA, Refused, is_replica, message_of
+from broker_sched.scheduler.redis_refusals import REPLICA, Refused, is_replica, message_of, no_redis
 from broker_sched.scheduler.script_call import translate
 from broker_sched.steps import Argument
 
@@ -105,7 +105,7 @@ class _Link(asyncio.Protocol):
                     if not first.future.done():  # its request may have been cancelled
                         first.future.set_result(first.replies)
         except (hiredis.ProtocolError, IndexError) as error:
-            self.abandon(f"Redis sent something that is no reply: {error}")
+            self.abandon(str(no_redis(error)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.abandon(f"The connection to Redis broke: {exc or 'closed by Redis'}")

@@ -127,8 +127,22 @@ def describe(url: str) -> str:
 
 def unusable(url: str, why: str = "") -> ConfigurationError:
     """The error for a URL that can't be used."""
-    hint = why or f"Known forms: {FORMS}; in a user or password, write / ? # @ : and % as %2F %3F %23 %40 %3A %25"
+    hint = (
+        why
+        or _scheme_hint(url)
+        or f"Known forms: {FORMS}; in a user or password, write / ? # @ : and % as %2F %3F %23 %40 %3A %25"
+    )
     return ConfigurationError(f"The Redis URL {describe(url)} can't be used. {hint}.")
+
+
+def _scheme_hint(url: str) -> str:
+    """What is wrong with the beginning, where that is wrong. Shows only what can hold no secret."""
+    if re.match(r"(http|https|http\+unix)://", url):
+        return "It leads to a server, not to Redis: give it with --scheduler-url or --url, or to RemoteScheduler(…)"
+    if "://" not in url and not url.startswith(("local:", "memory:")):
+        plain = re.fullmatch(rf"{_HOST}(?::\d{{1,5}})?(?:/\d*)?", url, re.A)
+        return f"It has no scheme; write {f'redis://{url}' if plain else 'redis://HOST:PORT'}. Known forms: {FORMS}"
+    return ""
 
 
 def tls_context(url: str, options: Mapping[str, Any]) -> ssl.SSLContext:

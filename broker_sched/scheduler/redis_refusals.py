@@ -123,6 +123,14 @@ def message_of(error: Any) -> str:
     return f"{code} {error}" if code else str(error)
 
 
+def no_redis(error: Exception) -> RedisUnavailable:
+    """What answers sends something that is no reply of Redis."""
+    return RedisUnavailable(
+        f"What answers at this address is no Redis ({error}). Is it the port of an HTTP server? A server's URL is "
+        "given with --scheduler-url or --url; a Redis that wants TLS has a URL that begins with rediss://."
+    )
+
+
 def is_replica(reply: Any) -> bool:
     """Whether this reply to ROLE is a replica's. Who may not ask can't be told."""
     return isinstance(reply, list) and bool(reply) and reply[0] == "slave"

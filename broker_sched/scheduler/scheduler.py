@@ -27,7 +27,15 @@ from broker_sched.scheduler.methods.asking import awaiting
 from broker_sched.scheduler.methods.listing import read_config
 from broker_sched.scheduler.methods.reporting import work_off
 from broker_sched.scheduler.methods.upkeep import check_permissions
-from broker_sched.scheduler.redis_refusals import NOPERM, REPAIRING, Refused, is_replica, message_of, refusal_in
+from broker_sched.scheduler.redis_refusals import (
+    NOPERM,
+    REPAIRING,
+    Refused,
+    is_replica,
+    message_of,
+    no_redis,
+    refusal_in,
+)
 from broker_sched.scheduler.repair import PASSES, Repair, commands
 from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.snapshot import take
@@ -281,6 +289,8 @@ class Scheduler(SchedulerAPI):
                 return send()
             except redis.exceptions.AuthenticationError as error:
                 raise RedisUnavailable(f"Redis refuses the login: {error}") from None
+            except redis.exceptions.InvalidResponse as error:
+                raise no_redis(error) from None
             except ANSWERED as error:
                 failure: BrokerSchedError = self._after_answer(script, message_of(error))
             except LOST as error:
