@@ -143,6 +143,7 @@ class Submission(TypedDict):
     counts: its tasks by status (with what they depend on), and EXTERNAL, those that no worker can run. Not in lists
         while it is active.
     failed: up to 20 ids of FAILED and DISABLED tasks.
+    refused: up to 20 ids of tasks that wait since nobody could load them so far; fetch_error tells why. Not in lists.
     """
 
     submission: str
@@ -155,6 +156,7 @@ class Submission(TypedDict):
     n_ready: int
     counts: dict[str, int]
     failed: list[str]
+    refused: list[str]
 
 
 class Task(TypedDict, total=False):

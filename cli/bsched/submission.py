@@ -121,6 +121,7 @@ class Followed:
         self._scheduler = scheduler
         self._id = submission_id
         self.found: dict[str, Any] = {}
+        self._has_told_refusal = False
         self._look()
         _known(self.found)
 
@@ -135,9 +136,17 @@ class Followed:
         those that wait for it."""
         pause, times_stuck = FIRST_PAUSE_SECONDS, int(self._is_stuck())
         while self.found["state"] == "ACTIVE" and not (until_stuck and times_stuck > 1):
+            self._tell_refusal()
             time.sleep(pause)
             pause = self._look_patiently()
             times_stuck = times_stuck + 1 if self._is_stuck() else 0
+
+    def _tell_refusal(self) -> None:
+        """Once, that it waits for a worker that can load its tasks."""
+        refused = self.found.get("refused")  # a server of an older version does not tell
+        if refused and not self._has_told_refusal:
+            self._has_told_refusal = True
+            click.echo(f"{self._id} goes on, but waits for a worker that can load {_refused(refused)}", err=True)
 
     def _look_patiently(self) -> float:
         """The same, through an outage."""
@@ -187,9 +196,16 @@ def described(found: dict[str, Any]) -> str:
         f"tasks: {counts}",
     ]
     lines += [f"failed: {task_id}" for task_id in found["failed"]]
+    if refused := found.get("refused"):
+        lines.append(f"waiting for a worker that can load {_refused(refused)}")
     if found["failed"]:
         lines.append(f"why: {calling('fetch_error', task_id=found['failed'][0])}")
     return "\n".join(lines)
+
+
+def _refused(task_ids: list[str]) -> str:
+    more = f" and {len(task_ids) - 1} more" if len(task_ids) > 1 else ""
+    return f"{task_ids[0]}{more}; why: bsched call fetch_error task_id={task_ids[0]}"
 
 
 def _known(found: dict[str, Any]) -> None:

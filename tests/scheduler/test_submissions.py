@@ -295,3 +295,13 @@ def test_while_a_batch_runs_nobody_counts_its_tasks(scheduler: Scheduler) -> Non
     submit_batchable(scheduler, "s")
     begin_batch(scheduler)
     assert scheduler._run(Call("prune", (100,))) == [0], "it is not over"
+
+
+def test_what_nobody_could_load_so_far_is_named(scheduler: Scheduler) -> None:
+    submit(scheduler, a=[], b=["a"])
+    assert scheduler.get_work(worker="h", assistant=True)["task_id"] == "a"
+    scheduler.refuse_tasks(worker="h", task_ids=["a"], reason="No module named x.")
+    found = scheduler.submission("s")
+    assert (found["state"], found["refused"], found["failed"]) == ("ACTIVE", ["a"], [])
+    assert scheduler.get_work(worker="k", assistant=True)["task_id"] == "a"
+    assert scheduler.submission("s")["refused"] == []

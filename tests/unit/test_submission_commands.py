@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -145,6 +147,26 @@ def test_one_need_not_wait_for_what_is_stuck(bsched: Bsched, scheduler: Schedule
     result = bsched("wait", submission, "--until-stuck")
     assert result.exit_code == 20 and "ACTIVE" in result.stdout and "1 EXTERNAL" in result.stdout
     bsched("submission", "cancel", submission)
+
+
+def test_waiting_says_once_that_nobody_can_load_a_task(bsched: Bsched, scheduler: Scheduler, module: str) -> None:
+    submission = submitted(bsched, module, "Made")
+    task_id = scheduler.get_work(worker="h", assistant=True)["task_id"]
+    scheduler.refuse_tasks(worker="h", task_ids=[task_id], reason="No module named x.")
+    assert f"waiting for a worker that can load {task_id}; why:" in bsched("submission", "show", submission).stdout
+
+    def looked_twice_and_cancelled(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            scheduler.cancel_submission(submission)
+
+    pauses: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        clock = SimpleNamespace(sleep=looked_twice_and_cancelled, monotonic=time.monotonic)
+        patch.setattr("bsched.submission.time", clock)
+        result = bsched("wait", submission)
+    assert result.stderr.count("waits for a worker that can load") == 1, result.stderr
+    assert result.exit_code == 25
 
 
 def test_submissions_are_listed_and_shown(bsched: Bsched, scheduler: Scheduler, module: str) -> None:

@@ -97,6 +97,7 @@ def _look(space: Space, submission: str) -> Steps[tuple[wire.Submission, str, bo
         "n_ready": ready,
         "counts": counted.get("counts", {}),
         "failed": counted.get("failed", []),
+        "refused": [],
     }
     return found, w, bool(is_over)
 
@@ -109,18 +110,21 @@ def _count(space: Space, found: wire.Submission, w: str) -> Steps[None]:
         numbers.update((yield from scan_set(space, "claim", claim, "tasks")))
     counts: Counter[str] = Counter()
     failed: list[str] = []
+    refused: list[str] = []
     ordered = sorted(numbers)
     for start in range(0, len(ordered), CHUNK):
         ids = list((yield from ids_of(space, ordered[start : start + CHUNK])).values())
-        replies = yield Read([("HMGET", space.key("task", each), "status", "crew") for each in ids])
-        for task_id, (status, crew) in zip(ids, replies):
+        replies = yield Read([("HMGET", space.key("task", each), "status", "crew", "refusals") for each in ids])
+        for task_id, (status, crew, refusals) in zip(ids, replies):
             if status is None:
                 continue
             is_external = crew is None and status in (Status.PENDING, Status.UNKNOWN)
             counts[EXTERNAL if is_external else status] += 1
             if status in HAS_FAILED and len(failed) < MAX_SHOWN:
                 failed.append(task_id)
-    found["counts"], found["failed"] = dict(counts), failed
+            if status == Status.PENDING and refusals and len(refused) < MAX_SHOWN:
+                refused.append(task_id)
+    found["counts"], found["failed"], found["refused"] = dict(counts), failed, refused
 
 
 def _end(space: Space, found: wire.Submission) -> Steps[None]:
