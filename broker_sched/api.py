@@ -18,7 +18,7 @@ from functools import wraps
 from typing import Any
 
 from broker_sched import wire
-from broker_sched.method import JSON, Attempt, Method, Number, Resources, TaskId, WorkerId, rpc
+from broker_sched.method import JSON, Attempt, Method, Number, Resources, StartId, TaskId, WorkerId, rpc
 from broker_sched.own_methods import OwnMethods
 
 
@@ -168,12 +168,14 @@ class SchedulerAPI(OwnMethods):
         assistant: bool | None = False,
         current_tasks: Sequence[TaskId] | None = None,
         worker: WorkerId = ...,  # required, but not first on Luigi's wire
+        start_id: StartId | None = None,
         **kwargs: Any,
     ) -> wire.Work:
         """Hand out the best task, or batch of tasks, that this worker may run now.
 
         current_tasks: what the worker believes it runs. A task RUNNING here but not in the list is handed out
         again, since the reply that carried it was lost. null: no reconciliation.
+        start_id: as in add_worker.
         """
         raise NotImplementedError
 
@@ -183,19 +185,29 @@ class SchedulerAPI(OwnMethods):
         raise NotImplementedError
 
     @rpc(attempts=1)
-    def ping(self, worker: WorkerId = ..., **kwargs: Any) -> wire.Ping:  # required
-        """Tell that the worker lives, and take the messages that wait for it (each is given once)."""
+    def ping(self, worker: WorkerId = ..., start_id: StartId | None = None, **kwargs: Any) -> wire.Ping:  # required
+        """Tell that the worker lives, and take the messages that wait for it (each is given once).
+
+        start_id: as in add_worker.
+        """
         raise NotImplementedError
 
     # Workers
 
     @rpc()
     def add_worker(
-        self, worker: WorkerId, info: Mapping[str, JSON] | Sequence[tuple[str, JSON]], **kwargs: Any
+        self,
+        worker: WorkerId,
+        info: Mapping[str, JSON] | Sequence[tuple[str, JSON]],
+        start_id: StartId | None = None,
+        **kwargs: Any,
     ) -> None:
         """Merge info (a dict, or a list of pairs) into what is known of the worker.
 
         `workers` is its number of processes, `assistant` whether it runs others' tasks.
+        start_id: made anew at each start of the worker. Another one than before is a new worker under an old name:
+        what the former one ran has failed. While that is heard of and runs tasks, NameTaken is raised (409), and
+        nothing is changed; once the new one has the name, the former one's ping and get_work raise it.
         """
         raise NotImplementedError
 

@@ -7,6 +7,7 @@ BrokerSchedError
 │   ├── InvalidArgument  a call's argument is wrong: nothing was changed
 │   ├── UnknownMethod    no such method in the contract
 │   ├── LoginRefused     user or password is wrong, or may not do this
+│   ├── NameTaken        another worker has this one's name
 │   └── Superseded       what was said is about a run of a task that does not count any more: nothing was changed
 ├── SchedulerUnreachable the scheduler can't be asked now: worth trying again
 │   ├── RedisUnavailable Redis can't be reached, is loading, or refuses us
@@ -70,6 +71,10 @@ class SchemaMismatch(BrokerSchedError):
 
 class Superseded(SchedulerRefused):
     """What was said is about a run of a task that does not count any more. Nothing was changed."""
+
+
+class NameTaken(SchedulerRefused):
+    """Another worker has this one's name: either it still runs tasks, or it was started later and is the one now."""
 
 
 class SchedulerUnreachable(BrokerSchedError):

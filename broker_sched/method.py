@@ -12,6 +12,7 @@ JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
 Number: TypeAlias = int | float
 TaskId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
 WorkerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
+StartId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]  # made anew at each start of a worker
 Attempt: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]  # of a hand-out; see wire.Work
 Amount: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
 Resources: TypeAlias = Mapping[str, Amount]

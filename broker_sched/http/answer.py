@@ -13,6 +13,7 @@ import msgspec
 from broker_sched.errors import (
     BrokerSchedError,
     InvalidArgument,
+    NameTaken,
     RedisUnavailable,
     SchemaMismatch,
     Superseded,
@@ -74,8 +75,8 @@ def failure(error: Exception) -> Answer:
         return _error(400, "InvalidArgument", str(error), error.field)
     if isinstance(error, UnknownMethod):
         return _error(404, "UnknownMethod", str(error))
-    if isinstance(error, Superseded):
-        return _error(409, "Superseded", str(error))
+    if isinstance(error, (Superseded, NameTaken)):
+        return _error(409, type(error).__name__, str(error))
     if isinstance(error, (RedisUnavailable, SchemaMismatch)):
         kind = "RedisUnavailable" if isinstance(error, RedisUnavailable) else "SchemaMismatch"
         return _error(503, kind, str(error), headers=RETRY_AFTER)

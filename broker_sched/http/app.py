@@ -18,6 +18,7 @@ from broker_sched.arguments import find_method
 from broker_sched.errors import (
     BrokerSchedError,
     InvalidArgument,
+    NameTaken,
     RedisUnavailable,
     SchemaMismatch,
     Superseded,
@@ -47,7 +48,7 @@ log = logging.getLogger("bsched.server")
 
 API = "/api/"
 # The caller is told, no log.
-EXPECTED = (Refusal, InvalidArgument, UnknownMethod, RedisUnavailable, SchemaMismatch, Superseded)
+EXPECTED = (Refusal, InvalidArgument, UnknownMethod, RedisUnavailable, SchemaMismatch, Superseded, NameTaken)
 
 
 class App:

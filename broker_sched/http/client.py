@@ -21,6 +21,7 @@ from broker_sched.errors import (
     ConfigurationError,
     InvalidArgument,
     LoginRefused,
+    NameTaken,
     RPCError,
     SchedulerRefused,
     Superseded,
@@ -151,6 +152,8 @@ class RemoteScheduler(SchedulerAPI):
             return _wrong_url(self._base, method, status)
         if status == 409 and b'"Superseded"' in answer.body:
             return Superseded(told)
+        if status == 409 and b'"NameTaken"' in answer.body:
+            return NameTaken(told)
         if status in (401, 403):
             return _login_refused(self._base, self._login is not None, status, told)
         if 400 <= status < 500 and status not in MAY_PASS:

@@ -1,9 +1,11 @@
 -- Hand out the best task, or batch, that this worker may run now.
 --
--- ARGV  6 worker  7 host ('' or '=host')  8 assistant: 0, 1; 0p, 1p when just pruned
+-- ARGV  6 worker  7 host ('' or '=host')  8 assistant: 0, 1; then p when just pruned; then ':' and
+--       the worker's start id, where it tells one
 --       9 current tasks: '' for null, else their number  10… the current tasks
 -- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … }, kind, … }, kind is
 --       none
+--       replaced  another worker has its name by now. Nothing was done.
 --       prune  prune_on_get_work is on: prune, then ask again. Nothing was done.
 --       more   so far only tasks that this worker must not have, which stand apart now: ask again. No more was done.
 --       task   task_id, family, module or '', params (JSON), attempt
@@ -22,12 +24,16 @@
 -- @include lib/choosing.lua
 
 local AS_ASSISTANT = string.sub(ARGV[8], 1, 1) == '1'
-local IS_PRUNED = string.sub(ARGV[8], 2) == 'p'
+local IS_PRUNED = string.sub(ARGV[8], 2, 2) == 'p'
+local START_ID = string.match(ARGV[8], ':(.*)$') or ''
 
 local function contact(worker)
   local fields = { 'last_get_work', NOW_TEXT }
   if ARGV[7] ~= '' then
     fields[3], fields[4] = 'host', optional(ARGV[7])
+  end
+  if START_ID ~= '' and not worker.start_id then
+    fields[#fields + 1], fields[#fields + 2] = 'start_id', START_ID
   end
   if AS_ASSISTANT and not worker.disabled and not worker.assistant then
     fields[#fields + 1], fields[#fields + 2] = 'assistant', '1'
@@ -42,6 +48,7 @@ end
 
 local function get_work()
   if OPTIONS.prune_on_get_work == 1 and not IS_PRUNED then return { 'active', 0, 0, 0, {}, {}, 'prune' } end
+  if is_replaced(find_worker(ARGV[6]), START_ID) then return { 'active', 0, 0, 0, {}, {}, 'replaced' } end
   return get_plain_work() or get_any_work()
 end
 

@@ -1,7 +1,7 @@
 -- Note that a worker lives and hand over the messages that wait for it.
 --
--- ARGV  6 worker
--- Reply the messages, each JSON
+-- ARGV  6 worker  7 its start id, or ''
+-- Reply the messages, each JSON; null when another worker has its name by now: then it has no contact, and no messages
 -- Cost  O(messages)
 -- Source: luigi.scheduler.Scheduler.ping, 3.8.1.
 -- @include lib/header.lua
@@ -10,8 +10,10 @@
 local is_touched = false
 
 local function ping()
+  if is_replaced(find_worker(ARGV[6]), ARGV[7]) then return false end
   local worker = touch_worker(ARGV[6])
   is_touched = true
+  if ARGV[7] ~= '' and not worker.start_id then call('HSET', key('worker:', worker.id), 'start_id', ARGV[7]) end
   local messages = call('LRANGE', key('messages:', worker.id), 0, -1)
   if #messages > 0 then call('DEL', key('messages:', worker.id)) end
   return messages
@@ -20,9 +22,9 @@ end
 -- Only a reply with messages, which are gone from Redis now, must be kept. And that of a repetition: the lost request
 -- may still arrive, and must not take messages that come after it.
 local function if_any(messages, is_repetition)
-  return (is_repetition or messages[1]) and messages
+  return messages and (is_repetition or messages[1]) and messages
 end
 
 local reply = answer(ping, {}, if_any)
-if not is_touched and not reply.err then touch_worker(ARGV[6]) end -- a repetition: it lives all the same
+if not is_touched and reply and not reply.err then touch_worker(ARGV[6]) end -- a repetition: it lives all the same
 return reply

@@ -123,10 +123,11 @@ KEYS = (
     Key(
         "worker:<worker_id>",
         "hash",
-        "w (its number), weight, started, last_get_work, host, disabled, assistant, slots, modules, refuses",
+        "w (its number), weight, started, start_id, last_get_work, host, disabled, assistant, slots, modules, refuses",
         "until pruned",
     ),
     Key("refusals:<worker_id>", "zset", "modules and families that it can't load, by until when (s)", "until pruned"),
+    Key("missed:<worker_id>", "string", "why what it ran has failed, JSON: it was silent for too long", "an hour"),
     Key("worker_info:<worker_id>", "hash", "what the worker told of itself, JSON", "until pruned"),
     Key("idle", "zset", "numbers of workers that wait for work, by until when (s)", USED),
     Key("idle_assistants", "zset", "the same for assistants", USED),

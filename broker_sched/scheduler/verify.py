@@ -19,7 +19,7 @@ DERIVED = frozenset(
 FACTS = frozenset(
     """config counters resources events reply prune_lock workers crews claims batchers batch_names worker worker_info
     messages idle idle_assistants wake task detail deps failures due unclaimed strays jobs unlink staged submission
-    ended_submissions log refusals mail""".split()
+    ended_submissions log refusals mail missed""".split()
 )
 OF_A_TASK = ("deps", "failures")  # <kind>:<n>: leaked when there is no such task
 

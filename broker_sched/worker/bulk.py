@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any
 
-from broker_sched.errors import InvalidArgument, LoginRefused, SchedulerRefused, UnknownMethod
+from broker_sched.errors import InvalidArgument, LoginRefused, SchedulerRefused, Superseded, UnknownMethod
 from broker_sched.worker.patience import Patience
 
 log = logging.getLogger("bsched.worker")
@@ -44,7 +44,7 @@ class Bulk:
                 return
             except UnknownMethod:
                 self._knows_bulk = False
-            except (InvalidArgument, LoginRefused):
+            except (InvalidArgument, LoginRefused, Superseded):  # of the last one, the others are done
                 raise
             except SchedulerRefused as error:  # too long for a proxy, maybe; one after the other it is known which
                 log.warning(

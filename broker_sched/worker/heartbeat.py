@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.errors import LoginRefused
+from broker_sched.errors import LoginRefused, NameTaken
 from broker_sched.worker import interrupts
 
 log = logging.getLogger("bsched.worker")
@@ -24,7 +24,8 @@ LONG_SECONDS = 8.0  # without an answer, two intervals aside: the scheduler may 
 
 class Heartbeat:
     """Pings every interval_seconds from start() to stop(). on_message gets each {"name", "kwargs"} of the replies,
-    on_return is called after a long silence, and while the scheduler refuses the login."""
+    on_return is called after a long silence, and while the scheduler refuses the login, or says that another worker has
+    this one's name. start_id: see Introduction."""
 
     def __init__(
         self,
@@ -33,12 +34,15 @@ class Heartbeat:
         interval_seconds: float,
         on_message: Callable[[dict[str, Any]], None],
         on_return: Callable[[], None],
+        start_id: str,
     ) -> None:
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._interval_seconds = interval_seconds
         self._on_message = on_message
         self._on_return = on_return
+        self._start_id = start_id
+        self._refusals: list[NameTaken] = []  # in a row; a single one may have been on its way when the name was given
         self._is_stopping = False
         self._hurry = threading.Event()  # do not wait for the next turn
         self.is_answered = True
@@ -65,6 +69,11 @@ class Heartbeat:
         """Whether the scheduler has answered just now, so that the next call is likely to be answered, too."""
         return self.is_answered and time.time() - self._last_answer < SHORT_SECONDS + self._interval_seconds
 
+    def check_name(self) -> None:
+        """Raises NameTaken when another worker has this one's name by now."""
+        if len(self._refusals) > 1:
+            raise self._refusals[-1]
+
     def was_silent(self) -> bool:
         """Whether the scheduler and this worker have not heard of each other for long, since the last reset()."""
         return self._was_silent or time.time() - self._last_answer > LONG_SECONDS + 2 * self._interval_seconds
@@ -80,7 +89,12 @@ class Heartbeat:
             if self._is_stopping:
                 return
             try:
-                reply = self._scheduler.ping(worker=self._worker_id)
+                reply = self._scheduler.ping(worker=self._worker_id, start_id=self._start_id)
+                self._refusals = []
+            except NameTaken as error:
+                self._refusals.append(error)
+                self._on_return()
+                continue
             except Exception as error:  # the next ping may succeed, whatever it was
                 if self.is_answered:
                     log.warning("The scheduler does not answer the heartbeat: %s. Trying on.", error)

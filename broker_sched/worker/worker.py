@@ -24,6 +24,7 @@ from broker_sched.worker.execution import RunOptions
 from broker_sched.worker.executor import Executor, TaskProcesses, TaskRun
 from broker_sched.worker.heartbeat import Heartbeat
 from broker_sched.worker.intake import Intake, Work
+from broker_sched.worker.introduction import Introduction
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.own_process import OwnProcess
 from broker_sched.worker.patience import Patience, scheduler_of
@@ -80,8 +81,9 @@ class Worker:
         self._running = Running()
         more = (self._hold_out, self._is_pointless, self._running.supersede)
         self._scheduler = Patience(scheduler_of(scheduler), patience, *more)
-        self._info = identity.worker_info(self.worker_processes)
-        self.id = worker_id or self._config.id or identity.worker_id(self._info)
+        info = identity.worker_info(self.worker_processes)
+        self.id = worker_id or self._config.id or identity.worker_id(info)
+        self._introduction = Introduction(self._scheduler, self.id, info, self._hold_out, self._is_pointless)
         self.host = socket.gethostname()
         self._assistant = assistant
         self._context = multiprocessing.get_context(self._config.start_method)
@@ -138,6 +140,8 @@ class Worker:
     def _loop(self) -> None:
         while True:
             self._ending.act(self._running)
+            if self._heartbeat is not None:
+                self._heartbeat.check_name()
             if self._may_be_forgotten():
                 self._announce_again()
             if len(self._running) >= self._executor.capacity(self.worker_processes) and (
@@ -168,7 +172,8 @@ class Worker:
         if self.worker_processes == 0:
             return self._intake.work_in(self._scheduler.call("count_pending", worker=self.id))
         current = self._running.ids()
-        return self._intake.ask(worker=self.id, host=self.host, assistant=self._assistant, current_tasks=current)
+        who = {"worker": self.id, "host": self.host, "assistant": self._assistant}
+        return self._intake.ask(**who, current_tasks=current, start_id=self._introduction.start_id)
 
     # Running
 
@@ -296,10 +301,10 @@ class Worker:
                 return
 
     def _introduce(self) -> None:
-        info = [*self._info, ("first_task", next(iter(self._planner.roots), None))]
+        more: list[tuple[str, Any]] = []
         if self._assistant:
-            info += [("assistant", True), ("allow_modules", list(self._config.allow_modules))]
-        self._scheduler.call("add_worker", worker=self.id, info=info)
+            more = [("assistant", True), ("allow_modules", list(self._config.allow_modules))]
+        self._introduction.tell([("first_task", next(iter(self._planner.roots), None)), *more])
 
     def _may_be_forgotten(self) -> bool:
         """Whether there was silence so long that the scheduler may have dropped this worker, and its stake in tasks."""
@@ -373,7 +378,8 @@ class Worker:
         if not self._config.no_install_shutdown_handler:
             self._ending.take_signals()
         interrupts.expect_another()
-        self._heartbeat = Heartbeat(scheduler, self.id, interval, self._handle_message, self._waker.nudge)
+        more = (self._handle_message, self._waker.nudge, self._introduction.start_id)
+        self._heartbeat = Heartbeat(scheduler, self.id, interval, *more)
         try:
             self._heartbeat.start()
             interrupts.raise_due()

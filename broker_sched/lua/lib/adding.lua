@@ -10,6 +10,7 @@
 -- @include lib/statuses.lua
 -- @include lib/working_off.lua
 -- @include lib/refusing.lua
+-- @include lib/explaining.lua
 
 local BUDGET = 150
 local ATTEMPT = string.match(ARGV[9], '%d*$') -- that is reported on; '' for none
@@ -35,10 +36,6 @@ local function describe(task)
   end
 end
 
-local function batch_members(task)
-  return task.batch_id and call('SMEMBERS', key('batch:', task.batch_id)) or {}
-end
-
 -- Set, or with nil remove, a field beside the task, and beside the members of its batch.
 local function set_detail(task, name, value)
   local ids = { (value or not task.is_new) and task.id or nil }
@@ -49,17 +46,6 @@ local function set_detail(task, name, value)
     else
       call('HDEL', key('detail:', id), name)
     end
-  end
-end
-
--- The explanation of the task and of the members of its batch: a short one in the task itself, where it is found first.
-local function set_expl(task, expl)
-  local tasks = { task }
-  for _, n in ipairs(batch_members(task)) do tasks[#tasks + 1] = load_task(id_of(n)) end
-  for _, each in ipairs(tasks) do
-    if #expl > MAX_INLINE then call('HSET', key('detail:', each.id), 'expl', expl) end
-    set(each, 'expl', #expl <= MAX_INLINE and expl)
-    if each ~= task then flush(each) end
   end
 end
 

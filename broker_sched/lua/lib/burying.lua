@@ -1,7 +1,10 @@
+-- @include lib/missed_workers.lua
+
 -- A dead worker is gone at once; its crews and claims follow as a job, what it ran is looked at as stray.
 -- `since`: from when on its tasks have lacked it.
 local function bury_worker(id, since)
   local worker = find_worker(id)
+  keep_why_missed(id)
   suspect_tasks_of(id)
   call('ZREM', key('workers', ''), id)
   call('SREM', key('submissions', ''), worker.w)

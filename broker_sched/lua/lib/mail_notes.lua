@@ -6,7 +6,6 @@
 
 local MAX_NOTES = 10000
 local MAX_TEXT = 4000 -- bytes of a note's error and of its parameters
-local LOST = 'Its worker was not heard of for worker_disconnect_delay, and is taken for dead.'
 local MAX_DECODED = 1000000 -- bytes: a longer explanation is not decoded
 
 -- The end of a long text, from the beginning of a character on.
@@ -56,7 +55,7 @@ local function note_failure(task, is_disabled)
     kind = 'failure', disabled = is_disabled or nil, task_id = task.id, family = task.family or '',
     params = task.params or detail[1] or nil, visibilities = detail[2] or nil, owners = detail[4] or nil,
     batched = batched_names(task.worker_running, task.family or ''), worker = task.worker_running,
-    error = task.is_lost and LOST or error_text(task.expl or detail[3] or nil),
+    error = error_text(task.expl or detail[3] or nil),
   })
 end
 

@@ -2,6 +2,7 @@
 -- are over, retries, deferrals that are over, removals. In this order, as the reference does per task.
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
 
+-- @include lib/explaining.lua
 -- @include lib/removing.lua
 -- @include lib/burying.lua
 
@@ -35,7 +36,7 @@ end
 
 local function fail_stray(task)
   if not is_stray(task) then return end
-  task.is_lost = true
+  set_expl(task, why_missed(task.worker_running))
   set_status(task, 'FAILED')
   set(task, 'worker_running', nil)
   finish_task(task)

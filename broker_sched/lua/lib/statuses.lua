@@ -97,7 +97,6 @@ local set_status
 local function pass_on_to_batch(task, new)
   for _, n in ipairs(call('SMEMBERS', key('batch:', task.batch_id))) do
     local member = load_task(id_of(n))
-    member.is_lost = task.is_lost
     set_status(member, new)
     set(member, 'batch_id', nil)
     finish_task(member)

@@ -20,12 +20,13 @@ end
 local function find_worker(id)
   if known_workers[id] then return known_workers[id] end
   local fields = call('HMGET', key('worker:', id), 'w', 'weight', 'disabled', 'assistant', 'submission', 'modules',
-    'refuses')
+    'refuses', 'start_id')
   if not fields[1] then return nil end
   local worker = {
     id = id, w = fields[1], weight = tonumber(fields[2]),
     disabled = fields[3] == '1', assistant = fields[4] == '1', submission = fields[5] == '1',
     modules = fields[6], refuses = fields[7] and tonumber(fields[7]) > NOW,
+    start_id = fields[8],
   }
   known_workers[id] = worker
   return worker
@@ -46,6 +47,11 @@ local function touch_worker(id)
   local worker = get_worker(id)
   if not worker.created and not worker.submission then call('ZADD', key('workers', ''), NOW_TEXT, id) end
   return worker
+end
+
+-- Does a worker of another start have this name by now? '' is a client that tells of no start: Luigi's.
+local function is_replaced(worker, start_id)
+  return start_id ~= '' and worker and worker.start_id and worker.start_id ~= start_id
 end
 
 -- Let the next prune look at all that runs on this worker.

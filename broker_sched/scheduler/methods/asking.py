@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from broker_sched import wire
 from broker_sched.arguments import to_json
+from broker_sched.errors import NameTaken
 from broker_sched.scheduler.methods.refusing import module_filter
-from broker_sched.scheduler.methods.reporting import optional
+from broker_sched.scheduler.methods.reporting import optional, work_off
 from broker_sched.scheduler.methods.upkeep import prune
 from broker_sched.scheduler.space import Space
 from broker_sched.steps import Argument, Await, Call, Steps
@@ -19,20 +21,28 @@ MAX_SIFTINGS = 2000  # scripts in one call that only set apart what the worker m
 
 
 def get_work(
-    space: Space, *, host: str | None, assistant: bool | None, current_tasks: Sequence[str] | None, worker: str
+    space: Space,
+    *,
+    host: str | None,
+    assistant: bool | None,
+    current_tasks: Sequence[str] | None,
+    worker: str,
+    start_id: str | None,
 ) -> Steps[wire.Work]:
     """One script; a batch takes a second one, which gives it its id."""
-    flag = str(int(bool(assistant)))
+    flag, start = str(int(bool(assistant))), f":{start_id}" if start_id else ""
     current: list[Argument] = [""] if current_tasks is None else [str(len(current_tasks)), *current_tasks]
-    reply = yield Call("get_work", (worker, optional(host), flag, *current), once=True)
+    reply = yield Call("get_work", (worker, optional(host), flag + start, *current), once=True)
     if reply[6] == "prune":
         yield from prune(space)
-        reply = yield Call("get_work", (worker, optional(host), f"{flag}p", *current), once=True)
+        reply = yield Call("get_work", (worker, optional(host), f"{flag}p{start}", *current), once=True)
     for _ in range(MAX_SIFTINGS):
         if reply[6] != "more":
             break
-        reply = yield Call("get_work", (worker, optional(host), f"{flag}p", *current), once=True)
+        reply = yield Call("get_work", (worker, optional(host), f"{flag}p{start}", *current), once=True)
     kind, *handed = reply[6:]
+    if kind == "replaced":
+        raise _replaced(worker)
     work: wire.Work = {**_counts(reply), "task_id": None}  # type: ignore[typeddict-item]  # same keys, one more
     if work["worker_state"] == "disabled":
         del work["n_pending_last_scheduled"]
@@ -76,14 +86,21 @@ def awaiting(step: Await, mailbox: str) -> Call:
     return Call("await_work", (step.worker, str(int(step.assistant)), mailbox, repr(float(step.seconds))))
 
 
-def ping(space: Space, *, worker: str) -> Steps[wire.Ping]:
+def ping(space: Space, *, worker: str, start_id: str | None) -> Steps[wire.Ping]:
     """One script."""
-    messages = yield Call("ping", (worker,), once=True)
+    messages = yield Call("ping", (worker, start_id or ""), once=True)
+    if messages is None:
+        raise _replaced(worker)
     return {"rpc_messages": [json.loads(message) for message in messages]}
 
 
-def add_worker(space: Space, *, worker: str, info: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> Steps[None]:
-    """One script. `assistant`, `workers` and `allow_modules` are kept a second time, as scripts need them."""
+def add_worker(
+    space: Space, *, worker: str, info: Mapping[str, Any] | Sequence[tuple[str, Any]], start_id: str | None
+) -> Steps[None]:
+    """One script, and more when it is new under an old name.
+
+    `assistant`, `workers` and `allow_modules` are kept a second time, as scripts need them.
+    """
     merged = dict(info)
     assistant = str(int(bool(merged["assistant"]))) if "assistant" in merged else ""
     slots = merged.get("workers")
@@ -91,7 +108,24 @@ def add_worker(space: Space, *, worker: str, info: Mapping[str, Any] | Sequence[
     flat = [text for name, value in merged.items() for text in (name, to_json(f"info.{name}", value))]
     told_slots = repr(float(slots)) if countable and slots is not None else ""
     allowed = module_filter(merged["allow_modules"]) if "allow_modules" in merged else ""
-    yield Call("add_worker", (worker, assistant, told_slots, allowed, *flat))
+    outcome = "more"
+    while outcome == "more":
+        outcome, *told = yield Call("add_worker", (worker, assistant, told_slots, allowed, start_id or "", *flat))
+        if outcome != "alive":
+            yield from work_off(told[0])
+    if outcome == "alive":
+        since = datetime.fromtimestamp(float(told[0]), timezone.utc)
+        raise NameTaken(
+            f"{told[1]} has this name, runs tasks, and was heard of last at {since:%Y-%m-%d %H:%M:%S} UTC. "
+            "Give this worker another name (--name), or stop the other one."
+        )
+
+
+def _replaced(worker: str) -> NameTaken:
+    return NameTaken(
+        f"Another worker was started under the name {worker}, and is the one of this name now: this one gets no work, "
+        "and what it still runs does not count. Give each worker a name of its own (--name)."
+    )
 
 
 def _counts(reply: list[Any]) -> wire.PendingCounts:

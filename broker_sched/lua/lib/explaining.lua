@@ -1,0 +1,16 @@
+-- Why a task failed: its field `expl`, JSON as Luigi's clients keep it; a long one in detail:<task_id>.
+
+local function batch_members(task)
+  return task.batch_id and call('SMEMBERS', key('batch:', task.batch_id)) or {}
+end
+
+-- The explanation of the task and of the members of its batch: a short one in the task itself, where it is found first.
+local function set_expl(task, expl)
+  local tasks = { task }
+  for _, n in ipairs(batch_members(task)) do tasks[#tasks + 1] = load_task(id_of(n)) end
+  for _, each in ipairs(tasks) do
+    if #expl > MAX_INLINE then call('HSET', key('detail:', each.id), 'expl', expl) end
+    set(each, 'expl', #expl <= MAX_INLINE and expl)
+    if each ~= task then flush(each) end
+  end
+end

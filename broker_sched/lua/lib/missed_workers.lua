@@ -1,0 +1,66 @@
+-- What is said of a worker that is gone, as the failure of what it ran: which one, where, and since when.
+-- missed:<worker_id>   that sentence, for the prune that fails its tasks
+-- Luigi keeps the explanation of an earlier failure, or none (docs/decisions/0003).
+
+local MISSED_SECONDS = 3600
+
+-- Seconds since the epoch as 2026-11-28 06:05:23 UTC. The civil calendar in days, years begin in March.
+local function utc(seconds)
+  local days, rest = math.floor(seconds / 86400), math.floor(seconds % 86400)
+  local shifted = days + 719468
+  local era = math.floor(shifted / 146097)
+  local day_of_era = shifted - era * 146097
+  local year_of_era = math.floor((day_of_era - math.floor(day_of_era / 1460) + math.floor(day_of_era / 36524)
+    - math.floor(day_of_era / 146096)) / 365)
+  local day_of_year = day_of_era - (365 * year_of_era + math.floor(year_of_era / 4) - math.floor(year_of_era / 100))
+  local month_from_march = math.floor((5 * day_of_year + 2) / 153)
+  local day = day_of_year - math.floor((153 * month_from_march + 2) / 5) + 1
+  local month = month_from_march < 10 and month_from_march + 3 or month_from_march - 9
+  local year = year_of_era + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02d %02d:%02d:%02d UTC', year, month, day, math.floor(rest / 3600),
+    math.floor(rest % 3600 / 60), rest % 60)
+end
+
+local function told_text(json)
+  local readable, value = pcall(cjson.decode, json or '')
+  if readable and (type(value) == 'string' or type(value) == 'number') then return tostring(value) end
+end
+
+-- 'Worker x (host h, pid 7)', as far as it told.
+local function worker_named(id)
+  local told = call('HMGET', key('worker_info:', id), 'host', 'pid')
+  local host, pid = told_text(told[1]) or call('HGET', key('worker:', id), 'host'), told_text(told[2])
+  local place = host and 'host ' .. host .. (pid and ', pid ' .. pid or '')
+  return 'Worker ' .. id .. (place and ' (' .. place .. ')' or '')
+end
+
+local function last_heard_of(id)
+  local contact = tonumber(call('ZSCORE', key('workers', ''), id) or 0)
+  return utc(contact), string.format('%.0f', NOW - contact)
+end
+
+local function has_runs(id)
+  return call('EXISTS', key('running:', id), key('worker_batches:', id)) > 0
+end
+
+-- Before the worker is forgotten.
+local function keep_why_missed(id)
+  if not has_runs(id) then return end
+  local since, seconds = last_heard_of(id)
+  local text = worker_named(id) .. ' was silent since ' .. since .. ', for ' .. seconds
+    .. ' s, while it ran this task: it has ended, or its machine was cut off or stood still.'
+  call('SET', key('missed:', id), cjson.encode(text), 'EX', MISSED_SECONDS)
+end
+
+-- Why a running task fails whose worker is not there any more, or has no stake in it.
+local function why_missed(id)
+  local kept = not find_worker(id) and call('GET', key('missed:', id))
+  return kept or cjson.encode(worker_named(id) .. ', which ran this task, is unknown by now or has no stake in it.')
+end
+
+-- Why the runs of a worker fail whose name a new one has taken.
+local function why_replaced(id)
+  local since = last_heard_of(id)
+  return cjson.encode(worker_named(id) .. ' ended while it ran this task: another one was started under its name at '
+    .. utc(NOW) .. ', and it was heard of last at ' .. since .. '. Does this task kill its worker?')
+end
