@@ -144,6 +144,8 @@ class Planner:
             log.error("%s", told_cycle(cycle))
             self._announce_failure(self.scheduled[cycle[0]], told_cycle(cycle))
         members = {task_id for cycle in cycles for task_id in cycle}
+        if stuck:  # they are told once
+            self.reports[:] = [report for report in self.reports if report.task.task_id not in stuck]
         for task_id in stuck:
             task = self.scheduled[task_id]
             self._note(task, "UNKNOWN", False)

@@ -55,7 +55,7 @@ def run(context: click.Context, /, **options: Any) -> None:
     with _result_alone_on_stdout(options["as_json"]):
         found = wanted(context, options, codes.unhandled_exception)
         if not isinstance(found, str):
-            task = task_of(found.cls, found.words.texts)
+            task = task_of(found.cls, found.words.texts, codes.unhandled_exception)
             codes = return_codes(options["retcodes"], found.config)
             length = number(found.config, "execution_summary", "summary_length", int, 0)
             summary = _carried_out(task, codes, options, found.config)

@@ -45,7 +45,7 @@ def submit(context: click.Context, /, **options: Any) -> None:
     if options["local_scheduler"]:
         raise click.UsageError("--local-scheduler: a scheduler in this process is gone with it; use bsched run.")
     config, codes = found.config, return_codes((), found.config)
-    task = task_of(found.cls, found.words.texts)
+    task = task_of(found.cls, found.words.texts, codes.unhandled_exception)
     is_live = not options["no_progress"]
     otherwise = "warning" if is_shown(is_live) else "info"
     start_logging(config, options["log_level"], otherwise, options["logging_conf_file"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -63,13 +64,39 @@ def make_task(cls: Any, words: Sequence[str], named: Sequence[str]) -> TaskLike:
     return task_of(cls, read_words(cls, words, named).texts)
 
 
-def task_of(cls: Any, texts: dict[str, str]) -> TaskLike:
-    """The task of parameters as text. Raises click.UsageError."""
+def task_of(cls: Any, texts: dict[str, str], failure_code: int = 40) -> TaskLike:
+    """The task of parameters as text. Raises click.UsageError for what the command line got wrong; an error of the
+    task's own code is shown with its trace, and ends the program with failure_code."""
+    parameters = dict(cls.get_params())
+    missing = [name for name, each in parameters.items() if name not in texts and _is_required(cls, name, each)]
+    if missing:
+        needed = " and ".join(f"--{_dashed(name)}" for name in missing)
+        raise click.UsageError(f"{cls.get_task_family()} needs {needed}. {_list(cls)}")
     try:
         task: TaskLike = cls.from_str_params(texts)
     except Exception as error:
-        raise click.UsageError(f"{error}\nIts options: {', '.join(_shown(dict(cls.get_params())))}.") from None
+        if _is_about_parameters(error):
+            raise click.UsageError(f"{error}\n{_list(cls)}") from None
+        click.echo(f"No {cls.get_task_family()} could be made:\n{traceback.format_exc()}", err=True)
+        raise click.exceptions.Exit(failure_code) from None
     return task
+
+
+def _is_required(cls: Any, name: str, parameter: Any) -> bool:
+    """Whether luigi's parameter has no default, nor the configuration one. Ours tell themselves, all in one error."""
+    try:
+        return hasattr(parameter, "has_task_value") and not parameter.has_task_value(cls.get_task_family(), name)
+    except Exception:  # the configuration has what can't be read; making the task says so
+        return False
+
+
+def _is_about_parameters(error: Exception) -> bool:
+    """Whether a value was refused, rather than the task's own code, its __init__ for example, went wrong."""
+    if any(each.__name__ in ("ParameterException", "ParameterError") for each in type(error).__mro__):
+        return True
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package in ("luigi", "broker_sched") or frame.f_code.co_name in ("parse", "normalize")
 
 
 def read_words(cls: Any, words: Sequence[str], named: Sequence[str]) -> Words:

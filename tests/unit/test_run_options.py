@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from broker_sched import Parameter, Task, luigi_config
 from bsched.reaching import worker_settings
-from bsched.task_options import describe_options, make_task, task_class
+from bsched.task_options import describe_options, make_task, task_class, task_of
 
 
 class NativeSay(Task):
@@ -87,8 +88,39 @@ def test_a_wrong_option_is_named(say: Any, words: list[str], message: str) -> No
 
 
 def test_a_missing_parameter_comes_with_the_right_ones(say: Any) -> None:
-    with pytest.raises(click.UsageError, match="Its options: --word, --on-day, --times"):
+    with pytest.raises(click.UsageError, match=r"(needs --word|word is missing)[^$]*: --word, --on-day, --times"):
         make_task(say, [], [])
+
+
+def test_several_missing_parameters_are_named_at_once() -> None:
+    class TwoNeeded(luigi.Task):
+        first_part = luigi.Parameter()
+        second = luigi.DateParameter()
+
+    with pytest.raises(click.UsageError, match="TwoNeeded needs --first-part and --second"):
+        make_task(TwoNeeded, [], [])
+
+
+@pytest.mark.parametrize("base", [luigi.Task, Task])
+def test_an_error_of_the_tasks_own_code_is_no_wrong_usage(base: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    def begin(self: Any, *args: Any, **kwargs: Any) -> None:
+        super(cls, self).__init__(*args, **kwargs)
+        raise ValueError("the configuration server is down")
+
+    cls: Any = type("Beginning", (base,), {"__init__": begin, "__module__": __name__})
+    with pytest.raises(click.exceptions.Exit) as caught:
+        task_of(cls, {}, 40)
+    assert caught.value.exit_code == 40
+    said = capsys.readouterr().err
+    assert "No Beginning could be made" in said and "in begin" in said and "server is down" in said
+
+
+def test_a_value_that_luigi_refuses_is_wrong_usage(tmp_path: Path) -> None:
+    class Reading(luigi.Task):
+        path = luigi.parameter.PathParameter(exists=True)
+
+    with pytest.raises(click.UsageError, match=r"nowhere does not exist[^$]*Options of Reading: --path"):
+        make_task(Reading, ["--path", str(tmp_path / "nowhere")], [])
 
 
 @pytest.mark.parametrize("pair", ["wort=x", "word"])

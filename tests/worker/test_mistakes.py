@@ -197,7 +197,9 @@ def test_a_cycle_is_named_and_nobody_waits_for_it(
     way = " → ".join(task.task_id for task in [*tasks, tasks[0]])
     assert f"can never run: {way}." in caplog.text
     assert set(statuses(local, root, *tasks)) == {"UNKNOWN"}
-    assert "scheduling failures" in worker.summary().text or "could not be scheduled" in worker.summary().text
+    assert f"{size + 1} task(s) scheduled" in worker.summary().text
+    assert f"* {size + 1} could not be scheduled" in worker.summary().text
+    assert "waiting" not in worker.summary().text
 
 
 class Chicken(Task):
