@@ -30,6 +30,7 @@ class Place(NamedTuple):
     name: str
     is_flag: bool
     parse: Callable[[str], Any] | None  # None: whoever uses it finds out whether it can be used
+    skips_empty: bool = False  # an empty text stands for no value
 
 
 class Words(NamedTuple):
@@ -135,6 +136,8 @@ def read_words(cls: Any, words: Sequence[str], named: Sequence[str]) -> Words:
 
 
 def _put(found: Words, place: Place, option: str, text: str) -> None:
+    if place.skips_empty and not text:
+        return
     texts = found.texts if place.section is None else found.given.setdefault(place.section, {})
     if place.name in texts:
         raise click.UsageError(f"--{option} is given twice.")
@@ -177,7 +180,8 @@ def _places(cls: Any) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for other in _classes():
         for name, parameter in other.get_params():
-            place = Place(other.get_task_family(), name, _is_flag(parameter), parameter.parse)
+            is_luigis = hasattr(parameter, "has_task_value")
+            place = Place(other.get_task_family(), name, _is_flag(parameter), parameter.parse, skips_empty=is_luigis)
             found[_global(other, name)[2:].replace("-", "_")] = place
     for section, options in SECTIONS.items():
         for name in options:

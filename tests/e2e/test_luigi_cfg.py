@@ -236,6 +236,7 @@ def test_parallel_scheduling_is_that_of_luigi_cfg(run: Run, tmp_path: Path) -> N
         ("Sub", "--size", "3", "--Sub-size", "4"),
         ("Sub", "--Sub-size", "4"),
         ("Report", "--settings-bucket", "100%${HOME}"),
+        ("Report", "--settings-bucket", "", "--Sub-size", ""),
     ],
     ids=" ".join,
 )
