@@ -51,6 +51,7 @@ class Patience:
         self._wait = wait
         self._is_pointless = is_pointless
         self._on_superseded = on_superseded
+        self._told: set[str] = set()  # what was said of this outage: each thing once
         self._unknown: set[str] = set()  # methods that the scheduler does not have
 
     def call(self, method: str, **arguments: Any) -> Any:
@@ -65,6 +66,7 @@ class Patience:
             try:
                 answer = getattr(self.scheduler, method)(**arguments)
                 self._was_answered = True
+                self._note_answer()
                 return answer
             except (SchedulerUnreachable, LoginRefused) as error:
                 longest, why = self._patience_seconds, "can't be reached"
@@ -72,12 +74,20 @@ class Patience:
                     longest, why = min(longest, LOGIN_SECONDS) if self._was_answered else 0.0, "refuses the login"
                 if not self.is_on or time.monotonic() >= began + longest or self._is_pointless(method):
                     raise
-                log.warning(
-                    "The scheduler %s for %s: %s What runs goes on; it is asked again in %.0f s.",
-                    *(why, method, error, wait),
+                level = logging.DEBUG if str(error) in self._told else logging.WARNING
+                self._told.add(str(error))
+                log.log(
+                    level,
+                    "The scheduler %s for %s: %s What runs goes on; it is asked again, at least every %.0f s.",
+                    *(why, method, error, LONGEST_WAIT_SECONDS),
                 )
             self._wait(wait, method)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+    def _note_answer(self) -> None:
+        if self._told:
+            self._told.clear()
+            log.info("The scheduler answers again.")
 
     def tell(self, method: str, arguments: dict[str, Any]) -> None:
         """Pass on what a task reports. What the scheduler refuses is the task's mistake, not the worker's end.

@@ -179,6 +179,8 @@ def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp
                 lambda number=number: own.client().scard("bsched:{default}:tasks:DONE") == number,  # type: ignore[misc]  # as above
                 f"it runs what came after {kind}",
             )
+            assert log.read_text().count(f": {_meaning(kind)} What runs goes on") == 1, "each outage is told once"
+        assert log.read_text().count("The scheduler answers again.") == number
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(30) == 0, log.read_text()
 
