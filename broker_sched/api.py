@@ -18,7 +18,18 @@ from functools import wraps
 from typing import Any
 
 from broker_sched import wire
-from broker_sched.method import JSON, Attempt, Method, Number, Resources, StartId, TaskId, WorkerId, rpc
+from broker_sched.method import (
+    JSON,
+    Attempt,
+    Method,
+    Number,
+    Resources,
+    StartId,
+    TaskId,
+    WorkerId,
+    refuse_misspelt,
+    rpc,
+)
 from broker_sched.own_methods import OwnMethods
 
 
@@ -41,7 +52,7 @@ class SchedulerAPI(OwnMethods):
 
     # Tasks: what workers report
 
-    @rpc()
+    @rpc(takes_any=True)
     def add_task(
         self,
         task_id: TaskId,
@@ -59,13 +70,13 @@ class SchedulerAPI(OwnMethods):
         accepts_messages: bool | None = False,
         assistant: bool | None = False,
         tracking_url: str | None = None,
-        worker: WorkerId = ...,  # required, but not first on Luigi's wire
+        *,
+        worker: WorkerId,
         batchable: bool | None = None,
         batch_id: str | None = None,
         retry_policy_dict: Mapping[str, Number | None] | None = None,
         owners: JSON = None,
         attempt: Attempt | None = None,
-        **kwargs: Any,
     ) -> None:
         """Create a task or update it, report its status, and sign the worker up for it.
 
@@ -91,7 +102,7 @@ class SchedulerAPI(OwnMethods):
         """Let get_work hand this worker several tasks of the family as one, with a list per batched parameter."""
         raise NotImplementedError
 
-    @rpc()
+    @rpc(takes_any=True)
     def announce_scheduling_failure(
         self,
         task_name: str,
@@ -101,7 +112,6 @@ class SchedulerAPI(OwnMethods):
         owners: JSON,
         worker: str | None = None,
         param_visibilities: JSON = None,
-        **kwargs: Any,
     ) -> None:
         """Tell that a task could not be scheduled. With batch_emails, a mail will say so.
 
@@ -161,15 +171,15 @@ class SchedulerAPI(OwnMethods):
 
     # Work: what workers ask for
 
-    @rpc(allow_null=False)
+    @rpc(allow_null=False, takes_any=True)
     def get_work(
         self,
         host: str | None = None,
         assistant: bool | None = False,
         current_tasks: Sequence[TaskId] | None = None,
-        worker: WorkerId = ...,  # required, but not first on Luigi's wire
+        *,
+        worker: WorkerId,
         start_id: StartId | None = None,
-        **kwargs: Any,
     ) -> wire.Work:
         """Hand out the best task, or batch of tasks, that this worker may run now.
 
@@ -184,8 +194,8 @@ class SchedulerAPI(OwnMethods):
         """Count the tasks this worker still has to do, alone or with others."""
         raise NotImplementedError
 
-    @rpc(attempts=1)
-    def ping(self, worker: WorkerId = ..., start_id: StartId | None = None, **kwargs: Any) -> wire.Ping:  # required
+    @rpc(attempts=1, takes_any=True)
+    def ping(self, worker: WorkerId, start_id: StartId | None = None) -> wire.Ping:
         """Tell that the worker lives, and take the messages that wait for it (each is given once).
 
         start_id: as in add_worker.
@@ -194,13 +204,12 @@ class SchedulerAPI(OwnMethods):
 
     # Workers
 
-    @rpc()
+    @rpc(takes_any=True)
     def add_worker(
         self,
         worker: WorkerId,
         info: Mapping[str, JSON] | Sequence[tuple[str, JSON]],
         start_id: StartId | None = None,
-        **kwargs: Any,
     ) -> None:
         """Merge info (a dict, or a list of pairs) into what is known of the worker.
 
@@ -221,8 +230,8 @@ class SchedulerAPI(OwnMethods):
         """Leave the worker a message to change its number of processes."""
         raise NotImplementedError
 
-    @rpc()
-    def worker_list(self, include_running: bool = True, **kwargs: Any) -> list[dict[str, JSON]]:
+    @rpc(takes_any=True)
+    def worker_list(self, include_running: bool = True) -> list[dict[str, JSON]]:
         """List the workers, newest first, each merged with its info; prunes first."""
         raise NotImplementedError
 
@@ -309,22 +318,22 @@ class SchedulerAPI(OwnMethods):
 
     # Views
 
-    @rpc()
-    def graph(self, **kwargs: Any) -> dict[str, JSON]:
+    @rpc(takes_any=True)
+    def graph(self) -> dict[str, JSON]:
         """All tasks with their deps; prunes first."""
         raise NotImplementedError
 
-    @rpc()
-    def dep_graph(self, task_id: TaskId, include_done: bool = True, **kwargs: Any) -> dict[str, JSON]:
+    @rpc(takes_any=True)
+    def dep_graph(self, task_id: TaskId, include_done: bool = True) -> dict[str, JSON]:
         """The task and all it depends on, breadth first up to max_graph_nodes; prunes first."""
         raise NotImplementedError
 
-    @rpc()
-    def inverse_dep_graph(self, task_id: TaskId, include_done: bool = True, **kwargs: Any) -> dict[str, JSON]:
+    @rpc(takes_any=True)
+    def inverse_dep_graph(self, task_id: TaskId, include_done: bool = True) -> dict[str, JSON]:
         """The task and all that depend on it, breadth first up to max_graph_nodes; prunes first."""
         raise NotImplementedError
 
-    @rpc()
+    @rpc(takes_any=True)
     def task_list(
         self,
         status: str | None = "",
@@ -332,7 +341,6 @@ class SchedulerAPI(OwnMethods):
         limit: bool = True,
         search: str | None = None,
         max_shown_tasks: int | None = None,
-        **kwargs: Any,
     ) -> dict[str, JSON]:
         """The tasks of a status (all: ''), or only {num_tasks} when they are more than max_shown_tasks.
 
@@ -341,13 +349,13 @@ class SchedulerAPI(OwnMethods):
         """
         raise NotImplementedError
 
-    @rpc()
-    def task_search(self, task_str: str, **kwargs: Any) -> dict[str, dict[str, JSON]]:
+    @rpc(takes_any=True)
+    def task_search(self, task_str: str) -> dict[str, dict[str, JSON]]:
         """The tasks whose id has this text in it, by status; prunes first."""
         raise NotImplementedError
 
-    @rpc(reads_only=True)
-    def fetch_error(self, task_id: TaskId, **kwargs: Any) -> wire.TaskError:
+    @rpc(reads_only=True, takes_any=True)
+    def fetch_error(self, task_id: TaskId) -> wire.TaskError:
         """The explanation of the task's last failure, with all its parameters."""
         raise NotImplementedError
 
@@ -365,13 +373,14 @@ def _calling(method: Method) -> Callable[..., Any]:
             if name in kwargs:
                 raise TypeError(f"{method.name} got {name!r} twice")
             kwargs[name] = value
+        refuse_misspelt(method, kwargs, METHODS["add_task"])
         return self._invoke(method, kwargs)
 
     return call
 
 
 def _read_methods() -> dict[str, Method]:
-    """Read the table off SchedulerAPI's signatures. `...` as a default means: required."""
+    """Read the table off SchedulerAPI's signatures."""
     methods = {}
     for name, function in {**vars(SchedulerAPI), **vars(OwnMethods)}.items():
         marks = getattr(function, "rpc", None)
@@ -380,16 +389,14 @@ def _read_methods() -> dict[str, Method]:
         hints = typing.get_type_hints(function, include_extras=True)
         signature = inspect.signature(function)
         named = tuple(
-            p.replace(annotation=hints[p.name], default=p.empty if p.default is ... else p.default)
+            p.replace(annotation=hints[p.name])
             for p in signature.parameters.values()
             if p.name != "self" and p.kind is not p.VAR_KEYWORD
         )
-        varkw = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
         methods[name] = Method(
             name=name,
             parameters=named,
             returns=hints["return"],
-            takes_any=varkw and not marks["collects"],
             in_luigi=name not in vars(OwnMethods),
             doc=inspect.getdoc(function) or "",
             **marks,

@@ -15,7 +15,7 @@ import msgspec
 
 from broker_sched.api import METHODS
 from broker_sched.errors import InvalidArgument, UnknownMethod
-from broker_sched.method import Method
+from broker_sched.method import Method, no_such_argument
 from broker_sched.states import REPORTABLE
 
 MAX_SAFE_INTEGER = 2**53  # beyond it a double, and so a sorted set's score, loses digits
@@ -94,11 +94,10 @@ def _struct_for(method: Method) -> type[msgspec.Struct]:
 def _naming_the_field(method: Method, arguments: Mapping[str, Any], error: Exception) -> InvalidArgument:
     """Turn msgspec's message (`Expected …, got … - at `$.priority``) into one that starts with the field."""
     text = str(error)
-    known = [p.name for p in method.parameters]
     if "missing required field" in text:
         return InvalidArgument(text.split("`")[1], f"is missing; {method.name} needs it")
     if "unknown field" in text:
-        return InvalidArgument(text.split("`")[1], f"is no argument of {method.name}; it takes {', '.join(known)}")
+        return no_such_argument(method, text.split("`")[1])
     reason, _, path = text.partition(" - at ")
     field = path.strip("`").removeprefix("$.") or "arguments"
     return InvalidArgument(field, reason[:1].lower() + reason[1:])

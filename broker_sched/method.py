@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 from msgspec import Meta
+
+from broker_sched.errors import InvalidArgument
 
 JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
 Number: TypeAlias = int | float
@@ -24,9 +27,9 @@ class Method(NamedTuple):
     """One method of the contract, as read off SchedulerAPI."""
 
     name: str
-    parameters: tuple[inspect.Parameter, ...]  # without self and **kwargs, types resolved
+    parameters: tuple[inspect.Parameter, ...]  # without self, types resolved
     returns: Any  # the reply's type
-    takes_any: bool  # unknown keyword arguments are accepted and ignored
+    takes_any: bool  # on the wire, as Luigi has it, unknown arguments are accepted and ignored
     collects: bool  # the keyword arguments are themselves the data (update_resources)
     reads_only: bool  # changes nothing
     attempts: int  # how often a client tries when it gets no answer; 1 for ping
@@ -35,12 +38,37 @@ class Method(NamedTuple):
     doc: str
 
 
+def no_such_argument(method: Method, name: str) -> InvalidArgument:
+    """The error for an argument that the method does not take: it names the one that was probably meant."""
+    known = [parameter.name for parameter in method.parameters]
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known) or 'none'}"
+    return InvalidArgument(name, f"is no argument of {method.name}; {hint}")
+
+
+def refuse_misspelt(method: Method, arguments: Mapping[str, Any], add_task: Method) -> None:
+    """Raise InvalidArgument for a name that the method does not have, also where Luigi's wire ignores it.
+
+    add_task: what the tasks of add_tasks may have.
+    """
+    if not method.collects:
+        for name in arguments.keys() - {parameter.name for parameter in method.parameters}:
+            raise no_such_argument(method, name)
+    if method.name == "add_tasks" and isinstance(arguments.get("tasks"), (list, tuple)):
+        for index, task in enumerate(arguments["tasks"]):
+            try:
+                refuse_misspelt(add_task, task if isinstance(task, Mapping) else {}, add_task)
+            except InvalidArgument as error:
+                raise InvalidArgument(f"tasks[{index}].{error.field}", error.message) from None
+
+
 def rpc(
     *,
     reads_only: bool = False,
     attempts: int = 3,
     allow_null: bool = True,
     collects: bool = False,
+    takes_any: bool = False,
 ) -> Callable[[F], F]:
     """Mark a method of SchedulerAPI as part of the contract, with what a signature can't say."""
 
@@ -50,6 +78,7 @@ def rpc(
             "attempts": attempts,
             "allow_null": allow_null,
             "collects": collects,
+            "takes_any": takes_any,
         }
         return function
 

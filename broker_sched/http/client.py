@@ -29,7 +29,7 @@ from broker_sched.errors import (
 )
 from broker_sched.http import fetching
 from broker_sched.http.schemes import WANTS_TLS, wants_tls
-from broker_sched.method import Method
+from broker_sched.method import Method, no_such_argument
 from broker_sched.request_ids import HEADER, Request, RequestIds
 
 log = logging.getLogger("bsched.client")
@@ -240,7 +240,7 @@ def _sendable(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:
         if name in defaults and not method.collects and type(value) is type(defaults[name]) and value == defaults[name]:
             continue
         if name not in defaults and not (method.takes_any or method.collects):
-            raise InvalidArgument(name, f"is no argument of {method.name}; it takes {', '.join(defaults)}")
+            raise no_such_argument(method, name)
         try:
             json.dumps(value)
         except (TypeError, ValueError, RecursionError) as error:

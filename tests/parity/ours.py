@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from broker_sched.api import METHODS
 from broker_sched.scheduler.scheduler import Scheduler
 
 
@@ -17,8 +18,8 @@ class Ours:
         self.scheduler = Scheduler(url, namespace=namespace, clock=clock, prune_interval_seconds=None, **options)
 
     def call(self, method: str, arguments: dict[str, Any]) -> Any:
-        """Call a method; errors are raised."""
-        return getattr(self.scheduler, method)(**arguments)
+        """Call a method as the wire does, which ignores arguments where Luigi's does; errors are raised."""
+        return self.scheduler._invoke(METHODS[method], dict(arguments))
 
     def problems(self) -> list[str]:
         """What the scheduler's own consistency check finds, where it has one."""
