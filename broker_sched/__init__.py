@@ -27,6 +27,7 @@ from broker_sched.errors import (
 
 if TYPE_CHECKING:
     from broker_sched.http.client import RemoteScheduler
+    from broker_sched.mails.settings import EmailSettings, MailSettings, SendgridSettings, SmtpSettings
     from broker_sched.model.events import Event
     from broker_sched.model.parameters import Batch, Parameter, ParameterError, TaskDefinitionError, Visibility
     from broker_sched.model.requirements import DynamicRequirements
@@ -42,12 +43,14 @@ __all__ = [
     "BrokerSchedError",
     "ConfigurationError",
     "DynamicRequirements",
+    "EmailSettings",
     "Event",
     "ExternalTask",
     "FSSpecTarget",
     "InvalidArgument",
     "LocalTarget",
     "LoginRefused",
+    "MailSettings",
     "NameTaken",
     "Parameter",
     "ParameterError",
@@ -59,6 +62,8 @@ __all__ = [
     "SchedulerUnreachable",
     "SchemaMismatch",
     "ScriptError",
+    "SendgridSettings",
+    "SmtpSettings",
     "Superseded",
     "TargetError",
     "Task",
@@ -75,14 +80,18 @@ __all__ = [
 _HOMES = {
     "Batch": "model.parameters",
     "DynamicRequirements": "model.requirements",
+    "EmailSettings": "mails.settings",
     "Event": "model.events",
     "ExternalTask": "model.task",
     "FSSpecTarget": "model.target",
     "LocalTarget": "model.target",
+    "MailSettings": "mails.settings",
     "Parameter": "model.parameters",
     "ParameterError": "model.parameters",
     "RemoteScheduler": "http.client",
     "Scheduler": "scheduler.scheduler",
+    "SendgridSettings": "mails.settings",
+    "SmtpSettings": "mails.settings",
     "TargetError": "model.target",
     "Task": "model.task",
     "TaskDefinitionError": "model.parameters",

@@ -25,6 +25,7 @@ SECTIONS = {
     "Targets": ("LocalTarget", "FSSpecTarget"),
     "Events": ("Event",),
     "Workers": ("Worker", "submit"),
+    "Mails": ("MailSettings", "EmailSettings", "SmtpSettings", "SendgridSettings"),
     "Executors": ("RqExecutor",),
     "Schedulers": ("Scheduler", "RemoteScheduler"),
 }

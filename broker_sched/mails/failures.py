@@ -15,7 +15,7 @@ from broker_sched.mails.addresses import addresses_in, is_usable
 from broker_sched.mails.message import Mail, cut, subject_of
 from broker_sched.mails.sending import Sender
 from broker_sched.mails.settings import MailSettings, parse_settings
-from broker_sched.mails.texts import Section, how_to_see_more, public_name, rendered
+from broker_sched.mails.texts import MAX_NAME, Section, how_to_see_more, public_name, rendered
 from broker_sched.mails.transport import transport_for
 from broker_sched.model.contract import TaskLike, owners_of
 from broker_sched.worker.config import WorkerConfig
@@ -23,6 +23,7 @@ from broker_sched.worker.execution import is_external
 from broker_sched.worker.interrupts import open_in_whole
 
 log = logging.getLogger("bsched.mails")
+__all__ = ["FailureMails", "MailSettings", "why_silent"]
 
 LAST_SECONDS = 20.0  # mails that wait when a worker's run() ends are waited for so long
 HURRIED_SECONDS = 5.0  # the same when somebody wants the worker to end
@@ -128,7 +129,9 @@ class FailureMails:
         about = (("Task", task.task_family), ("Id", task.task_id), *self._where())
         sections = [Section(what, text=headline), Section(rows=about)]
         if shown := task.to_str_params(only_public=True):
-            sections.append(Section("Parameters", rows=tuple(shown.items())))
+            sections.append(
+                Section("Parameters", rows=tuple((name, cut(value, MAX_NAME)) for name, value in shown.items()))
+            )
         sections.append(Section("Error", text=self._cut(error)))
         if is_known:
             sections.append(Section("To see more", text=how_to_see_more(task.task_id, self._url)))

@@ -30,7 +30,7 @@ def own_address() -> str:
 
 @dataclass(frozen=True)
 class EmailSettings:
-    """[email]: whom mails go to, and what they look like."""
+    """Whom mails go to, and what they look like: [email] of luigi.cfg. docs/mails.md has every option."""
 
     receiver: str = ""  # addresses, with commas between them; besides them, a task's owner_email gets mails about it
     sender: str = ""  # broker_sched@<this host> when empty
@@ -48,7 +48,7 @@ class EmailSettings:
 
 @dataclass(frozen=True)
 class SmtpSettings:
-    """[smtp]: the mail server of the method smtp."""
+    """The mail server of the method smtp: [smtp] of luigi.cfg."""
 
     host: str = "localhost"
     port: int = 0  # 0: 25, or with ssl 465
@@ -63,14 +63,14 @@ class SmtpSettings:
 
 @dataclass(frozen=True)
 class SendgridSettings:
-    """[sendgrid]: the method sendgrid."""
+    """The key of the method sendgrid: [sendgrid] of luigi.cfg."""
 
     apikey: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """[batch_notifier]: what a server with batch_emails collects into one mail."""
+    """What a server with batch_emails collects into one mail: [batch_notifier] of luigi.cfg."""
 
     email_interval: int = 60  # minutes from the first failure to the mail
     batch_mode: str = "unbatched_params"  # tasks in one entry: same family and unbatched parameters; same family; each
@@ -81,7 +81,7 @@ class BatchSettings:
 
 @dataclass(frozen=True)
 class MailSettings:
-    """All options of mails. Made by parse_settings, or by hand."""
+    """All options of mails, for `Worker(mails=…)`. Without it, a worker reads luigi.cfg and the environment."""
 
     email: EmailSettings = EmailSettings()
     smtp: SmtpSettings = SmtpSettings()

@@ -7,7 +7,10 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from broker_sched.mails.message import cut
 from broker_sched.model.contract import TaskLike
+
+MAX_NAME = 500  # characters of a task's name, and of a parameter
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ def rendered(sections: Iterable[Section], as_html: bool) -> str:
 def public_name(task: TaskLike) -> str:
     """A task as mails call it. Its own text has hidden parameters in it, where it is one of luigi."""
     params = task.to_str_params(only_significant=True, only_public=True)
-    return f"{task.task_family}({', '.join(f'{name}={value}' for name, value in params.items())})"
+    name = f"{task.task_family}({', '.join(f'{name}={value}' for name, value in params.items())})"
+    return cut(name, MAX_NAME)
 
 
 def how_to_see_more(task_id: str, url: str | None) -> str:

@@ -174,5 +174,5 @@ KEYS = (
     Key("mail:notes", "list", "what mails are to tell of, JSON; at most 10,000", "until it is in a mail"),
     Key("mail:unlisted", "string", "how many there were beyond that", "until it is in a mail"),
     Key("mail:outbox", "hash", "mail id → a mail that is to be sent, JSON", "until it is sent, at most a day"),
-    Key("mail:lock", "string", "the server that makes and sends mails at the moment", "a minute"),
+    Key("mail:lock", "string", "the server that makes and sends mails at the moment", "some minutes"),
 )

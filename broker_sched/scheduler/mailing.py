@@ -131,7 +131,7 @@ class Mailing:
             if self._must_stop() or not self._drive(steps.begin(self._space, self._holder, mail)):
                 return
             try:
-                self._transport.send(mail)
+                self._sent(mail)
             except NotSent as error:
                 is_over = error.is_final or time.time() > mail.made + MAX_AGE_SECONDS
                 if is_over:
@@ -148,6 +148,14 @@ class Mailing:
                     log.info("Mails can be sent again.")
                 self._failures = 0
                 log.info("Sent the mail %r to %s", mail.subject, ", ".join(mail.recipients))
+
+    def _sent(self, mail: Mail) -> None:
+        try:
+            self._transport.send(mail)
+        except NotSent:
+            raise
+        except Exception as error:  # a mail that can't be written must not keep the others
+            raise NotSent(f"{type(error).__name__}: {error}", is_final=True, is_about_this_mail=True) from error
 
     def _must_stop(self) -> bool:
         return self._stopping.is_set() and not self._is_finishing

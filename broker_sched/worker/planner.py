@@ -18,7 +18,7 @@ from broker_sched.errors import (
     UnknownMethod,
     WorkerError,
 )
-from broker_sched.mails import FailureMails
+from broker_sched.mails.failures import FailureMails
 from broker_sched.mails.texts import public_name
 from broker_sched.model.contract import TaskLike, check_task, owners_of, visibilities_of
 from broker_sched.model.register import load_task

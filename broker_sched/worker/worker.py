@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from broker_sched.api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable
-from broker_sched.mails import FailureMails, MailSettings
+from broker_sched.mails.failures import FailureMails, MailSettings
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker import identity, interrupts
 from broker_sched.worker.config import WorkerConfig

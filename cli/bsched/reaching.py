@@ -14,9 +14,8 @@ import click
 from broker_sched import RemoteScheduler, Scheduler
 from broker_sched.errors import ConfigurationError
 from broker_sched.luigi_config import LuigiConfig
-from broker_sched.mails import MailSettings
 from broker_sched.mails.settings import SECTIONS as MAIL_SECTIONS
-from broker_sched.mails.settings import parse_settings, variable_of
+from broker_sched.mails.settings import MailSettings, parse_settings, variable_of
 from broker_sched.scheduler.connection import describe
 from broker_sched.scheduler.embedded import NoRedisServer
 from broker_sched.worker.config import WorkerConfig

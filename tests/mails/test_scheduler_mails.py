@@ -13,6 +13,7 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.mails.batches import batch_mails
+from broker_sched.mails.message import Mail
 from broker_sched.mails.notes import Note
 from broker_sched.mails.settings import BatchSettings, EmailSettings, MailSettings, SmtpSettings
 from broker_sched.scheduler.mailing import Mailing
@@ -214,6 +215,37 @@ def test_more_failures_than_can_be_listed_are_counted(
     (got,) = mail_server.mails
     assert "10000 failures" in got.subject and "1 more failures are not listed" in got.body
     assert not collecting._client.exists(key("mail:notes"), key("mail:unlisted"), key("mail:outbox"))
+
+
+def test_a_mail_that_cannot_be_sent_at_all_is_told_by_name_and_keeps_no_other_back(
+    collecting: Scheduler, clock: FakeClock, mail_server: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    mailing = mailing_of(collecting, settings_to(mail_server))
+    mailing.turn()
+    key = collecting._space.key("mail:outbox")
+    for number, recipient in enumerate(["nobody@x.test", "ops@x.test"]):
+        mail = Mail((recipient,), f"mail {number}", "body", made=time.time() + number)
+        collecting._client.hset(key, mail.id, mail.as_json())
+    broken = Mail((), "not even a recipient", "body", made=time.time() - 10)
+    collecting._client.hset(key, broken.id, broken.as_json())
+    mailing.turn()
+    assert [got.subject for got in mail_server.mails] == ["mail 1"]
+    assert "'mail 0' to nobody@x.test was not sent" in caplog.text and "not even a recipient" in caplog.text
+    assert not collecting._client.exists(key)
+
+
+def test_a_mail_that_is_too_old_is_given_up_and_said(
+    collecting: Scheduler, start_mail_server: StartMailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = start_mail_server("--mode", "busy")
+    mailing = mailing_of(collecting, settings_to(server))
+    key = collecting._space.key("mail:outbox")
+    for age in (0, 90_000):
+        mail = Mail(("ops@x.test",), f"{age} s old", "body", made=time.time() - age)
+        collecting._client.hset(key, mail.id, mail.as_json())
+    mailing.turn()
+    assert "'90000 s old' to ops@x.test was not sent" in caplog.text and "451" in caplog.text
+    assert collecting._client.hlen(key) == 1
 
 
 # What is said, by the settings

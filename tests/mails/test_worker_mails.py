@@ -293,6 +293,16 @@ def test_a_traceback_is_cut_to_the_length_of_the_settings(mail_server: MailServe
     assert "the end" in got.body and got.body.count("x") < 100
 
 
+def test_a_long_parameter_makes_no_long_mail(mail_server: MailServer) -> None:
+    from tests.mails.failing import Raises
+
+    worker = worker_with(to(mail_server))
+    worker._planner.mails.failed(Raises(day="x" * 1_000_000), '"no"')
+    worker._planner.mails.close()
+    (got,) = mail_server.mails
+    assert len(got.body) < 5000 and len(got.subject) <= 200
+
+
 def test_ctrl_c_does_not_lose_a_mail_that_waits(start_mail_server: StartMailServer, tmp_path: Path) -> None:
     server = start_mail_server()
     server.stop()
