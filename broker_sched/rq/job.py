@@ -95,7 +95,7 @@ def _not_loaded(task_id: str, why: str) -> Outcome:
     where = f"on {socket.gethostname()} (rq worker {os.environ.get('RQ_WORKER_ID', 'in its own process')})"
     text = f"{task_id} can't be loaded {where}: {why} The module must be on that rq worker's PYTHONPATH."
     log.error("%s", text)
-    return Outcome(task_id, "FAILED", json.dumps(text))
+    return Outcome(task_id, "FAILED", json.dumps(text), is_unloadable=True)
 
 
 def _reporter(board: Board, job_id: str, task: TaskLike, worker_id: str) -> StatusReporter:

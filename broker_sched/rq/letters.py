@@ -75,6 +75,7 @@ def outcome_from(text: str | bytes) -> Outcome:
         tuple(fields["missing"]),
         tuple(Wanted(*wanted) for wanted in fields["wanted"]),
         tuple(fields["complete_ids"]),
+        bool(fields.get("is_unloadable")),  # absent: from an rq worker of an older version
     )
 
 

@@ -6,6 +6,7 @@ What was handed out is kept until its end is reported: a worker that leaves give
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerRefused, Superseded, UnknownMethod
 from broker_sched.model.contract import TaskLike
 from broker_sched.model.register import TaskNotLoadable, load_task
+from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.patience import Patience
 from broker_sched.worker.planner import Planner, carried
 from broker_sched.worker.refusals import Label, Refusals
@@ -51,6 +53,7 @@ class Intake:
         self._planner = planner
         self._allowed = allowed
         self._refusals = Refusals(scheduler, worker_id)
+        self._refused_elsewhere = Refusals(scheduler, worker_id)  # by where tasks run, when that is not here
         self._unreported: dict[str, TaskLike] = {}  # handed out, and how it ended was not told yet
         self._attempts: dict[str, int | None] = {}  # of these
         self._question: dict[str, Any] | None = None  # to which there may be an answer that was not read to its end
@@ -192,6 +195,17 @@ class Intake:
             return None
         self._refusals.loaded(module, family)
         return task
+
+    def gives_back_unloadable(self, task: TaskLike, outcome: Outcome) -> bool:
+        """Whether a task could be loaded here, but not where it was to run, and went back. One's own fails."""
+        if not outcome.is_unloadable or self._planner.is_own(task):
+            return False
+        label = Label(task.task_module or "", task.task_family)
+        attempt = self.attempt_of(task)
+        if not self._refused_elsewhere.refuse([task.task_id], label, json.loads(outcome.expl), False, attempt):
+            return False
+        self.forget(task)
+        return True
 
     def _fail(self, reply: dict[str, Any], task_ids: list[str], expl: str) -> None:
         self.failures += 1

@@ -25,3 +25,4 @@ class Outcome:
     missing: tuple[str, ...] = ()  # ids of deps that were not complete when it was to run
     wanted: tuple[Wanted, ...] = ()  # dynamic requirements that are not complete yet
     complete_ids: tuple[str, ...] = field(default=())  # tasks found complete meanwhile, for the cache
+    is_unloadable: bool = False  # it could not be loaded where it was to run; FAILED for who does not know of this

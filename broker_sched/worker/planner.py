@@ -289,6 +289,10 @@ class Planner:
         told = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
         return RunHistory(self._worker_id, *told, self.succeeded, run_succeeded, self._standings)
 
+    def is_own(self, task: TaskLike) -> bool:
+        """Whether it was scheduled here, and not only handed out."""
+        return task.task_id in self._own
+
     def look_back(self) -> bool:
         """Ask how the tasks stand that have not ended here. Returns whether none of them failed elsewhere."""
         latest = self.latest.items()

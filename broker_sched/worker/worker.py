@@ -39,8 +39,7 @@ log = logging.getLogger("bsched.worker")
 NAP_SECONDS = 0.2  # a worker without its scheduler looks so often what its task processes do
 MAX_REST_SECONDS = 10.0  # then a worker that can be woken asks all the same: it may have no reason to stay
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # of the machine, for now
-# Calls that are not worth waiting for when the worker is to leave.
-ASKING = ("get_work", "count_pending", "add_worker", "task_statuses", "dep_graph")
+ASKING = ("get_work", "count_pending", "add_worker", "task_statuses", "dep_graph")  # not when the worker is to leave
 MESSAGES = ("set_worker_processes", "dispatch_scheduler_message", "stop_task")  # what the scheduler may ask of a worker
 
 
@@ -144,9 +143,8 @@ class Worker:
                 self._heartbeat.check_name()
             if self._may_be_forgotten():
                 self._announce_again()
-            if len(self._running) >= self._executor.capacity(self.worker_processes) and (
-                len(self._running) or not self.is_stopping
-            ):
+            is_full = len(self._running) >= self._executor.capacity(self.worker_processes)
+            if is_full and (len(self._running) or not self.is_stopping):
                 self._wait(self._config.wait_interval, self._waker)
                 self._waker.clear()
                 continue
@@ -255,7 +253,9 @@ class Worker:
                 self._intake.forget(task)
                 self.run_succeeded &= self._planner.latest[task.task_id] == SUPERSEDED
                 return
-        self._finish(task, cast(Outcome, process.outcome))
+        outcome = cast(Outcome, process.outcome)
+        if not self._intake.gives_back_unloadable(task, outcome):
+            self._finish(task, outcome)
         if process.death is not None and process.is_to_be_disabled:
             self._planner.report(task, "DISABLED", attempt, assistant=self._assistant)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from rq import Queue
 
 from broker_sched.rq.executor import RqExecutor
 from broker_sched.rq.fleet import Fleet
+from tests.http.harness import ROOT
 from tests.rq.conftest import RqFleet, kill
 from tests.rq.luigi_tasks import LuigiDefaults
 from tests.rq.slow_module import SlowlyLoaded
@@ -89,6 +91,30 @@ def test_a_module_missing_at_the_rq_worker_is_told_with_the_host(
     assert not fleet.run(task)
     assert "only_here" in fleet.reason(task) and "PYTHONPATH" in fleet.reason(task)
     assert f"{subprocess.check_output(['hostname'], text=True).strip()} (rq worker far-away)" in fleet.reason(task)
+
+
+def test_what_an_rq_worker_cannot_load_fails_for_nobody_else(
+    fleet: RqFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "only_there.py").write_text(
+        "import os\nfrom broker_sched import Task\nclass Local(Task):\n"
+        "    def complete(self): return os.path.exists('made')\n    def run(self): open('made', 'w').close()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "there"))
+    from only_there import Local  # type: ignore[import-not-found]  # made above
+
+    task: Any = Local()
+    fleet.submit(task)
+    far_away = fleet.rq_worker("--name", f"far-away-{fleet.namespace}")
+    assert fleet.run(assistant=True), "it was no failure of the supervisor's"
+    assert fleet.status(task) == "PENDING"
+    assert "can't be loaded on" in fleet.reason(task) and "only_there" in fleet.reason(task)
+    far_away.kill()
+    far_away.wait()
+    fleet.rq_worker(path=os.pathsep.join([str(ROOT), str(tmp_path / "there")]))
+    assert fleet.run(assistant=True)
+    assert fleet.status(task) == "DONE"
 
 
 def test_a_worker_with_another_serializer_is_told_to_change_it(fleet: RqFleet, tmp_path: Path) -> None:
