@@ -190,6 +190,8 @@ def _is_same(value: Any, other: Any) -> bool:
 
 def _told(error: Exception, parameter: Any) -> str:
     """What is wrong with a text. Luigi's errors quote it, and only everybody's may be shown."""
+    if type(error).__name__ == "TaskClassNotFoundException":  # Luigi: of a TaskParameter, with all classes there are
+        return "it names a task whose module is not imported here; start this worker with --module of that task"
     if _is_hidden(parameter):
         return f"its text can't be read ({type(error).__name__})"
     return f"{type(error).__name__}: {error}"

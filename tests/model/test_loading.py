@@ -196,6 +196,12 @@ def test_what_can_not_be_read_names_the_parameter_and_hides_what_is_not_public()
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_class_that_is_not_imported_here_is_told_with_the_option_that_imports_it() -> None:
+    family = class_with("TaskParameter").get_task_family()
+    with pytest.raises(TaskNotLoadable, match=r"parameter x: it names a task whose module.*--module"):
+        load_task(None, family, {"x": "NotImportedHere"})
+
+
 def test_another_task_than_the_one_handed_out_is_refused() -> None:
     family = class_with("IntParameter").get_task_family()
     with pytest.raises(TaskNotLoadable, match=r"parameters of Other_1 make OfOneParameter\d+_1_.*another version"):
