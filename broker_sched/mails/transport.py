@@ -22,11 +22,13 @@ from broker_sched.errors import BrokerSchedError, ConfigurationError
 from broker_sched.mails.addresses import is_usable
 from broker_sched.mails.message import Mail, subject_of
 from broker_sched.mails.settings import MailSettings, SmtpSettings
+from broker_sched.worker.interrupts import start_beside
 
 PACKAGES = {"sendgrid": ("sendgrid", "sendgrid"), "ses": ("boto3", "boto3"), "sns": ("boto3", "boto3")}
 SENDMAIL_PLACES = ("/usr/sbin", "/usr/lib", "/sbin")  # where it stands when the PATH lacks them
 TRIES_IN_A_LIMIT = 3  # a mail takes so many times the time-out at the most
 WITHOUT_TIMEOUT_SECONDS = 60.0  # where the time-out is 0
+SERVICE_SECONDS = 60.0  # a service's library is waited for so long
 MAX_SNS_SUBJECT = 100
 TEMPORARY = range(400, 500)  # SMTP replies
 
@@ -199,8 +201,7 @@ class Sendgrid:
         sendgrid = importlib.import_module("sendgrid")  # here, since few have it
         made = sendgrid.Mail(from_email=self._sender, to_emails=list(mail.recipients), subject=subject_of(mail.subject))
         made.add_content(mail.body, "text/html" if mail.is_html else "text/plain")
-        with _own_words("SendGrid", self._apikey):
-            sendgrid.SendGridAPIClient(self._apikey).send(made)
+        _asked("SendGrid", lambda: sendgrid.SendGridAPIClient(self._apikey).send(made), self._apikey)
 
 
 class Ses:
@@ -211,12 +212,13 @@ class Ses:
 
     def send(self, mail: Mail) -> None:
         """One request."""
-        with _own_words("Amazon SES"):
-            importlib.import_module("boto3").client("ses").send_raw_email(
-                Source=self._sender,
-                Destinations=list(mail.recipients),
-                RawMessage={"Data": mail.message(self._sender).as_string()},
-            )
+        boto3 = importlib.import_module("boto3")
+        content = {
+            "Source": self._sender,
+            "Destinations": list(mail.recipients),
+            "RawMessage": {"Data": mail.message(self._sender).as_string()},
+        }
+        _asked("Amazon SES", lambda: boto3.client("ses").send_raw_email(**content))
 
 
 class Sns:
@@ -230,18 +232,27 @@ class Sns:
         subject = subject_of(mail.subject).encode("ascii", "replace").decode()
         if len(subject) > MAX_SNS_SUBJECT:
             subject = f"{subject[: MAX_SNS_SUBJECT - 3]}..."
-        with _own_words("Amazon SNS"):
-            importlib.import_module("boto3").resource("sns").Topic(mail.recipients[0]).publish(
-                Subject=subject, Message=mail.body
-            )
+        boto3 = importlib.import_module("boto3")
+        content = {"Subject": subject, "Message": mail.body}
+        _asked("Amazon SNS", lambda: boto3.resource("sns").Topic(mail.recipients[0]).publish(**content))
 
 
-@contextlib.contextmanager
-def _own_words(service: str, *secrets: str) -> Iterator[None]:
-    """Whatever a library raises as NotSent."""
-    try:
-        yield
-    except Exception as error:
+def _asked(service: str, request: Callable[[], object], *secrets: str) -> None:
+    """Carry out a request by a library. Whatever it raises is NotSent; some libraries would wait for ever."""
+    raised: list[Exception] = []
+
+    def carry_out() -> None:
+        try:
+            request()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=carry_out, name="mail service", daemon=True)
+    start_beside(thread)
+    thread.join(SERVICE_SECONDS)
+    if thread.is_alive():
+        raise NotSent(f"{service} has not answered within {SERVICE_SECONDS:g} s.")
+    for error in raised:
         raise NotSent(f"{service}: {type(error).__name__}: {_hidden(str(error), secrets)}") from None
 
 

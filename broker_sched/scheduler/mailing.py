@@ -27,7 +27,7 @@ log = logging.getLogger("bsched.mails")
 
 TURN_SECONDS = 2.0  # between two looks at what is due
 IDLE_SECONDS = 60.0  # the same while nobody is to get mails
-LOCK_SECONDS = 60.0  # one server has the mails to itself so long, and longer by what a mail may take
+LOCK_SECONDS = 90.0  # one server has the mails to itself so long, and longer by what a mail may take
 MAX_TIMEOUTS = 4  # more than the time-outs that a mail may take
 STOP_SECONDS = 5.0
 WAITS_SECONDS = (15.0, 60.0, 300.0, 900.0)  # after the first failure to send, the second …; the last one from then on

@@ -7,8 +7,10 @@ import os
 import stat
 import string
 import sys
+import threading
 import time
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -190,28 +192,46 @@ def test_a_service_without_its_package_is_refused_by_the_packages_name(
         transport_for(chosen)
 
 
-def test_a_services_error_is_told_without_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+class SendgridMail:
+    """Stands in for sendgrid.Mail."""
+
+    def __init__(self, **arguments: object) -> None:
+        assert arguments["to_emails"] == ["ops@x.test", "tea@x.test"]
+
+    def add_content(self, content: str, mime: str) -> None:
+        assert (content, mime) == (MAIL.body, "text/plain")
+
+
+def with_sendgrid(monkeypatch: pytest.MonkeyPatch, send: Callable[[str], None]) -> MailSettings:
+    """As if the package were there; its client calls send(key)."""
+
     class Client:
         def __init__(self, key: str) -> None:
-            self.key = key
-
-        def send(self, mail: object) -> None:
-            raise RuntimeError(f"401 for {self.key}")
-
-    class SendgridMail:
-        def __init__(self, **arguments: object) -> None:
-            assert arguments["to_emails"] == ["ops@x.test", "tea@x.test"]
-
-        def add_content(self, content: str, mime: str) -> None:
-            assert (content, mime) == (MAIL.body, "text/plain")
+            self.send = lambda mail: send(key)
 
     fake = types.ModuleType("sendgrid")
     fake.__dict__.update(SendGridAPIClient=Client, Mail=SendgridMail, __spec__=types.SimpleNamespace())
     monkeypatch.setitem(sys.modules, "sendgrid", fake)
-    chosen = MailSettings(EmailSettings(method="sendgrid"), sendgrid=SendgridSettings(SECRET))
+    return MailSettings(EmailSettings(method="sendgrid"), sendgrid=SendgridSettings(SECRET))
+
+
+def test_a_services_error_is_told_without_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(key: str) -> None:
+        raise RuntimeError(f"401 for {key}")
+
+    chosen = with_sendgrid(monkeypatch, refuse)
     with pytest.raises(NotSent, match=r"SendGrid: RuntimeError: 401 for \*\*\*"):
         transport_for(chosen).send(MAIL)
     assert SECRET not in repr(chosen)
+
+
+def test_a_service_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker_sched.mails.transport.SERVICE_SECONDS", 0.2)
+    answer = threading.Event()
+    chosen = with_sendgrid(monkeypatch, lambda key: answer.wait(60) and None)
+    with pytest.raises(NotSent, match=r"SendGrid has not answered within 0.2 s"):
+        transport_for(chosen).send(MAIL)
+    answer.set()
 
 
 # The message
