@@ -1,5 +1,5 @@
--- Which of the commands that we send this user of Redis may not run. Each is tried on a key that is there only meanwhile,
--- as a text: so nearly all fail on its type, and none has an effect that lasts.
+-- Which of the commands that we send this user of Redis may not run. Each is tried on a key that is there only
+-- meanwhile, as a text: so nearly all fail on its type, and none has an effect that lasts.
 --
 -- KEYS[1]  `config`  KEYS[2]  a key that is never there
 -- ARGV  1 to 5 as in lib/header.lua
