@@ -222,12 +222,12 @@ class SchedulerAPI(OwnMethods):
 
     @rpc()
     def disable_worker(self, worker: WorkerId) -> None:
-        """Give the worker no more work; what it runs, it may finish."""
+        """Give the worker no more work; what it runs, it may finish. An unknown one is created, as in Luigi."""
         raise NotImplementedError
 
     @rpc()
     def set_worker_processes(self, worker: WorkerId, n: int) -> None:
-        """Leave the worker a message to change its number of processes."""
+        """Leave the worker a message to change its number of processes. An unknown one is created, as in Luigi."""
         raise NotImplementedError
 
     @rpc(takes_any=True)

@@ -23,7 +23,8 @@ from bsched.namespace import namespace_options, reach_scheduler, url_option
 def call(
     method: str, arguments: tuple[str, ...], redis_url: str | None, namespace: str, url: str | None, as_json: bool
 ) -> None:
-    """Call METHOD. A VALUE is JSON where it can be read as such, else text.
+    """Call METHOD. A VALUE is JSON where it can be read as such, else text. Exits with 1 when a task, a worker or a
+    status that it names is not there. The error of fetch_error is printed as text, the whole reply with --json.
 
     \b
     bsched call get_work worker=me current_tasks='[]'
@@ -38,7 +39,21 @@ def call(
         check(METHODS[method], given)  # what is wrong is told before Redis is asked
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         result = getattr(scheduler, method)(**given)
-    click.echo(json.dumps(result, ensure_ascii=False, indent=None if as_json else 2))
+    if method == "fetch_error" and not as_json:
+        _show_error(given.get("task_id"), result["error"])
+    else:
+        click.echo(json.dumps(result, ensure_ascii=False, indent=None if as_json else 2))
+
+
+def _show_error(task_id: Any, error: str | None) -> None:
+    """The error as text. Luigi's worker sends it as JSON, a text within a text."""
+    if not error:
+        return click.echo(f"No error is kept of {task_id}: bsched call task_search task_str={task_id}", err=True)
+    try:
+        text = json.loads(error)
+    except (ValueError, RecursionError):
+        text = error
+    click.echo(text if isinstance(text, str) else error)
 
 
 def _pair(argument: str) -> tuple[str, Any]:

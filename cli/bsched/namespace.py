@@ -16,6 +16,7 @@ from broker_sched.scheduler.connection import connect, describe, is_in_process
 from broker_sched.scheduler.keys import prefix_of
 from broker_sched.scheduler.namespaces import existing, exists, missing
 from broker_sched.worker.default_scheduler import luigis_address
+from bsched.phantoms import Careful
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,16 +82,17 @@ def refuse_memory(redis_url: str | None) -> None:
 def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> Any:
     """The server at the URL, else Redis, else the server that luigi's configuration names, else the private Redis.
 
-    Raises click.UsageError. Any: all have the same methods.
+    What is asked of it about a task or a worker that is not there is an error, see Careful. Raises click.UsageError.
+    Any: all have the same methods.
     """
     place = "--url"
     if url is None and redis_url is None:
         address = luigis_address(luigi_config.read())
         url, place = (address.url, address.place) if address is not None else (None, place)
     if url is None:
-        return open_existing(redis_url, namespace)
+        return Careful(open_existing(redis_url, namespace))
     try:
-        return RemoteScheduler(url, attempts=1)
+        return Careful(RemoteScheduler(url, attempts=1))
     except ConfigurationError as error:
         raise click.UsageError(f"{place}: {error}") from None
 

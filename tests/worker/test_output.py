@@ -112,7 +112,7 @@ def test_a_running_tasks_output_can_be_followed(
     assert result.exit_code == 0
     assert result.stdout.count("printed é") == 1 and result.stdout.endswith("without an end of line")
     result = CliRunner().invoke(cli, ["task", "logs", "nobody", *where])
-    assert result.exit_code == 1 and "Nothing is kept of nobody" in result.stderr
+    assert result.exit_code == 1 and "There is no task nobody" in result.stderr
 
 
 def test_a_new_run_begins_a_new_log(tasks: ModuleType, local: Any, directory: str) -> None:
