@@ -52,6 +52,7 @@ local TRIED = {
   { 'XLEN', key },
   { 'ZADD', key, '1', 'member' },
   { 'ZCARD', key },
+  { 'ZINCRBY', key, '1', 'member' },
   { 'ZRANGE', key, '0', '0' },
   { 'ZRANGEBYSCORE', key, '0', '0' },
   { 'ZRANK', key, 'member' },
