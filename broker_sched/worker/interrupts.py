@@ -38,6 +38,7 @@ class _State:
     is_due = False
     raised_at = -math.inf
     hurries: tuple[Callable[[], object], ...] = ()
+    witnesses: tuple[Callable[[], object], ...] = ()
 
 
 def whole(function: F) -> F:
@@ -60,6 +61,8 @@ def hold(frame: FrameType | None) -> bool:
     now = time.monotonic()
     if now < _State.raised_at + BOUNCE_SECONDS:
         return True
+    for witness in _State.witnesses:
+        witness()
     if not _is_in_whole_step(frame):
         _State.raised_at = now
         return False
@@ -92,6 +95,17 @@ def hurried_by(hurry: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         _State.hurries = before
+
+
+@contextlib.contextmanager
+def witnessed_by(witness: Callable[[], object]) -> Iterator[None]:
+    """Around what may be interrupted: this is called at the signal, before anything is undone because of it."""
+    before = _State.witnesses
+    _State.witnesses = (*before, witness)
+    try:
+        yield
+    finally:
+        _State.witnesses = before
 
 
 def start_beside(thread: threading.Thread) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from broker_sched.model.contract import TaskLike
+from broker_sched.worker import interrupts
 from broker_sched.worker.execution import RunOptions, execute
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.patience import Patience
+from broker_sched.worker.programs import Programs
 from broker_sched.worker.reporter import StatusReporter
 from broker_sched.worker.running import with_attempt
 from broker_sched.worker.task_process import Told
 
 
 class OwnProcess:
-    """Runs a task where the worker itself runs."""
+    """Runs a task where the worker itself runs. kill_after_seconds: for what it started, when it is interrupted."""
 
-    def __init__(self, scheduler: Patience, worker_id: str) -> None:
+    def __init__(self, scheduler: Patience, worker_id: str, kill_after_seconds: float) -> None:
+        self._kill_after_seconds = kill_after_seconds
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._reporter: StatusReporter | None = None  # of the task that runs
@@ -33,8 +36,13 @@ class OwnProcess:
             self._scheduler.tell(*with_attempt(Told(method, arguments), attempt))
 
         self._reporter = StatusReporter(tell, task.task_id, self._worker_id, bool(task.accepts_messages), task)
+        programs = Programs()
         try:
-            return execute(task, options, self._reporter)
+            with interrupts.witnessed_by(programs.note):
+                return execute(task, options, self._reporter)
+        except KeyboardInterrupt:
+            programs.end(self._kill_after_seconds)
+            raise
         finally:
             self._reporter = None
 

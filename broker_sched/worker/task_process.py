@@ -250,10 +250,11 @@ def _child(
     if pipe is not None:
         write_to(pipe)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the worker's handlers
-    # Ctrl-C, or a SIGUSR1 to the process group, is for the worker, which ends its task processes or lets them finish.
-    # Not SIG_IGN, which programs that the task starts would inherit.
-    for number in (signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, lambda number, frame: None)
+    # Ctrl-C, a closed terminal, or a SIGUSR1 to the process group, is for the worker, which ends its task processes or
+    # lets them finish. Not SIG_IGN, which programs that the task starts would inherit; as they do from nohup.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
     random.seed(os.getpid() * time.time())  # forked processes would draw the same numbers
     connection = TasksEnd(own_end)
 

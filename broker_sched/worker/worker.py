@@ -94,7 +94,7 @@ class Worker:
         self.run_succeeded = True
         self._waker = Waker(self._scheduler.scheduler, self.id, assistant)
         self._ending = Ending(self._waker.nudge)
-        self._own = OwnProcess(self._scheduler, self.id)
+        self._own = OwnProcess(self._scheduler, self.id, self._config.kill_after)
         self.runs = 0
         self._staying = Staying(self._config, assistant)
         self._heartbeat: Heartbeat | None = None

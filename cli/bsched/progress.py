@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -44,10 +45,10 @@ def progress(followed: Counted, is_wanted: bool) -> Iterator[None]:
     spinner = Spinner("dots", line(followed))
     with (
         _lines_cleared_for_the_log(),
-        os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as stream,
+        _Terminal(os.dup(sys.stderr.fileno())) as stream,
         Live(
             spinner,
-            console=Console(file=stream, force_terminal=True),
+            console=Console(file=cast(IO[str], stream), force_terminal=True),
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -65,6 +66,29 @@ def progress(followed: Counted, is_wanted: bool) -> Iterator[None]:
         finally:
             is_over.set()
             thread.join()
+
+
+class _Terminal(io.TextIOBase):
+    """Writes at once. A terminal that was closed is no reason to fail."""
+
+    encoding = "utf-8"
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def write(self, text: str) -> int:
+        """Raises nothing."""
+        with contextlib.suppress(OSError):
+            data = text.encode(errors="replace")
+            while data:
+                data = data[os.write(self._number, data) :]
+        return len(text)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if not self.closed:
+            os.close(self._number)
+        super().close()
 
 
 def line(followed: Counted) -> str:

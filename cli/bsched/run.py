@@ -6,12 +6,9 @@ import contextlib
 import dataclasses
 import json
 import logging
-import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
-from types import FrameType
 from typing import Any
 
 import click
@@ -19,7 +16,6 @@ import click
 from broker_sched import luigi_config
 from broker_sched.luigi_config import LuigiConfig
 from broker_sched.model.contract import TaskLike
-from broker_sched.worker import interrupts
 from broker_sched.worker.default_scheduler import number, truth
 from broker_sched.worker.summary import ExecutionSummary, ReturnCodes, return_code
 from broker_sched.worker.worker import Worker
@@ -27,11 +23,11 @@ from bsched.local_mails import mails_of_local
 from bsched.logs import start_logging
 from bsched.progress import is_shown, progress
 from bsched.reaching import is_local, mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
+from bsched.signals import Interruption
 from bsched.task_options import task_of
 from bsched.wanted import UNPARSED, failures_told, scheduling, task_arguments, wanted
 
 STDOUT, STDERR = 1, 2  # file descriptors
-INTERRUPTED = 130
 log = logging.getLogger("bsched.worker")
 
 
@@ -49,7 +45,8 @@ def run(context: click.Context, /, **options: Any) -> None:
 
     \b
     Exit codes, Luigi's names for --retcode: 0 all is done, 10 already_running, 20 missing_data, 25 not_run,
-    30 task_failed, 35 scheduling_error, 40 unhandled_exception; 2 wrong usage, 130 interrupted.
+    30 task_failed, 35 scheduling_error, 40 unhandled_exception; 2 wrong usage. Ctrl-C, SIGTERM and SIGHUP end what
+    runs and give it back, at once the second time: 130, 143, 129.
     """
     codes = return_codes(options["retcodes"], luigi_config.read())
     with _result_alone_on_stdout(options["as_json"]):
@@ -82,7 +79,7 @@ def _carried_out(
         workers = number(config, "core", "workers", int, 1)
     is_assistant = options["assistant"] or truth(config, "core", "assistant")
     interruption = Interruption()
-    signal.signal(signal.SIGINT, interruption.handle)
+    interruption.take()
     try:
         with failures_told(codes.unhandled_exception):
             local = is_local(options, config)
@@ -96,30 +93,8 @@ def _carried_out(
                 interruption.kills = False
                 worker.run()
     except KeyboardInterrupt:
-        click.echo("Interrupted: task processes were ended, their tasks given back.", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        interruption.leave("Interrupted: task processes were ended, their tasks given back.")
     return worker.summary()
-
-
-class Interruption:
-    """What to do at a signal that ends a worker now: the worker terminates its task processes; at the next, kills them.
-
-    Ctrl-C reaches the whole process group. Processes forked from this one pass over it, since this one ends them.
-    """
-
-    def __init__(self) -> None:
-        self.kills = False  # whether to kill all processes at once
-        self._pid = os.getpid()
-
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler. Raises KeyboardInterrupt, or has the worker do it where that is safe."""
-        if os.getpid() != self._pid:
-            return
-        if self.kills:
-            for process in multiprocessing.active_children():
-                process.kill()
-        if not interrupts.hold(frame):
-            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from broker_sched.errors import SchedulerUnreachable
 from broker_sched.worker.summary import ReturnCodes
 from bsched.namespace import calling, namespace_options, reach_scheduler, url_option
 from bsched.progress import progress
-from bsched.run import INTERRUPTED
+from bsched.signals import Interruption
 
 UNKNOWN = 1  # exit code
 CODES = ReturnCodes()
@@ -96,20 +96,21 @@ def wait(
     as_json: bool,
     no_progress: bool,
 ) -> None:
-    """Follow a submission until it has ended. Ctrl-C ends only the waiting.
+    """Follow a submission until it has ended. Ctrl-C, SIGTERM and SIGHUP end only the waiting.
 
     \b
     Exit codes: 0 all is done, 20 something is missing that no worker can make, 25 cancelled,
-    30 a task failed; 1 there is no such submission, 130 interrupted.
+    30 a task failed; 1 there is no such submission; 130, 143, 129 ended by a signal.
     """
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         followed = Followed(scheduler, submission_id)
+        interruption = Interruption()
+        interruption.take()
         try:
             with progress(followed, not no_progress):
                 followed.wait(until_stuck)
         except KeyboardInterrupt:
-            click.echo(f"{submission_id} goes on; bsched wait {submission_id} follows it again.", err=True)
-            raise click.exceptions.Exit(INTERRUPTED) from None
+            interruption.leave(f"{submission_id} goes on; bsched wait {submission_id} follows it again.")
     click.echo(json.dumps(followed.found, ensure_ascii=False) if as_json else described(followed.found))
     click.get_current_context().exit(followed.exit_code)
 

@@ -15,7 +15,8 @@ from bsched.luigi_options import without_effect
 from bsched.namespace import refuse_memory
 from bsched.progress import is_shown, progress
 from bsched.reaching import is_direct, mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
-from bsched.run import INTERRUPTED, return_codes
+from bsched.run import return_codes
+from bsched.signals import Interruption
 from bsched.task_options import config_classes, task_of
 from bsched.wanted import UNPARSED, failures_told, scheduling, task_arguments, wanted
 
@@ -35,7 +36,8 @@ def submit(context: click.Context, /, **options: Any) -> None:
 
     \b
     bsched wait ID follows it; bsched submission cancel ID ends it.
-    Exit codes: 0 submitted, 35 a part could not be scheduled and is left out, 40 unhandled exception, 2 wrong usage.
+    Exit codes: 0 submitted, 35 a part could not be scheduled and is left out, 40 unhandled exception, 2 wrong usage;
+    130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP.
     """
     codes = return_codes((), luigi_config.read())
     found = wanted(context, options, codes.unhandled_exception)
@@ -56,6 +58,9 @@ def submit(context: click.Context, /, **options: Any) -> None:
             f"own luigi.cfg, [{name}].",
             err=True,
         )
+    interruption = Interruption()
+    interruption.kills = True  # processes that only ask whether tasks are complete
+    interruption.take()
     try:
         with failures_told(codes.unhandled_exception):
             tell_unhonoured(config, "submit")
@@ -66,8 +71,7 @@ def submit(context: click.Context, /, **options: Any) -> None:
             with progress(submitter.worker, is_live):
                 submitter.submit(task, **scheduling(options, config))
     except KeyboardInterrupt:
-        click.echo("Interrupted: nothing is submitted, and what was scheduled will be forgotten.", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        interruption.leave("Interrupted: nothing is submitted, and what was scheduled will be forgotten.")
     count = submitter.worker.counts()["scheduled"]
     told = {"submission": submitter.id, "task": task.task_id, "scheduled": count, "complete": submitter.succeeded}
     click.echo(json.dumps(told) if options["as_json"] else submitter.id)

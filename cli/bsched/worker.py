@@ -32,7 +32,8 @@ from bsched.reaching import (
     tell_unhonoured,
     worker_settings,
 )
-from bsched.run import INTERRUPTED, STDERR, Interruption
+from bsched.run import STDERR
+from bsched.signals import ENDING, Interruption
 from bsched.wanted import imported
 
 log = logging.getLogger("bsched.worker")
@@ -80,7 +81,8 @@ def worker(
 ) -> None:
     """Run tasks that others schedule, until SIGTERM.
 
-    SIGTERM lets running tasks finish, for --drain-timeout; a second one gives them back at once, as Ctrl-C does.
+    SIGTERM lets running tasks finish, for --drain-timeout; a second one gives them back at once, as Ctrl-C and SIGHUP
+    do (exit codes 130, 129).
     SIGUSR1 takes no more work, and waits for ever.
     """
     config = luigi_config.read()
@@ -112,18 +114,18 @@ def worker(
     tell_unhonoured(config, "worker", has_local_scheduler=is_local(place, config))
     patience = WorkerConfig.parse(options).patience
     reached = _reached(lambda: reach(place, config, "worker"), patience)
+    interruption = Interruption()
     try:
         with runs_tasks as given:
             count = processes or int(given.capacity(1) if given else os.cpu_count() or 1) or 1
             made = Worker(reached.scheduler, name, count, assistant=True, executor=given, mails=mails, **options)
-            _stop_on_signals(made, drain_timeout)
+            _stop_on_signals(made, drain_timeout, interruption)
             limit = f"up to {count} tasks" if processes or not given else "a task on each rq worker"
             click.echo(f"bsched worker: {made.id} runs {limit} at once for {reached.name}")
             with made:
                 made.run()
     except KeyboardInterrupt:
-        click.echo("bsched worker: stopped; what ran was ended", err=True)
-        raise SystemExit(INTERRUPTED) from None
+        interruption.leave("bsched worker: stopped; what ran was ended")
     click.echo(f"bsched worker: {made.runs} task(s) run, leaving")
 
 
@@ -143,9 +145,8 @@ def _reached(open_: Callable[[], Reached], patience_seconds: float) -> Reached:
         wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
 
-def _stop_on_signals(made: Worker, drain_timeout: float) -> None:
-    """SIGTERM drains, the second one at once, the third kills, as Ctrl-C does."""
-    interruption = Interruption()
+def _stop_on_signals(made: Worker, drain_timeout: float, interruption: Interruption) -> None:
+    """SIGTERM drains, the second one at once, the third kills, as Ctrl-C does, and a terminal that is closed."""
     terms = 0
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -160,4 +161,4 @@ def _stop_on_signals(made: Worker, drain_timeout: float) -> None:
                 os.write(STDERR, LEAVING.format(drain_timeout).encode())  # unbuffered: a signal may interrupt a write
 
     signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, interruption.handle)
+    interruption.take(number for number in ENDING if number != signal.SIGTERM)
