@@ -21,10 +21,12 @@ from broker_sched.model.contract import TaskLike
 from broker_sched.model.register import TaskNotLoadable, load_task
 from broker_sched.rq.board import Begin, Board
 from broker_sched.rq.capture import Capture
+from broker_sched.rq.guardian import Guardian
 from broker_sched.rq.heart import Heart
 from broker_sched.rq.letters import options_from, outcome_to_text, tail_to_text, told_to_text
 from broker_sched.worker.execution import execute
 from broker_sched.worker.outcome import Outcome
+from broker_sched.worker.programs import Programs
 from broker_sched.worker.reporter import StatusReporter
 from broker_sched.worker.task_process import Told
 
@@ -49,13 +51,18 @@ def run_task(
         return "not run: this job is not the task's run any more, or has begun before"
     logging.getLogger("bsched").setLevel(logging.INFO)
     is_horse = os.environ.get("RQ_JOB_ID") == job.id
-    with Capture(task_id) as capture, _noticed_timeout() as timeouts:
+    kill_after = options_from(options).kill_after_seconds
+    guardian = Guardian(job.id, kill_after) if is_horse else contextlib.nullcontext()
+    with guardian, Capture(task_id) as capture, _noticed_timeout() as rung:
         try:
             with Heart(board, task_id, job.id, capture, is_horse):
                 outcome = _outcome(board, job.id, begin, task_id, (module, family, params), options)
+                if rung.is_fatal(outcome):
+                    rung.programs.end(kill_after)
         except JobTimeoutException as error:  # while the task was being loaded
             outcome = Outcome(task_id, "FAILED", json.dumps(str(error)))
-        is_timed_out = bool(timeouts) and outcome.status == "FAILED"
+            rung.programs.end(kill_after)
+        is_timed_out = rung.is_fatal(outcome)
         _leave(board, task_id, job.id, outcome, is_timed_out, tail_to_text(capture.whole()))
     return outcome.status
 
@@ -118,17 +125,30 @@ def _leave(board: Board, task_id: str, job_id: str, outcome: Outcome, is_timed_o
     retrying(board.end, task_id, job_id, outcome_to_text(outcome), outcome.status, is_timed_out, tail)
 
 
+class _Rung:
+    """Whether RQ's alarm rang, and what the task had started by then."""
+
+    def __init__(self) -> None:
+        self.programs = Programs()
+        self.is_rung = False
+
+    def is_fatal(self, outcome: Outcome) -> bool:
+        """Whether the run has ended because of it: the exception that it raises may be caught."""
+        return self.is_rung and outcome.status == "FAILED"
+
+
 @contextlib.contextmanager
-def _noticed_timeout() -> Iterator[list[None]]:
-    """RQ's alarm raises an exception in the task, which becomes one failure like others; the list says that it rang."""
-    rung: list[None] = []
+def _noticed_timeout() -> Iterator[_Rung]:
+    """RQ's alarm raises an exception in the task, which becomes one failure like others; this notices that it rang."""
+    rung = _Rung()
     raises: Any = signal.getsignal(signal.SIGALRM)  # Any: a handler of RQ's, or none
     if not callable(raises) or threading.current_thread() is not threading.main_thread():
         yield rung
         return
 
     def ring(number: int, frame: Any) -> None:
-        rung.append(None)
+        rung.is_rung = True
+        rung.programs.note()
         raises(number, frame)
 
     signal.signal(signal.SIGALRM, ring)

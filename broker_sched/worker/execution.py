@@ -34,6 +34,7 @@ class RunOptions:
     check_complete_on_run: bool = False
     task_process_context: str | None = None
     known_complete: frozenset[str] | None = None  # None: no cache
+    kill_after_seconds: float = 10.0  # for what a run on an rq worker has started, after a timeout
 
     @classmethod
     def of(cls, worker_id: str, config: WorkerConfig, known: Set[str] | None) -> RunOptions:
@@ -44,6 +45,7 @@ class RunOptions:
             config.check_complete_on_run,
             config.task_process_context,
             None if known is None else frozenset(known),
+            config.kill_after,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,32 @@ def runs_of(task: InDirectory) -> list[tuple[int, int]]:
     path = Path(task.directory) / f"{task.name}.runs"
     lines = path.read_text().splitlines() if path.exists() else []
     return [(int(line.split()[0]), int(line.split()[1])) for line in lines if line.endswith(tuple("0123456789"))]
+
+
+class Starting(InDirectory):
+    """Starts programs: in its own process group, below a shell, and in a session of their own; and waits for them."""
+
+    def run(self) -> None:
+        script = "sleep 600 & echo $! >> {0}; sleep 600 & echo $! >> {0}; echo $$ >> {0}; wait"
+        pids = Path(f"{self.directory}/{self.name}.pids")
+        subprocess.Popen(["sh", "-c", script.format(pids)], start_new_session=True)
+        shell = subprocess.Popen(["sh", "-c", script.format(pids)])
+        while len(pids.read_text().split()) < 6 if pids.exists() else True:
+            time.sleep(0.01)
+        self.note()
+        shell.wait()
+
+
+class Overrunning(Starting):
+    """The same, for too long."""
+
+    worker_timeout = 3
+
+
+class Leaving(InDirectory):
+    """Leaves a program behind when it is through."""
+
+    def run(self) -> None:
+        left = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        Path(f"{self.directory}/{self.name}.pids").write_text(str(left.pid))
+        self.write()
