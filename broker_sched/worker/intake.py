@@ -187,8 +187,11 @@ class Intake:
         except Exception as error:
             reason = str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc()
             is_whole_module = isinstance(error, TaskNotLoadable) and error.is_whole_module
-            label = Label(module, None if is_whole_module else family)
-            is_known = any(each.task_family == family for each in self._planner.scheduled.values())
+            has_own = self._planner.has_own_of(module, family)
+            label = Label(module, None if is_whole_module and not has_own else family)
+            is_known = has_own or any(each.task_family == family for each in self._planner.scheduled.values())
+            if has_own and self._refusals.step_aside(task_ids, label, reason, reply.get("attempt")):
+                return None
             if not self._refusals.refuse(task_ids, label, reason, is_known, reply.get("attempt")):
                 log.error("%s can't be loaded, and fails: %s", ", ".join(task_ids), reason)
                 self._fail(reply, task_ids, reason)

@@ -289,6 +289,11 @@ class Planner:
         told = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
         return RunHistory(self._worker_id, *told, self.succeeded, run_succeeded, self._standings)
 
+    def has_own_of(self, module: str, family: str) -> bool:
+        """Whether tasks of that module or family were scheduled here that are yet to be run."""
+        waiting = (self.scheduled[task_id] for task_id in self._own if self.latest.get(task_id) == "PENDING")
+        return any(family == task.task_family or module == task.task_module for task in waiting)
+
     def is_own(self, task: TaskLike) -> bool:
         """Whether it was scheduled here, and not only handed out."""
         return task.task_id in self._own

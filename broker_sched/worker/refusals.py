@@ -7,6 +7,8 @@ be loaded does not spend its days, and the scheduler's, with handing tasks back.
 from __future__ import annotations
 
 import logging
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ MAX_REASON = 2000  # characters of it that the scheduler is told
 # For how long, at first and at the longest (s).
 MODULE_SECONDS = (30.0, 300.0)
 FAMILY_SECONDS = (1.0, 60.0)
+ASIDE_SECONDS, MAX_ASIDE = 0.1, 4  # at first, doubled each time; less than the scheduler defers such a task
 
 
 class Label(NamedTuple):
@@ -43,6 +46,7 @@ class Refusals:
         self._worker_id = worker_id
         self._counts: dict[Label, int] = {}
         self._warned: set[Label] = set()  # each is logged as a warning once
+        self._aside: Counter[str] = Counter()  # by task id
         self._can_refuse = True
 
     def loaded(self, module: str, family: str) -> None:
@@ -60,8 +64,7 @@ class Refusals:
         scope, (first, longest) = ("module", MODULE_SECONDS) if label.family is None else ("family", FAMILY_SECONDS)
         count = 0 if is_known and label.family is not None else self._counts.get(label, 0)
         seconds = min(longest, first * 2 ** min(count, 20))
-        text = shortened(reason, MAX_REASON).encode("utf-8", "backslashreplace").decode()
-        told = {"task_ids": list(task_ids), "reason": text, "scope": scope, "seconds": seconds}
+        told = {"task_ids": list(task_ids), "reason": _carried(reason), "scope": scope, "seconds": seconds}
         if not self._tell(**told, **carried(attempt)):
             return False
         self._counts[label] = count + 1
@@ -72,6 +75,23 @@ class Refusals:
             *(", ".join(task_ids), label, seconds, reason),
         )
         self._warned.add(label)
+        return True
+
+    def step_aside(self, task_ids: Sequence[str], label: Label, reason: str, attempt: int | None) -> bool:
+        """Give tasks back, and wait a moment: others of the label, which were scheduled here, are held back so long.
+
+        False: not these, which were given back so too often already.
+        """
+        times = max(self._aside[task_id] for task_id in task_ids)
+        if times >= MAX_ASIDE:
+            return False
+        seconds = ASIDE_SECONDS * 2**times
+        told = {"task_ids": list(task_ids), "reason": _carried(reason), "scope": "family", "seconds": seconds}
+        if not self._tell(**told, **carried(attempt)):
+            return False
+        self._aside.update(task_ids)
+        log.warning("Gave %s back to the scheduler, with no failure: %s", ", ".join(task_ids), reason)
+        time.sleep(seconds)
         return True
 
     def _tell(self, **told: Any) -> bool:
@@ -87,3 +107,8 @@ class Refusals:
             )
             return False
         return True
+
+
+def _carried(reason: str) -> str:
+    """As any wire can carry it."""
+    return shortened(reason, MAX_REASON).encode("utf-8", "backslashreplace").decode()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from broker_sched.errors import UnknownMethod
 from broker_sched.worker.refusals import Label, Refusals
-from tests.worker.conftest import worker_on
+from tests.worker.conftest import statuses, worker_on
 
 
 class Told:
@@ -91,3 +92,18 @@ def test_with_a_luigid_what_cannot_be_loaded_fails_with_the_reason(scheduler: An
     with worker_on(scheduler, assistant=True, id=f"h-{directory}") as worker:
         assert worker.run() is False
     assert "no.such.module" in scheduler.fetch_error(task_id=task_id)["error"]
+
+
+def test_a_task_of_an_earlier_run_that_cannot_be_loaded_keeps_nobody_from_its_own(
+    local: Any, tasks: ModuleType, directory: str
+) -> None:
+    """The worker's id is the same, so it is handed out such a task as its own, before all others."""
+    task = tasks.Write(directory, "x")
+    left = {"family": task.task_family, "module": task.task_module, "params": {"nonsense": "1"}, "priority": 9}
+    for number in range(2):
+        local.add_task(worker="nightly", task_id=f"left_{number}", **left)
+    with worker_on(local, id="nightly") as worker:
+        worker.add(task)
+        assert worker.run()
+    assert statuses(local, task) == ["DONE"]
+    assert {"left_0", "left_1"} <= local.task_list(status="PENDING").keys()

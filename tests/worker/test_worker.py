@@ -269,7 +269,7 @@ def test_what_may_not_be_loaded_goes_back_when_it_was_handed_out_all_the_same(
 ) -> None:
     """A scheduler that was emptied meanwhile does not know the filter."""
     local.add_task(worker="w", task_id="Popen_1", family="Popen", module="subprocess", params={})
-    monkeypatch.setattr(local, "add_worker", lambda worker, info: None, raising=False)
+    monkeypatch.setattr(local, "add_worker", lambda **told: None, raising=False)
     with worker_on(local, assistant=True, allow_modules=("pipelines.*",), id="helper") as worker:
         assert worker.run()
     assert "may not load tasks from subprocess" in local.fetch_error("Popen_1")["error"]
