@@ -190,10 +190,11 @@ def _node(parts: RedisURL, prefix: str) -> tuple[str, int]:
 
 
 def _decoding(client: Any) -> Any:
-    """The client itself when its replies are text, else one like it whose replies are."""
+    """The client itself when its replies are any text (lone surrogates, too), else one like it whose replies are."""
     if not isinstance(client, (redis.Redis, RedisCluster)):
         raise ConfigurationError(f"Redis is a URL or a redis-py client, not {type(client).__name__}.")
-    if client.get_encoder().decode_responses:
+    encoder = client.get_encoder()
+    if encoder.decode_responses and encoder.encoding_errors != "strict":
         return client
     return _decoding_cluster(client) if isinstance(client, RedisCluster) else _decoding_single(client)
 

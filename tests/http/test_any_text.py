@@ -12,6 +12,7 @@ from typing import Any
 
 import luigi.rpc
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -159,6 +160,15 @@ def test_no_text_in_any_argument_is_more_than_refused_by_name(client: Any, name:
                 assert error.field
     client.task_list(limit=False)
     client.worker_list()
+
+
+@pytest.mark.parametrize("decodes", [True, False])
+def test_a_client_of_the_callers_carries_any_text(own_redis: RedisProcess, decodes: bool) -> None:
+    given = redis.Redis.from_url(own_redis.url, decode_responses=decodes)
+    scheduler = Scheduler(given, namespace="given", prune_interval_seconds=None, send_messages=True)
+    converse(scheduler, TEXTS[0])
+    assert scheduler.verify() == []
+    scheduler.close()
 
 
 def test_a_stock_client_carries_file_names_that_are_not_utf_8(server: ServerProcess, direct: Scheduler) -> None:
