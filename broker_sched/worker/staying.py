@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from broker_sched.worker.config import WorkerConfig
@@ -36,3 +37,10 @@ class Staying:
             return False
         longest = config.max_keep_alive_idle_duration
         return not longest or time.monotonic() - self._idle_since < longest
+
+    def seconds_left(self) -> float:
+        """Until it has been idle for too long."""
+        longest = self._config.max_keep_alive_idle_duration
+        if not longest or self._idle_since is None or self._is_assistant:
+            return math.inf
+        return max(0.0, self._idle_since + longest - time.monotonic())

@@ -284,14 +284,14 @@ class Worker:
         self.run_succeeded &= status == "DONE" or (status == "PENDING" and bool(new_deps))
 
     def _rest(self, jitter: float) -> None:
-        """Until something happens to a task process, or there may be work: as far as the scheduler can tell, else for
-        the wait interval and the jitter."""
+        """Until a task process has news, or there may be work, if the scheduler can tell; else for the wait interval."""
         self._waker.clear()
         if self.is_stopping:
             self._wait(self._config.wait_interval, self._waker)
             return
         can_be_woken = self.worker_processes > 0 and self._waker.arm()
-        until = time.monotonic() + (MAX_REST_SECONDS if can_be_woken else self._config.wait_interval + jitter)
+        longest = MAX_REST_SECONDS if can_be_woken else self._config.wait_interval + jitter
+        until = time.monotonic() + min(longest, self._staying.seconds_left())
         runs = len(self._running)
         while (left := until - time.monotonic()) > 0 and len(self._running) == runs and not self.is_stopping:
             self._wait(left, self._waker)

@@ -252,3 +252,10 @@ class Tracked(_Named, bodies.TrackedBody, luigi.Task):
     accepts_messages = True
     resources = {"db": 1}  # noqa: RUF012  # as users write it
     retry_count = 5
+
+
+class NeedsHeld(_Named, bodies.InDirectory, luigi.Task):
+    directory = luigi.Parameter()
+
+    def requires(self) -> Any:
+        return Held(self.directory, "held")

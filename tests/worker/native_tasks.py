@@ -248,3 +248,10 @@ class Tracked(_Named, bodies.TrackedBody, Task):
     accepts_messages = True
     resources = {"db": 1}  # noqa: RUF012  # as users write it
     retry_count = 5
+
+
+class NeedsHeld(_Named, bodies.InDirectory, Task):
+    directory: str
+
+    def requires(self) -> Any:
+        return Held(self.directory, "held")
