@@ -284,7 +284,7 @@ class Worker:
         self.run_succeeded &= status == "DONE" or (status == "PENDING" and bool(new_deps))
 
     def _rest(self, jitter: float) -> None:
-        """Until a task process has news, or there may be work, if the scheduler can tell; else for the wait interval."""
+        """Until a task process has news, or there may be work, if the scheduler tells; else for the interval."""
         self._waker.clear()
         if self.is_stopping:
             self._wait(self._config.wait_interval, self._waker)
