@@ -19,6 +19,7 @@ from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler, ScriptErr
 from broker_sched.scheduler import scheduler as module
 from broker_sched.scheduler.redis_refusals import REFUSALS, Refused, message_of, refusal_in
 from broker_sched.scheduler.script_call import translate
+from broker_sched.worker.patience import Patience
 from tests.conftest import REAL
 from tests.documents import environment_of
 from tests.http.harness import ServerProcess
@@ -179,10 +180,33 @@ def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp
                 lambda number=number: own.client().scard("bsched:{default}:tasks:DONE") == number,  # type: ignore[misc]  # as above
                 f"it runs what came after {kind}",
             )
-            assert log.read_text().count(f": {_meaning(kind)} What runs goes on") == 1, "each outage is told once"
-        assert log.read_text().count("The scheduler answers again.") == number
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(30) == 0, log.read_text()
+
+
+def test_each_reason_of_an_outage_is_told_once_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    reasons = ["OOM", "OOM", "READONLY", "OOM", "READONLY"]
+
+    class Refusing:
+        def ping(self, **arguments: Any) -> str:
+            if reasons:
+                raise RedisUnavailable(reasons.pop(0))
+            return "answer"
+
+    caplog.set_level("INFO", "bsched.worker")
+    scheduler: Any = Refusing()
+    patience = Patience(scheduler, 60, lambda seconds, method: None, lambda method: False, lambda task, attempt: None)
+    patience.is_on = True
+    assert patience.call("ping", worker="w") == "answer"
+    told = [record.getMessage() for record in caplog.records]
+    assert [next(each for each in ("OOM", "READONLY", "again.") if each in line) for line in told] == [
+        "OOM",
+        "READONLY",
+        "again.",
+    ]
+    reasons.append("OOM")
+    patience.call("ping", worker="w")
+    assert len(caplog.records) == 5, "another outage is told anew"
 
 
 def _meaning(kind: str) -> str:
@@ -226,6 +250,7 @@ MESSAGES = [
     ("TRYAGAIN", "TRYAGAIN Multiple keys request during rehashing of slot"),
     ("TRYAGAIN", "ASK 1234 10.0.0.1:6379"),
     ("TRYAGAIN", "ERR Script attempted to access a non local key in a cluster node script: x, on @user_script:1."),
+    ("BSCHED_REPAIRING", "ERR BSCHED_REPAIRING script: x, on @user_script:1."),
     ("CLUSTERDOWN", "CLUSTERDOWN Hash slot not served"),
     ("OOM", "OOM command not allowed when used memory > 'maxmemory'."),
     ("NOREPLICAS", "NOREPLICAS Not enough good replicas to write."),
@@ -248,7 +273,7 @@ def test_every_refusal_is_known_as_redis_sends_it_and_as_redis_py_shows_it(name:
         assert found is not None and found.name == name
         error = translate(None, text)
         assert isinstance(error, RedisUnavailable)
-        assert name in str(error)
+        assert name in str(error) or name == "BSCHED_REPAIRING", "our own, told in words"
 
 
 @pytest.mark.parametrize(("name", "message"), LOGINS)
