@@ -20,6 +20,7 @@ local function disable_worker()
   if worker.submission then return -1 end
   worker.disabled = true
   call('HSET', key('worker:', worker.id), 'disabled', '1')
+  if waking.is_anybody_waiting() then waking.wake(worker.w) end -- it shall find out, and leave
   add_job('quit', worker.w, string.format('%.0f', worker.weight))
   return work_off(150)
 end

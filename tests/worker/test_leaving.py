@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from broker_sched import Scheduler
 from broker_sched.worker import waker, worker
 from tests.servers import until
-from tests.worker.conftest import worker_on
+from tests.worker.conftest import WITHOUT_RETRIES, worker_on
 
 pytestmark = pytest.mark.timeout(90)
 OVER_BOTH = pytest.mark.parametrize("scheduler", ["redis", "http"], indirect=True)
@@ -61,7 +62,46 @@ def held_by_another(scheduler: Any, tasks: ModuleType, directory: str) -> tuple[
 
 
 @OVER_BOTH
+def test_it_leaves_when_its_task_was_done_elsewhere(scheduler: Any, tasks: ModuleType, directory: str) -> None:
+    top, _, other = held_by_another(scheduler, tasks, directory)
+    with waiting(scheduler, top) as has_left:
+        scheduler.add_task(worker=other, task_id=top.task_id, status="DONE")
+        until(has_left, "it has left", seconds=10)
+
+
+@OVER_BOTH
+def test_it_leaves_when_what_it_waits_for_is_disabled(scheduler: Any, tasks: ModuleType, directory: str) -> None:
+    top, dep, other = held_by_another(scheduler, tasks, directory)
+    with waiting(scheduler, top) as has_left:
+        scheduler.add_task(worker=other, task_id=dep.task_id, status="FAILED")
+        scheduler.add_task(worker=other, task_id=dep.task_id, status="DISABLED")
+        until(has_left, "it has left", seconds=10)
+
+
+@OVER_BOTH
+def test_it_leaves_when_it_is_disabled_itself(scheduler: Any, tasks: ModuleType, directory: str) -> None:
+    top, _, _ = held_by_another(scheduler, tasks, directory)
+    with waiting(scheduler, top) as has_left:
+        scheduler.disable_worker(worker=f"waits-{Path(directory).parent.name}-{type(scheduler).__name__}")
+        until(has_left, "it has left", seconds=10)
+
+
+@OVER_BOTH
 def test_it_leaves_when_it_was_idle_for_long_enough(scheduler: Any, tasks: ModuleType, directory: str) -> None:
     top, _, _ = held_by_another(scheduler, tasks, directory)
     with waiting(scheduler, top, max_keep_alive_idle_duration=2.0) as has_left:
+        until(has_left, "it has left", seconds=10)
+
+
+@WITHOUT_RETRIES
+def test_it_stays_while_another_task_counts(local: Scheduler, tasks: ModuleType, directory: str) -> None:
+    top, _, other = held_by_another(local, tasks, directory)
+    local.add_task(worker=other, task_id="later", status="FAILED")
+    with waiting(local, top) as has_left:
+        worker_id = f"waits-{Path(directory).parent.name}-Scheduler"
+        local.add_task(worker=worker_id, task_id="another", deps=["later"])
+        local.add_task(worker=other, task_id=top.task_id, status="DONE")
+        assert local.count_pending(worker=worker_id)["n_pending_tasks"] == 1
+        assert not has_left()
+        local.add_task(worker=other, task_id="another", status="DONE")
         until(has_left, "it has left", seconds=10)

@@ -20,10 +20,20 @@ local function counters_of(crew)
   return counters
 end
 
+-- The last task that counted in this crew does no more: its workers may wait for nothing (letting_go.lua). They are
+-- noted now, since the crew may be gone at the end; in a table that all know, as Lua lets functions capture no more.
+local function note_without_tasks(crew)
+  if at_end.is_idle == nil then at_end.is_idle = call('EXISTS', key('idle', '')) == 1 end
+  if not at_end.is_idle then return end
+  at_end.may_leave = at_end.may_leave or {}
+  for _, w in ipairs(call('SRANDMEMBER', key('crew:', crew .. ':workers'), 50)) do at_end.may_leave[w] = true end
+end
+
 local function count_in(crew, name, amount)
   local counters = counters_of(crew)
   counters[name] = counters[name] + amount
   counters.changes[name] = true
+  if name == 'counted' and counters.counted == 0 then note_without_tasks(crew) end
   return counters[name]
 end
 
