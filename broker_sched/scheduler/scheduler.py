@@ -12,7 +12,7 @@ import redis.exceptions
 from redis.cluster import RedisCluster
 
 from broker_sched.api import SchedulerAPI
-from broker_sched.arguments import check
+from broker_sched.arguments import check, explained
 from broker_sched.clock import Clock
 from broker_sched.config import SchedulerConfig, parse_options, to_text
 from broker_sched.errors import BrokerSchedError, RedisUnavailable
@@ -101,6 +101,8 @@ class Scheduler(SchedulerAPI):
             self.update_resources(**self._resources)
 
     def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
+        if not isinstance(arguments.get("expl"), str | None):  # over HTTP, luigi's worker makes JSON of it
+            arguments = {**arguments, "expl": explained(arguments["expl"])}
         checked = check(method, arguments)
         if method.name == "get_work":
             self._prune_when_due()
