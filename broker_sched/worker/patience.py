@@ -13,6 +13,7 @@ from broker_sched.errors import (
     BrokerSchedError,
     ConfigurationError,
     LoginRefused,
+    SchedulerRefused,
     SchedulerUnreachable,
     Superseded,
     UnknownMethod,
@@ -25,6 +26,7 @@ log = logging.getLogger("bsched.worker")
 FIRST_WAIT_SECONDS = 1.0  # before an unreachable scheduler is asked again; doubled each time
 SERVERS = ("http://", "https://", "http+unix://")
 LONGEST_WAIT_SECONDS = 15.0
+ALONE_TIMES = 3  # in a row: then 401 or 403 is about one call alone, as of a firewall that does not like its text
 LOGIN_SECONDS = 10.0  # a login that was good before is tried again for so long: a list of users may be read anew
 
 
@@ -61,7 +63,7 @@ class Patience:
         """
         if arguments.get("expl"):
             arguments["expl"] = shortened_explanation(arguments["expl"])
-        wait, began = FIRST_WAIT_SECONDS, time.monotonic()
+        wait, began, refused_alone = FIRST_WAIT_SECONDS, time.monotonic(), 0
         while True:
             try:
                 answer = getattr(self.scheduler, method)(**arguments)
@@ -74,6 +76,10 @@ class Patience:
                     longest, why = min(longest, LOGIN_SECONDS) if self._was_answered else 0.0, "refuses the login"
                 if not self.is_on or time.monotonic() >= began + longest or self._is_pointless(method):
                     raise
+                if isinstance(error, LoginRefused):
+                    refused_alone = refused_alone + 1 if self._is_let_in() else 0
+                    if refused_alone >= ALONE_TIMES:
+                        raise SchedulerRefused(f"Other calls are answered, but this one is refused: {error}") from error
                 level = logging.DEBUG if str(error) in self._told else logging.WARNING
                 self._told.add(str(error))
                 log.log(
@@ -83,6 +89,14 @@ class Patience:
                 )
             self._wait(wait, method)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+    def _is_let_in(self) -> bool:
+        """Whether another call is answered: then the refusal is not of the login, but of what the call says."""
+        try:
+            self.scheduler.is_paused()
+        except BrokerSchedError:
+            return False
+        return True
 
     def _note_answer(self) -> None:
         if self._told:

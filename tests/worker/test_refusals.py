@@ -179,3 +179,25 @@ def test_a_login_that_is_refused_for_a_moment_costs_nothing(
         worker.add(root)
         assert worker.run()
     assert statuses(local, root) == ["DONE"] and refused > 2
+
+
+@WITHOUT_RETRIES
+def test_a_firewall_that_does_not_like_one_report_does_not_end_the_worker(
+    local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers 403, as to a wrong login; but all other calls are answered."""
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.05)
+    gate = Gate(local)
+    root, other = tasks.Write(directory, "disliked"), tasks.Write(directory, "other")
+
+    def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
+        is_it = arguments.get("task_id") == root.task_id and arguments.get("status") == "DONE"
+        return LoginRefused("http://proxy does not let this caller in (403): blocked") if is_it else None
+
+    gate.refuses = refuses
+    with worker_on(gate) as worker:
+        worker.add(root)
+        worker.add(other)
+        assert not worker.run()
+    assert statuses(local, root, other) == ["FAILED", "DONE"]
+    assert "blocked" in local.fetch_error(root.task_id)["error"]
