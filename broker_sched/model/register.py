@@ -55,7 +55,9 @@ def load_task(module: str | None, family: str, params: TextParams, task_id: str 
     task_class = find_class(module, family)
     try:
         task = check_task(task_from_texts(task_class, params))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, too: what a class does may not end its worker
         raise TaskNotLoadable(
             f"No task of the family {family} can be made from its parameters: {_described(error)} "
             "Is the module here the same as where it was scheduled?"
@@ -77,7 +79,9 @@ def _why_other(module: str | None, params: TextParams) -> str:
 def _import(module: str, family: str) -> None:
     try:
         importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # a module can do anything while it is imported
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module can do anything while it is imported
         raise TaskNotLoadable(
             f"The module {module} of the task family {family} can't be imported here: {_described(error)} "
             "Install it, or add its directory to PYTHONPATH.",

@@ -62,6 +62,18 @@ def is_external(task: TaskLike) -> bool:
     return getattr(task, "run", None) in (None, NotImplemented)
 
 
+def read(task: TaskLike, name: str, default: Any) -> Any:
+    """An attribute of a task, the default for None; a failed Outcome when it raises, which shall end no worker."""
+    try:
+        value = getattr(task, name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        log.error("%s could not be started: its %s raised", task.task_id, name, exc_info=True)
+        return Outcome(task.task_id, "FAILED", explanation(traceback.format_exc()))
+    return default if value is None else value
+
+
 def execute(task: TaskLike, options: RunOptions, reporter: StatusReporter) -> Outcome:
     """Run the task. Whatever it raises, KeyboardInterrupt aside, is in the outcome and not raised."""
     known = None if options.known_complete is None else set(options.known_complete)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerRefused, Superseded, UnknownMethod
+from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable, Superseded, UnknownMethod
 from broker_sched.model.contract import TaskLike
 from broker_sched.model.register import TaskNotLoadable, load_task
 from broker_sched.worker.outcome import Outcome
@@ -131,7 +131,7 @@ class Intake:
                 task_id = None
             else:
                 self._planner.scheduled[task_id] = task
-                self._planner.send_batcher(task)
+                self._planner.offer_batches(task)
         return Work(
             task_id,
             reply["n_pending_tasks"],
@@ -170,10 +170,10 @@ class Intake:
                 batch_id=reply["batch_id"],
                 **carried(reply.get("attempt")),
             )
-        except (LoginRefused, Superseded):
+        except (KeyboardInterrupt, LoginRefused, SchedulerUnreachable, Superseded):
             raise
-        except SchedulerRefused as error:
-            self._fail(reply, reply["batch_task_ids"], f"The batch is refused: {error}")
+        except BaseException as error:  # the scheduler says no, or a property of the task fails
+            self._fail(reply, reply["batch_task_ids"], f"The batch is refused: {type(error).__name__}: {error}")
             return None
         return task.task_id
 

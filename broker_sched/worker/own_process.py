@@ -6,7 +6,7 @@ from typing import Any
 
 from broker_sched.model.contract import TaskLike
 from broker_sched.worker import interrupts
-from broker_sched.worker.execution import RunOptions, execute
+from broker_sched.worker.execution import RunOptions, execute, read
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.patience import Patience
 from broker_sched.worker.programs import Programs
@@ -35,7 +35,10 @@ class OwnProcess:
         def tell(method: str, arguments: dict[str, Any]) -> None:
             self._scheduler.tell(*with_attempt(Told(method, arguments), attempt))
 
-        self._reporter = StatusReporter(tell, task.task_id, self._worker_id, bool(task.accepts_messages), task)
+        accepts_messages = read(task, "accepts_messages", False)
+        if isinstance(accepts_messages, Outcome):
+            return accepts_messages
+        self._reporter = StatusReporter(tell, task.task_id, self._worker_id, bool(accepts_messages), task)
         programs = Programs()
         try:
             with interrupts.witnessed_by(programs.note):

@@ -110,6 +110,16 @@ class Planner:
                 self._bulk.flush()
         return self.succeeded
 
+    def add_again(self, task: TaskLike, settled: Collection[str] = ()) -> bool:
+        """As add(), of what was handed out or scheduled before: an error of the task's is logged, and ends nothing."""
+        try:
+            return self.add(task, settled=settled)
+        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+            raise
+        except BaseException as error:
+            log.error("%s could not be scheduled again: %s: %s", task.task_id, type(error).__name__, error)
+            return False
+
     def _examine(self, task: TaskLike, answer: Any) -> Finding:
         limit = self._config.task_limit
         if limit is not None and len(self.scheduled) >= limit:
@@ -165,6 +175,16 @@ class Planner:
                 max_batch_size=task.max_batch_size,
             )
 
+    def offer_batches(self, task: TaskLike) -> None:
+        """As send_batcher(), of what others scheduled: when that fails, its family is not batched for this worker."""
+        try:
+            self.send_batcher(task)
+        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+            raise
+        except BaseException as error:
+            told = (task.task_family, type(error).__name__, error)
+            log.error("Tasks of %s are not asked for in batches: %s: %s", *told)
+
     def _schedule(self, finding: Finding) -> None:
         task = finding.task
         self.scheduled[task.task_id] = task
@@ -195,9 +215,9 @@ class Planner:
         except Superseded as error:
             log.warning("%s", error)
             status = SUPERSEDED
-        except (SchedulerUnreachable, LoginRefused):
+        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
             raise
-        except Exception as error:  # the scheduler says no, or a property of the task fails
+        except BaseException as error:  # the scheduler says no, or a property of the task fails
             kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "
             refusal = f"{status} of this task could not be reported: {shortened(f'{kind}{error}', MOST_OF_REFUSAL)}"
             status = "FAILED"
@@ -263,6 +283,11 @@ class Planner:
             except Superseded as error:
                 log.warning("%s", error)
                 on_superseded(task_id, attempt)
+            except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+                raise
+            except BaseException as error:  # its end will be told
+                told = (task_id, type(error).__name__, error)
+                log.error("%s could not be reported as running: %s: %s", *told)
         if is_leaving:
             return
         self._batchers_sent.clear()
@@ -271,7 +296,7 @@ class Planner:
         settled = {*running, *(task_id for task_id, status in self.latest.items() if status == "FAILED")}
         for task_id in dict.fromkeys(self.roots):
             if task_id in self.scheduled and task_id not in settled:
-                succeeded &= self.add(self.scheduled[task_id], settled=settled)
+                succeeded &= self.add_again(self.scheduled[task_id], settled)
         self.succeeded = succeeded
 
     def counts(self, running: int) -> dict[str, int]:

@@ -20,7 +20,7 @@ from broker_sched.model.contract import TaskLike
 from broker_sched.worker import identity, interrupts
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.ending import Ending
-from broker_sched.worker.execution import RunOptions
+from broker_sched.worker.execution import RunOptions, read
 from broker_sched.worker.executor import Executor, TaskProcesses, TaskRun
 from broker_sched.worker.heartbeat import Heartbeat
 from broker_sched.worker.intake import Intake, Work
@@ -187,8 +187,10 @@ class Worker:
             self._waker.disarm()
         config = self._config
         options = RunOptions.of(self.id, config, self._planner.known)
-        timeout = task.worker_timeout if task.worker_timeout is not None else config.timeout
-        if timeout or self.worker_processes > 1 or config.force_multiprocessing or self._executor.is_elsewhere:
+        timeout = read(task, "worker_timeout", config.timeout)
+        if isinstance(timeout, Outcome):
+            self._finish(task, timeout)
+        elif timeout or self.worker_processes > 1 or config.force_multiprocessing or self._executor.is_elsewhere:
             self._start_process(task, options, timeout or 0.0)
         else:
             self._finish(task, self._own.run(task, options, self._intake.attempt_of(task)))
@@ -263,14 +265,12 @@ class Worker:
         """Report what became of a run, and schedule anew what it asked for."""
         if self._planner.known is not None:
             self._planner.known.update(outcome.complete_ids)
-        status: str = outcome.status
-        expl = outcome.expl
-        new_deps: list[str] = []
+        status, expl, new_deps = str(outcome.status), outcome.expl, list[str]()
         try:
             new_deps = self._planner.add_wanted(task, outcome.wanted)
-        except (SchedulerUnreachable, LoginRefused):
+        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
             raise
-        except Exception as error:
+        except BaseException as error:
             log.error("What %s asked for can't be scheduled, or waited for: %s", task, error)
             is_told = isinstance(error, BrokerSchedError)
             status, expl = "FAILED", json.dumps(str(error) if is_told else traceback.format_exc())
@@ -280,7 +280,7 @@ class Worker:
         if status == SUPERSEDED:
             return
         if outcome.missing and self._planner.may_reschedule(outcome.missing):
-            self._planner.add(task)
+            self._planner.add_again(task)
         self.run_succeeded &= status == "DONE" or (status == "PENDING" and bool(new_deps))
 
     def _rest(self, jitter: float) -> None:

@@ -307,3 +307,37 @@ def test_a_script_with_a_cycle_ends_and_shows_it(tmp_path: Path) -> None:
     )
     assert done.returncode == 35, done.stderr
     assert "can never run: A__" in done.stderr and "→ B__" in done.stderr
+
+
+def test_a_task_whose_properties_raise_fails_alone(local: Scheduler, directory: str) -> None:
+    """Also where it would run in the worker's own process."""
+
+    class Written(Task):
+        directory: str
+
+        def output(self) -> LocalTarget:
+            return LocalTarget(f"{self.directory}/written")
+
+        def run(self) -> None:
+            with self.output().open("w") as file:
+                file.write("x")
+
+    is_scheduled = False
+
+    class Secretive(Written):
+        @property
+        def accepts_messages(self) -> bool:  # type: ignore[override]
+            if is_scheduled:
+                sys.exit("accepts_messages misbehaves")
+            return False
+
+        def complete(self) -> bool:
+            return False
+
+    with worker_on(local) as worker:
+        worker.add(Secretive(directory))
+        worker.add(Written(directory))
+        is_scheduled = True
+        assert not worker.run()
+    assert statuses(local, Secretive(directory), Written(directory)) == ["FAILED", "DONE"]
+    assert "misbehaves" in local.fetch_error(Secretive(directory).task_id)["error"]
