@@ -339,14 +339,20 @@ def test_signals_are_for_the_main_thread(local: Scheduler, directory: str) -> No
     task = native_tasks.Endless(directory, "x")
     terminating, masks = 1 << (signal.SIGTERM - 1) | 1 << (signal.SIGINT - 1), {}
 
+    def look_once() -> bool:
+        masks.clear()
+        for thread in threading.enumerate():
+            masks[thread.name] = blocked(Path(f"/proc/self/task/{thread.native_id}/status"))
+        (process,) = worker._running.all()
+        for each in Path(f"/proc/{process.pid}/task").iterdir():
+            masks["task" if each.name == str(process.pid) else "listener"] = blocked(each / "status")
+        is_starting_a_thread = masks["MainThread"] & terminating  # which is to have the same mask
+        return {"heartbeat", "waker", "listener"} <= set(masks) and not is_starting_a_thread
+
     def look() -> None:
         try:
             until(lambda: runs_of(task.path()), "it runs")
-            for thread in threading.enumerate():
-                masks[thread.name] = blocked(Path(f"/proc/self/task/{thread.native_id}/status"))
-            (process,) = worker._running.all()
-            for each in Path(f"/proc/{process.pid}/task").iterdir():
-                masks["task" if each.name == str(process.pid) else "listener"] = blocked(each / "status")
+            until(look_once, "all threads are there")
         finally:
             ctrl_c()
 
