@@ -1,12 +1,14 @@
 """Names for calls, so that a repetition is known: `<caller>:<number>`, with `!` behind it when it was sent before.
 
 The scheduler keeps the last answer of each caller for 15 minutes. A caller is a thread of a process, since a forked
-child must not be taken for its parent. After a loss it is a new one: a copy of what was lost may still arrive, when the
-thread has gone on to other calls, and must find its answer.
+child must not be taken for its parent. Its numbers rise: a copy of an earlier call, which a proxy or a server held
+back, is refused when it arrives. After a loss it is a new caller: the lost call may be made again after others, and
+must find its answer.
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import re
@@ -89,7 +91,8 @@ class RequestIds:
 
     def note_unanswered(self, method: str, arguments: Mapping[str, Any], request: Request) -> None:
         """All attempts of this call failed: whether it was carried out is not known."""
-        self._unanswered()[method] = _Unanswered(request, dict(arguments), os.getpid(), time.monotonic())
+        self.note_loss()
+        self._unanswered()[method] = _Unanswered(request, copy.deepcopy(arguments), os.getpid(), time.monotonic())
 
     def _unanswered(self) -> dict[str, _Unanswered]:
         """By method; of this thread."""

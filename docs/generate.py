@@ -30,8 +30,9 @@ def api() -> str:
         "reach `503` with `Retry-After`. `broker_sched.Scheduler` has the same methods, with the same arguments.\n",
         "The header `Bsched-Request-Id: <caller>:<number>` names a call: one that could do harm twice, and is sent again",
         "with the same id within 15 minutes, gets its first answer. A caller (letters, digits, `.`, `_`, `-`) has one call",
-        "under way at a time, each with another number; after a lost reply it goes on under a new name. `!` behind the id",
-        "says that this call was sent before. `RemoteScheduler` does all that; luigid ignores the header.\n",
+        "under way at a time, each with a higher number; after a lost reply it goes on under a new name. `!` behind the id",
+        "says that this call was sent before. A lower number than one that was answered is `400`: it is a late copy, and",
+        "nothing is changed. `RemoteScheduler` does all that; luigid ignores the header.\n",
     ]
     parts += [_method(method) for method in METHODS.values()]
     return "\n".join(parts)

@@ -6,8 +6,9 @@ import os
 import random
 
 from broker_sched.clock import Clock, stamp
-from broker_sched.errors import BrokerSchedError, SchemaMismatch, ScriptError
+from broker_sched.errors import BrokerSchedError, InvalidArgument, SchemaMismatch, ScriptError
 from broker_sched.lua.loader import Script, load, locate
+from broker_sched.request_ids import HEADER
 from broker_sched.scheduler.keys import SCHEMA_VERSION
 from broker_sched.scheduler.redis_refusals import Refused, refusal_in
 from broker_sched.scheduler.space import Space
@@ -51,6 +52,13 @@ def translate(script: Script | None, message: str) -> BrokerSchedError:
     if "BSCHED_SCHEMA" in message:
         found = message.split("BSCHED_SCHEMA ", 1)[1].split()[0]
         return SchemaMismatch(found, SCHEMA_VERSION)
+    if "BSCHED_LATE" in message:
+        latest = message.split("BSCHED_LATE ", 1)[1].split()[0]
+        return InvalidArgument(
+            HEADER,
+            f"is lower than {latest}, a number for which its caller has had an answer: this is a late copy of an older "
+            "call, or the caller's numbers do not rise. It was not carried out",
+        )
     if refusal := refusal_in(message):
         return Refused(refusal)
     where = f" in {script.name}.lua" if script else ""

@@ -6,7 +6,8 @@
 -- ARGV[2]  schema version the caller was written for
 -- ARGV[3]  time in seconds, or '' for Redis TIME
 -- ARGV[4]  request id <caller>:<number> for what must not happen twice, else ''; with '!' behind it when it was sent
---          before. A repeated request gets its first answer.
+--          before. A repeated request gets its first answer. One whose caller has had an answer to a higher number is
+--          a late copy, whose answer nobody awaits: it is refused.
 -- ARGV[5]  48 random bits, as a number: the weight of a worker that this call may create
 -- ARGV[6…] the script's own arguments
 --
@@ -69,6 +70,11 @@ end
 
 local at_end = {} -- functions that write what was only counted so far
 
+local function is_lower(number, other)
+  local mine, others = tonumber(string.match(number, '^%d+')), tonumber(string.match(other, '^%d+'))
+  return mine ~= nil and others ~= nil and mine < others
+end
+
 local function run_whole(body)
   local reply = body()
   for _, write in ipairs(at_end) do write() end
@@ -91,6 +97,8 @@ local function answer(body, names, shorten, holds)
     if kept_number == number then
       reply = cjson.decode(reply)[1]
       if not holds or holds(reply) then return reply end
+    elseif is_lower(number, kept_number) then
+      return redis.error_reply('BSCHED_LATE ' .. string.match(kept_number, '^%d+'))
     end
   end
   local reply = run_whole(body)
