@@ -17,6 +17,7 @@
 -- @include lib/working_off.lua
 -- @include lib/releasing.lua
 -- @include lib/refusing.lua
+-- @include lib/explaining.lua
 
 local LONGEST_DEFERRAL = 60 -- seconds
 
@@ -28,17 +29,13 @@ local function defer(task)
   call('ZADD', key('due:deferred', ''), task.deferred, task.n)
 end
 
-local function explain(task, expl)
-  if #expl > MAX_INLINE then call('HSET', key('detail:', task.id), 'expl', expl) end
-  set(task, 'expl', #expl <= MAX_INLINE and expl)
-end
-
 local function put_back(task, expl)
   release(task)
   set(task, 'batch_id', nil)
   if task.status == 'PENDING' then
-    set(task, 'refusals', tostring((tonumber(task.refusals) or 0) + 1))
-    explain(task, expl)
+    local refusals = (tonumber(task.refusals) or 0) + 1
+    set_expl(task, expl)
+    set(task, 'refusals', tostring(refusals))
     task.apart = ARGV[7]
     if ARGV[7] == 'family' then defer(task) end
   end

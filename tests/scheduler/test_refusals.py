@@ -117,6 +117,23 @@ def test_a_task_that_is_done_after_a_refusal_has_no_error(scheduler):
     assert scheduler.fetch_error("a")["error"] is None
 
 
+def test_a_task_whose_next_worker_dies_is_no_refused_one_any_more(scheduler, clock):
+    add(scheduler, "a", batchable=True)
+    ask(scheduler, "h")
+    refuse(scheduler, "h", "a", scope="module")
+    assert ask(scheduler, "k") == "a"
+    clock.advance(100)
+    scheduler.ping(worker="owner")
+    scheduler.prune()
+    why = scheduler.fetch_error("a")["error"]
+    assert "Worker k (host k-host) was silent" in why
+    scheduler.forgive_failures(task_id="a")
+    assert scheduler.task_statuses(task_ids=["a"])["a"]["refusal"] is None
+    assert scheduler.verify() == []
+    add(scheduler, "a")
+    assert scheduler.fetch_error("a")["error"] == why, "that it is added again takes no failure's explanation away"
+
+
 def test_its_own_worker_runs_what_others_refused(scheduler):
     add(scheduler, "a", "b")
     for scope in ("module", "family"):
@@ -294,6 +311,37 @@ def test_what_a_worker_refuses_takes_none_of_its_slots_in_the_starvation_guard(s
     assert ask(scheduler, "h") == "a"
     refuse(scheduler, "h", "a")
     assert ask(scheduler, "h") == "b"
+
+
+@pytest.mark.parametrize("scope", ["module", "family"])
+def test_a_worker_that_refuses_what_it_signed_up_for_gets_what_wants_the_same_resource(scheduler, scope):
+    scheduler.update_resources(db=1)
+    add(scheduler, "a", module="m", resources={"db": 1}, priority=5, worker="h")
+    add(scheduler, "b", module="n", family="G", resources={"db": 1}, worker="h")
+    assert scheduler.get_work(worker="h")["task_id"] == "a"
+    refuse(scheduler, "h", "a", scope=scope)
+    assert scheduler.get_work(worker="h")["task_id"] == "b"
+    assert scheduler.verify() == []
+
+
+def test_a_task_that_all_its_workers_refuse_keeps_no_resource_from_others(scheduler):
+    scheduler.update_resources(db=1)
+    for worker in ("h", "k"):
+        add(scheduler, "a", module="m", resources={"db": 1}, priority=5, worker=worker)
+    for worker in ("h", "k"):
+        assert scheduler.get_work(worker=worker)["task_id"] == "a"
+        refuse(scheduler, worker, "a")
+    add(scheduler, "b", module="n", resources={"db": 1}, worker="other")
+    assert scheduler.get_work(worker="other")["task_id"] == "b"
+
+
+def test_a_task_that_was_refused_just_now_waits_also_for_others_that_want_the_same_resource(scheduler):
+    scheduler.update_resources(db=1)
+    add(scheduler, "broken", module="m", family="F", resources={"db": 1}, priority=5)
+    add(scheduler, "b", module="n", family="G", resources={"db": 1})
+    assert ask(scheduler, "h") == "broken"
+    refuse(scheduler, "h", "broken", scope="family")
+    assert drained(scheduler, "k") == ["b", "broken"]
 
 
 # Costs

@@ -69,6 +69,16 @@ local function own_groups(worker, as_assistant, turn)
   return groups, left
 end
 
+-- All groups whose tasks others may be given before this worker's: in the first turn not those that were refused just
+-- now, so that they keep resources from nobody.
+local function groups_in_turn(turn)
+  local groups = {}
+  for _, group in ipairs(ready_groups('')) do
+    if turn ~= 'first' or not string.find(group, DEFERRED) then groups[#groups + 1] = group end
+  end
+  return groups
+end
+
 -- A task was moved from one group to another.
 local function forget_groups(...)
   groups_of = {}
@@ -121,5 +131,5 @@ local function best_for(worker, as_assistant, turn)
   local groups, left = own_groups(worker, as_assistant, turn)
   local best = best_head(groups)
   if not best then return nil, false, left end
-  return best, best.needs ~= '' and has_runnable_rival(best), left
+  return best, best.needs ~= '' and has_runnable_rival(best, turn), left
 end

@@ -53,6 +53,14 @@ local function worker_ids_of(stream)
   return ids
 end
 
+-- Must the worker not have the group's tasks? What it refuses would keep slot and resources from others for nothing.
+-- Only of a group that stands apart (see labels.lua) the worker has to be read.
+local function is_refused_by(id, group)
+  if not string.find(group, '^%d+@') then return false end
+  local worker = find_worker(id)
+  return worker ~= nil and refuses(worker, group) ~= nil
+end
+
 -- Use up a slot of the first of the task's workers that has one, at last of the one that asks, where that may be given
 -- it as an assistant. False when none of them has.
 local function take_slot(stream, worker, may_be_given, slots_taken)
@@ -64,7 +72,7 @@ local function take_slot(stream, worker, may_be_given, slots_taken)
     return true
   end
   for _, id in ipairs(worker_ids_of(stream)) do
-    if take(id) then return true end
+    if not is_refused_by(id, stream.group) and take(id) then return true end
   end
   return may_be_given and take(worker.id)
 end
@@ -84,7 +92,7 @@ local function merge(worker, as_assistant, turn)
   local is_picky = worker.refuses or worker.modules
   local running = running_stream()
   if running then push(heap, running) end
-  for _, group in ipairs(ready_groups('')) do
+  for _, group in ipairs(groups_in_turn(turn)) do
     local head = head_of(group)
     if head then push(heap, { group = group, needs = head.needs, rank = head.rank, score = head.score, index = 0 }) end
   end

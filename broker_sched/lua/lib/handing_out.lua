@@ -82,7 +82,10 @@ local function get_any_work()
   local batch, names_text = { lost }, nil
   if not lost and OPTIONS.paused ~= 1 then
     local best, may_be_more = choose(worker, AS_ASSISTANT)
-    if may_be_more then return { 'active', 0, 0, 0, {}, {}, 'more' } end
+    if may_be_more then
+      work_off(BUDGET) -- what was put right on the way is told to others
+      return { 'active', 0, 0, 0, {}, {}, 'more' }
+    end
     batch[1] = best
     if best and best.batchable == '1' then batch, names_text = batch_of(best, worker) end
   end

@@ -11,9 +11,9 @@ local function shares(needs, wanted)
 end
 
 -- The better ready tasks, each the first of its group, that want a resource which this one wants.
-local function rivals_of(candidate)
+local function rivals_of(candidate, turn)
   local wanted, rivals = amounts(candidate.needs), {}
-  for _, group in ipairs(ready_groups('')) do
+  for _, group in ipairs(groups_in_turn(turn)) do
     if group ~= candidate.group and shares(needs_of(group), wanted) then
       local head = head_of(group)
       if head and before(head, candidate) then rivals[#rivals + 1] = head end
@@ -41,8 +41,9 @@ local function can_any_run(rivals)
   return false
 end
 
-local function has_runnable_rival(candidate)
-  return can_any_run(rivals_of(candidate))
+-- turn  see own_groups
+local function has_runnable_rival(candidate, turn)
+  return can_any_run(rivals_of(candidate, turn))
 end
 
 return has_runnable_rival
