@@ -54,7 +54,7 @@ function sums.text_of(sum)
 end
 
 -- Is the sum above the limit? Ten times 0.1 is not above 1: decimal fractions, each the nearest double, may come to a
--- 2^51st more than they say.
+-- 2^51st more than they say. Of a limit so high that this is a thousandth and more, only that: it is no rounding.
 function sums.exceeds(sum, most)
   local excess = sums.plus(sum, -most)
   local is_whole = true
@@ -64,7 +64,7 @@ function sums.exceeds(sum, most)
   else
     is_whole = excess == math.floor(excess)
   end
-  return excess > 0 and (is_whole or excess > 2 ^ -51 * most)
+  return excess > 0 and (is_whole or excess > math.min(2 ^ -51 * most, 2 ^ -10))
 end
 
 -- {name = amount} of the JSON text ('' has none).
