@@ -197,7 +197,7 @@ class Planner:
                 task,
                 finding.status,
                 runnable=finding.runnable,
-                deps=None if not finding.deps else [dep.task_id for dep in finding.deps],
+                deps=None if finding.deps is None else [dep.task_id for dep in finding.deps],  # []: earlier ones go
                 priority=task.priority,
                 batchable=task.batchable,
             )

@@ -220,9 +220,11 @@ class Waits(_Named, bodies.WaitsBody, Task):
 
     def wanted(self, name: str) -> Any:
         kind, _, text = name.partition(":")
-        return {"hollow": Hollow(self.directory), "noted": Noted(self.directory, text)}.get(
-            kind, Write(self.directory, kind)
-        )
+        return {
+            "failonce": FailOnce(self.directory),
+            "hollow": Hollow(self.directory),
+            "noted": Noted(self.directory, text),
+        }.get(kind, Write(self.directory, kind))
 
 
 class NeverSatisfied(_Named, bodies.NeverSatisfiedBody, Task):

@@ -112,3 +112,28 @@ def test_requirements_that_are_never_complete_fail_the_task(
         assert not worker.run()
     assert "custom_complete" in reason(scheduler, root)
     assert len(runs_of(root.path())) <= 4
+
+
+@EACH_MODE
+@WITHOUT_RETRIES
+@pytest.mark.timeout(60)
+def test_a_new_run_asks_anew_for_a_dep_that_failed_in_the_run_before(
+    local: Scheduler, tasks: ModuleType, directory: str, processes: int
+) -> None:
+    root = tasks.Waits(directory, "failonce")
+    for name, is_done in (("before", False), ("after", True)):
+        with worker_on(local, worker_id=name, worker_processes=processes) as worker:
+            worker.add(root)
+            assert worker.run() == is_done
+    assert statuses(local, root, tasks.FailOnce(directory)) == ["DONE", "DONE"]
+
+
+@WITHOUT_RETRIES
+@pytest.mark.timeout(60)
+def test_what_a_task_no_longer_requires_is_not_waited_for(local: Scheduler, tasks: ModuleType, directory: str) -> None:
+    root = tasks.Write(directory, "alone")
+    local.add_task(worker="before", task_id=root.task_id, family=root.task_family, deps=["Gone_1"])
+    with worker_on(local) as worker:
+        worker.add(root)
+        assert worker.run()
+    assert statuses(local, root) == ["DONE"]
