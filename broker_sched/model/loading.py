@@ -27,8 +27,9 @@ def task_from_texts(task_class: Any, texts: TextParams) -> Any:
     """A task of the class, native or luigi's, from the texts of its parameters.
 
     A text that equals the text of the parameter's default stands for the default, whatever that is: None, a value of
-    another type, one from the configuration. Names of no parameter are left out, as in Luigi. Raises what the class
-    raises, and ValueError naming the parameter whose text can't be read.
+    another type, one from the configuration; so does the text of the default in the class, where the configuration here
+    has another one, since that of who scheduled it may have none. Names of no parameter are left out, as in Luigi.
+    Raises what the class raises, and ValueError naming the parameter whose text can't be read.
     """
     parameters = dict(task_class.get_params())
     defaults = {name: _default_of(task_class, name, parameters[name]) for name in texts if name in parameters}
@@ -154,6 +155,11 @@ def _own(parameter: Any, text: str) -> Iterator[Any]:
     yield parameter.parse(text)
 
 
+def _declared(parameter: Any, text: str) -> Iterator[Any]:
+    """The default in the class: a file of this host may have another one, which whoever scheduled the task had not."""
+    yield parameter._default
+
+
 def _none(parameter: Any, text: str) -> Iterator[Any]:
     """None, which most of luigi's parameters write and few of them read."""
     yield None
@@ -174,7 +180,9 @@ def _json(parameter: Any, text: str) -> Iterator[Any]:
     yield json.loads(text)
 
 
-_READINGS: tuple[Callable[[Any, str], Iterator[Any]], ...] = (_own, _none, _negative_duration, _early_year, _json)
+_READINGS: tuple[Callable[[Any, str], Iterator[Any]], ...] = (
+    *(_declared, _own, _none, _negative_duration, _early_year, _json),
+)
 
 
 def _is_same(value: Any, other: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from broker_sched.api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, InvalidArgument, UnknownMethod, WorkerError
+from broker_sched.mails.texts import public_name
 from broker_sched.model.contract import TaskLike, check_task
 from broker_sched.model.loading import differing
 from broker_sched.worker.patience import scheduler_of
@@ -95,7 +96,8 @@ class _ForOthers(Worker):
         try:
             found = differing(task)
         except Exception as error:
-            raise WorkerError(f"{task} can't be loaded by another worker: {error}. Nothing is submitted.") from None
+            named = public_name(task)
+            raise WorkerError(f"{named} can't be loaded by another worker: {error}. Nothing is submitted.") from None
         for name, why in found.items():
             if (task.task_family, name) not in self._told:
                 self._told.add((task.task_family, name))

@@ -154,6 +154,18 @@ def test_a_default_from_the_configuration_stands_before_that_of_the_class() -> N
         config.remove_section(family)
 
 
+def test_the_default_of_the_class_is_not_hidden_by_a_configuration_that_only_this_host_has() -> None:
+    task_class = class_with("Parameter", default=None)
+    config = luigi.configuration.get_config()
+    family = task_class.get_task_family()
+    config.set(family, "x", "of this host")
+    try:
+        assert loaded(task_class, {"x": "None"}).x is None
+        assert loaded(task_class, {"x": "other"}).x == "other"
+    finally:
+        config.remove_section(family)
+
+
 def test_members_of_a_batch_have_the_default_where_they_had_it() -> None:
     task_class = class_with("IntParameter", default=None, batch_method=list)
     assert loaded(task_class, {"x": ["3", "None", "5"]}).x == (3, None, 5)
