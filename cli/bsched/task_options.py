@@ -122,6 +122,11 @@ def read_words(cls: Any, words: Sequence[str], named: Sequence[str]) -> Words:
         elif not equals:
             if position == len(words):
                 raise click.UsageError(f"--{option} needs a value.")
+            if _is_option(places, words[position]):
+                raise click.UsageError(
+                    f"--{option} needs a value, and {words[position]} is an option; a text that begins so is given as "
+                    f"--{option}={words[position]}"
+                )
             text = words[position]
             position += 1
         _put(found, place, option, text)
@@ -226,6 +231,11 @@ def _place_and_value(places: dict[str, Place], name: str) -> tuple[Place | None,
     if positive != name and positive in places and places[positive].is_flag:
         return places[positive], "false"
     return None, None
+
+
+def _is_option(places: dict[str, Place], word: str) -> bool:
+    name = word.removeprefix("--").partition("=")[0].replace("-", "_")
+    return word.startswith("--") and _place_and_value(places, name)[0] is not None
 
 
 def _is_flag(parameter: Any) -> bool:

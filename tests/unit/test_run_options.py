@@ -78,6 +78,7 @@ def test_a_parameter_can_be_given_by_its_plain_name(say: Any) -> None:
         (["--word", "x", "--on-day", "soon"], "--on-day 'soon' can't be used"),
         (["x"], "'x' stands alone"),
         (["--word"], "--word needs a value"),
+        (["--word", "--loud"], "--word needs a value, and --loud is an option"),
         (["--word", "a", "--word", "b"], "--word is given twice"),
     ],
 )
