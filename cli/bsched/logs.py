@@ -15,7 +15,9 @@ from broker_sched.worker.default_scheduler import truth
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 SERVERS_FILE = "bsched-server.log"
 LEVELS = ("notset", "debug", "info", "warning", "error", "critical")
-OWN = ("bsched", "luigi", "luigi-interface")  # the last two are what luigi's tasks are told to log with
+OURS = "bsched"
+LUIGIS_WORKER, LUIGIS_SERVER = "luigi-interface", "luigi"  # the loggers of its parts; tasks use the first, too
+OWN = (OURS, LUIGIS_WORKER, LUIGIS_SERVER)
 
 
 def start_logging(
@@ -40,8 +42,10 @@ def start_logging(
             return
         if conf_file or core.get("logging_conf_file"):
             _by_file(conf_file or core["logging_conf_file"], "--logging-conf-file" if conf_file else _place(config))
+            _follow(LUIGIS_WORKER if has_level else LUIGIS_SERVER)
         elif config.table("logging") is not None:
             _by_table(config)
+            _follow(LUIGIS_WORKER if has_level else LUIGIS_SERVER)
         else:
             logging.basicConfig(format=FORMAT, level=logging.WARNING)
             _set_level(level or (_level_of(config) if has_level else None) or otherwise)
@@ -56,6 +60,19 @@ def _level_of(config: LuigiConfig) -> str | None:
         place = config.where("core", "log_level")
         raise ConfigurationError(f"{place} is {level!r}; the levels are {', '.join(LEVELS).upper()}.")
     return level
+
+
+def _follow(name: str) -> None:
+    """Log as luigi's logger of this name is configured to, unless ours is: what was written for luigi holds."""
+    loggers = logging.root.manager.loggerDict.items()
+    theirs, ours = logging.getLogger(name), logging.getLogger(OURS)
+    if _is_configured(theirs) and not any(_is_configured(it) for each, it in loggers if each.split(".")[0] == OURS):
+        ours.handlers, ours.propagate = list(theirs.handlers), theirs.propagate
+        ours.setLevel(theirs.level)
+
+
+def _is_configured(logger: object) -> bool:
+    return isinstance(logger, logging.Logger) and bool(logger.handlers or logger.level or not logger.propagate)
 
 
 def _set_level(level: str) -> None:

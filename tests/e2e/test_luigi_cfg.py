@@ -162,6 +162,13 @@ formatter = plain
 [formatter_plain]
 format = mine %(name)s %(message)s
 """
+OF_LUIGIS_LOGGER = """
+[logger_luigis]
+qualname = luigi-interface
+level = INFO
+handlers = file
+propagate = 0
+"""
 TABLE = """
 [core]
 local_scheduler = true
@@ -190,6 +197,21 @@ def test_logging_is_configured_as_luigi_does_it(run: Run, tmp_path: Path, how: s
     said = (tmp_path / "said.log").read_text()
     assert done.code == 0 and "said by the task" in said and "running   Report" in said, done
     assert "said by the task" not in done.err and ("mine bsched.worker" in said) == (how != "toml")
+
+
+@pytest.mark.parametrize("has_ours", [False, True])
+def test_a_file_for_luigis_logger_is_for_our_worker_too_unless_it_names_ours(
+    run: Run, tmp_path: Path, has_ours: bool
+) -> None:
+    conf = LOGGING.replace("level = INFO\nhandlers = file", "level = INFO\nhandlers =") + OF_LUIGIS_LOGGER
+    conf = conf.replace("keys = root", "keys = root, luigis, ours" if has_ours else "keys = root, luigis")
+    if has_ours:
+        conf += "[logger_ours]\nqualname = bsched.worker\nlevel = ERROR\nhandlers =\n"
+    (tmp_path / "logging.conf").write_text(conf)
+    cfg = "[core]\nlocal_scheduler = true\nlogging_conf_file = logging.conf\n"
+    assert run("bsched", "run", "pipe", "Report", cfg=cfg).code == 0
+    said = (tmp_path / "said.log").read_text()
+    assert "said by the task" in said and ("running   Report" in said) == (not has_ours)
 
 
 @pytest.mark.parametrize(
