@@ -21,6 +21,7 @@ from broker_sched.worker.patience import Patience
 from broker_sched.worker.planner import Planner, carried
 from broker_sched.worker.refusals import Label, Refusals
 from broker_sched.worker.summary import Response
+from broker_sched.worker.trial import Trial
 
 log = logging.getLogger("bsched.worker")
 NO_TASK = "-"  # an id that nobody has: giving it back shows only whether the scheduler knows how
@@ -41,10 +42,12 @@ class Intake:
     """Asks and reads. responses: those that the summary needs. failures: how many tasks have failed since they could
     not be loaded, and the scheduler takes nothing back.
 
-    allowed: patterns of the modules that tasks may be loaded from; none: any.
+    allowed: patterns of the modules that tasks may be loaded from; none: any. trial: of their first import.
     """
 
-    def __init__(self, scheduler: Patience, worker_id: str, planner: Planner, allowed: tuple[str, ...]) -> None:
+    def __init__(
+        self, scheduler: Patience, worker_id: str, planner: Planner, allowed: tuple[str, ...], trial: Trial
+    ) -> None:
         self.responses: list[Response] = []
         self.failures = 0
         self._elsewhere: set[tuple[str, str]] = set()  # (worker, task_id) that are in `responses`
@@ -52,6 +55,7 @@ class Intake:
         self._worker_id = worker_id
         self._planner = planner
         self._allowed = allowed
+        self._trial = trial
         self._refusals = Refusals(scheduler, worker_id)
         self._refused_elsewhere = Refusals(scheduler, worker_id)  # by where tasks run, when that is not here
         self._unreported: dict[str, TaskLike] = {}  # handed out, and how it ended was not told yet
@@ -182,6 +186,8 @@ class Intake:
         module, family = reply.get("task_module") or "", reply["task_family"]
         try:
             self._check_allowed(module, is_whole_module=True)
+            if not self._trial.survives(module) and self._release(list(task_ids), **carried(reply.get("attempt"))):
+                return None
             task = load_task(module, family, reply["task_params"], reply.get("task_id"))
             self._check_allowed(type(task).__module__)  # an allowed module may have imported it from elsewhere
         except Exception as error:

@@ -32,6 +32,7 @@ from broker_sched.worker.planner import Planner
 from broker_sched.worker.running import Running
 from broker_sched.worker.staying import Staying
 from broker_sched.worker.summary import SUPERSEDED, ExecutionSummary, summarize
+from broker_sched.worker.trial import Trial
 from broker_sched.worker.waker import Waker
 
 log = logging.getLogger("bsched.worker")
@@ -76,10 +77,9 @@ class Worker:
     ) -> None:
         self._config = WorkerConfig.beside_luigi(config)
         self.worker_processes = int(worker_processes)
-        patience = self._config.patience
         self._running = Running()
-        more = (self._hold_out, self._is_pointless, self._running.supersede)
-        self._scheduler = Patience(scheduler_of(scheduler), patience, *more)
+        more = (self._config.patience, self._hold_out, self._is_pointless, self._running.supersede)
+        self._scheduler = Patience(scheduler_of(scheduler), *more)
         info = identity.worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or identity.worker_id(info)
         self._introduction = Introduction(self._scheduler, self.id, info, self._hold_out, self._is_pointless)
@@ -89,8 +89,8 @@ class Worker:
         self._executor = executor or TaskProcesses(self._context, self._config)
         self._mails = FailureMails.of(mails, self.id, self._config, scheduler)
         self._planner = Planner(self._scheduler, self.id, self._config, self._context, self._mails)
-        self._intake = Intake(self._scheduler, self.id, self._planner, self._config.allow_modules)
-
+        trial = Trial(self._context, self._config.import_timeout, self._wait, lambda: self.is_stopping)
+        self._intake = Intake(self._scheduler, self.id, self._planner, self._config.allow_modules, trial)
         self.run_succeeded = True
         self._waker = Waker(self._scheduler.scheduler, self.id, assistant)
         self._ending = Ending(self._waker.nudge)

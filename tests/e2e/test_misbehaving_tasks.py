@@ -86,3 +86,61 @@ def test_a_worker_outlives_whatever_the_class_of_a_task_does(place: Place) -> No
     assert worker.poll() is None
     worker.terminate()
     assert worker.wait(60) == 0, place.said(worker)
+
+
+IMPORTS = {  # in the fleet only
+    "exits": "os._exit(7)",
+    "crashes": "import ctypes; ctypes.string_at(0)",
+    "hangs": "import time; time.sleep(100_000)",
+}
+MODULE_WITH = """
+import os, luigi
+if os.environ["FLEET"]:
+    open(os.path.join(DIRECTORY, "{name}.tried"), "a").close()
+    {import_}
+
+class Task{name}(luigi.Task):
+    number = luigi.IntParameter(default=0)
+    def output(self):
+        return luigi.LocalTarget(os.path.join(DIRECTORY, f"{{self.task_id}}.out"))
+    def run(self):
+        import time
+        until = time.time() + 60
+        while not os.path.exists(os.path.join(DIRECTORY, "hangs.tried")) and time.time() < until:
+            time.sleep(0.02)
+        with self.output().open("w") as file:
+            file.write("done")
+"""
+
+
+def test_a_module_that_hangs_or_ends_its_process_on_import_costs_other_tasks_nothing(place: Place) -> None:  # noqa: F811
+    """They go on, and end, while its import is tried; then it goes back with the reason, and no failure."""
+    modules = {name: MODULE_WITH.format(name=name, import_=body) for name, body in {"fine": "pass", **IMPORTS}.items()}
+    directory = place.directory("modules", **modules)
+    for name in ("fine", *IMPORTS):
+        place.submit(directory, name, f"Task{name}")
+    worker = place.worker(directory, "--set", "import_timeout=15", fleet="yes")
+
+    def task_of(name: str) -> str:
+        return next(task_id for task_id in place.statuses() if task_id.startswith(f"Task{name}"))
+
+    def why(name: str) -> str:
+        return str(place.scheduler.fetch_error(task_id=task_of(name))["error"])
+
+    until(lambda: place.statuses()[task_of("fine")] == "DONE", "the other task is done", 60)
+    assert worker.poll() is None
+    for name, reason in {"exits": "exit code 7", "crashes": "SIGSEGV", "hangs": "after 15 s"}.items():
+        until(lambda name=name, reason=reason: reason in why(name), f"{name} went back: {reason}", 60)
+        assert place.statuses()[task_of(name)] == "PENDING"
+    worker.terminate()
+    assert worker.wait(60) == 0, place.said(worker)
+
+
+def test_a_worker_that_is_told_to_leave_does_not_wait_for_an_import(place: Place) -> None:  # noqa: F811
+    directory = place.directory("modules", hangs=MODULE_WITH.format(name="hangs", import_=IMPORTS["hangs"]))
+    worker = place.worker(directory, fleet="yes")
+    place.submit(directory, "hangs", "Taskhangs")
+    until((directory / "hangs.tried").exists, "the import is tried", 60)
+    worker.terminate()
+    assert worker.wait(60) == 0, place.said(worker)
+    assert set(place.statuses().values()) == {"PENDING"}
