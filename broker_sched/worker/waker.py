@@ -83,10 +83,12 @@ class Waker:
 
     def _see_off(self, thread: threading.Thread) -> None:
         """Wait until the thread has ended. Its wait may reach the scheduler only after the word that it is over, so
-        that is repeated."""
+        that is repeated; by another thread, as a scheduler that has just fallen silent may not answer for minutes."""
         until = time.monotonic() + STOP_SECONDS
-        while thread.is_alive() and time.monotonic() < until:  # one that has yet to begin finds that it must not
-            self.disarm()
+        while thread.is_alive() and (left := until - time.monotonic()) > 0:  # one yet to begin finds that it must not
+            word = threading.Thread(target=self.disarm, name="waker's end", daemon=True)
+            interrupts.start_beside(word)
+            word.join(left)
             thread.join(REPEAT_SECONDS)
 
     def _wait_for_ever(self, armed: threading.Event, is_stopping: threading.Event) -> None:

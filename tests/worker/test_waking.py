@@ -169,6 +169,32 @@ def test_a_wait_that_begins_while_its_worker_leaves_is_ended_too() -> None:
     assert wakers_beside(others) == []
 
 
+class Silent:
+    """A scheduler that answers nothing any more, as a Redis that stands still."""
+
+    def __init__(self) -> None:
+        self.asked, self.goes_on = threading.Semaphore(0), threading.Event()
+
+    def await_work(self, **arguments: Any) -> dict[str, bool]:
+        self.asked.release()
+        self.goes_on.wait(60)
+        return {"ready": False}
+
+
+def test_a_worker_leaves_in_time_though_its_scheduler_has_just_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broker_sched.worker.waker.STOP_SECONDS", 0.5)
+    scheduler = Silent()
+    waker = Waker(scheduler, "w", False)
+    waker.arm()
+    assert scheduler.asked.acquire(timeout=10)
+    leaving = threading.Thread(target=waker.stop, args=(True,), daemon=True)
+    leaving.start()
+    assert scheduler.asked.acquire(timeout=10), "it was told that the wait is over"
+    leaving.join(20)
+    assert not leaving.is_alive()
+    scheduler.goes_on.set()
+
+
 class Broken:
     """A scheduler that fails."""
 
