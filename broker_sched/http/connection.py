@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._reads_no_more = False
         self._is_stopping = False
         self._begin_request()
-        self.idle_since = self._loop.time()
+        self.idle_since = self._heard_at = self._loop.time()
 
     def _begin_request(self) -> None:
         self._url = b""
@@ -73,6 +73,17 @@ class Connection(asyncio.Protocol):
     def is_idle(self) -> bool:
         """Nothing is asked, nothing is to be answered."""
         return self._task is None and not self._waiting and self._is_in_head
+
+    def give_up_after(self, seconds: float) -> None:
+        """Refuse the request that has come in part, when nothing more of it came for so long."""
+        if self._task is not None or self._waiting or self._is_in_head or self._transport is None:
+            return
+        if self._loop.time() - max(self._heard_at, self.idle_since) > seconds:
+            self._refuse(
+                failure(Refusal(408, "Timeout", f"The rest of this request did not come within {seconds:g} s."))
+            )
+            self._begin_request()
+            self._close_if_over()
 
     def stop(self) -> None:
         """Close once all is answered of which a head has come. May be repeated."""
@@ -116,6 +127,7 @@ class Connection(asyncio.Protocol):
         """Bytes came."""
         if self._reads_no_more:
             return
+        self._heard_at = self._loop.time()
         if self._bytes_beside_body > MAX_HEAD_BYTES:
             self._refuse(failure(Refusal(431, "TooLarge", "The URL and the headers may have 64 KB at the most.")))
         else:

@@ -42,6 +42,8 @@ log = logging.getLogger("bsched.server")
 BACKLOG = 2048  # connections the kernel keeps while we are busy
 KEEP_ALIVE_SECONDS = 3600  # as luigid; a shorter one would now and then close just as a worker asks
 IDLE_CHECK_SECONDS = 60  # how often idle connections are looked for
+STALLED_SECONDS = 60  # a request that has begun is dropped when nothing more of it came for so long
+STALLED_AT_END_SECONDS = 3  # and at SIGTERM
 GRACEFUL_SECONDS = 30  # for what is in flight at SIGTERM
 END_CHECK_SECONDS = 0.02  # how often it is looked whether that is done
 DRIVE_SECONDS = 30  # what mails want of Redis is not waited for longer
@@ -130,6 +132,7 @@ async def serve_until(
     on_started()
     while not await signals.come_within(IDLE_CHECK_SECONDS):
         for connection in list(connections):
+            connection.give_up_after(STALLED_SECONDS)
             if connection.is_idle and connection.idle_since < loop.time() - KEEP_ALIVE_SECONDS:
                 connection.stop()
     server.close()
@@ -138,6 +141,7 @@ async def serve_until(
     while connections and not signals.are_urgent and loop.time() < deadline:
         for connection in list(connections):  # each time: the kernel had accepted more of them before
             connection.stop()
+            connection.give_up_after(STALLED_AT_END_SECONDS)
         await asyncio.sleep(END_CHECK_SECONDS)
     for connection in list(connections):
         connection.abort()

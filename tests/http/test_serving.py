@@ -180,3 +180,55 @@ def test_a_request_whose_client_has_gone_is_waited_for(run: Any) -> None:
         service.signals.are_urgent = True
 
     assert with_service(run, act).cancelled == 1
+
+
+BEGUN = b"POST /begun HTTP/1.1\r\nHost: x\r\n"
+HALF_A_REQUEST = {
+    "body": BEGUN + b"Content-Length: 100\r\n\r\nhalf",
+    "chunk": BEGUN + b"Transfer-Encoding: chunked\r\n\r\n5\r\nha",
+    "body to be asked for": BEGUN + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+    "body that is too long": BEGUN + b"Content-Length: 99999999\r\n\r\nhalf",
+    "body after another request": GET % b"whole" + BEGUN + b"Content-Length: 100\r\n\r\nhalf",
+}
+
+
+@pytest.mark.parametrize("half", HALF_A_REQUEST)
+@pytest.mark.parametrize("at_end", [True, False])
+def test_half_a_request_that_does_not_go_on_holds_nothing_up(
+    run: Any, half: str, at_end: bool, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(server_module, "IDLE_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(server_module, "STALLED_AT_END_SECONDS" if at_end else "STALLED_SECONDS", 0.1)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(HALF_A_REQUEST[half])
+            await writer.drain()
+            for _ in range(2):  # when others, who came later, are answered, that has been read
+                async with service.client() as (others_reader, others_writer):
+                    others_writer.write(GET % b"other")
+                    await body_of(others_reader)
+            if at_end:
+                service.signals.stop()
+            told = await reader.read()
+            assert (b"408" in told or b"413" in told) and b"/begun" not in told
+            if at_end:
+                await service.task
+
+    with_service(run, act)
+
+
+def test_a_request_that_comes_slowly_is_answered_by_a_server_that_ends(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "STALLED_AT_END_SECONDS", 1.0)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(BEGUN + b"Content-Length: 20\r\nExpect: 100-continue\r\n\r\n")
+            assert b"100" in await reader.readuntil(b"\r\n\r\n")
+            service.signals.stop()
+            for _ in range(20):
+                writer.write(b"x")
+                await asyncio.sleep(0.1)
+            assert await body_of(reader) == b"/begun"
+
+    with_service(run, act)
