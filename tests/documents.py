@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.servers import redis_cli
+from tests.servers import found_redis_cli
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,8 +20,10 @@ def commands_of(document: Path) -> list[str]:
 
 
 def environment_of(directory: Path, **more: str) -> dict[str, str]:
-    """Modules of a directory can be imported, `bsched` and `redis-cli` can be called."""
-    programs = [str(Path(sys.executable).parent), os.environ["PATH"], str(Path(redis_cli()).parent)]
+    """Modules of a directory can be imported, `bsched` can be called, and `redis-cli` where there is one."""
+    programs = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    if redis_cli := found_redis_cli():
+        programs.append(str(Path(redis_cli).parent))
     modules = [str(ROOT), str(ROOT / "cli"), str(directory)]
     return {**os.environ, "PATH": os.pathsep.join(programs), "PYTHONPATH": os.pathsep.join(modules), **more}
 

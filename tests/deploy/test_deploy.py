@@ -63,11 +63,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
         "/opt/bsched/bin/bsched": [sys.executable, "-m", "bsched.main"],
         "python": [sys.executable],
         "redis-server": [str(any_server())],
-        "redis-cli": [redis_cli()],
         "rq": [sys.executable, "-m", "rq.cli"],
     }
 
     def run(words: list[str], **environment: str) -> subprocess.Popen[str]:
+        if words[0] == "redis-cli":
+            words = [redis_cli(), *words[1:]]
         path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(tmp_path)])
         process = subprocess.Popen(
             [*programs.get(words[0], [words[0]]), *words[1:]],

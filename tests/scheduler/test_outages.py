@@ -23,7 +23,7 @@ from broker_sched.worker.patience import Patience
 from tests.conftest import REAL
 from tests.documents import environment_of
 from tests.http.harness import ServerProcess
-from tests.servers import RunningRedis, binaries, die_with_parent, free_port, until
+from tests.servers import RunningRedis, any_server, binaries, die_with_parent, free_port, until
 
 PIPELINE = """
 import os
@@ -152,7 +152,7 @@ def _work(server: ServerProcess) -> Any:
 
 
 def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp_path: Path) -> None:
-    own = RunningRedis(binaries()["redis62"], tmp_path / "redis", free_port())
+    own = RunningRedis(any_server(), tmp_path / "redis", free_port())
     (tmp_path / "small_pipeline.py").write_text(PIPELINE)
     environment = environment_of(tmp_path, OUT=str(tmp_path), BSCHED_REDIS=own.url)
     log = tmp_path / "worker.log"
@@ -215,7 +215,7 @@ def _meaning(kind: str) -> str:
 
 def test_a_worker_that_is_started_while_redis_refuses_waits(tmp_path: Path) -> None:
     """As one does that talks to a server."""
-    own = RunningRedis(binaries()["redis62"], tmp_path / "redis", free_port())
+    own = RunningRedis(any_server(), tmp_path / "redis", free_port())
     accept = oom(own.client())
     worker = subprocess.Popen(
         [sys.executable, "-m", "bsched.main", "worker", "--burst", "--processes", "1"],
