@@ -62,12 +62,19 @@ class Submitter:
         except InvalidArgument as error:  # the machine slept, or the scheduler was away, for longer than it waits
             if error.field != "submission":
                 raise
-            log.warning("The scheduler had forgotten this submission meanwhile: scheduling it again.")
-            self._schedule(tasks, multiprocess, processes)
+            log.warning("Scheduling it again, since the scheduler does not keep it yet. %s", error)
+            self._schedule_again(tasks, multiprocess, processes)
         except WorkerError:
             self._withdraw()
             raise
         return self.id
+
+    def _schedule_again(self, tasks: Sequence[TaskLike], multiprocess: bool, processes: int) -> None:
+        try:
+            self._schedule(tasks, multiprocess, processes)
+        except InvalidArgument:
+            self._withdraw()
+            raise
 
     def _withdraw(self) -> None:
         """What was scheduled until a task was refused is not handed out."""

@@ -87,3 +87,18 @@ def test_a_submitter_that_was_forgotten_meanwhile_schedules_once_more(
     submission = submit(tasks.Write(directory, "x"), scheduler=local)
     assert local.submission(submission)["n_ready"] == 1
     local.cancel_submission(submission)
+
+
+@pytest.mark.parametrize("local", [{"stable_done_cooldown_secs": 1000}], indirect=True)
+def test_a_task_that_has_just_become_done_and_lost_its_output_is_named_and_nothing_is_submitted(
+    local: Scheduler, tasks: ModuleType, directory: str
+) -> None:
+    task = tasks.Write(directory, "gone")
+    with worker_on(local) as worker:
+        worker.add(task)
+        worker.run()
+    task.output().remove()
+    with pytest.raises(InvalidArgument, match=rf"{task.task_id} is DONE.*stable_done_cooldown_secs"):
+        submit(task, scheduler=local)
+    assert [each["state"] for each in local.submission_list()] == ["CANCELLED"]
+    assert statuses(local, task) == ["DONE"]

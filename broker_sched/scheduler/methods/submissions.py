@@ -23,15 +23,25 @@ MAX_SHOWN = 20  # failed tasks named
 
 
 def add_submission(space: Space, *, submission: str, tasks: Sequence[str]) -> Steps[wire.SubmissionState]:
-    """One script."""
+    """One script; when it refuses, a look for the reason."""
     state = yield Call("add_submission", (submission, to_json("tasks", list(tasks)), *tasks))
     if not state:
-        raise InvalidArgument(
-            "submission",
-            f"{submission} is no worker that has scheduled all of these tasks, or it was silent for so long that it "
-            "was forgotten: schedule them under this id, then add it at once",
-        )
+        raise InvalidArgument("submission", (yield from _why_refused(space, submission, tasks)))
     return {"submission": submission, "state": state}
+
+
+def _why_refused(space: Space, submission: str, tasks: Sequence[str]) -> Steps[str]:
+    statuses = yield Read([("HGET", space.key("task", each), "status") for each in tasks])
+    done = [each for each, status in zip(tasks, statuses) if status == Status.DONE]
+    if done:
+        return (
+            f"{done[0]} is DONE. When it has just become so, the scheduler takes it for done, though its output may be "
+            "gone again: schedule it once stable_done_cooldown_secs have passed since then"
+        )
+    return (
+        f"{submission} is no worker that has scheduled all of these tasks, or it was silent for so long that it "
+        "was forgotten: schedule them under this id, then add it at once"
+    )
 
 
 def submission(space: Space, *, submission: str) -> Steps[wire.Submission]:
