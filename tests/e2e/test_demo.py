@@ -44,6 +44,9 @@ def assert_it_says_what_it_did(said: str) -> None:
     assert "All is well" in said
     assert "/api/task_list: DONE " in said
     assert "hgetall 'bsched:{demo}:task:Report_" in said
+    assert "\n      status: DONE\n" in said, (
+        "what Redis answers is shown, on a Python whose wheel has no redis-cli, too"
+    )
 
 
 def assert_every_task_succeeds_once(runs: list[list[str]]) -> None:
