@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -42,7 +43,7 @@ def kill(home: Path) -> None:
 
 def starts(home: Path) -> int:
     """How many servers were ever started here."""
-    return (home / "redis.log").read_text().count("Redis is starting")
+    return len(re.findall("(Redis|Valkey) is starting", (home / "redis.log").read_text()))
 
 
 def test_twenty_starters_get_one_server(home: Path) -> None:
