@@ -13,12 +13,14 @@ from broker_sched.worker.patience import Patience
 
 log = logging.getLogger("bsched.worker")
 TAKEN_SECONDS = 15.0  # a former worker of this name that is still heard of after so long lives
+TAKEN_INTERVALS = 5  # or after so many ping intervals, where they are long
 AGAIN_SECONDS = 1.0  # between two attempts
 
 
 class Introduction:
     """Tells the scheduler of a worker.
 
+    info: what it tells of itself. ping_interval: seconds between two pings; told, so that a silence is judged by it.
     start_id: of this worker object; a new process under an old name has another one, and the scheduler knows by it that
     what the former one ran is lost. wait: passes that many seconds usefully. is_pointless: whether not to go on.
     """
@@ -28,13 +30,15 @@ class Introduction:
         scheduler: Patience,
         worker_id: str,
         info: list[tuple[str, Any]],
+        ping_interval: float,
         wait: Callable[[float, str], None],
         is_pointless: Callable[[str], bool],
     ) -> None:
         self.start_id = uuid.uuid4().hex
         self._scheduler = scheduler
         self._worker_id = worker_id
-        self._info = info
+        self._info = [*info, ("ping_interval", ping_interval)]
+        self._taken_seconds = max(TAKEN_SECONDS, TAKEN_INTERVALS * ping_interval)
         self._wait = wait
         self._is_pointless = is_pointless
 
@@ -44,7 +48,7 @@ class Introduction:
         Raises NameTaken when that lives.
         """
         info = [*self._info, *more]
-        deadline = time.monotonic() + TAKEN_SECONDS
+        deadline = time.monotonic() + self._taken_seconds
         is_told = False
         while True:
             try:

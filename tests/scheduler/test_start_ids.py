@@ -85,6 +85,31 @@ def test_a_second_worker_of_a_name_is_refused_while_the_first_lives_and_runs_tas
     assert status(scheduler) == "RUNNING"
 
 
+def test_a_worker_that_pings_seldom_is_not_taken_for_dead_between_two_pings(scheduler, clock):
+    scheduler.add_worker(worker="w", info={"ping_interval": 10.0}, start_id="first")
+    run(scheduler, "first")
+    for _ in range(3):
+        clock.advance(10)
+        with pytest.raises(NameTaken):
+            start(scheduler, "second")
+        scheduler.ping(worker="w", start_id="first")
+    clock.advance(22)
+    start(scheduler, "second")
+    assert status(scheduler) == "FAILED"
+
+
+@pytest.mark.parametrize("told", ["often", None, [10.0], -7])
+def test_a_ping_interval_that_is_none_changes_nothing(scheduler, clock, told):
+    scheduler.add_worker(worker="w", info={"ping_interval": told}, start_id="first")
+    run(scheduler, "first")
+    clock.advance(4)
+    with pytest.raises(NameTaken):
+        start(scheduler, "second")
+    clock.advance(2)
+    start(scheduler, "second")
+    assert status(scheduler) == "FAILED"
+
+
 def test_what_a_refused_worker_asks_is_no_contact_of_the_first(scheduler, clock):
     run(scheduler, "first")
     for _ in range(3):
