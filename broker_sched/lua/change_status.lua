@@ -1,8 +1,8 @@
 -- Change a task's status by hand: forgive_failures, mark_as_done, re_enable_task, release_task.
 --
 -- ARGV  6 task_id  7 what: forgive (FAILED → PENDING, its failures still count), done (RUNNING, FAILED or
---       DISABLED → DONE), enable (a scheduler disable → FAILED, its failures forgotten), release (RUNNING on that
---       worker → PENDING, no failure)  8 worker, of release
+--       DISABLED → DONE), enable (a scheduler disable → FAILED, its failures forgotten), release (RUNNING, or
+--       BATCH_RUNNING, on that worker → PENDING, no failure)  8 worker, of release
 --       9 attempt of the run that is released, '' for none
 -- Reply { status or '' when unknown, 1 when re-enabled else 0; -1 when the run is superseded, jobs left }
 -- Cost  O(1) and a budget of jobs
@@ -21,6 +21,7 @@
 -- @include lib/releasing.lua
 
 local DONE_FROM = { RUNNING = true, FAILED = true, DISABLED = true }
+local IS_RUNNING = { RUNNING = true, BATCH_RUNNING = true }
 
 local function change_status()
   local task, what = load_task(ARGV[6]), ARGV[7]
@@ -33,7 +34,7 @@ local function change_status()
     set_status(task, 'PENDING')
   elseif what == 'done' and DONE_FROM[task.status] then
     set_status(task, 'DONE')
-  elseif what == 'release' and task.status == 'RUNNING' and task.worker_running == ARGV[8] then
+  elseif what == 'release' and IS_RUNNING[task.status] and task.worker_running == ARGV[8] then
     release(task)
   elseif what == 'enable' and task.status == 'DISABLED' and task.disabled_at then
     re_enable(task)

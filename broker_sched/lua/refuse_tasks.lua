@@ -31,7 +31,6 @@ end
 
 local function put_back(task, expl)
   release(task)
-  set(task, 'batch_id', nil)
   if task.status == 'PENDING' then
     local refusals = (tonumber(task.refusals) or 0) + 1
     set_expl(task, expl)

@@ -35,6 +35,20 @@ def test_of_a_released_batch_the_members_run_again(scheduler, clock):
     assert scheduler.get_work(worker="w")["batch_task_ids"] == ["F_1", "F_2"]
 
 
+def test_members_of_a_batch_that_has_not_begun_are_released_one_by_one(scheduler_factory):
+    scheduler = scheduler_factory(retry_count=1)
+    scheduler.add_task_batcher(worker="w", task_family="F", batched_args=["day"])
+    for day in "12":
+        scheduler.add_task(worker="w", task_id=f"F_{day}", family="F", params={"day": day}, batchable=True)
+    for _ in range(2):
+        work = scheduler.get_work(worker="w")
+        assert work["batch_task_ids"] == ["F_1", "F_2"]
+        assert scheduler.release_task("F_1", "v")["status"] == "BATCH_RUNNING"
+        for task_id in work["batch_task_ids"]:
+            assert scheduler.release_task(task_id, "w", attempt=work["attempt"])["status"] == "PENDING"
+        assert scheduler.verify() == []
+
+
 def test_stopping_leaves_its_worker_a_message(scheduler):
     scheduler.add_task(worker="w", task_id="a")
     assert scheduler.stop_task("a") == {"task_id": "a", "worker": None}

@@ -1,6 +1,6 @@
 -- A running task goes back to PENDING without a failure.
 
--- Of a batch, the members are to run again; the combined task goes, as one that failed.
+-- Of a batch, the members are to run again; the combined task goes, as one that failed. A member by itself leaves it.
 local function release(task)
   if task.status == 'RUNNING' and task.batch_id then
     pass_on_to_batch(task, 'PENDING')
@@ -9,6 +9,7 @@ local function release(task)
     call('ZADD', key('due:remove', ''), NOW_TEXT, task.n)
   else
     set_status(task, 'PENDING')
+    set(task, 'batch_id', nil)
   end
   set(task, 'worker_running', nil)
 end
