@@ -20,6 +20,7 @@ TextParams = Mapping[str, str | Sequence[str]]  # a batched parameter has a list
 NONE: Final = inspect.Parameter.empty  # there is no default
 VALUE_LENGTH = 60  # characters of a value in a message
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has none of its own
+HALVES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}", re.IGNORECASE)
 DATE = re.compile(r"(?<![T\d])(\d{1,4})((?:-W?\d\d){0,2})")  # year, and month and day or week
 
 
@@ -150,6 +151,18 @@ def _read(parameter: Any, text: str, default: _Default) -> Any:
     return parameter.parse(text)
 
 
+def _whole_characters(parameter: Any, text: str) -> Iterator[Any]:
+    """Characters beyond U+FFFF are two halves in JSON, and luigi's TupleParameter reads them as two in some tuples."""
+    if HALVES.search(text):
+        yield _joined(parameter.parse(text))
+
+
+def _joined(value: Any) -> Any:
+    if isinstance(value, str):  # a half alone stays one
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return type(value)(map(_joined, value)) if type(value) in (tuple, list) else value
+
+
 def _own(parameter: Any, text: str) -> Iterator[Any]:
     """The parameter's own way."""
     yield parameter.parse(text)
@@ -181,7 +194,7 @@ def _json(parameter: Any, text: str) -> Iterator[Any]:
 
 
 _READINGS: tuple[Callable[[Any, str], Iterator[Any]], ...] = (
-    *(_declared, _own, _none, _negative_duration, _early_year, _json),
+    *(_declared, _whole_characters, _own, _none, _negative_duration, _early_year, _json),
 )
 
 

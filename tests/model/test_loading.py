@@ -58,6 +58,17 @@ def loaded(task_class: Any, texts: dict[str, str]) -> Any:
     return task_from_texts(task_class, texts)
 
 
+@pytest.mark.parametrize("name", ["TupleParameter", "OptionalTupleParameter", "ListParameter"])
+@pytest.mark.parametrize(
+    "value", [(0, "\U00010000"), ("a\U0001f600\U0001f600b",), ((1, "\U0001f600"), (2, "x")), ("\ud83d",)]
+)
+def test_characters_beyond_the_first_65536_come_back_whole(name: str, value: Any) -> None:
+    task, texts = made(class_with(name), x=value)
+    again = loaded(type(task), texts)
+    assert _is_same(again.x, task.x), texts
+    assert differing(task) == {}
+
+
 def test_no_parameter_class_of_luigi_is_left_out() -> None:
     assert set(classes_of_luigi()) == set(CLASSES)
 
