@@ -10,10 +10,25 @@ from typing import Any
 import click
 
 from broker_sched.config import OPTIONS
-from bsched.namespace import namespace_options, open_existing, open_scheduler
+from bsched.namespace import checked_namespace, namespace_options, open_existing, open_scheduler
 from bsched.settings import from_arguments
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _also_here(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    """`bsched config set … --redis URL` is as good as `bsched config --redis URL set …`."""
+    if value is not None:
+        redis_url, namespace = context.obj
+        context.obj = (
+            (value, namespace)
+            if parameter.name == "redis"
+            else (redis_url, checked_namespace(context, parameter, value))
+        )
+
+
+_redis = click.option("--redis", metavar="URL", expose_value=False, callback=_also_here, help="Where Redis is.")
+_namespace = click.option("--namespace", expose_value=False, callback=_also_here, help="Which scheduler's options.")
 
 
 @click.group(invoke_without_command=True)
@@ -29,6 +44,8 @@ def config(context: click.Context, redis_url: str | None, namespace: str, as_jso
 
 @config.command()
 @click.argument("name")
+@_redis
+@_namespace
 @_as_json
 @click.pass_context
 def get(context: click.Context, name: str, as_json: bool) -> None:
@@ -41,6 +58,8 @@ def get(context: click.Context, name: str, as_json: bool) -> None:
 
 @config.command(name="set")
 @click.argument("settings", nargs=-1, required=True, metavar="NAME=VALUE...")
+@_redis
+@_namespace
 @_as_json
 @click.pass_context
 def set_(context: click.Context, settings: tuple[str, ...], as_json: bool) -> None:

@@ -29,7 +29,7 @@ def namespace_options(function: F) -> F:
             envvar="BSCHED_NAMESPACE",
             default="default",
             show_default=True,
-            callback=_check_namespace,
+            callback=checked_namespace,
             help="Schedulers on one namespace are one scheduler.  [env: BSCHED_NAMESPACE]",
         ),
         click.option(
@@ -124,7 +124,8 @@ def _has_password(url: str) -> bool:
     return "@" in url
 
 
-def _check_namespace(context: click.Context, parameter: click.Parameter, value: str) -> str:
+def checked_namespace(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """For the option --namespace: the name, if one may be called so. Raises click.BadParameter."""
     try:
         prefix_of(value)
     except ConfigurationError as error:

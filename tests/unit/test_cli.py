@@ -133,6 +133,20 @@ def test_config_shows_every_option(bsched: Bsched, scheduler: Scheduler) -> None
     assert set(json.loads(bsched("config", "--json").output)) == set(OPTIONS)
 
 
+def test_config_takes_where_redis_is_before_and_after_set_and_get(
+    bsched: Bsched, scheduler: Scheduler, own_redis: RedisProcess
+) -> None:
+    elsewhere = Scheduler(own_redis.url, "elsewhere", prune_interval_seconds=None, retry_delay=7)
+    where = ("--redis", own_redis.url, "--namespace", "elsewhere")
+    nobody = {"BSCHED_REDIS": "redis://127.0.0.1:1/0"}
+    assert bsched("config", "get", "retry_delay", *where, **nobody).output == "7.0\n"
+    assert bsched("config", *where, "get", "retry_delay", **nobody).output == "7.0\n"
+    assert bsched("config", "set", "retry_delay=8", *where, **nobody).exit_code == 0
+    assert (elsewhere.config().retry_delay, scheduler.config().retry_delay) == (8, 900)
+    assert bsched("config", "get", "retry_delay", "--namespace", "no{t").exit_code == 2
+    elsewhere.close()
+
+
 def test_config_set_is_seen_by_all(bsched: Bsched, scheduler: Scheduler) -> None:
     result = bsched("config", "set", "retry_delay=60", "pause_enabled=no", "resources.db=3")
     assert result.output.splitlines() == ["retry_delay = 60.0", "pause_enabled = false", "resources.db = 3"]
