@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from broker_sched import luigi_config
 from broker_sched.errors import BrokerSchedError
@@ -91,9 +92,25 @@ def wanted(context: click.Context, options: Mapping[str, Any], failure_code: int
     words = Words({}, {}, True) if wants_help else read_words(cls, asked.words, options["params"])
     if words.wants_help:
         return describe_options(cls, with_all=options["help_all"])
+    _refuse_two_meanings(context, cls, words)
     command_line.install(words.given)
     own = {section: texts for section, texts in words.given.items() if section in SECTIONS}
     return Wanted(cls, words, luigi_config.read().with_given(own))
+
+
+def _refuse_two_meanings(context: click.Context, cls: Any, words: Words) -> None:
+    """An option of the command that was meant for the task would be lost, and the task run with its default."""
+    family, parameters = cls.get_task_family(), dict(cls.get_params())
+    given = words.texts.keys() | words.given.get(family, {}).keys()
+    for option in context.command.params:
+        is_given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        for spelt in option.opts if is_given else ():
+            name = spelt.removeprefix("--").replace("-", "_")
+            if spelt.startswith("--") and name in parameters and name not in given:
+                raise click.UsageError(
+                    f"{family} has a parameter {name}, and `{context.command_path}` an option {spelt}. Give the "
+                    f"parameter as --param {name}=VALUE; {spelt} beside it is the command's own."
+                )
 
 
 def _asked(options: Mapping[str, Any], config: LuigiConfig) -> _Asked | None:

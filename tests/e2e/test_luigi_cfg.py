@@ -391,6 +391,41 @@ def test_an_option_that_can_not_be_taken_is_told_and_nothing_runs(run_many: Any,
     assert made(tmp_path) == set()
 
 
+NAMED_ALIKE = """
+import luigi
+class Alike(luigi.Task):
+    namespace = luigi.Parameter(default="dev")
+    json = luigi.BoolParameter()
+    def output(self): return luigi.LocalTarget("alike")
+    def run(self):
+        with self.output().open("w") as file: file.write(f"{self.namespace} {self.json}")
+"""
+
+
+@pytest.mark.parametrize("words", [("--namespace", "prod"), ("--json",), ("--namespace=prod", "--param", "json=true")])
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_an_option_that_the_task_has_too_is_not_taken_from_it_silently(
+    run: Run, tmp_path: Path, command: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "alike.py").write_text(NAMED_ALIKE)
+    done = run("bsched", command, "alike", "Alike", "--redis", running("redis8").url, *words)
+    name = words[0][2:].partition("=")[0]
+    assert done.code == 2 and f"Give the parameter as --param {name}=VALUE" in done.err, done
+    assert not (tmp_path / "alike").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("--param", "namespace=prod", "--param", "json=true"), ("--Alike-namespace", "prod")]
+)
+def test_beside_a_parameter_of_its_name_an_option_is_the_commands(
+    run: Run, tmp_path: Path, namespace: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "alike.py").write_text(NAMED_ALIKE)
+    done = run("bsched", "run", "alike", "Alike", "--local-scheduler", "--namespace", namespace, *words)
+    assert done.code == 0, done
+    assert (tmp_path / "alike").read_text() == f"prod {len(words) == 4}"
+
+
 def test_luigis_own_options_are_taken(run_many: Any) -> None:
     results = run_many([["run", "--module", "pipe", "--local-scheduler", "Report", *words] for words in TAKEN])
     for words, (code, output) in zip(TAKEN, results):
