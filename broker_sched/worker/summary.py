@@ -255,7 +255,7 @@ def _look_elsewhere(groups: dict[str, set[str]], history: RunHistory) -> None:
     for task_id, standing in history.standings.items():
         group = None
         if standing.status == "DONE":
-            group = "done_elsewhere"
+            group = None if task_id in groups["completed"] else "done_elsewhere"  # it was scheduled anew afterwards
         elif standing.status == "FAILED" or (standing.status == "DISABLED" and standing.worker is not None):
             group = "failed" if standing.worker == history.worker_id else "failed_elsewhere"
         elif standing.status == "DISABLED":

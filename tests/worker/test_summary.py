@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import random
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from broker_sched.worker.summary import (
     ReturnCodes,
     RunHistory,
     RunStatus,
+    Standing,
     return_code,
     summarize,
 )
@@ -334,3 +336,14 @@ def test_programs_get_ids(local: Scheduler, tasks: ModuleType, directory: str) -
         "other_workers": {},
         "notes": {},
     }
+
+
+@pytest.mark.parametrize(("status", "groups"), [("DONE", {"completed"}), ("FAILED", {"completed", "failed_elsewhere"})])
+def test_a_task_that_ran_here_and_was_scheduled_anew_is_counted_once_unless_others_failed_it(
+    status: str, groups: set[str]
+) -> None:
+    task: Any = Part(1)
+    reports = tuple(Report(task, each, True) for each in ("PENDING", "DONE", "PENDING"))
+    history = RunHistory("here", {task.task_id: task}, reports, (), [task.task_id], True, True)
+    summary = summarize(replace(history, standings={task.task_id: Standing(status, "there", None)}))
+    assert set(summary.counts) == groups and summary.task_count == len(groups)
