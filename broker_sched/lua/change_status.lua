@@ -27,7 +27,7 @@ local function change_status()
   local task, what = load_task(ARGV[6]), ARGV[7]
   if not task then return { '', 0, 0 } end
   if what == 'release' and is_older(ARGV[9], task.attempt) then
-    return { task.status, refuse(task.id, task.status, ARGV[8], ARGV[9], what), 0 }
+    return { task.status, refuse_superseded(task.id, task.status, ARGV[8], ARGV[9], what), 0 }
   end
   local re_enabled = 0
   if what == 'forgive' and task.status == 'FAILED' then

@@ -45,7 +45,7 @@ end
 local function decrease_resources()
   local task = load_task(ARGV[6])
   if task and is_older(ARGV[7], task.attempt) then
-    return refuse(task.id, task.status, '', ARGV[7], 'decrease_resources')
+    return refuse_superseded(task.id, task.status, '', ARGV[7], 'decrease_resources')
   end
   if not task or task.status ~= 'RUNNING' then return 0 end
   decrease(task, true)

@@ -60,7 +60,7 @@ local function refuse_tasks()
     local task = load_task(ARGV[index])
     local is_running = task and (task.status == 'RUNNING' or task.status == 'BATCH_RUNNING')
     if task and is_older(ARGV[10], task.attempt) then
-      refuse(task.id, task.status, worker.id, ARGV[10], 'refuse')
+      refuse_superseded(task.id, task.status, worker.id, ARGV[10], 'refuse')
     elseif is_running and task.worker_running == worker.id then
       local module, family = labels_of(task)
       note_refusal(worker, ARGV[7] == 'module' and module or family)

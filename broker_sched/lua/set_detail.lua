@@ -20,7 +20,7 @@ end
 local function set_detail()
   local fields = call('HMGET', key('task:', ARGV[6]), 'status', 'batch_id', 'attempt')
   if not fields[1] then return 0 end
-  if is_older(ARGV[9], fields[3]) then return refuse(ARGV[6], fields[1], '', ARGV[9], ARGV[7]) end
+  if is_older(ARGV[9], fields[3]) then return refuse_superseded(ARGV[6], fields[1], '', ARGV[9], ARGV[7]) end
   write(ARGV[6])
   if fields[1] == 'RUNNING' and fields[2] then
     for _, n in ipairs(call('SMEMBERS', key('batch:', fields[2]))) do write(call('HGET', key('ids', ''), n)) end

@@ -11,7 +11,7 @@ local KEPT_SECONDS = 86400
 return answer(function()
   local fields = call('HMGET', key('task:', ARGV[6]), 'status', 'attempt')
   if not fields[1] then return 0 end
-  if is_older(ARGV[8], fields[2]) then return refuse(ARGV[6], fields[1], '', ARGV[8], 'log') end
+  if is_older(ARGV[8], fields[2]) then return refuse_superseded(ARGV[6], fields[1], '', ARGV[8], 'log') end
   call('SET', key('log:', ARGV[6]), NOW_TEXT .. ' ' .. ARGV[7], 'EX', KEPT_SECONDS)
   return 0
 end)

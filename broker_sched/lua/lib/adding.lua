@@ -240,7 +240,7 @@ local function add_any_task()
   local worker = touch_worker(ARGV[7])
   local task, status = load_task(ARGV[6]), ARGV[8]
   if ATTEMPT ~= '' and is_superseded(task, worker, status) then
-    return refuse(ARGV[6], task and task.status or '', worker.id, ATTEMPT, status)
+    return refuse_superseded(ARGV[6], task and task.status or '', worker.id, ATTEMPT, status)
   end
   if not worker.disabled and not task then task = create_task(ARGV[6], 'PENDING', ARGV[10]) end
   if not task or (worker.disabled and task.status ~= 'RUNNING') then return 0 end

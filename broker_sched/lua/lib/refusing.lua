@@ -1,6 +1,7 @@
 -- Refusing what a superseded run says: a run that is not the task's latest attempt. It changes nothing but these: it is
 -- counted, and told to whoever follows the events. The reply is SUPERSEDED, of which callers make an error.
--- Stock clients send no attempt: for them Luigi's rules are all there is.
+-- Stock clients send no attempt: for them Luigi's rules are all there is. (That a worker can't load a task is another
+-- refusal, see refuse_tasks.lua and labels.lua.)
 
 local SUPERSEDED = -1
 
@@ -10,7 +11,7 @@ local function is_older(attempt, latest)
 end
 
 -- what: the status that was reported, or the name of the script.
-local function refuse(task_id, status, worker_id, attempt, what)
+local function refuse_superseded(task_id, status, worker_id, attempt, what)
   call('HINCRBY', key('counters', ''), 'superseded', 1)
   call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*', 'task_id', task_id, 'from', status, 'to', status,
     'worker', worker_id, 'time', NOW_TEXT, 'refused', what, 'attempt', attempt)
