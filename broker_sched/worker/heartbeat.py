@@ -25,7 +25,7 @@ LONG_SECONDS = 8.0  # without an answer, two intervals aside: the scheduler may 
 class Heartbeat:
     """Pings every interval_seconds from start() to stop(). on_message gets each {"name", "kwargs"} of the replies,
     on_return is called after a long silence, and while the scheduler refuses the login, or says that another worker has
-    this one's name. start_id: see Introduction."""
+    this one's name. start_id, has_name: see Introduction."""
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class Heartbeat:
         on_message: Callable[[dict[str, Any]], None],
         on_return: Callable[[], None],
         start_id: str,
+        has_name: Callable[[], bool] = lambda: True,
     ) -> None:
         self._scheduler = scheduler
         self._worker_id = worker_id
@@ -42,6 +43,7 @@ class Heartbeat:
         self._on_message = on_message
         self._on_return = on_return
         self._start_id = start_id
+        self._has_name = has_name
         self._refusals: list[NameTaken] = []  # in a row; a single one may have been on its way when the name was given
         self._is_stopping = False
         self._hurry = threading.Event()  # do not wait for the next turn
@@ -92,7 +94,8 @@ class Heartbeat:
                 reply = self._scheduler.ping(worker=self._worker_id, start_id=self._start_id)
                 self._refusals = []
             except NameTaken as error:
-                self._refusals.append(error)
+                if self._has_name():  # else a former worker's end is still waited for
+                    self._refusals.append(error)
                 self._on_return()
                 continue
             except Exception as error:  # the next ping may succeed, whatever it was

@@ -35,12 +35,17 @@ class Introduction:
         is_pointless: Callable[[str], bool],
     ) -> None:
         self.start_id = uuid.uuid4().hex
+        self._has_name = False
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._info = [*info, ("ping_interval", ping_interval)]
         self._taken_seconds = max(TAKEN_SECONDS, TAKEN_INTERVALS * ping_interval)
         self._wait = wait
         self._is_pointless = is_pointless
+
+    def has_name(self) -> bool:
+        """Whether the scheduler has taken this worker for the one of its name."""
+        return self._has_name
 
     def tell(self, more: list[tuple[str, Any]]) -> None:
         """Make it known, with this info besides. A former worker of its name that may run tasks is waited for.
@@ -53,6 +58,7 @@ class Introduction:
         while True:
             try:
                 self._scheduler.call("add_worker", worker=self._worker_id, info=info, start_id=self.start_id)
+                self._has_name = True
                 return
             except NameTaken as error:
                 if time.monotonic() >= deadline or self._is_pointless("add_worker"):

@@ -378,7 +378,7 @@ class Worker:
         if not self._config.no_install_shutdown_handler:
             self._ending.take_signals()
         interrupts.expect_another()
-        more = (self._handle_message, self._waker.nudge, self._introduction.start_id)
+        more = (self._handle_message, self._waker.nudge, self._introduction.start_id, self._introduction.has_name)
         self._heartbeat = Heartbeat(scheduler, self.id, interval, *more)
         try:
             self._heartbeat.start()

@@ -141,3 +141,17 @@ def test_of_two_idle_workers_of_a_name_the_first_leaves_and_says_why(place: Plac
     assert first.wait(60) not in (0, None)
     assert "is the one of this name now" in place.read("first") and "Traceback" not in place.read("first")
     assert second.poll() is None
+
+
+def test_a_worker_that_waited_for_the_end_of_a_former_one_of_its_name_begins(place: Place) -> None:
+    """What its heartbeat was told meanwhile, that another one has the name, is over then."""
+    assert place.bsched("submit", "names", "Patient").wait(60) == 0
+    first = place.worker()
+    until(lambda: (place.directory / "begun").exists(), "the first one runs the task")
+    first.kill()
+    first.wait()
+    (place.directory / "go").touch()
+    second = place.worker(log="second")
+    until(lambda: place.task()["status"] == "DONE", "the second one has done it", 60)
+    assert "this one begins in a few seconds" in place.read("second"), "the second one had nothing to wait for"
+    assert second.poll() is None, place.read("second")
