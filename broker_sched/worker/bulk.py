@@ -7,10 +7,12 @@ import time
 from typing import Any
 
 from broker_sched.errors import InvalidArgument, LoginRefused, SchedulerRefused, Superseded, UnknownMethod
+from broker_sched.worker.limits import shortened
 from broker_sched.worker.patience import Patience
 
 log = logging.getLogger("bsched.worker")
 AT_ONCE = 200
+LONGEST_ID = 300  # characters of a task's id in an error
 LONGEST_SECONDS = 0.3  # what is found is not kept back longer, where finding the next takes its time
 
 
@@ -51,7 +53,12 @@ class Bulk:
                     "%d tasks at once are refused, so they are scheduled one after the other: %s", len(tasks), error
                 )
         for task in tasks:
-            self._scheduler.call("add_task", worker=self._worker_id, **task)
+            try:
+                self._scheduler.call("add_task", worker=self._worker_id, **task)
+            except SchedulerRefused as error:
+                if type(error) is SchedulerRefused:  # a proxy's limit, which does not know of which task it is
+                    raise SchedulerRefused(f"{shortened(task['task_id'], LONGEST_ID)}: {error}") from error
+                raise
             self._log([task])
 
     def _log(self, tasks: list[dict[str, Any]]) -> None:

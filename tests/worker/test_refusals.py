@@ -126,6 +126,21 @@ def test_tasks_that_are_too_much_at_once_are_scheduled_one_after_the_other(
     assert statuses(local, root) == ["DONE"]
 
 
+def test_a_task_that_is_refused_when_it_is_scheduled_is_named(
+    local: Scheduler, tasks: ModuleType, directory: str
+) -> None:
+    """By a proxy that does not know what it refuses."""
+    gate, large = Gate(local), tasks.Write(directory, "large")
+
+    def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
+        is_it = name == "add_tasks" or arguments.get("task_id") == large.task_id
+        return SchedulerRefused("http://proxy refuses add_task (413): Too Large") if is_it else None
+
+    gate.refuses = refuses
+    with worker_on(gate) as worker, pytest.raises(SchedulerRefused, match=f"^{large.task_id}: .*Too Large"):
+        worker.add(large)
+
+
 def test_a_refused_login_ends_a_worker_at_once_when_it_was_never_good(
     local: Scheduler, tasks: ModuleType, directory: str
 ) -> None:
