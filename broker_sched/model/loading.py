@@ -160,6 +160,8 @@ def _whole_characters(parameter: Any, text: str) -> Iterator[Any]:
 def _joined(value: Any) -> Any:
     if isinstance(value, str):  # a half alone stays one
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    if isinstance(value, Mapping):  # a dict, or luigi's frozen one
+        return type(value)([(_joined(key), _joined(inner)) for key, inner in value.items()])  # type: ignore[call-arg]  # both take pairs
     return type(value)(map(_joined, value)) if type(value) in (tuple, list) else value
 
 

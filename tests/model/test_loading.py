@@ -60,7 +60,14 @@ def loaded(task_class: Any, texts: dict[str, str]) -> Any:
 
 @pytest.mark.parametrize("name", ["TupleParameter", "OptionalTupleParameter", "ListParameter"])
 @pytest.mark.parametrize(
-    "value", [(0, "\U00010000"), ("a\U0001f600\U0001f600b",), ((1, "\U0001f600"), (2, "x")), ("\ud83d",)]
+    "value",
+    [
+        (0, "\U00010000"),
+        ("a\U0001f600\U0001f600b",),
+        ((1, "\U0001f600"), (2, "x")),
+        ("\ud83d",),
+        (0, {"\U0001f600": 1}),
+    ],
 )
 def test_characters_beyond_the_first_65536_come_back_whole(name: str, value: Any) -> None:
     task, texts = made(class_with(name), x=value)
