@@ -62,6 +62,13 @@ class SlowToAsk(Task):
 """
 
 
+def like_from_a_shell() -> None:
+    """In the child, before exec: whoever started the tests with nohup, or in the background, had signals ignored."""
+    die_with_parent()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Program:
     """`bsched …` in a directory of its own, on a namespace of its own."""
 
@@ -82,7 +89,7 @@ class Program:
             cwd=self.directory,
             env={**os.environ, "PYTHONPATH": path},
             text=True,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": die_with_parent, **more},
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": like_from_a_shell, **more},
         )
         self.processes.append(process)
         return process

@@ -78,8 +78,8 @@ def test_scripts_flushed_in_the_middle_are_loaded_again(scheduler, monkeypatch):
     scheduler.add_task(worker="w", task_id="first")
     run = scheduler._run
 
-    def flushing(call):
-        reply = run(call)
+    def flushing(call, *more):
+        reply = run(call, *more)
         if isinstance(call, Call) and call.script == "add_task" and call.args[0] == "t0":
             scheduler._client.script_flush()
         return reply
