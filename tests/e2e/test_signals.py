@@ -117,12 +117,13 @@ def program(tmp_path: Path) -> Iterator[Program]:
     yield made
     for process in made.processes:
         process.kill()
-        process.communicate()
-    made.scheduler.close()
     if (tmp_path / "pids").exists():
         for pid in made.pids():
             with contextlib.suppress(psutil.Error):
                 psutil.Process(pid).kill()
+    for process in made.processes:  # only now, since the programs hold its stdout, too
+        process.communicate()
+    made.scheduler.close()
 
 
 @EACH_SIGNAL
