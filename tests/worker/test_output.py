@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import psutil
@@ -164,13 +164,17 @@ def test_a_task_that_writes_much_does_not_wait_for_a_lost_scheduler(
 
 
 def test_of_a_silent_schedulers_worker_only_the_latest_ends_wait() -> None:
+    def told(*calls: Told) -> Any:
+        """A run that asks for these calls."""
+        return SimpleNamespace(take_told=lambda: list(calls), is_superseded=False, attempt=None)
+
     running = Running()
     for number in range(100):
         for task_id in "ab":
-            running._keep([Told("set_task_log", {"task_id": task_id, "log": str(number), "size": number})])
-        running._keep([Told("add_task", {"task_id": "a"})] if number < 2 else [])
-    assert sorted(told.method for told in running.told) == ["add_task", "add_task", "set_task_log", "set_task_log"]
-    assert [told.arguments["size"] for told in running.told if told.method == "set_task_log"] == [99, 99]
+            running._keep(told(Told("set_task_log", {"task_id": task_id, "log": str(number), "size": number})))
+        running._keep(told(*[Told("add_task", {"task_id": "a"})] if number < 2 else []))
+    assert sorted(each.method for each in running.told) == ["add_task", "add_task", "set_task_log", "set_task_log"]
+    assert [each.arguments["size"] for each in running.told if each.method == "set_task_log"] == [99, 99]
 
 
 def test_without_a_thread_for_its_output_a_task_does_not_begin(
