@@ -170,12 +170,23 @@ def test_a_cluster_client_is_made_to_give_text(start_redis: Start, from_url: boo
     assert list(scheduler.task_list()) == ["é"]
 
 
-def test_a_client_that_gives_text_is_used_as_it_is(real_redis_url: str) -> None:
+def test_a_client_that_gives_any_text_is_used_as_it_is(real_redis_url: str) -> None:
+    for client in (
+        redis.Redis.from_url(real_redis_url, decode_responses=True, encoding_errors="surrogatepass"),
+        fakeredis.FakeRedis(decode_responses=True, encoding_errors="surrogatepass"),
+    ):
+        assert connect(client) is client
+
+
+def test_a_client_that_gives_some_texts_only_is_replaced_by_one_like_it(real_redis_url: str) -> None:
     for client in (
         redis.Redis.from_url(real_redis_url, decode_responses=True),
         fakeredis.FakeRedis(decode_responses=True),
     ):
-        assert connect(client) is client
+        client.set("shared", "here")
+        made = connect(client)
+        assert made is not client and made.get("shared") == "here"
+        client.delete("shared")
 
 
 # TLS
