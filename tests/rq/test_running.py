@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_a_module_missing_at_the_rq_worker_is_told_with_the_host(
     task: Any = Local()
     assert not fleet.run(task)
     assert "only_here" in fleet.reason(task) and "PYTHONPATH" in fleet.reason(task)
-    assert f"{subprocess.check_output(['hostname'], text=True).strip()} (rq worker far-away)" in fleet.reason(task)
+    assert f"{socket.gethostname()} (rq worker far-away)" in fleet.reason(task)
 
 
 def test_what_an_rq_worker_cannot_load_fails_for_nobody_else(
