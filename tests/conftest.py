@@ -6,7 +6,8 @@ import atexit
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,29 @@ SchedulerFactory = Callable[..., Scheduler]
 # A machine that stands still for a moment is no fault of an example.
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """A report of lone surrogates would end the whole session: pytest-xdist sends it as UTF-8, which has none."""
+    return sendable((yield))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_warning_recorded(warning_message: warnings.WarningMessage) -> None:
+    """Likewise."""
+    text = str(warning_message.message)
+    if sendable(text) != text:
+        warning_message.message = warning_message.category(sendable(text))
+
+
+def sendable(value: Any) -> Any:
+    """The same with lone surrogates written as escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {sendable(name): sendable(inner) for name, inner in value.items()}
+    return type(value)(map(sendable, value)) if type(value) in (list, tuple) else value
 
 
 class FakeClock:
