@@ -64,7 +64,8 @@ class Refusals:
         scope, (first, longest) = ("module", MODULE_SECONDS) if label.family is None else ("family", FAMILY_SECONDS)
         count = 0 if is_known and label.family is not None else self._counts.get(label, 0)
         seconds = min(longest, first * 2 ** min(count, 20))
-        told = {"task_ids": list(task_ids), "reason": _carried(reason), "scope": scope, "seconds": seconds}
+        reason = _carried(reason)
+        told = {"task_ids": list(task_ids), "reason": reason, "scope": scope, "seconds": seconds}
         if not self._tell(**told, **carried(attempt)):
             return False
         self._counts[label] = count + 1
@@ -86,7 +87,8 @@ class Refusals:
         if times >= MAX_ASIDE:
             return False
         seconds = ASIDE_SECONDS * 2**times
-        told = {"task_ids": list(task_ids), "reason": _carried(reason), "scope": "family", "seconds": seconds}
+        reason = _carried(reason)
+        told = {"task_ids": list(task_ids), "reason": reason, "scope": "family", "seconds": seconds}
         if not self._tell(**told, **carried(attempt)):
             return False
         self._aside.update(task_ids)
@@ -110,5 +112,5 @@ class Refusals:
 
 
 def _carried(reason: str) -> str:
-    """As any wire can carry it."""
+    """As any wire and any log can carry it."""
     return shortened(reason, MAX_REASON).encode("utf-8", "backslashreplace").decode()

@@ -92,7 +92,8 @@ def _by_file(path: str, place: str) -> None:
 def _into(directory: str) -> None:
     path = os.path.join(directory, SERVERS_FILE)
     try:
-        handler = logging.handlers.WatchedFileHandler(path, encoding="utf-8")  # logrotate may move it
+        # logrotate may move it; file names that are not UTF-8 are logged with escapes
+        handler = logging.handlers.WatchedFileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise click.UsageError(f"--logdir: {path} can't be written: {error.strerror}.") from None
     logging.basicConfig(format=FORMAT, level=logging.WARNING, handlers=[handler])

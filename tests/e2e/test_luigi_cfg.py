@@ -490,6 +490,19 @@ def test_luigids_options_work_or_say_what_to_use(run: Run, tmp_path: Path, names
     assert not pidfile.exists() and (tmp_path / "bsched-server.log").exists()
 
 
+def test_what_no_encoding_has_is_logged_to_a_file_with_escapes(tmp_path: Path) -> None:
+    program = """if True:
+    import logging, sys
+    from broker_sched import luigi_config
+    from bsched.logs import start_logging
+    start_logging(luigi_config.read(), None, "info", directory=sys.argv[1])
+    logging.getLogger("bsched").warning("no caf\\udce9.csv")
+    """
+    ran = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "Logging error" not in ran.stderr
+    assert (tmp_path / "bsched-server.log").read_text().endswith("WARNING bsched: no caf\\udce9.csv\n")
+
+
 def test_a_pidfile_that_a_killed_server_left_stops_nobody(tmp_path: Path, namespace: str) -> None:
     pidfile = tmp_path / "pid"
     for _ in range(2):

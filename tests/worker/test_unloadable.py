@@ -71,9 +71,12 @@ def test_each_module_and_family_is_told_of_once(refusals: Refusals, caplog: pyte
     assert "task_1" in warnings[0] and "No module named m." in warnings[0] and "the module m" in warnings[0]
 
 
-def test_a_reason_that_no_wire_can_carry_gets_through(told: Told, refusals: Refusals) -> None:
+def test_a_reason_that_no_wire_can_carry_gets_through_and_into_the_log(
+    told: Told, refusals: Refusals, caplog: pytest.LogCaptureFixture
+) -> None:
     refusals.refuse(["t"], Label("m", None), "\udcff" + "x" * 100_000, False, 7)
     assert len(told.calls[0]["reason"].encode()) < 4096
+    assert told.calls[0]["reason"] in caplog.text and len(caplog.text.encode()) < 8192
     assert told.calls[0]["attempt"] == 7
 
 
