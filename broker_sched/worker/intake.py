@@ -73,6 +73,11 @@ class Intake:
         self._question = None
         return work
 
+    @property
+    def unreported(self) -> tuple[str, ...]:
+        """Ids of what was handed out, and how it ended was not told yet."""
+        return tuple(self._unreported)
+
     def attempt_of(self, task: TaskLike) -> int | None:
         """The number of the hand-out that its run here comes from; None: a luigid's."""
         return self._attempts.get(task.task_id)

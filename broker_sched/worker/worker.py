@@ -109,8 +109,6 @@ class Worker:
         self._planner.roots.append(task.task_id)
         return succeeded
 
-    # The loop
-
     def run(self) -> bool:
         """Run until there is nothing left to do for this worker. Returns whether all that ran here ended well.
 
@@ -172,8 +170,6 @@ class Worker:
         current = self._running.ids()
         who = {"worker": self.id, "host": self.host, "assistant": self._assistant}
         return self._intake.ask(**who, current_tasks=current, start_id=self._introduction.start_id)
-
-    # Running
 
     def _start(self, task_id: str) -> None:
         task = self._planner.scheduled[task_id]
@@ -301,9 +297,8 @@ class Worker:
                 return
 
     def _introduce(self) -> None:
-        more: list[tuple[str, Any]] = []
-        if self._assistant:
-            more = [("assistant", True), ("allow_modules", list(self._config.allow_modules))]
+        allowed = list(self._config.allow_modules)
+        more: list[tuple[str, Any]] = [("assistant", True), ("allow_modules", allowed)] if self._assistant else []
         self._introduction.tell([("first_task", next(iter(self._planner.roots), None)), *more])
 
     def _may_be_forgotten(self) -> bool:
@@ -410,6 +405,11 @@ class Worker:
     def add_succeeded(self) -> bool:
         """Whether all that the last add() found could be scheduled."""
         return self._planner.succeeded
+
+    @property
+    def not_given_back(self) -> tuple[str, ...]:
+        """Ids of the tasks that were handed out here and have not ended, as far as the scheduler was not told so."""
+        return self._intake.unreported
 
     def counts(self) -> dict[str, int]:
         """How far it is: scheduled, done, running (here), failed. May be asked from any thread."""

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -78,6 +78,7 @@ def _carried_out(
     if workers is None:
         workers = number(config, "core", "workers", int, 1)
     is_assistant = options["assistant"] or truth(config, "core", "assistant")
+    worker: Worker | None = None
     interruption = Interruption()
     interruption.take()
     try:
@@ -93,8 +94,18 @@ def _carried_out(
                 interruption.kills = False
                 worker.run()
     except KeyboardInterrupt:
-        interruption.leave("Interrupted: task processes were ended, their tasks given back.")
+        interruption.leave(_interrupted(worker.not_given_back if worker is not None else ()))
     return worker.summary()
+
+
+def _interrupted(not_given_back: Sequence[str]) -> str:
+    """What it means that the run was interrupted."""
+    if not not_given_back:
+        return "Interrupted: task processes were ended, their tasks given back."
+    return (
+        f"Interrupted: task processes were ended. Not given back: {', '.join(not_given_back)}. The scheduler runs them "
+        "again when it has missed this worker."
+    )
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.http.harness import ROOT
+from tests.http.harness import ROOT, RedisProcess
 from tests.servers import die_with_parent, is_alive, until
 
 pytestmark = pytest.mark.timeout(120)
@@ -72,10 +72,10 @@ def like_from_a_shell() -> None:
 class Program:
     """`bsched …` in a directory of its own, on a namespace of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, url: str) -> None:
         self.directory = directory
         self.namespace = f"signals-{uuid.uuid4().hex[:8]}"
-        self.url = running("redis8").url
+        self.url = url
         self.scheduler = Scheduler(self.url, self.namespace)
         self.processes: list[subprocess.Popen[str]] = []
         (directory / "mine.py").write_text(MODULE)
@@ -113,7 +113,11 @@ class Program:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Program]:
-    made = Program(tmp_path)
+    yield from _programs(tmp_path, running("redis8").url)
+
+
+def _programs(tmp_path: Path, url: str) -> Iterator[Program]:
+    made = Program(tmp_path, url)
     yield made
     for process in made.processes:
         process.kill()
@@ -139,6 +143,20 @@ def test_a_run_gives_its_tasks_back_and_ends_what_they_started(
     assert "Interrupted: task processes were ended, their tasks given back." in said and "Traceback" not in said
     assert program.statuses() == ["PENDING"]
     until(program.is_all_gone, "its programs are gone", seconds=2)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupted_run_names_what_it_could_not_give_back(tmp_path: Path, workers: str) -> None:
+    own = RedisProcess(tmp_path)
+    with contextlib.contextmanager(_programs)(tmp_path, own.url) as program:
+        process = program.start("run", "mine", "Programs", "--workers", workers, "--log-level", "error")
+        program.when_started()
+        own.kill()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130, said
+        assert "Not given back: Programs_" in said and "given back." not in said and "Traceback" not in said
+        until(program.is_all_gone, "its programs are gone", seconds=2)
 
 
 @EACH_SIGNAL
