@@ -28,7 +28,7 @@ from broker_sched.worker.default_scheduler import (
 )
 from bsched.logs import LEVELS
 from bsched.luigi_options import SECTIONS, elsewhere, fate_of, unhonoured
-from bsched.namespace import namespace_options
+from bsched.namespace import namespace_options, refuse_memory
 from bsched.settings import from_environment
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,6 +36,10 @@ LONG_NAMES = {
     **{name: f"bsched {name}" for name in ("run", "submit", "worker", "server")},
     "local": "bsched run --local-scheduler",
 }
+NO_OTHERS = (
+    "a scheduler inside this process has no tasks of others, and is gone with it. Give --scheduler-url or --redis, or "
+    "use bsched run."
+)
 log = logging.getLogger("bsched.worker")
 
 
@@ -91,21 +95,22 @@ def reach(options: Mapping[str, Any], config: LuigiConfig, command: str) -> Reac
         if url is not None:
             return _remote(url, config)
         if options["local_scheduler"]:
+            if command == "worker":
+                raise click.UsageError(f"--local-scheduler: {NO_OTHERS}")
             return _local(options["namespace"], config)
         address = luigis_address(config)
         if address is None or is_direct(options, config):
             if address is not None and not is_redis_given:
                 log.warning("The scheduler is that of BSCHED_REDIS, and not the one of %s.", address.place)
+            if command != "run":
+                refuse_memory(options["redis_url"])
             return _direct(options["redis_url"], options["namespace"], config)
         log.info("The scheduler is the one of %s.", address.place)
         if address.url is not None:
             return _remote(address.url, config)
         if command == "run":
             return _local(options["namespace"], config)
-        raise click.UsageError(
-            f"{address.place}: a scheduler inside this process has no tasks of others, and is gone with it. "
-            "Give --scheduler-url or --redis, or use bsched run."
-        )
+        raise click.UsageError(f"{address.place}: {NO_OTHERS}")
     except NoRedisServer:  # nothing that was given is wrong
         raise
     except ConfigurationError as error:

@@ -12,9 +12,8 @@ from broker_sched import luigi_config
 from broker_sched.worker.submitting import Submitter
 from bsched.logs import start_logging
 from bsched.luigi_options import without_effect
-from bsched.namespace import refuse_memory
 from bsched.progress import is_shown, progress
-from bsched.reaching import is_direct, mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
+from bsched.reaching import mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
 from bsched.run import return_codes
 from bsched.signals import Interruption
 from bsched.task_options import config_classes, task_of
@@ -64,8 +63,6 @@ def submit(context: click.Context, /, **options: Any) -> None:
     try:
         with failures_told(codes.unhandled_exception):
             tell_unhonoured(config, "submit")
-            if is_direct(options, config):
-                refuse_memory(options["redis_url"])
             reached = reach(options, config, "submit")
             submitter = Submitter(reached.scheduler, **settings)
             with progress(submitter.worker, is_live):

@@ -443,7 +443,7 @@ def test_a_worker_imports_its_modules_before_it_asks_for_work(
 ) -> None:
     if body is not None:
         (native / "extra.py").write_text(body)
-    found, out, err = bsched(native, "worker", "--module", "said", "--module", "extra", "--local-scheduler")
+    found, out, err = bsched(native, "worker", "--module", "said", "--module", "extra")
     assert (found, out) == (code, "") and message in err
 
 

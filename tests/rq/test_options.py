@@ -45,14 +45,14 @@ def test_without_a_redis_that_rq_can_use_the_option_is_named(where: tuple[str, .
 
 @pytest.mark.parametrize("url", ["memory:", "redis+cluster://me:secret@a:1", "http://me:secret@a"])
 def test_a_url_that_rq_can_not_use_is_refused_without_its_password(url: str) -> None:
-    result = worker(*RQ, "--local-scheduler", "--rq-redis", url)
+    result = worker(*RQ, "--scheduler-url", "http://a", "--rq-redis", url)
     assert result.exit_code == 2 and "RQ can't use the Redis" in result.output
     assert "secret" not in result.output
 
 
 def test_a_redis_that_does_not_answer_is_named_without_its_password() -> None:
     port = free_port()
-    result = worker(*RQ, "--local-scheduler", "--rq-redis", f"redis://me:secret@127.0.0.1:{port}")
+    result = worker(*RQ, "--scheduler-url", "http://a", "--rq-redis", f"redis://me:secret@127.0.0.1:{port}")
     assert result.exit_code == 1 and f"127.0.0.1:{port}" in result.output
     assert "secret" not in result.output
 

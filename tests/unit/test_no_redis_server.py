@@ -115,12 +115,22 @@ def test_pip_is_named_only_where_a_wheel_fits(
 
 
 @pytest.mark.parametrize(
-    "command", [["submit", "small_pipeline", "Small"], ["config", "set", "retry_delay=1"], ["verify"]]
+    "command",
+    [["submit", "small_pipeline", "Small"], ["worker", "--burst"], ["config", "set", "retry_delay=1"], ["verify"]],
 )
 def test_a_command_is_not_carried_out_on_a_memory_of_its_own(
     bare: dict[str, str], tmp_path: Path, command: list[str]
 ) -> None:
     done = run({**bare, "BSCHED_REDIS": "memory:"}, tmp_path, sys.executable, "-m", "bsched.main", *command)
     assert done.returncode == 2
-    assert "memory: is inside one process" in done.stderr
+    assert "memory: is inside one process" in done.stderr and "--redis, BSCHED_REDIS" in done.stderr
+    assert done.stdout == ""
+
+
+def test_no_worker_waits_for_others_at_a_scheduler_inside_itself(bare: dict[str, str], tmp_path: Path) -> None:
+    command = ("worker", "--burst", "--local-scheduler")
+    done = run(bare, tmp_path, sys.executable, "-m", "bsched.main", *command)
+    assert done.returncode == 2
+    assert "--local-scheduler: a scheduler inside this process has no tasks of others" in done.stderr
+    assert "--scheduler-url or --redis, or use bsched run" in done.stderr
     assert done.stdout == ""
