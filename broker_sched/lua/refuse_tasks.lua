@@ -18,6 +18,7 @@
 -- @include lib/releasing.lua
 -- @include lib/refusing.lua
 -- @include lib/explaining.lua
+-- @include lib/missed_workers.lua
 
 local LONGEST_DEFERRAL = 60 -- seconds
 
@@ -54,8 +55,7 @@ end
 local function refuse_tasks()
   local worker, back = find_worker(ARGV[6]), {}
   if not worker then return { 0, back } end
-  local host = call('HGET', key('worker:', worker.id), 'host')
-  local expl = 'Worker ' .. worker.id .. (host and ' on ' .. host or '') .. ' can\'t load it: ' .. ARGV[9]
+  local expl = cjson.encode(worker_named(worker.id) .. ' can\'t load it: ' .. ARGV[9])
   for index = 11, #ARGV do
     local task = load_task(ARGV[index])
     local is_running = task and (task.status == 'RUNNING' or task.status == 'BATCH_RUNNING')

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable, Superseded, UnknownMethod
 from broker_sched.model.contract import TaskLike
 from broker_sched.model.register import TaskNotLoadable, load_task
+from broker_sched.worker.limits import explanation
 from broker_sched.worker.outcome import Outcome
 from broker_sched.worker.patience import Patience
 from broker_sched.worker.planner import Planner, carried
@@ -225,7 +226,7 @@ class Intake:
         self.failures += 1
         self._planner.mails.not_loaded(reply["task_family"], task_ids, expl)
         for task_id in task_ids:
-            told = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": expl}
+            told = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": explanation(expl)}
             with contextlib.suppress(Superseded):  # it failed for others, or they run it
                 self._scheduler.call("add_task", worker=self._worker_id, **told, **carried(reply.get("attempt")))
 

@@ -200,7 +200,9 @@ def test_what_everybody_refuses_waits_with_the_reason_until_one_comes_who_can(pl
     until(lambda: place.waiting() == {"w0", "w1"}, "they wait for other work", 60)
     assert place.statuses() == {task_id: "PENDING"}
     error = place.scheduler.fetch_error(task_id)["error"]
-    assert "No module named 'private'" in error and "Worker w" in error and f"on {os.uname().nodename}" in error
+    assert (
+        "No module named 'private'" in error and "Worker w" in error and f"(host {os.uname().nodename}, pid " in error
+    )
     place.start(directory, "-m", "bsched.main", "worker", "--processes", "1", fleet="full")
     until((directory / "x.out").exists, "the one who can load it runs it", 60)
     until(lambda: place.statuses() == {task_id: "DONE"}, "and says so", 60)

@@ -1,5 +1,6 @@
 """What a worker can't load goes back without a failure, and this worker is not given the like for a while."""
 
+import json
 import random
 from fnmatch import fnmatchcase
 
@@ -38,11 +39,21 @@ def test_a_refused_task_is_pending_with_no_failure_and_says_who_could_not_load_i
     assert ask(scheduler, "h") == "a"
     assert refuse(scheduler, "h", "a") == ["a"]
     assert scheduler.task_list(status="PENDING").keys() == {"a"}
-    error = scheduler.fetch_error("a")["error"]
-    assert error == "Worker h on h-host can't load it: No module named m."
+    error = json.loads(scheduler.fetch_error("a")["error"])
+    assert error == "Worker h (host h-host) can't load it: No module named m."
     assert scheduler.task_statuses(task_ids=["a", "b"]) == {
         "a": {"status": "PENDING", "worker_running": None, "refusal": error}
     }
+
+
+@pytest.mark.parametrize("reason", ['"quoted" \\ and\ntwo lines', "null", "caf\udce9", "é " * 2000], ids=range(4))
+def test_the_reason_of_a_refusal_is_told_as_that_of_a_failure_is(scheduler, reason):
+    add(scheduler, "a")
+    ask(scheduler, "h")
+    refuse(scheduler, "h", "a", reason=reason)
+    told = f"Worker h (host h-host) can't load it: {reason}"
+    assert json.loads(scheduler.fetch_error("a")["error"]) == told
+    assert scheduler.task_statuses(task_ids=["a"])["a"]["refusal"] == told
 
 
 def test_a_refused_module_goes_to_others_and_comes_again_when_the_time_is_over(scheduler, clock):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from pathlib import Path
@@ -250,8 +251,8 @@ def test_a_task_that_cannot_be_loaded_here_goes_back_with_the_reason(local: Any)
     local.add_task(worker="w", task_id="Nowhere_1", family="Nowhere", module="no.such.module", params={"x": "1"})
     with worker_on(local, assistant=True, id="helper") as worker:
         assert worker.run(), "what it can't load is no failure of its own"
-    error = local.fetch_error("Nowhere_1")["error"]
-    assert error.startswith(f"Worker helper on {socket.gethostname()} can't load it: ")
+    error = json.loads(local.fetch_error("Nowhere_1")["error"])
+    assert error.startswith(f"Worker helper (host {socket.gethostname()}, pid {os.getpid()}) can't load it: ")
     assert "no.such.module" in error and "PYTHONPATH" in error
     assert local.task_list(status="PENDING").keys() == {"Nowhere_1"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -52,8 +53,17 @@ def task_statuses(space: Space, *, task_ids: Sequence[str]) -> Steps[dict[str, w
         for task_id, (status, runner, _, _) in zip(chunk, replies):
             if status is not None:
                 refusal = refused.get(task_id) if status == "PENDING" else None
-                found[task_id] = {"status": status, "worker_running": runner or None, "refusal": refusal}
+                told = None if refusal is None else _as_text(refusal)
+                found[task_id] = {"status": status, "worker_running": runner or None, "refusal": told}
     return found
+
+
+def _as_text(expl: str) -> str:
+    """An explanation, which is kept as JSON, as text; a plain one of an earlier version is that already."""
+    try:
+        return str(json.loads(expl))
+    except ValueError:
+        return expl
 
 
 def module_filter(patterns: Any) -> str:
