@@ -73,9 +73,9 @@ class FailureMails:
             self._tell(task, "failed", "It failed while it ran, or was ended.", _text_of(expl), is_known=True)
 
     def not_scheduled(self, task: TaskLike, trace: str) -> None:
-        """complete() or deps() of a task raised."""
+        """complete() or deps() of a task raised, or the scheduler refuses it."""
         if self._config.send_failure_email:
-            what = "Neither it nor what it needs was scheduled: its complete() or deps() failed."
+            what = "It was not scheduled, and what it needs may not have been."
             self._tell(task, "could not be scheduled", what, trace, is_known=False)
 
     def broke(self, task: TaskLike, trace: str) -> None:

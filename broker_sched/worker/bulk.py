@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from broker_sched.errors import InvalidArgument, LoginRefused, SchedulerRefused, Superseded, UnknownMethod
@@ -15,9 +16,15 @@ AT_ONCE = 200
 LONGEST_ID = 300  # characters of a task's id in an error
 LONGEST_SECONDS = 0.3  # what is found is not kept back longer, where finding the next takes its time
 
+OnRefused = Callable[[dict[str, Any], SchedulerRefused], None]
+
 
 class Bulk:
-    """Collects what is scheduled, until there is enough of it, or flush()."""
+    """Collects what is scheduled, until there is enough of it, or flush().
+
+    on_refused: called with the arguments of a task that is refused by itself, as one that is too long for a server or a
+    proxy is, and with the error; it may try something shorter. Without one the error is raised.
+    """
 
     def __init__(self, scheduler: Patience, worker_id: str) -> None:
         self._scheduler = scheduler
@@ -26,15 +33,15 @@ class Bulk:
         self._since = 0.0
         self._knows_bulk = hasattr(scheduler.scheduler, "add_tasks")
 
-    def put(self, task: dict[str, Any]) -> None:
+    def put(self, task: dict[str, Any], on_refused: OnRefused | None = None) -> None:
         """Tell of this task, soon."""
         if not self._collected:
             self._since = time.monotonic()
         self._collected.append(task)
         if len(self._collected) >= AT_ONCE or time.monotonic() - self._since > LONGEST_SECONDS:
-            self.flush()
+            self.flush(on_refused)
 
-    def flush(self) -> None:
+    def flush(self, on_refused: OnRefused | None = None) -> None:
         """Tell of all that is collected."""
         tasks, self._collected = self._collected, []
         if not tasks:
@@ -54,11 +61,21 @@ class Bulk:
                 )
         for task in tasks:
             try:
-                self._scheduler.call("add_task", worker=self._worker_id, **task)
+                self._tell(task, on_refused)
             except SchedulerRefused as error:
                 if type(error) is SchedulerRefused:  # a proxy's limit, which does not know of which task it is
                     raise SchedulerRefused(f"{shortened(task['task_id'], LONGEST_ID)}: {error}") from error
                 raise
+
+    def _tell(self, task: dict[str, Any], on_refused: OnRefused | None) -> None:
+        try:
+            self._scheduler.call("add_task", worker=self._worker_id, **task)
+        except SchedulerRefused as error:
+            # Where nothing is answered, it is no matter of this task.
+            if type(error) is not SchedulerRefused or on_refused is None or not self._scheduler.answers():
+                raise
+            on_refused(task, error)
+        else:
             self._log([task])
 
     def _log(self, tasks: list[dict[str, Any]]) -> None:

@@ -77,7 +77,7 @@ class Patience:
                 if not self.is_on or time.monotonic() >= began + longest or self._is_pointless(method):
                     raise
                 if isinstance(error, LoginRefused):
-                    refused_alone = refused_alone + 1 if self._is_let_in() else 0
+                    refused_alone = refused_alone + 1 if self.answers() else 0
                     if refused_alone >= ALONE_TIMES:
                         raise SchedulerRefused(f"Other calls are answered, but this one is refused: {error}") from error
                 level = logging.DEBUG if str(error) in self._told else logging.WARNING
@@ -90,8 +90,8 @@ class Patience:
             self._wait(wait, method)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
-    def _is_let_in(self) -> bool:
-        """Whether another call is answered: then the refusal is not of the login, but of what the call says."""
+    def answers(self) -> bool:
+        """Whether another call is answered: then a refusal is no matter of login or URL, but of what the call says."""
         try:
             self.scheduler.is_paused()
         except BrokerSchedError:

@@ -13,6 +13,7 @@ from typing import Any
 from broker_sched.errors import (
     BrokerSchedError,
     LoginRefused,
+    SchedulerRefused,
     SchedulerUnreachable,
     Superseded,
     UnknownMethod,
@@ -93,7 +94,7 @@ class Planner:
                         asking.ask(dep)
                 self._schedule(finding)
             self._refuse_cycles(seen)
-            self._bulk.flush()
+            self._bulk.flush(self._note_refused)
         except (KeyboardInterrupt, WorkerError):
             self.succeeded = False
             raise
@@ -107,7 +108,7 @@ class Planner:
         finally:
             asking.close()
             with contextlib.suppress(BrokerSchedError):  # after an error: what was found so far
-                self._bulk.flush()
+                self._bulk.flush(self._note_refused)
         return self.succeeded
 
     def add_again(self, task: TaskLike, settled: Collection[str] = ()) -> bool:
@@ -135,12 +136,13 @@ class Planner:
 
     def _announce_failure(self, task: TaskLike, why: str) -> None:
         self.succeeded = False
+        params = task.to_str_params(only_significant=True, only_public=True)
         self._scheduler.call(
             "announce_scheduling_failure",
             worker=self._worker_id,
             task_name=public_name(task),
             family=task.task_family,
-            params=task.to_str_params(only_significant=True, only_public=True),
+            params={name: shortened(value) for name, value in params.items()},
             expl=why,
             owners=owners_of(task),
             param_visibilities=visibilities_of(task),
@@ -159,7 +161,21 @@ class Planner:
         for task_id in stuck:
             task = self.scheduled[task_id]
             self._note(task, "UNKNOWN", False)
-            self._bulk.put(described(task, "UNKNOWN", runnable=False, deps=[] if task_id in members else None))
+            told = described(task, "UNKNOWN", runnable=False, deps=[] if task_id in members else None)
+            self._bulk.put(told, self._note_refused)
+
+    def _note_refused(self, told: dict[str, Any], error: SchedulerRefused) -> None:
+        """One task can't be told of, mostly since its parameters are too long for a server or a proxy: without them it
+        can be DONE, but not run. The others go on."""
+        task_id, status = told["task_id"], "DONE" if told["status"] == "DONE" else "UNKNOWN"
+        short = {name: told[name] for name in ("task_id", "family", "module")}
+        self._scheduler.call("add_task", worker=self._worker_id, **short, status=status, runnable=False)
+        if status == told["status"]:
+            return
+        log.error("%s is not scheduled: %s", task_id, error)
+        self.reports[:] = [report for report in self.reports if report.task.task_id != task_id]
+        self._note(self.scheduled[task_id], status, False)
+        self._announce_failure(self.scheduled[task_id], f"The scheduler refuses this task: {error}")
 
     def send_batcher(self, task: TaskLike) -> None:
         """Let the scheduler hand out tasks of this family in batches, where they can be batched. Told once."""
@@ -200,7 +216,8 @@ class Planner:
                 deps=None if finding.deps is None else [dep.task_id for dep in finding.deps],  # []: earlier ones go
                 priority=task.priority,
                 batchable=task.batchable,
-            )
+            ),
+            self._note_refused,
         )
 
     def report(self, task: TaskLike, status: str, attempt: int | None, **more: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -13,9 +14,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.harness import ROOT
+from tests.http.harness import ROOT, RedisProcess, ServerProcess
 
 pytestmark = pytest.mark.timeout(90)
+LARGE = """
+from broker_sched import LocalTarget, Task
+
+class Small(Task):
+    def output(self): return LocalTarget("small")
+    def run(self): open("small", "w").close()
+
+class Large(Task):
+    text: str
+    def output(self): return LocalTarget("large")
+    def run(self): pass
+
+class Both(Task):
+    def requires(self): return [Large(text=33 * 2**20 * "x"), Small()]
+    def output(self): return LocalTarget("both")
+    def run(self): pass
+"""
 MODULE = "from broker_sched import Task\nclass One(Task):\n    def run(self): pass\n"
 
 
@@ -66,3 +84,33 @@ def test_a_program_ends_at_once_and_says_what_to_change(
         )
     assert (ended.returncode, told in ended.stderr) == (code, True), ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_a_task_that_is_too_large_for_the_server_is_named_and_the_others_go_on(tmp_path: Path, command: str) -> None:
+    (tmp_path / "my.py").write_text(LARGE)
+    own = RedisProcess(tmp_path)
+    server = ServerProcess("--redis", own.url).await_ready()
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "bsched.main", command, "my", "Both", "--json", "--scheduler-url", server.url],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")])},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ended.returncode == 35, ended.stderr[-3000:]
+        (large,) = server.call("task_list", status="UNKNOWN")
+        told = json.loads(ended.stdout)
+        if command == "run":
+            assert told["groups"]["scheduling_error"] == [large]
+            assert len(told["groups"]["completed"]) == 1 and (tmp_path / "small").exists()
+        else:
+            assert (told["complete"], told["scheduled"]) == (False, 3)
+            assert len(server.call("task_list", status="PENDING")) == 2
+        assert f"{large} is not scheduled" in ended.stderr and "32 MB" in ended.stderr
+        assert "Traceback" not in ended.stderr and len(ended.stderr) < 10_000
+    finally:
+        server.stop()
+        own.kill()

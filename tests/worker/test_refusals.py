@@ -14,6 +14,7 @@ import pytest
 from broker_sched import LoginRefused, Scheduler, SchedulerRefused
 from broker_sched.worker import patience
 from broker_sched.worker.limits import MAX_TEXT, explanation, shortened, shortened_explanation, shortened_value
+from broker_sched.worker.summary import ReturnCodes, return_code
 from tests.servers import until
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
@@ -126,7 +127,36 @@ def test_tasks_that_are_too_much_at_once_are_scheduled_one_after_the_other(
     assert statuses(local, root) == ["DONE"]
 
 
-def test_a_task_that_is_refused_when_it_is_scheduled_is_named(
+@pytest.mark.parametrize("is_done", [False, True])
+def test_what_is_too_long_to_be_scheduled_keeps_nothing_else_from_running(
+    local: Scheduler, tasks: ModuleType, directory: str, is_done: bool
+) -> None:
+    gate, root = Gate(local), tasks.Sum(directory)
+    large, *others = root.deps()
+    if is_done:
+        large.run()
+
+    def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
+        is_it = arguments.get("task_id") == large.task_id and "params" in arguments
+        return (
+            SchedulerRefused("http://proxy refuses add_task (413): Too Large") if is_it or name == "add_tasks" else None
+        )
+
+    gate.refuses = refuses
+    with worker_on(gate) as worker:
+        assert worker.add(root) is is_done
+        assert worker.run(), "what ran, ended well"
+    if is_done:
+        assert statuses(local, root, large, *others) == ["DONE"] * (2 + len(others))
+        return
+    assert statuses(local, root, large, *others) == ["PENDING", "UNKNOWN", *["DONE"] * len(others)]
+    assert worker.summary().counts == {
+        "completed": len(others), "scheduling_error": 1, "upstream_scheduling_error": 1
+    }  # fmt: skip
+    assert return_code(worker.summary(), ReturnCodes()) == ReturnCodes().scheduling_error
+
+
+def test_a_task_that_is_refused_whatever_is_told_of_it_is_named(
     local: Scheduler, tasks: ModuleType, directory: str
 ) -> None:
     """By a proxy that does not know what it refuses."""
