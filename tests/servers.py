@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import shutil
 import signal
 import socket
@@ -125,9 +126,16 @@ def free_port() -> int:
         return port
 
 
-def die_with_parent() -> None:
-    """In the child, before exec: end when the process that runs the tests ends, however it does (Linux)."""
+def ends_with_parent() -> None:
+    """In the child, before exec: end when its parent does, however that ends (Linux)."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def die_with_parent() -> None:
+    """The same, for what tests start; and lead a session: a signal to its process group reaches none of the tests."""
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    ends_with_parent()
 
 
 class RunningRedis:

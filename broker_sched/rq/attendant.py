@@ -165,13 +165,15 @@ class Attendant:
             self._enqueue(each)
 
     def _stop(self, each: Tended) -> None:
-        """Asked for again in each round, since what RQ publishes is heard once or never."""
+        """Asked for again in each round, since an answer of Redis that gets lost takes the word with it.
+
+        RQ's own command is never sent: the rq worker that hears it between two work-horses kills its own process group.
+        """
         if self._revoke(each, only_unbegun=True):
             self._jobs.withdraw(each.id)
             self._conclude(each, Ended(None, "was ended before it began"))
             return
-        if self._board.stop(each.run.task.task_id, each.id, self._supervisor):
-            self._jobs.stop(each.id)
+        self._board.stop(each.run.task.task_id, each.id, self._supervisor)
 
     def _revoke(self, each: Tended, only_unbegun: bool = False) -> bool:
         return self._board.revoke(each.run.task.task_id, each.id, self._supervisor, only_unbegun)

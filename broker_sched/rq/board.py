@@ -11,6 +11,7 @@ Every key starts `bsched-rq:<namespace>:`.
 |  | | is_taken (1 when a supervisor has read the outcome, and may have reported it) |
 | told:<job_id> | list | calls of the scheduler that the task asks for, as JSON, the latest MOST_TOLD of them |
 | wake:<supervisor> | list | ids of jobs that have something for this supervisor |
+| stop:<job_id> | list | one word while the job is to stop, and has not heard it |
 
 All of them expire KEEP_SECONDS after they were last touched; a job that lives touches its own. An outcome that nobody
 takes is kept for KEEP_OUTCOME_SECONDS.
@@ -32,7 +33,8 @@ LIVES, GONE = "lives", "gone"
 # ARGV 1 prefix, 2 job id, 3 task id; what follows is each script's own.
 _HEAD = f"""
 local task, job = ARGV[1] .. 'task:' .. ARGV[3], ARGV[1] .. 'job:' .. ARGV[2]
-local told, KEEP, KEEP_OUTCOME = ARGV[1] .. 'told:' .. ARGV[2], {KEEP_SECONDS}, {KEEP_OUTCOME_SECONDS}
+local told, stop = ARGV[1] .. 'told:' .. ARGV[2], ARGV[1] .. 'stop:' .. ARGV[2]
+local KEEP, KEEP_OUTCOME = {KEEP_SECONDS}, {KEEP_OUTCOME_SECONDS}
 local is_current = redis.call('GET', task) == ARGV[2]
 local function wake()
   local supervisor = redis.call('HGET', job, 'supervisor')
@@ -89,6 +91,7 @@ if not is_current then return end
 redis.call('HSET', job, 'outcome', ARGV[4], 'status', ARGV[5], 'is_timed_out', ARGV[6], 'tail', ARGV[7])
 redis.call('EXPIRE', job, KEEP_OUTCOME)
 redis.call('EXPIRE', task, KEEP_OUTCOME)
+redis.call('DEL', stop)
 wake()
 """
 # 4 supervisor
@@ -106,10 +109,13 @@ else
 end
 return { found, calls, redis.call('TIME')[1] - (redis.call('HGET', job, 'begun_at') or redis.call('TIME')[1]) }
 """
-# 4 supervisor
+# 4 supervisor. What is through is not stopped any more. Asked for again, it is pushed again when it was popped.
 _STOP = """
 if redis.call('HGET', job, 'supervisor') ~= ARGV[4] then return 0 end
+if redis.call('HEXISTS', job, 'outcome') == 1 then return 1 end
 redis.call('HSET', job, 'stop', 'stop')
+if redis.call('EXISTS', stop) == 0 then redis.call('RPUSH', stop, 'stop') end
+redis.call('EXPIRE', stop, KEEP)
 return 1
 """
 # 4 supervisor, 5 "1": only when it has not begun
@@ -117,7 +123,7 @@ _REVOKE = """
 if redis.call('HGET', job, 'supervisor') ~= ARGV[4] then return 0 end
 if ARGV[5] == '1' and redis.call('HEXISTS', job, 'begun_at') == 1 then return 0 end
 if is_current then redis.call('DEL', task) end
-redis.call('DEL', job, told)
+redis.call('DEL', job, told, stop)
 return 1
 """
 
@@ -192,11 +198,25 @@ class Board:
         return Taken({_text(name): _text(value) for name, value in zip(flat[::2], flat[1::2])}, calls, float(age))
 
     def stop(self, task_id: str, job_id: str, supervisor: str) -> bool:
-        """Ask the job to end itself, at its next beats: for when its rq worker does not end it.
+        """Ask the job to end itself, which it does at once; nothing happens when it is through.
 
         False: another supervisor has it, and it goes on.
         """
         return bool(self._run("stop", job_id, task_id, supervisor))
+
+    def await_stop(self, job_id: str, seconds: float) -> bool:
+        """Wait at most so long, in whole seconds, until the job is asked to stop; whether it was, and is not through.
+
+        Raises RedisError also when Redis is silent for longer.
+        """
+        heard = self.client.blpop([f"{self._prefix}stop:{job_id}"], seconds)
+        return heard is not None and not self.client.hexists(f"{self._prefix}job:{job_id}", "outcome")
+
+    def renew(self, silent_seconds: float) -> None:
+        """After a fork: connect anew. silent_seconds: a connection that is silent for so long is given up."""
+        pool: Any = self.client.connection_pool  # Any: its kinds differ in what redis-py leaves untyped
+        pool.connection_kwargs["socket_timeout"] = silent_seconds
+        pool.reset()
 
     def revoke(self, task_id: str, job_id: str, supervisor: str, only_unbegun: bool = False) -> bool:
         """The job is the task's run no longer: it may not begin, and ends itself when it has; its outcome is gone.

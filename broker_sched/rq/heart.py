@@ -1,4 +1,8 @@
-"""Shows, while a job runs a task, that it lives; and hears whether it shall go on."""
+"""Shows, while a job runs a task, that it lives; and hears whether it shall go on.
+
+A stop is heard by the guardian, at once. What the guardian can't know is heard here: that the job is not the task's run
+any more; and a stop, where the guardian was killed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,6 @@ from broker_sched.rq.letters import tail_to_text
 
 log = logging.getLogger("bsched.rq")
 BEAT_SECONDS = 3.0
-PATIENT_BEATS = 1  # between a stop and the horse's own end: RQ's command, which RQ knows of, has the first go
 
 
 class Heart:
@@ -31,7 +34,6 @@ class Heart:
         self._ids = (task_id, job_id)
         self._capture = capture
         self._is_horse = is_horse
-        self._stops = 0
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
 
@@ -51,8 +53,7 @@ class Heart:
             except redis.RedisError as error:  # the run goes on: nobody else can be told to begin it now, either
                 log.warning("RQ's Redis can't be reached; the task goes on: %s", error)
                 continue
-            self._stops += answer != LIVES
-            if answer == GONE or self._stops > PATIENT_BEATS:
+            if answer != LIVES:
                 self._end(answer)
 
     def _end(self, why: str) -> None:
@@ -63,4 +64,17 @@ class Heart:
             self._is_over.set()
             return
         log.error("%s is ended: %s.", self._ids[0], "it was stopped" if why != GONE else "it is not its run any more")
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+        end_own_group()
+
+
+def lead_own_group() -> None:
+    """In a work-horse. RQ's own have one; a worker class of somebody else's may leave it in that of the rq worker."""
+    if os.getpgrp() != os.getpid():
+        os.setpgrp()
+
+
+def end_own_group() -> None:
+    """SIGKILL to this process, and to its process group where it leads that: another's is never killed."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)

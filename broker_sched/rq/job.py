@@ -22,7 +22,7 @@ from broker_sched.model.register import TaskNotLoadable, load_task
 from broker_sched.rq.board import Begin, Board
 from broker_sched.rq.capture import Capture
 from broker_sched.rq.guardian import Guardian
-from broker_sched.rq.heart import Heart
+from broker_sched.rq.heart import Heart, lead_own_group
 from broker_sched.rq.letters import options_from, outcome_to_text, tail_to_text, told_to_text
 from broker_sched.worker.execution import execute
 from broker_sched.worker.outcome import Outcome
@@ -52,7 +52,10 @@ def run_task(
     logging.getLogger("bsched").setLevel(logging.INFO)
     is_horse = os.environ.get("RQ_JOB_ID") == job.id
     kill_after = options_from(options).kill_after_seconds
-    guardian = Guardian(job.id, kill_after) if is_horse else contextlib.nullcontext()
+    guardian: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if is_horse:
+        lead_own_group()
+        guardian = Guardian(board, task_id, job.id, kill_after)
     with guardian, Capture(task_id) as capture, _noticed_timeout() as rung:
         try:
             with Heart(board, task_id, job.id, capture, is_horse):

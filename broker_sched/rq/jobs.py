@@ -1,4 +1,4 @@
-"""RQ's own jobs: to be enqueued, asked about, and stopped."""
+"""RQ's own jobs: to be enqueued, asked about, and taken out of the queue."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import redis
 from rq import Queue
-from rq.command import send_stop_job_command
-from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
+from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -72,8 +71,3 @@ class Jobs:
         if self._client.lrem(self.queue.key, 1, job_id):
             with contextlib.suppress(NoSuchJobError):
                 Job.fetch(job_id, self._client, JSONSerializer).delete()
-
-    def stop(self, job_id: str) -> None:
-        """Tell its rq worker to kill the work-horse. Nothing happens when it has none, or is through."""
-        with contextlib.suppress(NoSuchJobError, InvalidJobOperation):
-            send_stop_job_command(self._client, job_id, JSONSerializer)

@@ -178,7 +178,6 @@ def test_a_closed_terminal_ends_a_run_like_sighup(program: Program) -> None:
 
     def lead_a_session() -> None:
         die_with_parent()
-        os.setsid()
         import fcntl
         import termios
 

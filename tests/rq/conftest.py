@@ -44,7 +44,7 @@ class RqFleet:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *words: str, path: str = str(ROOT)) -> subprocess.Popen[bytes]:
-        """A Python program with `-m`, in a process group of its own. What it says is in the directory's log."""
+        """A Python program with `-m`, in a session of its own. What it says is in the directory's log."""
         with open(self.directory / "log", "ab") as said:
             process = subprocess.Popen(
                 [sys.executable, "-m", *words],

@@ -192,3 +192,13 @@ class Leaving(InDirectory):
         left = subprocess.Popen(["sleep", "600"], start_new_session=True)
         Path(f"{self.directory}/{self.name}.pids").write_text(str(left.pid))
         self.write()
+
+
+class LockHolding(InDirectory):
+    """Holds Python's lock for hours: no other thread of its process gets to do anything."""
+
+    worker_timeout = None
+
+    def run(self) -> None:
+        self.note()
+        sum(range(10**14))
