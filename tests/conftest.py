@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 import uuid
@@ -70,9 +71,14 @@ def running(backend: str) -> RunningRedis:
     """The server of this kind, one for all tests of this process."""
     directory = Path(tempfile.mkdtemp(prefix="bsched-test-"))
     server = RunningRedis(binaries()[backend], directory)
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    atexit.register(server.kill)
+    atexit.register(_end, server, directory, os.getpid())
     return server
+
+
+def _end(server: RunningRedis, directory: Path, owner: int) -> None:
+    if os.getpid() == owner:  # not in a fork of it that exits
+        server.kill()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,7 @@ class TaskProcess:
         self._source, self._childs_pipe = context.Pipe(duplex=False) if captures else (None, None)
         given = command_line.installed()
         arguments = (task, options, self._childs_end, ours, os.getpid(), self._childs_pipe, given)
+        self._root: psutil.Process | None = None  # the process, as nobody else is who gets its number later
         self._process = context.Process(target=_child, args=arguments, name=task.task_id)
 
     def start(self) -> None:
@@ -99,6 +100,7 @@ class TaskProcess:
             self._output = Output(self.task.task_id, self._source)
         try:
             self._process.start()
+            self._root = _process(self._process.pid)
         finally:
             self._childs_end.close()
             if self._childs_pipe is not None:
@@ -191,10 +193,12 @@ class TaskProcess:
             log.error("%s reads none of its messages: this one is lost: %s", self.task, content)
 
     def _tree(self) -> list[psutil.Process]:
-        found: list[psutil.Process] = []
+        """The process and all it started; nothing before its start and after its end."""
+        if self._root is None or not self._process.is_alive() or not self._root.is_running():
+            return []
+        found = [self._root]
         with contextlib.suppress(psutil.Error):
-            found.append(psutil.Process(self._process.pid))
-            found += found[0].children(recursive=True)
+            found += self._root.children(recursive=True)
         return found
 
     def _conclude(self) -> None:

@@ -84,7 +84,7 @@ def _start(process: Any, theirs: Any) -> None:
 @interrupts.whole
 def _end(process: Any) -> None:
     """SIGKILL to it and all that it has started."""
-    if process.pid is None:
+    if process.pid is None or not process.is_alive():  # its number may be another's by now
         return
     with contextlib.suppress(psutil.Error):
         root = psutil.Process(process.pid)

@@ -124,7 +124,9 @@ def _programs(tmp_path: Path, url: str) -> Iterator[Program]:
     if (tmp_path / "pids").exists():
         for pid in made.pids():
             with contextlib.suppress(psutil.Error):
-                psutil.Process(pid).kill()
+                left = psutil.Process(pid)
+                if left.cwd() == str(tmp_path):  # else it has ended, and its number is another's
+                    left.kill()
     for process in made.processes:  # only now, since the programs hold its stdout, too
         process.communicate()
     made.scheduler.close()

@@ -23,6 +23,8 @@ MODULE = """
 import os, signal, time
 from broker_sched import LocalTarget, Task
 
+WORKER = os.getpid()  # which imports this, and forks
+
 class Poison(Task):
     def output(self):
         return LocalTarget("never")
@@ -30,7 +32,8 @@ class Poison(Task):
     def run(self):
         with open("starts", "a") as file:
             file.write("start ")
-        os.kill(os.getppid(), signal.SIGKILL)
+        if os.getppid() == WORKER:
+            os.kill(WORKER, signal.SIGKILL)
         time.sleep(60)
 
 class Patient(Task):
@@ -88,6 +91,8 @@ class Place:
     def close(self) -> None:
         """End everything."""
         for process in self.started:
+            if process.poll() is not None:  # its number may be another's by now
+                continue
             with contextlib.suppress(psutil.Error):
                 for child in psutil.Process(process.pid).children(recursive=True):
                     child.kill()

@@ -16,6 +16,7 @@ from broker_sched import RedisUnavailable, Scheduler
 from broker_sched.scheduler.methods.reporting import work_off
 from broker_sched.scheduler.repair import MARK_SECONDS, Repair
 from tests.conftest import FakeClock, SchedulerFactory
+from tests.servers import die_with_parent
 
 LAYERS, WIDTH, WORKERS = 12, 6, 3
 
@@ -67,7 +68,7 @@ def test_work_is_done_once_and_in_order_while_indexes_are_damaged_and_repaired(r
     scheduler = Scheduler(real_redis_url, namespace=namespace, resources={"db": 1})
     sizes = [str(each) for each in (LAYERS, WIDTH, WORKERS)]
     words = [sys.executable, "-c", WORKER, real_redis_url, namespace]
-    workers = [subprocess.Popen([*words, str(number), *sizes]) for number in range(WORKERS)]
+    workers = [subprocess.Popen([*words, str(number), *sizes], preexec_fn=die_with_parent) for number in range(WORKERS)]
     chance, repaired = random.Random(11), 0
     try:
         while any(worker.poll() is None for worker in workers):

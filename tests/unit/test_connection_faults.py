@@ -24,7 +24,7 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
 from broker_sched.scheduler.connection import connect, resolve
 from tests.http.harness import ServerProcess
-from tests.servers import RunningRedis, any_server, binaries, free_port, until
+from tests.servers import RunningRedis, any_server, binaries, die_with_parent, free_port, until
 
 PREFIX = "bsched:{default}:"
 Start = Callable[..., RunningRedis]
@@ -55,7 +55,8 @@ def watched(start_redis: Start, tmp_path: Path) -> Iterator[tuple[int, int]]:
         "sentinel auth-pass main primarys\nrequirepass sentinels\n"
     )
     silent = subprocess.DEVNULL
-    watcher = subprocess.Popen([str(any_server()), str(conf), "--sentinel"], stdout=silent, stderr=silent)
+    command = [str(any_server()), str(conf), "--sentinel"]
+    watcher = subprocess.Popen(command, stdout=silent, stderr=silent, preexec_fn=die_with_parent)
     client: Any = redis.Redis(port=port, password="sentinels", decode_responses=True, retry=Retry(NoBackoff(), 0))
     until(lambda: _answers(client), "the Sentinel answers")
     assert primary.port is not None

@@ -15,7 +15,7 @@ import pytest
 from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
 from broker_sched.scheduler import embedded
 from broker_sched.scheduler.connection import connect
-from tests.servers import binaries, embedded_servers, is_alive, until
+from tests.servers import binaries, die_with_parent, embedded_servers, is_alive, until
 
 STARTER = "import sys; from broker_sched.scheduler import embedded; print(embedded.start(sys.argv[1]), flush=True)"
 
@@ -67,7 +67,9 @@ def test_a_killed_server_is_started_again_with_its_data(home: Path) -> None:
 
 def test_ten_starters_at_once_get_one_server(default_home: Path) -> None:
     command = [sys.executable, "-c", STARTER, str(default_home)]
-    starters = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(10)]
+    starters = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent) for _ in range(10)
+    ]
     urls = {starter.communicate(timeout=60)[0].strip() for starter in starters}
     assert len(urls) == 1
     assert all(starter.returncode == 0 for starter in starters)

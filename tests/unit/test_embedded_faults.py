@@ -17,7 +17,7 @@ import pytest
 from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
 from broker_sched.scheduler import embedded
 from broker_sched.scheduler.connection import connect, describe, resolve
-from tests.servers import binaries, is_alive, until
+from tests.servers import binaries, die_with_parent, is_alive, until
 
 STARTER = "import sys; from broker_sched.scheduler import embedded; print(embedded.start(sys.argv[1]), flush=True)"
 
@@ -107,7 +107,8 @@ def test_a_server_busy_with_a_script_counts_as_there(home: Path) -> None:
     pid = pid_of(home)
     client.config_set("lua-time-limit", 1)
     script = "import redis, sys; redis.Redis(unix_socket_path=sys.argv[1]).eval('while true do end', 0)"
-    busy = subprocess.Popen([sys.executable, "-c", script, str(home / "redis.sock")], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-c", script, str(home / "redis.sock")]
+    busy = subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
     try:
         until(lambda: _is_busy(home), "the script runs")
         assert embedded.start(home) == f"unix://{home}/redis.sock"

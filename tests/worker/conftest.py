@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import multiprocessing
 import os
@@ -39,6 +40,33 @@ def signals_as_in_a_terminal() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def no_worker_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A worker in a thread, whose test has failed, would run tasks of later tests on a scheduler that they share."""
+    with ended_workers(monkeypatch):
+        yield
+
+
+@contextlib.contextmanager
+def ended_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Within the context workers may run in threads; then those that still do are told to leave, and have left."""
+    running: list[Worker] = []
+    run = Worker.run
+
+    def noted(worker: Worker) -> bool:
+        running.append(worker)
+        try:
+            return run(worker)
+        finally:
+            running.remove(worker)
+
+    monkeypatch.setattr(Worker, "run", noted)
+    yield
+    for worker in list(running):
+        worker.drain(0)
+    until(lambda: not running, "workers have left")
 
 
 @pytest.fixture(autouse=True)

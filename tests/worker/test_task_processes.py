@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
 import pytest
 
+from broker_sched.worker.execution import RunOptions
+from broker_sched.worker.task_process import TaskProcess
+from broker_sched.worker.trial import _end
 from tests.http.harness import ROOT
 from tests.servers import RunningRedis, die_with_parent, is_alive, until
 from tests.worker.bodies import runs_of
-from tests.worker.conftest import statuses, worker_on
+from tests.worker.conftest import ended_workers, statuses, worker_on
 
 pytestmark = pytest.mark.timeout(60)
 START_METHODS = ["fork", "spawn", "forkserver"]
@@ -158,3 +164,66 @@ def _worker_process(server: RunningRedis, scheduler: Any, directory: str, family
 def _interrupt_when_running(task: Any) -> None:
     until(lambda: runs_of(task.path()), "the task runs")
     os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of somebody else's."""
+    with subprocess.Popen(["sleep", "600"], preexec_fn=die_with_parent) as process:
+        yield process
+        process.kill()
+
+
+def lives_on(process: subprocess.Popen[bytes]) -> None:
+    """A signal takes a moment to end it."""
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+
+
+def test_who_gets_the_number_of_a_task_process_that_has_ended_is_left_alone(
+    tasks: ModuleType, directory: str, stranger: subprocess.Popen[bytes]
+) -> None:
+    run = TaskProcess(tasks.Write(directory, "x"), RunOptions("anna"), multiprocessing.get_context("fork"), 0, 1.0)
+    run.start()
+    until(run.check, "it has ended")
+    run._process._popen.pid = stranger.pid
+    run.terminate()
+    run.kill()
+    run.stop()
+    run.close()
+    lives_on(stranger)
+
+
+def test_before_a_task_process_is_started_there_is_nobody_to_end(
+    tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a number, psutil takes the current process, which would be the worker."""
+    ended: list[psutil.Process] = []
+    for name in ("terminate", "kill"):
+        monkeypatch.setattr(psutil.Process, name, ended.append)
+    run = TaskProcess(tasks.Write(directory, "x"), RunOptions("anna"), multiprocessing.get_context("fork"), 0, 1.0)
+    run.terminate()
+    run.kill()
+    assert ended == []
+    run.close()
+
+
+def test_who_gets_the_number_of_a_trial_that_has_ended_is_left_alone(stranger: subprocess.Popen[bytes]) -> None:
+    trial: Any = multiprocessing.get_context("fork").Process(target=os._exit, args=(0,))
+    trial.start()
+    trial.join()
+    trial._popen.pid = stranger.pid
+    _end(trial)
+    lives_on(stranger)
+
+
+def test_a_worker_that_a_failed_test_leaves_in_a_thread_ends_with_it(
+    local: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ended_workers(monkeypatch):
+        worker = worker_on(local, assistant=True, keep_alive=True)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        until(lambda: local.worker_list(), "it is there")
+    thread.join(20)
+    assert not thread.is_alive()
