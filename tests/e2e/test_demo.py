@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from tests.http.harness import ROOT
+from tests.servers import die_with_parent
 
 FAMILIES = {
     **{"DailyText": 91, "CountWords": 91, "CountLetters": 91, "WeekTotal": 13, "WeekPage": 13, "MonthTotal": 3},
@@ -29,6 +30,7 @@ def test_demo_runs_every_task_once_and_leaves_nothing_behind(tmp_path: Path) -> 
         capture_output=True,
         text=True,
         timeout=200,
+        preexec_fn=die_with_parent,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stderr == ""

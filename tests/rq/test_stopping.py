@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import redis
 
@@ -87,6 +88,18 @@ def test_a_task_that_holds_pythons_lock_is_stopped(small_fleet: RqFleet, tmp_pat
     assert "was ended: it was stopped by stop_task" in small_fleet.reason(task)
     until(lambda: not is_alive(horse), "the work-horse is gone")
     assert small_fleet.run(after), "the rq worker is free again"
+
+
+def test_a_task_whose_guardian_was_killed_ends_itself_at_its_next_beat(small_fleet: RqFleet, tmp_path: Path) -> None:
+    task = Waiting(directory=str(tmp_path), name="endless")
+    with small_fleet.while_running(task):
+        [(horse, _)] = until(lambda: runs_of(task), "it runs")
+        [guardian] = [child for child in psutil.Process(horse).children() if os.getsid(child.pid) == child.pid]
+        guardian.kill()
+        until(lambda: not is_alive(guardian.pid), "it is dead")
+        small_fleet.scheduler.stop_task(task.task_id)
+    assert "was ended: it was stopped by stop_task" in small_fleet.reason(task)
+    until(lambda: not is_alive(horse), "the work-horse is gone")
 
 
 def test_a_work_horse_in_the_group_of_its_rq_worker_is_stopped_alone(fleet: RqFleet, tmp_path: Path) -> None:
