@@ -53,7 +53,10 @@ def take(prefix: str, names: Iterator[str], read: Reader) -> Snapshot:
         known = [(name, str(kind)) for name, kind in zip(page, types) if str(kind) in READS]
         replies = read([(READS[kind][0], name, *READS[kind][1:]) for name, kind in known])
         for (name, kind), reply in zip(known, replies):
-            snapshot.content[name.removeprefix(prefix)] = _decode(kind, reply)
+            if reply or (
+                reply is not None and kind in ("string", "stream")
+            ):  # else it has gone since its type was read
+                snapshot.content[name.removeprefix(prefix)] = _decode(kind, reply)
     return snapshot
 
 

@@ -109,3 +109,18 @@ def test_work_goes_on_after_a_repair(busy):
     busy.add_task(worker="w", task_id="ghost", status="DONE", runnable=False)
     handed = [busy.get_work(worker="w") for _ in range(5)]
     assert {work["task_id"] for work in handed} >= {"b", "g"}
+
+
+def test_tasks_that_are_removed_while_they_are_read_are_no_difference(busy, monkeypatch):
+    """Between the question for their type and that for their content."""
+    read, client = busy._read, busy._client
+
+    def late(commands):
+        if commands and commands[0][0] != "TYPE":
+            for name in list(client.scan_iter(match=f"{busy._space.prefix}*", count=1000)):
+                if not name.endswith(":config"):
+                    client.delete(name)
+        return read(commands)
+
+    monkeypatch.setattr(busy, "_read", late)
+    assert busy.verify() == []
