@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import redis
 
-from broker_sched.scheduler import embedded
+from broker_sched.redis_backend import embedded_server as embedded
 
 START_SECONDS = 120.0  # luigid reads a large state slowly
 OPTIONS: dict[str, Any] = {

@@ -26,15 +26,15 @@ from broker_sched.errors import (
 )
 
 if TYPE_CHECKING:
-    from broker_sched.http.client import RemoteScheduler
+    from broker_sched.client.remote_scheduler import RemoteScheduler
     from broker_sched.mails.settings import EmailSettings, MailSettings, SendgridSettings, SmtpSettings
-    from broker_sched.model.events import Event
-    from broker_sched.model.parameters import Batch, Parameter, ParameterError, TaskDefinitionError, Visibility
-    from broker_sched.model.requirements import DynamicRequirements
-    from broker_sched.model.target import FSSpecTarget, LocalTarget, TargetError
-    from broker_sched.model.task import ExternalTask, Task, WrapperTask
     from broker_sched.scheduler.scheduler import Scheduler
-    from broker_sched.worker.submitting import submit
+    from broker_sched.tasks.events import Event
+    from broker_sched.tasks.parameters import Batch, Parameter, ParameterError, TaskDefinitionError, Visibility
+    from broker_sched.tasks.requirements import DynamicRequirements
+    from broker_sched.tasks.targets import FSSpecTarget, LocalTarget, TargetError
+    from broker_sched.tasks.task import ExternalTask, Task, WrapperTask
+    from broker_sched.worker.submit import submit
     from broker_sched.worker.worker import Worker
 
 __version__ = "0.1.0"
@@ -78,27 +78,27 @@ __all__ = [
 
 # Loaded when first asked for: who writes tasks needs no Redis client, and its import takes longer than a small task.
 _HOMES = {
-    "Batch": "model.parameters",
-    "DynamicRequirements": "model.requirements",
+    "Batch": "tasks.parameters",
+    "DynamicRequirements": "tasks.requirements",
     "EmailSettings": "mails.settings",
-    "Event": "model.events",
-    "ExternalTask": "model.task",
-    "FSSpecTarget": "model.target",
-    "LocalTarget": "model.target",
+    "Event": "tasks.events",
+    "ExternalTask": "tasks.task",
+    "FSSpecTarget": "tasks.targets",
+    "LocalTarget": "tasks.targets",
     "MailSettings": "mails.settings",
-    "Parameter": "model.parameters",
-    "ParameterError": "model.parameters",
-    "RemoteScheduler": "http.client",
+    "Parameter": "tasks.parameters",
+    "ParameterError": "tasks.parameters",
+    "RemoteScheduler": "client.remote_scheduler",
     "Scheduler": "scheduler.scheduler",
     "SendgridSettings": "mails.settings",
     "SmtpSettings": "mails.settings",
-    "TargetError": "model.target",
-    "Task": "model.task",
-    "TaskDefinitionError": "model.parameters",
-    "Visibility": "model.parameters",
+    "TargetError": "tasks.targets",
+    "Task": "tasks.task",
+    "TaskDefinitionError": "tasks.parameters",
+    "Visibility": "tasks.parameters",
     "Worker": "worker.worker",
-    "WrapperTask": "model.task",
-    "submit": "worker.submitting",
+    "WrapperTask": "tasks.task",
+    "submit": "worker.submit",
 }
 
 

@@ -24,8 +24,8 @@ from urllib.request import urlopen
 
 from expected import expected_report, source_text
 
-from broker_sched.scheduler import embedded
-from broker_sched.scheduler.connection import connect, describe
+from broker_sched.redis_backend import embedded_server as embedded
+from broker_sched.redis_backend.clients import connect, describe
 
 HERE = Path(__file__).resolve().parent
 PYTHONPATH = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))

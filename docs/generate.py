@@ -11,9 +11,10 @@ from typing import Any, Union, get_args, get_origin
 
 import python_page
 
-from broker_sched.api import METHODS, Method
-from broker_sched.scheduler.keys import KEYS, SCHEMA_VERSION
-from broker_sched.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
+from broker_sched.contract.scheduler_api import METHODS, Method
+from broker_sched.contract.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
+from broker_sched.redis_backend.namespace import SCHEMA_VERSION
+from broker_sched.scheduler.keys import KEYS
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Made by docs/generate.py from the code: change that. -->\n"
@@ -47,7 +48,7 @@ def keys() -> str:
             NOTE,
             f"Schema version {SCHEMA_VERSION}. Every key starts `bsched:{{<namespace>}}:`; the braces keep a namespace in",
             "one slot of a Redis Cluster. `<n>` is a task's number (`ids` tells whose), `<w>` a worker's (`worker_ids`),",
-            "`<crew>` and `<claim>` are numbers of interned sets of workers: those who can run a task, and those with a",
+            "`<runner_set>` and `<stakeholder_set>` are numbers of interned sets of workers: those who can run a task, and those with a",
             "stake in it. `<needs>` is the JSON text of a task's resources, empty for none. A rank is the number under",
             "which a task was created, ten digits (`<number>:<n>` when its id was known before).\n",
             "Only the Lua scripts write them. Look at a task: `HGETALL 'bsched:{default}:task:<task_id>'`.\n",

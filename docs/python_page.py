@@ -12,13 +12,15 @@ from importlib import import_module
 from typing import Any
 
 import broker_sched
-from broker_sched.api import METHODS
 from broker_sched.config import SchedulerConfig
+from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.errors import BrokerSchedError
 from broker_sched.worker.config import WorkerConfig
 
-ELSEWHERE = {"RqExecutor": "broker_sched.rq.executor"}  # public, and not in broker_sched itself: it needs rq
-ERRORS_ELSEWHERE = ("broker_sched.model.contract", "broker_sched.model.register")  # raised, and seldom caught by name
+ELSEWHERE = {
+    "RqExecutor": "broker_sched.worker.executors.rq.executor"
+}  # public, and not in broker_sched itself: it needs rq
+ERRORS_ELSEWHERE = ("broker_sched.tasks.protocol", "broker_sched.tasks.loading")  # raised, and seldom caught by name
 SECTIONS = {
     "Tasks": ("Task", "ExternalTask", "WrapperTask", "DynamicRequirements"),
     "Parameters": ("Parameter", "Visibility", "Batch"),

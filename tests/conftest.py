@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 
 from broker_sched import Scheduler
-from tests.http.harness import RedisProcess
+from tests.harness import RedisProcess, ServerProcess
 from tests.servers import RunningRedis, binaries
 
 REAL = sorted(binaries())
@@ -90,6 +90,36 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess
 
 
 @pytest.fixture
+def mortal_redis(tmp_path: Path) -> Iterator[RedisProcess]:
+    """A Redis that the test may kill."""
+    process = RedisProcess(tmp_path)
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def server(own_redis: RedisProcess) -> Iterator[ServerProcess]:
+    """A server that the tests of a module share."""
+    process = ServerProcess("--redis", own_redis.url, "--namespace", "shared").await_ready()
+    yield process
+    assert process.stop() == 0
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., ServerProcess]]:
+    """`start_server("--redis", url, …)`: a server that ends with the test."""
+    started: list[ServerProcess] = []
+
+    def start(*arguments: str, environment: dict[str, str] | None = None) -> ServerProcess:
+        started.append(ServerProcess(*arguments, environment=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
 
@@ -120,7 +150,7 @@ def scheduler(scheduler_factory: SchedulerFactory) -> Scheduler:
 @pytest.fixture
 def another(scheduler: Scheduler, scheduler_factory: SchedulerFactory) -> Scheduler:
     """A second scheduler on the same namespace."""
-    return scheduler_factory(namespace=scheduler._space.namespace)
+    return scheduler_factory(namespace=scheduler._namespace.name)
 
 
 @pytest.fixture
@@ -141,9 +171,9 @@ def _schedulers(url: str, clock: FakeClock | None) -> Iterator[SchedulerFactory]
 
     yield make
     for scheduler in made:
-        if scheduler._client.exists(scheduler._space.key("config")):
+        if scheduler._client.exists(scheduler._namespace.key("config")):
             assert scheduler.verify() == []
     for scheduler in made:
-        for key in list(scheduler._client.scan_iter(match=f"{scheduler._space.prefix}*", count=1000)):
+        for key in list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*", count=1000)):
             scheduler._client.delete(key)
         scheduler.close()

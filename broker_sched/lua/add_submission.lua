@@ -4,14 +4,14 @@
 -- Reply its state, which a repeated call finds as it is by then; '' when there is no such worker, or it has no stake in
 --       one of the tasks: it was forgotten for a while, and what it had scheduled before
 -- Cost  O(tasks asked for)
--- @include lib/header.lua
--- @include lib/workers.lua
--- @include lib/crowds.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/workers.lua
+-- @include lib/workers/worker_sets.lua
 
 local function holds_all(worker)
   for index = 8, #ARGV do
-    local claim = call('HGET', key('task:', ARGV[index]), 'claim') or '0'
-    if not is_in_crowd('claim', claim, worker.w) then return false end
+    local stakeholder_set = call('HGET', key('task:', ARGV[index]), 'stakeholder_set') or '0'
+    if not is_in_worker_set('stakeholder_set', stakeholder_set, worker.w) then return false end
   end
   return true
 end

@@ -1,5 +1,5 @@
 -- Create or update a task, report its status, sign the worker up for it: one atomic step.
--- What many deps or dependents need beyond a budget becomes jobs; the reply says how many are left.
+-- What many deps or dependents need beyond a budget becomes deferred steps; the reply says how many are left.
 --
 -- ARGV  6 task_id  7 worker  8 status  9 flags: r runnable, a assistant, n has new deps; then the
 --       number of the attempt that is reported on, where one is given  10 priority  11 family
@@ -8,13 +8,13 @@
 --       21 retry policy '<count>|<hard timeout>|<window>' or ''  22 number of deps, '' to leave them
 --       23 token of staged deps or ''  24 owners (JSON, '' for none)  25… the deps, then the new deps
 --       12, 13, 14, 16, 18 and 19 are '' for null, else '=' and the text.
--- Reply the number of jobs left; -1 when the run is superseded, and nothing was changed.
--- Cost  O(deps), at most the caller's chunk of them, and a budget of jobs.
+-- Reply the number of deferred steps left; -1 when the run is superseded, and nothing was changed.
+-- Cost  O(deps), at most the caller's chunk of them, and a budget of deferred steps.
 -- Source: luigi.scheduler.Scheduler.add_task, 3.8.1.
--- @include lib/header.lua
--- @include lib/events.lua
--- @lazy add_plain_task lib/plain_task.lua
--- @lazy add_any_task lib/adding.lua
+-- @include lib/core/header.lua
+-- @include lib/core/events.lua
+-- @lazy add_plain_task lib/tasks/plain_task.lua
+-- @lazy add_any_task lib/tasks/adding.lua
 
 -- Nothing but that a task is to be run, and what it depends on?
 local function is_plain_report()

@@ -1,18 +1,19 @@
 -- Merge info into what is known of a worker. An unknown worker is created.
 --
 -- ARGV  6 worker  7 assistant: '', 0, 1 (as the info says)  8 slots: '' or a number (info.workers)
---       9 filter: which modules it takes others' tasks from, as a JSON list of patterns (see lib/restrictions.lua);
---       '[]' any, '' not told  10 its start id, or ''  11… info: key, JSON, key, JSON, …
+--       9 filter: which modules it takes others' tasks from, as a JSON list of patterns (see
+--       lib/hand_out/restrictions.lua); '[]' any, '' not told  10 its start id, or ''  11… info: key, JSON, key, JSON,
+--       …
 -- Reply { 'known', 0 }; when it is new under an old name, nothing was merged yet, and there is more to do before:
---       { 'more', jobs left } what the former one ran has failed in part: call again
+--       { 'more', deferred steps left } what the former one ran has failed in part: call again
 --       { 'alive', when the former one was heard of last (s), who it is } it may run tasks; call again later, in vain
 --       while it is heard of
 -- Cost  O(info); O(what it runs) when it ceases to be an assistant; in bites, what the former one ran
 -- Source: luigi.scheduler.Scheduler.add_worker, 3.8.1.
--- @include lib/header.lua
--- @include lib/workers.lua
--- @include lib/ids.lua
--- @lazy lose_runs lib/replacing.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/workers.lua
+-- @include lib/core/ids.lua
+-- @lazy lose_runs lib/workers/replaced_worker.lua
 
 -- A worker tells its filter when it begins: what an earlier one of its name refused, it may well load.
 local function set_filter(worker, patterns)

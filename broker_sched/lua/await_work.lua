@@ -3,27 +3,27 @@
 -- ARGV  6 worker  7 assistant: 0, 1  8 mailbox  9 for how long (s); 0: it waits no more
 -- Reply { 1 when it should ask for work at once, else 0, seconds until something is due for pruning or '' }
 -- Cost  that of get_work
--- @include lib/header.lua
--- @include lib/crowds.lua
--- @include lib/workers.lua
--- @include lib/resources.lua
--- @include lib/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
--- @include lib/placing.lua
--- @include lib/links.lua
--- @include lib/statuses.lua
--- @include lib/working_off.lua
--- @include lib/counts.lua
--- @include lib/choosing.lua
--- @include lib/staleness.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+-- @include lib/deferred/run_deferred.lua
+-- @include lib/workers/counts.lua
+-- @include lib/hand_out/choosing.lua
+-- @include lib/hand_out/staleness.lua
 
 local BUDGET = 60
 local AS_ASSISTANT = ARGV[7] == '1'
 
 -- Its wait is ended. A worker that was woken just now passes the call on.
 local function leave(worker)
-  if not waking.wake(worker.w) then
-    for _, group in ipairs(own_groups(worker, AS_ASSISTANT)) do waking.note(group) end
+  if not wakeups.wake(worker.w) then
+    for _, queue in ipairs(own_queues(worker, AS_ASSISTANT)) do wakeups.note(queue) end
   end
   return { 0, '' }
 end
@@ -45,13 +45,13 @@ local function await_work()
   local seconds = tonumber(ARGV[9])
   if seconds == 0 then return worker and leave(worker) or { 0, '' } end
   worker = touch_worker(ARGV[6])
-  work_off(BUDGET)
+  run_deferred(BUDGET)
   if call('EXISTS', key('messages:', worker.id)) == 1 then return { 1, '' } end
   local may_have_work = false
   if not worker.disabled and OPTIONS.paused ~= 1 then
     local task, may_be_more = choose(worker, AS_ASSISTANT)
     may_have_work = task or may_be_more
-    work_off(BUDGET) -- what was put right on the way is told to others
+    run_deferred(BUDGET) -- what was put right on the way is told to others
   end
   if may_have_work then return { 1, '' } end
   call('HSET', key('worker:', worker.id), 'mailbox', ARGV[8])

@@ -4,21 +4,21 @@
 --       DISABLED → DONE), enable (a scheduler disable → FAILED, its failures forgotten), release (RUNNING, or
 --       BATCH_RUNNING, on that worker → PENDING, no failure)  8 worker, of release
 --       9 attempt of the run that is released, '' for none
--- Reply { status or '' when unknown, 1 when re-enabled else 0; -1 when the run is superseded, jobs left }
--- Cost  O(1) and a budget of jobs
+-- Reply { status or '' when unknown, 1 when re-enabled else 0; -1 when the run is superseded, deferred steps left }
+-- Cost  O(1) and a budget of deferred steps
 -- Source: luigi.scheduler.Scheduler.forgive_failures, mark_as_done, re_enable_task, 3.8.1.
--- @include lib/header.lua
--- @include lib/crowds.lua
--- @include lib/workers.lua
--- @include lib/resources.lua
--- @include lib/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
--- @include lib/placing.lua
--- @include lib/links.lua
--- @include lib/statuses.lua
--- @include lib/working_off.lua
--- @include lib/refusing.lua
--- @include lib/releasing.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+-- @include lib/deferred/run_deferred.lua
+-- @include lib/tasks/superseded.lua
+-- @include lib/tasks/release_task.lua
 
 local DONE_FROM = { RUNNING = true, FAILED = true, DISABLED = true }
 local IS_RUNNING = { RUNNING = true, BATCH_RUNNING = true }
@@ -41,7 +41,7 @@ local function change_status()
     re_enabled = 1
   end
   finish_task(task)
-  return { task.status, re_enabled, work_off(150) }
+  return { task.status, re_enabled, run_deferred(150) }
 end
 
 return answer(change_status)

@@ -1,6 +1,6 @@
 -- Make the namespace ready: write the schema version and the options that are given, or absent so far.
 --
--- ARGV  1 to 5 as in lib/header.lua  6 number of options given  7… option, value (given), then the defaults
+-- ARGV  1 to 5 as in lib/core/header.lua  6 number of options given  7… option, value (given), then the defaults
 -- Reply the configuration's version, raised whenever an option changes
 -- Cost  O(options)
 local call = redis.call

@@ -2,11 +2,11 @@
 --
 -- ARGV  6 worker
 -- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … } }
--- Cost  O(the worker's crews + running tasks in them)
+-- Cost  O(the worker's runner sets + running tasks in them)
 -- Source: luigi.scheduler.Scheduler.count_pending, 3.8.1.
--- @include lib/header.lua
--- @include lib/workers.lua
--- @include lib/crowds.lua
--- @include lib/counts.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/workers.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/workers/counts.lua
 
 return answer(function() return count_for(get_worker(ARGV[6])) end)

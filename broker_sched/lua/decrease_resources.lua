@@ -4,13 +4,13 @@
 -- Reply 1; 0 when the task is not RUNNING; -1 when the run is superseded
 -- Cost  O(resources × members of the batch)
 -- Source: luigi.scheduler.Scheduler.decrease_running_task_resources, 3.8.1.
--- @include lib/header.lua
--- @include lib/crowds.lua
--- @include lib/workers.lua
--- @include lib/resources.lua
--- @include lib/tasks.lua
--- @include lib/waking_up.lua
--- @include lib/refusing.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/wakeups/wake_up.lua
+-- @include lib/tasks/superseded.lua
 
 -- {"name":amount}, sorted by name.
 local function encode(held)

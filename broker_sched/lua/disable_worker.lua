@@ -1,28 +1,28 @@
 -- Give a worker no more work. It leaves the workers of its tasks, but keeps its stake in them.
 --
 -- ARGV  6 worker
--- Reply the number of jobs left; -1 for a submission, which can only be cancelled
--- Cost  O(its crews), in bites
+-- Reply the number of deferred steps left; -1 for a submission, which can only be cancelled
+-- Cost  O(its runner sets), in bites
 -- Source: luigi.scheduler.Scheduler.disable_worker, 3.8.1.
--- @include lib/header.lua
--- @include lib/crowds.lua
--- @include lib/workers.lua
--- @include lib/resources.lua
--- @include lib/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
--- @include lib/placing.lua
--- @include lib/links.lua
--- @include lib/statuses.lua
--- @include lib/working_off.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+-- @include lib/deferred/run_deferred.lua
 
 local function disable_worker()
   local worker = get_worker(ARGV[6])
   if worker.submission then return -1 end
   worker.disabled = true
   call('HSET', key('worker:', worker.id), 'disabled', '1')
-  if waking.is_anybody_waiting() then waking.wake(worker.w) end -- it shall find out, and leave
-  add_job('quit', worker.w, string.format('%.0f', worker.weight))
-  return work_off(150)
+  if wakeups.is_anybody_waiting() then wakeups.wake(worker.w) end -- it shall find out, and leave
+  add_deferred_step('disable_worker', worker.w, string.format('%.0f', worker.weight))
+  return run_deferred(150)
 end
 
 return answer(disable_worker)

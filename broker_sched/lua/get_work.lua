@@ -10,18 +10,18 @@
 --       more   so far only tasks that this worker must not have, which stand apart now: ask again. No more was done.
 --       task   task_id, family, module or '', params (JSON), attempt
 --       batch  provisional batch id, family, module or '', batched names (JSON), { {task_id, params}, … }, attempt
--- Cost  O(crews and groups of the worker), O(log n) in ready tasks; with contested resources O(running tasks +
---       idle slots + groups).
+-- Cost  O(runner sets and ready queues of the worker), O(log n) in ready tasks; with contested resources O(running
+--       tasks + idle slots + ready queues).
 -- Source: luigi.scheduler.Scheduler.get_work, 3.8.1.
--- @include lib/header.lua
--- @include lib/events.lua
--- @include lib/crews.lua
--- @include lib/workers.lua
--- @include lib/resources.lua
--- @include lib/ids.lua
--- @include lib/attempts.lua
--- @include lib/counts.lua
--- @include lib/choosing.lua
+-- @include lib/core/header.lua
+-- @include lib/core/events.lua
+-- @include lib/workers/runner_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/core/ids.lua
+-- @include lib/tasks/attempts.lua
+-- @include lib/workers/counts.lua
+-- @include lib/hand_out/choosing.lua
 
 local AS_ASSISTANT = string.sub(ARGV[8], 1, 1) == '1'
 local IS_PRUNED = string.sub(ARGV[8], 2, 2) == 'p'
@@ -43,8 +43,8 @@ local function contact(worker)
   call('HSET', key('worker:', worker.id), unpack(fields))
 end
 
--- @include lib/plain_work.lua
--- @lazy get_any_work lib/handing_out.lua
+-- @include lib/hand_out/plain_work.lua
+-- @lazy get_any_work lib/hand_out/any_work.lua
 
 local function get_work()
   if OPTIONS.prune_on_get_work == 1 and not IS_PRUNED then return { 'active', 0, 0, 0, {}, {}, 'prune' } end

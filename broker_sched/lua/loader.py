@@ -1,8 +1,8 @@
 """Reads the .lua files, joins what they include, and maps a line of the whole back to file and line.
 
-    -- @include lib/tasks.lua                   the file, unless it can be seen already; what follows stands in a
-                                                function of its own
-    -- @lazy merge, weigh lib/greedy.lua        functions that the file returns, made when first called
+    -- @include lib/tasks/tasks.lua     the file, unless it can be seen already; what follows stands in a function of
+                                        its own
+    -- @lazy merge, weigh lib/x.lua     functions that the file returns, made when first called
 
 What a lazy file includes can't be seen outside it, and comes again where it is included again: it must keep nothing
 that has to be kept once.
@@ -30,7 +30,7 @@ class Script(NamedTuple):
     name: str
     source: str
     sha: str  # what EVALSHA is called with: SHA-1 hex of the source
-    origins: tuple[str, ...]  # "lib/tasks.lua:12" for each line of the source
+    origins: tuple[str, ...]  # "lib/tasks/tasks.lua:12" for each line of the source
 
 
 class _Joined:
@@ -96,6 +96,13 @@ def load(name: str) -> Script:
 def names() -> list[str]:
     """The names of all scripts (not of the pieces in lib/)."""
     return sorted(f.name.removesuffix(".lua") for f in files(__package__).iterdir() if f.name.endswith(".lua"))
+
+
+def sources() -> list[str]:
+    """The text of every .lua file, those in lib/ included."""
+    scripts = files(__package__)
+    libraries = [file for folder in scripts.joinpath("lib").iterdir() for file in folder.iterdir()]
+    return [file.read_text(encoding="utf-8") for file in (*scripts.iterdir(), *libraries) if file.name.endswith(".lua")]
 
 
 def locate(script: Script, message: str) -> str:

@@ -2,12 +2,12 @@
 --
 -- ARGV  6 submission
 -- Reply { its hash as a flat list, empty when unknown, its worker number or '', pending, running, ready, 1 when over }
--- Cost  O(its crews and their ready groups)
--- @include lib/header.lua
--- @include lib/workers.lua
--- @include lib/crowds.lua
--- @include lib/counts.lua
--- @include lib/submissions.lua
+-- Cost  O(its runner sets and their ready queues)
+-- @include lib/core/header.lua
+-- @include lib/workers/workers.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/workers/counts.lua
+-- @include lib/workers/submissions.lua
 
 return answer(function()
   local kept = call('HGETALL', key('submission:', ARGV[6]))

@@ -4,7 +4,7 @@
 -- Reply the response taken, or ''
 -- Cost  O(1)
 -- Source: luigi.scheduler.Scheduler.add_scheduler_message_response, get_scheduler_message_response, 3.8.1.
--- @include lib/header.lua
+-- @include lib/core/header.lua
 
 local function message_response()
   local detail, field, response = key('detail:', ARGV[6]), 'response:' .. ARGV[7], optional(ARGV[8])

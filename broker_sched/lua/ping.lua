@@ -4,8 +4,8 @@
 -- Reply the messages, each JSON; null when another worker has its name by now: then it has no contact, and no messages
 -- Cost  O(messages)
 -- Source: luigi.scheduler.Scheduler.ping, 3.8.1.
--- @include lib/header.lua
--- @include lib/workers.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/workers.lua
 
 local is_touched = false
 

@@ -4,7 +4,7 @@
 -- ARGV  6 server  7 number of notes  8 number of unlisted ones  9… mail id, mail (JSON), …
 -- Reply 1; 0 when another server has taken over
 -- Cost  O(notes + mails)
--- @include lib/header.lua
+-- @include lib/core/header.lua
 
 return answer(function()
   if call('GET', key('mail:lock', '')) ~= ARGV[6] then return 0 end

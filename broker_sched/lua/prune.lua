@@ -4,19 +4,19 @@
 -- Reply { 1 while there is more to do, else 0, ids of submissions that may be over }
 -- Cost  O(budget)
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
--- @include lib/header.lua
--- @include lib/crowds.lua
--- @include lib/workers.lua
--- @include lib/resources.lua
--- @include lib/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
--- @include lib/placing.lua
--- @include lib/links.lua
--- @include lib/statuses.lua
--- @include lib/working_off.lua
--- @lazy prune lib/pruning.lua
--- @include lib/counts.lua
--- @include lib/submissions.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+-- @include lib/deferred/run_deferred.lua
+-- @lazy prune lib/tasks/pruning.lua
+-- @include lib/workers/counts.lua
+-- @include lib/workers/submissions.lua
 
 local MAX_SUBMISSIONS = 20 -- looked at in a bite, whichever they are
 

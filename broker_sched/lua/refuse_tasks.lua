@@ -3,31 +3,31 @@
 --
 -- ARGV  6 worker  7 what it refuses: module, family  8 for how long (s)  9 reason  10 attempt, '' for none
 --       11… task_ids
--- Reply { jobs left, ids of the tasks that went back }
--- Cost  O(tasks), and a budget of jobs
--- @include lib/header.lua
--- @include lib/crowds.lua
--- @include lib/workers.lua
--- @include lib/resources.lua
--- @include lib/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batch_index.lua
--- @include lib/placing.lua
--- @include lib/links.lua
--- @include lib/statuses.lua
--- @include lib/working_off.lua
--- @include lib/releasing.lua
--- @include lib/refusing.lua
--- @include lib/explaining.lua
--- @include lib/missed_workers.lua
+-- Reply { deferred steps left, ids of the tasks that went back }
+-- Cost  O(tasks), and a budget of deferred steps
+-- @include lib/core/header.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+-- @include lib/deferred/run_deferred.lua
+-- @include lib/tasks/release_task.lua
+-- @include lib/tasks/superseded.lua
+-- @include lib/tasks/explanations.lua
+-- @include lib/workers/missed_workers.lua
 
-local LONGEST_DEFERRAL = 60 -- seconds
+local LONGEST_POSTPONEMENT = 60 -- seconds
 
 -- A task that this worker alone can't load may go to the next one at once, but behind what nobody refused, and the
 -- more often it was refused the longer: else one task with broken parameters would keep the head of its family.
-local function defer(task)
-  local seconds = math.min(LONGEST_DEFERRAL, 2 ^ math.min(tonumber(task.refusals) - 1, 30))
-  set(task, 'deferred', string.format('%.6f', NOW + seconds))
-  call('ZADD', key('due:deferred', ''), task.deferred, task.n)
+local function postpone(task)
+  local seconds = math.min(LONGEST_POSTPONEMENT, 2 ^ math.min(tonumber(task.refusals) - 1, 30))
+  set(task, 'postponed', string.format('%.6f', NOW + seconds))
+  call('ZADD', key('due:postponed', ''), task.postponed, task.n)
 end
 
 local function put_back(task, expl)
@@ -37,7 +37,7 @@ local function put_back(task, expl)
     set_expl(task, expl)
     set(task, 'refusals', tostring(refusals))
     task.apart = ARGV[7]
-    if ARGV[7] == 'family' then defer(task) end
+    if ARGV[7] == 'family' then postpone(task) end
   end
   finish_task(task)
 end
@@ -68,7 +68,7 @@ local function refuse_tasks()
       back[#back + 1] = task.id
     end
   end
-  return { work_off(150), back }
+  return { run_deferred(150), back }
 end
 
 return answer(refuse_tasks)

@@ -1,12 +1,12 @@
 -- Put right what verify found, while no other script runs: the field `repairing` of `config`, <token> <until when (s)>,
 -- has all others refused. Who holds it has time to read everything, and to write in bites; it ends by itself.
 --
--- ARGV  6 token of the repair  7 what: begin, anyway (begin, though jobs wait), renew, write, end
+-- ARGV  6 token of the repair  7 what: begin, anyway (begin, though deferred steps wait), renew, write, end
 --       8 seconds that the mark lasts, of begin, anyway, renew and end
 --       8… of write: number of words, command, key without prefix, further words, number of words, …
--- Reply { 1 when it is this repair's turn, else 0: nothing was done, number of jobs that wait }
+-- Reply { 1 when it is this repair's turn, else 0: nothing was done, number of deferred steps that wait }
 -- Cost  O(words given); of renew and end O(workers)
--- @include lib/header.lua
+-- @include lib/core/header.lua
 
 local token, what = ARGV[6], ARGV[7]
 
@@ -37,8 +37,8 @@ local function write()
 end
 
 local function repair()
-  local jobs = call('LLEN', key('jobs', ''))
-  if not has_turn() or (what == 'begin' and jobs > 0) then return { 0, jobs } end
+  local deferred_steps = call('LLEN', key('deferred_steps', ''))
+  if not has_turn() or (what == 'begin' and deferred_steps > 0) then return { 0, deferred_steps } end
   if what == 'renew' or what == 'end' then excuse_workers() end
   if what == 'write' then
     write()
@@ -47,7 +47,7 @@ local function repair()
   else
     call('HSET', key('config', ''), 'repairing', string.format('%s %.6f', token, NOW + tonumber(ARGV[8])))
   end
-  return { 1, jobs }
+  return { 1, deferred_steps }
 end
 
 -- As answer does, which refuses every other script meanwhile.

@@ -4,14 +4,14 @@
 -- Reply its id, which is the first one's for a repetition; '' when the option is off
 -- Cost  O(1)
 -- Source: luigi.scheduler.Scheduler.set_worker_processes, send_scheduler_message, 3.8.1.
--- @include lib/header.lua
--- @include lib/workers.lua
--- @include lib/waking.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/workers.lua
+-- @include lib/wakeups/wakeups.lua
 
 return answer(function()
   if ARGV[8] ~= '' and OPTIONS[ARGV[8]] ~= 1 then return '' end
   local worker = get_worker(ARGV[6])
   call('RPUSH', key('messages:', worker.id), ARGV[7])
-  waking.wake(worker.w)
+  wakeups.wake(worker.w)
   return ARGV[9]
 end)

@@ -5,8 +5,8 @@
 -- Reply 1; 0 when the task is unknown; -1 when the run is superseded
 -- Cost  O(members of the batch)
 -- Source: luigi.scheduler.Scheduler.set_task_status_message, set_task_progress_percentage, 3.8.1.
--- @include lib/header.lua
--- @include lib/refusing.lua
+-- @include lib/core/header.lua
+-- @include lib/tasks/superseded.lua
 
 local function write(id)
   local value = optional(ARGV[8])

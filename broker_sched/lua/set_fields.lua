@@ -3,8 +3,8 @@
 -- ARGV  6 hash  7 the option that must be on, or ''  8… field, value, field, value, …
 -- Reply 1, or 0 when the option is off
 -- Cost  O(fields); with limits, and at the end of a pause, O(waiting workers)
--- @include lib/header.lua
--- @include lib/waking.lua
+-- @include lib/core/header.lua
+-- @include lib/wakeups/wakeups.lua
 
 local MAX_UNPACKED = 1000 -- Lua's stack holds some thousand values
 
@@ -13,7 +13,7 @@ local function set_fields()
   for start = 8, #ARGV, MAX_UNPACKED do
     call('HSET', key(ARGV[6], ''), unpack(ARGV, start, math.min(start + MAX_UNPACKED - 1, #ARGV)))
   end
-  if ARGV[6] == 'resources' or (ARGV[8] == 'paused' and ARGV[9] == '0') then waking.wake_everybody() end
+  if ARGV[6] == 'resources' or (ARGV[8] == 'paused' and ARGV[9] == '0') then wakeups.wake_everybody() end
   return 1
 end
 

@@ -3,8 +3,8 @@
 -- ARGV  6 task_id  7 how much it wrote in all, a space, and the end of it  8 attempt of the run, '' for none
 -- Reply 0; -1 when the run is superseded
 -- Cost  O(1)
--- @include lib/header.lua
--- @include lib/refusing.lua
+-- @include lib/core/header.lua
+-- @include lib/tasks/superseded.lua
 
 local KEPT_SECONDS = 86400
 

@@ -4,7 +4,7 @@
 --       mails now: the lock goes)  9 mail id, '' to leave
 -- Reply begin: 1 when the mail is there and the server has the lock, else 0; the others: 1
 -- Cost  O(1)
--- @include lib/header.lua
+-- @include lib/core/header.lua
 
 return answer(function()
   local is_holder = call('GET', key('mail:lock', '')) == ARGV[6]

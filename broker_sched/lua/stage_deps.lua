@@ -3,7 +3,7 @@
 -- ARGV  6 token  7… task ids
 -- Reply how many are staged
 -- Cost  O(ids given)
--- @include lib/header.lua
+-- @include lib/core/header.lua
 
 local function stage_deps()
   local staged = key('staged:', ARGV[6])

@@ -7,7 +7,7 @@
 -- Reply { batch_emails, number of notes that are due, number of unlisted ones, { a mail of the outbox, … } };
 --       nothing is due while another server has the lock
 -- Cost  O(mails in the outbox)
--- @include lib/header.lua
+-- @include lib/core/header.lua
 
 local SERVER_SECONDS = 604800
 

@@ -44,7 +44,7 @@ class Note:
 
 
 def note_from(kept: Mapping[str, Any]) -> Note:
-    """From what lua/lib/mail_notes.lua wrote."""
+    """From what lua/lib/tasks/mail_notes.lua wrote."""
     visibilities = json.loads(kept["visibilities"]) if kept.get("visibilities") else None
     params = json.loads(kept["params"]) if kept.get("params") else None
     if visibilities is None and not kept.get("task_id"):

@@ -9,9 +9,9 @@ import threading
 import time
 from collections import deque
 
+from broker_sched.interrupts import start_beside
 from broker_sched.mails.message import Mail
 from broker_sched.mails.transport import NotSent, Transport
-from broker_sched.worker.interrupts import start_beside
 
 log = logging.getLogger("bsched.mails")
 

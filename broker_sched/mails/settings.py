@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,6 +121,15 @@ def parse_settings(config: LuigiConfig, environment: Mapping[str, str] = os.envi
     settings = MailSettings(**made)
     _check(settings)
     return settings
+
+
+def why_silent(settings: MailSettings) -> str | None:
+    """Why no mails are sent, as far as settings and terminal decide it; None: they are."""
+    if settings.email.format == "none":
+        return "[email] format is none"
+    if not settings.email.force_send and sys.stdout is not None and sys.stdout.isatty():
+        return "stdout is a terminal ([email] force_send = true sends all the same)"
+    return None
 
 
 def variable_of(section: str, option: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from broker_sched.mails.message import cut
-from broker_sched.model.contract import TaskLike
+from broker_sched.tasks.protocol import TaskLike
 
 MAX_NAME = 500  # characters of a task's name, and of a parameter
 

@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from broker_sched.errors import BrokerSchedError, ConfigurationError
+from broker_sched.interrupts import start_beside
 from broker_sched.mails.addresses import is_usable
 from broker_sched.mails.message import Mail, subject_of
 from broker_sched.mails.settings import MailSettings, SmtpSettings
-from broker_sched.worker.interrupts import start_beside
 
 PACKAGES = {"sendgrid": ("sendgrid", "sendgrid"), "ses": ("boto3", "boto3"), "sns": ("boto3", "boto3")}
 SENDMAIL_PLACES = ("/usr/sbin", "/usr/lib", "/sbin")  # where it stands when the PATH lacks them

@@ -1,28 +1,13 @@
 """Every key in Redis: its pattern, type, content and lifetime. docs/keys.md is made from this table.
 
 All keys of a namespace start `bsched:{<namespace>}:`; the braces put them into one
-Redis Cluster slot. <n> is a task's number (see `ids`), <class> a number of the
-`classes` or `claims` counter, <w> a worker's number.
+Redis Cluster slot. <n> is a task's number (see `ids`), <runner_set> and <stakeholder_set>
+are numbers of interned sets of workers, <w> is a worker's number.
 """
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
-
-from broker_sched.errors import ConfigurationError
-
-SCHEMA_VERSION = "2"
-_NAMESPACE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
-
-
-def prefix_of(namespace: str) -> str:
-    """`bsched:{<namespace>}:`. Raises ConfigurationError for a name with other than letters, digits, _ . -"""
-    if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
-        raise ConfigurationError(
-            f"Namespace {namespace!r} can't be used: 1 to 64 letters, digits, '_', '.' and '-' are allowed."
-        )
-    return f"bsched:{{{namespace}}}:"
 
 
 class Key(NamedTuple):
@@ -54,7 +39,8 @@ KEYS = (
     Key(
         "counters",
         "hash",
-        "last number given to a task, worker, crew, claim, batch; superseded: how many reports were refused",
+        "last number given to a task, worker, runner_set, stakeholder_set, batch; superseded: how many reports were "
+        "refused",
         FOREVER,
     ),
     Key("resources", "hash", "resource → limit; 1 where absent", FOREVER),
@@ -76,9 +62,9 @@ KEYS = (
     Key(
         "task:<task_id>",
         "hash",
-        "status, priority, times (s), family, module, params, workers, crew, claim, attempt (number of its latest "
-        "hand-out), what it holds, since when it waits for deps that its run() wanted (waits_since), where it is "
-        "indexed",
+        "status, priority, times (s), family, module, params, workers, runner_set, stakeholder_set, attempt (number of "
+        "its latest hand-out), what it holds, since when it waits for deps that its run() wanted (waits_since), where "
+        "it is indexed",
         TASK,
     ),
     Key(
@@ -88,8 +74,8 @@ KEYS = (
         TASK,
     ),
     Key("log:<task_id>", "string", "when it was told (s), how much its latest run wrote, the end of it", "a day"),
-    Key("ids", "hash", "task number → task_id, of tasks and ghosts", TASK),
-    Key("ghosts", "hash", "task_id → number of what is depended on and not there", "while depended on"),
+    Key("ids", "hash", "task number → task_id, of tasks and missing deps", TASK),
+    Key("missing_deps", "hash", "task_id → number of what is depended on and not there", "while depended on"),
     Key("tasks:<status>", "set", "numbers of the tasks of a status", USED),
     Key("deps:<n>", "set", "numbers of its deps", TASK),
     Key("dependents:<n>", "set", "numbers of the tasks that depend on it", USED),
@@ -99,12 +85,14 @@ KEYS = (
     Key("staged:<token>", "list", "ids of a long list of deps, on their way in", "15 minutes, or until read in"),
     Key("unlink:<n>", "set", "numbers of deps it no longer has, on their way out", "until worked off"),
     # ready to run
-    Key("ready:<crew>|<needs>", "zset", "ready tasks: member rank, score -priority", USED),
-    Key("ready:<crew>@<label>|<needs>", "zset", "those of a module or family that some worker must not have", USED),
-    Key("groups", "set", "`<crew>|<needs>` of all ready:… that have members", USED),
-    Key("groups:<crew>", "set", "the same of one crew", USED),
-    Key("batch_ready:<crew>|<signature>", "zset", "ready batchable tasks of one kind, like ready:…", USED),
-    Key("batch_crews:<signature>", "set", "crews with such tasks", USED),
+    Key("ready:<runner_set>|<needs>", "zset", "ready tasks: member rank, score -priority", USED),
+    Key(
+        "ready:<runner_set>@<label>|<needs>", "zset", "those of a module or family that some worker must not have", USED
+    ),
+    Key("ready_queues", "set", "`<runner_set>|<needs>` of all ready:… that have members", USED),
+    Key("queues:<runner_set>", "set", "the same of one runner_set", USED),
+    Key("batch_ready:<runner_set>|<signature>", "zset", "ready batchable tasks of one kind, like ready:…", USED),
+    Key("batch_runner_sets:<signature>", "set", "runner_sets with such tasks", USED),
     Key("batch_keys:<n>", "set", "the batch_ready:… a task stands in", USED),
     Key("batchable:<family>", "set", "numbers of the family's ready batchable tasks", USED),
     # running
@@ -143,32 +131,52 @@ KEYS = (
     Key("messages:<worker_id>", "list", "messages for its next ping, JSON", "until read"),
     Key("batchers:<worker_id>", "hash", "family → maximum and batched parameters", "a week after the worker"),
     Key("batch_names:<family>", "set", "lists of batched parameters ever registered", FOREVER),
-    # crowds: interned sets of workers
+    # worker sets: interned sets of workers
     Key(
-        "crew:<crew>",
+        "runner_set:<runner_set>",
         "hash",
         "key, size; numbers of tasks: tasks, pending, with_resources, counted",
         "while a task refers to it",
     ),
-    Key("crew:<crew>:workers", "set", "numbers of the workers that can run its tasks", "like crew:<crew>"),
-    Key("crew:<crew>:running", "hash", "task_id → worker_id of its RUNNING tasks", USED),
-    Key("counted:<crew>:<w>", "set", "tasks that count as pending, by who signed up last", USED),
-    Key("crews", "hash", "crew key → number and size", "like crew:<crew>"),
-    Key("worker_crews:<w>", "set", "the crews of a worker", USED),
-    Key("claim:<claim>", "hash", "key, size", "while a task refers to it"),
-    Key("claim:<claim>:workers", "set", "numbers of the workers with a stake in its tasks", "like claim:<claim>"),
-    Key("claim:<claim>:tasks", "set", "numbers of its tasks", USED),
-    Key("claims", "hash", "claim key → number and size", "like claim:<claim>"),
-    Key("worker_claims:<w>", "set", "the claims of a worker", USED),
+    Key(
+        "runner_set:<runner_set>:workers",
+        "set",
+        "numbers of the workers that can run its tasks",
+        "like runner_set:<runner_set>",
+    ),
+    Key("runner_set:<runner_set>:running", "hash", "task_id → worker_id of its RUNNING tasks", USED),
+    Key("counted:<runner_set>:<w>", "set", "tasks that count as pending, by who signed up last", USED),
+    Key("runner_sets", "hash", "runner_set key → number and size", "like runner_set:<runner_set>"),
+    Key("worker_runner_sets:<w>", "set", "the runner_sets of a worker", USED),
+    Key("stakeholder_set:<stakeholder_set>", "hash", "key, size", "while a task refers to it"),
+    Key(
+        "stakeholder_set:<stakeholder_set>:workers",
+        "set",
+        "numbers of the workers with a stake in its tasks",
+        "like stakeholder_set:<stakeholder_set>",
+    ),
+    Key("stakeholder_set:<stakeholder_set>:tasks", "set", "numbers of its tasks", USED),
+    Key("stakeholder_sets", "hash", "stakeholder_set key → number and size", "like stakeholder_set:<stakeholder_set>"),
+    Key("worker_stakeholder_sets:<w>", "set", "the stakeholder_sets of a worker", USED),
     # to be done
     Key("due:retry", "zset", "FAILED tasks by when they go back to PENDING (s)", USED),
     Key("due:enable", "zset", "tasks disabled by the scheduler, by when that was (s)", USED),
-    Key("due:deferred", "zset", "tasks that were refused, by until when they go behind others (s)", USED),
+    Key("due:postponed", "zset", "tasks that were refused, by until when they go behind others (s)", USED),
     Key("due:remove", "zset", "tasks without stakeholders, by when they go (s)", USED),
-    Key("unclaimed", "set", "numbers of tasks that may lack stakeholders: the next prune looks", USED),
-    Key("strays", "set", "numbers of running tasks whose runner may be dead: the next prune looks", USED),
-    Key("jobs", "list", "work left to later calls, see lua/lib/jobs.lua", "until worked off"),
-    Key("failed_jobs", "list", "jobs that failed, each with its error; `bsched verify` reports them", "until a repair"),
+    Key("without_stakeholders", "set", "numbers of tasks that may lack stakeholders: the next prune looks", USED),
+    Key("orphaned_runs", "set", "numbers of running tasks whose runner may be dead: the next prune looks", USED),
+    Key(
+        "deferred_steps",
+        "list",
+        "work left to later calls, see lua/lib/deferred/deferred_steps.lua",
+        "until worked off",
+    ),
+    Key(
+        "failed_deferred_steps",
+        "list",
+        "deferred_steps that failed, each with its error; `bsched verify` reports them",
+        "until a repair",
+    ),
     # mails about failures
     Key("mail:server", "string", "there while a server that sends mails was seen", "a week after it was"),
     Key("mail:notes", "list", "what mails are to tell of, JSON; at most 10,000", "until it is in a mail"),

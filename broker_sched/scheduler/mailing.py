@@ -13,15 +13,15 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from broker_sched.interrupts import start_beside
 from broker_sched.mails.batches import batch_mails, disable_mails
 from broker_sched.mails.message import Mail
 from broker_sched.mails.settings import MailSettings
 from broker_sched.mails.transport import NotSent, Transport, transport_for
-from broker_sched.scheduler.methods import mails as steps
+from broker_sched.redis_backend.commands import Commands
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.operations import mails as steps
 from broker_sched.scheduler.scheduler import Scheduler
-from broker_sched.scheduler.space import Space
-from broker_sched.steps import Steps
-from broker_sched.worker.interrupts import start_beside
 
 log = logging.getLogger("bsched.mails")
 
@@ -42,8 +42,8 @@ class Mailing:
     Raises ConfigurationError for settings that can't be used.
     """
 
-    def __init__(self, space: Space, settings: MailSettings, drive: Callable[[Steps[Any]], Any]) -> None:
-        self._space = space
+    def __init__(self, namespace: Namespace, settings: MailSettings, drive: Callable[[Commands[Any]], Any]) -> None:
+        self._namespace = namespace
         self._settings = settings
         self._drive = drive
         self._holder = steps.Holder(uuid.uuid4().hex, LOCK_SECONDS + MAX_TIMEOUTS * settings.smtp.timeout)
@@ -58,7 +58,7 @@ class Mailing:
     @classmethod
     def of(cls, scheduler: Scheduler, settings: MailSettings) -> Mailing:
         """For a scheduler that no server serves."""
-        return cls(scheduler._space, settings, scheduler._drive)
+        return cls(scheduler._namespace, settings, scheduler._drive)
 
     def start(self, at_once: bool = False) -> None:
         """Begin. at_once: what happens from now on is noted for the mails, even before the thread has begun."""
@@ -82,12 +82,12 @@ class Mailing:
     def turn(self, is_last: bool = False) -> None:
         """Do what is due now. is_last: what is still being collected, too. Raises what `drive` raises."""
         interval = 0.0 if is_last else float(self._settings.batch_notifier.email_interval * SECONDS_IN_MINUTE)
-        due: steps.Due = self._drive(steps.take(self._space, self._holder, interval))
+        due: steps.Due = self._drive(steps.take(self._namespace, self._holder, interval))
         outbox = [*due.outbox, *(self._posted(due) if due.notes else [])]
         if outbox and (is_last or time.monotonic() >= self._next_attempt):
             self._send(outbox)
         if outbox or due.notes:
-            self._drive(steps.leave(self._space, self._holder))
+            self._drive(steps.leave(self._namespace, self._holder))
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -99,7 +99,7 @@ class Mailing:
         """Do what is due, whatever happens. Returns for how long to pause (s)."""
         pause = TURN_SECONDS
         try:
-            if self._settings.email.receivers or self._drive(steps.are_collected(self._space)):
+            if self._settings.email.receivers or self._drive(steps.are_collected(self._namespace)):
                 self.turn(is_last)
             else:
                 pause = IDLE_SECONDS
@@ -115,20 +115,20 @@ class Mailing:
 
     def _posted(self, due: steps.Due) -> list[Mail]:
         """The mails that the notes make, which are in the outbox now; none when another server has taken over."""
-        noted = self._drive(steps.notes(self._space, due.notes))
-        namespace, settings = self._space.namespace, self._settings
+        noted = self._drive(steps.notes(self._namespace, due.notes))
+        namespace, settings = self._namespace.name, self._settings
         if due.batch_emails:
             mails = batch_mails(noted, due.unlisted, settings, namespace)
         else:  # and what was collected before batch_emails was turned off
             collected = [note for note in noted if not note.is_disabled]
             mails = disable_mails(noted, settings, namespace)
             mails += batch_mails(collected, due.unlisted, settings, namespace)
-        is_posted = self._drive(steps.post(self._space, self._holder, due.notes, due.unlisted, mails))
+        is_posted = self._drive(steps.post(self._namespace, self._holder, due.notes, due.unlisted, mails))
         return mails if is_posted else []
 
     def _send(self, outbox: list[Mail]) -> None:
         for mail in outbox:
-            if self._must_stop() or not self._drive(steps.begin(self._space, self._holder, mail)):
+            if self._must_stop() or not self._drive(steps.begin(self._namespace, self._holder, mail)):
                 return
             try:
                 self._sent(mail)
@@ -136,14 +136,14 @@ class Mailing:
                 is_over = error.is_final or time.time() > mail.made + MAX_AGE_SECONDS
                 if is_over:
                     log.error("The mail %r to %s was not sent: %s", mail.subject, ", ".join(mail.recipients), error)
-                    self._drive(steps.end(self._space, self._holder, mail))
+                    self._drive(steps.end(self._namespace, self._holder, mail))
                 if error.is_about_this_mail and is_over:
                     continue
                 self._wait_after(error)
                 if not error.is_about_this_mail:
                     return  # the others would not be sent, either
             else:
-                self._drive(steps.end(self._space, self._holder, mail))
+                self._drive(steps.end(self._namespace, self._holder, mail))
                 if self._failures:
                     log.info("Mails can be sent again.")
                 self._failures = 0

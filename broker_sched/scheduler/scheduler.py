@@ -11,23 +11,19 @@ import redis
 import redis.exceptions
 from redis.cluster import RedisCluster
 
-from broker_sched.api import SchedulerAPI
-from broker_sched.arguments import check, explained
 from broker_sched.clock import Clock
 from broker_sched.config import SchedulerConfig, parse_options, to_text
+from broker_sched.contract.registry import Method
+from broker_sched.contract.request_ids import Request, RequestIds, repeated
+from broker_sched.contract.scheduler_api import SchedulerAPI
+from broker_sched.contract.validation import check, explained
 from broker_sched.errors import BrokerSchedError, RedisUnavailable
 from broker_sched.lua.loader import Script
-from broker_sched.method import Method
-from broker_sched.request_ids import Request, RequestIds, repeated
-from broker_sched.scheduler.connection import connect, is_in_process, is_single
-from broker_sched.scheduler.encoding import sendable
-from broker_sched.scheduler.link import Link
-from broker_sched.scheduler.methods import STEPS, configure
-from broker_sched.scheduler.methods.asking import awaiting
-from broker_sched.scheduler.methods.listing import read_config
-from broker_sched.scheduler.methods.reporting import work_off
-from broker_sched.scheduler.methods.upkeep import check_permissions
-from broker_sched.scheduler.redis_refusals import (
+from broker_sched.redis_backend.clients import connect, is_in_process, is_single
+from broker_sched.redis_backend.commands import Argument, Await, Call, Calls, Commands, Read
+from broker_sched.redis_backend.encoding import sendable
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.redis_backend.recovery import (
     NOPERM,
     REPAIRING,
     Refused,
@@ -36,12 +32,16 @@ from broker_sched.scheduler.redis_refusals import (
     no_redis,
     refusal_in,
 )
-from broker_sched.scheduler.repair import PASSES, Repair, commands
-from broker_sched.scheduler.script_call import Unconfigured, evalsha, translate
-from broker_sched.scheduler.snapshot import take
-from broker_sched.scheduler.space import Space
-from broker_sched.scheduler.verify import Difference, compare
-from broker_sched.steps import Argument, Await, Call, Calls, Read, Steps
+from broker_sched.redis_backend.script_call import Unconfigured, evalsha, translate
+from broker_sched.redis_backend.sync_connection import SyncConnection
+from broker_sched.scheduler.integrity.check import Difference, compare
+from broker_sched.scheduler.integrity.repair import PASSES, Repair, commands
+from broker_sched.scheduler.integrity.snapshot import take
+from broker_sched.scheduler.operations import OPERATIONS, configure
+from broker_sched.scheduler.operations.lists import read_config
+from broker_sched.scheduler.operations.operators import check_permissions
+from broker_sched.scheduler.operations.tasks import run_deferred
+from broker_sched.scheduler.operations.work import awaiting
 
 T = TypeVar("T")
 ATTEMPTS = 5  # of one call, when the connection breaks
@@ -79,7 +79,7 @@ class Scheduler(SchedulerAPI):
         resources: Mapping[str, float] | None = None,
         **options: Any,
     ) -> None:
-        self._space = Space.named(namespace)
+        self._namespace = Namespace.named(namespace)
         self._url = redis
         self._clock = clock
         self._prune_interval_seconds = prune_interval_seconds
@@ -89,14 +89,14 @@ class Scheduler(SchedulerAPI):
 
     def _start(self) -> None:
         self._client = connect(self._url)
-        self._link = Link(self._client) if is_single(self._url) else None
+        self._sync_connection = SyncConnection(self._client) if is_single(self._url) else None
         self._ids = RequestIds()
         is_memory = isinstance(self._url, (str, type(None))) and is_in_process(self._url)
         self._may_move = not is_memory and not isinstance(self._client, RedisCluster)  # whose replicas serve nothing
         self._next_look = 0.0
         self._lacks_permission = False  # as far as known
         self._next_prune = 0.0
-        self._drive(configure(self._space, self._options))
+        self._drive(configure(self._namespace, self._options))
         if self._resources:
             self.update_resources(**self._resources)
 
@@ -106,7 +106,7 @@ class Scheduler(SchedulerAPI):
         checked = check(method, arguments)
         if method.name == "get_work":
             self._prune_when_due()
-        steps = STEPS[method.name](self._space, **checked)
+        steps = OPERATIONS[method.name](self._namespace, **checked)
         if method.reads_only:
             return self._drive(steps)
         request = self._ids.begin(method.name, arguments)
@@ -118,7 +118,7 @@ class Scheduler(SchedulerAPI):
 
     def config(self) -> SchedulerConfig:
         """The namespace's options, as all its processes see them."""
-        return self._drive(read_config(self._space))
+        return self._drive(read_config(self._namespace))
 
     def verify(self, repair: bool = False) -> list[Difference]:
         """Recompute every index from the tasks and return what differs; with `repair`, put it right.
@@ -127,7 +127,7 @@ class Scheduler(SchedulerAPI):
         in a row see the same. A repair may be made at any time: while it reads and writes, all others wait, some
         seconds for every 100,000 tasks. Returns what it found then.
         """
-        self._drive(work_off(1))
+        self._drive(run_deferred(1))
         differences = self._compare()
         if repair:
             return self._repair() if differences else []
@@ -138,7 +138,7 @@ class Scheduler(SchedulerAPI):
 
     def _repair(self) -> list[Difference]:
         found: list[Difference] = []
-        with Repair(self._run, lambda jobs: self._drive(work_off(jobs))) as repair:
+        with Repair(self._run, lambda deferred_steps: self._drive(run_deferred(deferred_steps))) as repair:
             for number in range(PASSES):
                 differences = self._compare()
                 found = found if number else differences
@@ -148,9 +148,9 @@ class Scheduler(SchedulerAPI):
         return found
 
     def _compare(self) -> list[Difference]:
-        names = self._client.scan_iter(match=f"{self._space.prefix}*", count=1000)
+        names = self._client.scan_iter(match=f"{self._namespace.prefix}*", count=1000)
         try:
-            return compare(take(self._space.prefix, iter(names), self._read))
+            return compare(take(self._namespace.prefix, iter(names), self._read))
         except ANSWERED as error:
             raise translate(None, message_of(error)) from None
         except LOST as error:
@@ -178,12 +178,12 @@ class Scheduler(SchedulerAPI):
         self._prune_unless_others_do()
 
     def _prune_unless_others_do(self) -> bool:
-        taken = self._read([("SET", self._space.key("prune_lock"), self._ids.client, "NX", "PX", "1000")])[0]
+        taken = self._read([("SET", self._namespace.key("prune_lock"), self._ids.client, "NX", "PX", "1000")])[0]
         if taken:
-            self._drive(STEPS["prune"](self._space))
+            self._drive(OPERATIONS["prune"](self._namespace))
         return bool(taken)
 
-    def _drive(self, steps: Steps[T], request: Request | None = None) -> T:
+    def _drive(self, steps: Commands[T], request: Request | None = None) -> T:
         """Carry out a method's steps and return its result."""
         reply: Any = None
         while True:
@@ -210,7 +210,7 @@ class Scheduler(SchedulerAPI):
             pause = max(min(left, prune_at - time.monotonic()), MIN_WAIT_SECONDS)
             try:
                 # As blpop does, which would send a number.
-                popped = self._client.execute_command("BLPOP", self._space.key("wake", mailbox), str(pause))
+                popped = self._client.execute_command("BLPOP", self._namespace.key("wake", mailbox), str(pause))
             except (*ANSWERED, *LOST) as error:  # the next call of the worker finds out
                 refusal = refusal_in(message_of(error))
                 if refusal is NOPERM:
@@ -227,22 +227,22 @@ class Scheduler(SchedulerAPI):
     def _run(self, call: Call, request: Request | None = None) -> Any:
         """Run a script; after a lost connection once more, with the same request id where that matters."""
         if self._lacks_permission and call.script != "check_permissions":
-            self._drive(check_permissions(self._space))  # raises, so that no script stops half-way
+            self._drive(check_permissions(self._namespace))  # raises, so that no script stops half-way
             self._lacks_permission = False
         request_id = (request or self._ids.new()).next_id(call.script) if call.once else ""
         is_reading = call.script in READING
-        script, _ = evalsha(self._space, self._clock, call, request_id)
+        script, _ = evalsha(self._namespace, self._clock, call, request_id)
 
         def send() -> Any:
             nonlocal request_id
-            _, command = evalsha(self._space, self._clock, call, request_id)
+            _, command = evalsha(self._namespace, self._clock, call, request_id)
             request_id = request_id and repeated(request_id)  # when it is sent once more
             return self._evalsha(script, command, is_reading)
 
         try:
             return self._persist(send, script)
         except Unconfigured:  # somebody emptied Redis: start the namespace anew
-            self._drive(configure(self._space, self._options))
+            self._drive(configure(self._namespace, self._options))
             return self._persist(send, script)
 
     def _run_together(self, calls: Calls) -> list[Any]:
@@ -251,7 +251,9 @@ class Scheduler(SchedulerAPI):
         replies = [self._run(first)]
         if not isinstance(self._client, RedisCluster):  # whose pipelines run no scripts
             with contextlib.suppress(BrokerSchedError):  # by itself each is put right, or explained
-                return replies + self._read([tuple(evalsha(self._space, self._clock, call, "")[1]) for call in others])
+                return replies + self._read(
+                    [tuple(evalsha(self._namespace, self._clock, call, "")[1]) for call in others]
+                )
         return replies + [self._run(call) for call in others]
 
     def _evalsha(self, script: Script, command: list[Argument], is_reading: bool) -> Any:
@@ -264,13 +266,17 @@ class Scheduler(SchedulerAPI):
             return self._execute(command)
 
     def _execute(self, command: list[Argument]) -> Any:
-        return self._link.execute(command) if self._link else self._client.execute_command(*sendable(command))
+        return (
+            self._sync_connection.execute(command)
+            if self._sync_connection
+            else self._client.execute_command(*sendable(command))
+        )
 
     def _read(self, commands: list[tuple[Argument, ...]]) -> list[Any]:
         def send() -> list[Any]:
             self._look_when_due()
-            if self._link:
-                return self._link.execute_all(commands)
+            if self._sync_connection:
+                return self._sync_connection.execute_all(commands)
             pipeline = self._client.pipeline(transaction=False)
             pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
             for command in commands:
@@ -339,7 +345,7 @@ class Scheduler(SchedulerAPI):
     def _look_anew(self) -> None:
         """Close the connections, so that the address or Sentinel is asked again where the primary is."""
         self._next_look = 0.0
-        if self._link:
-            self._link.drop()
+        if self._sync_connection:
+            self._sync_connection.drop()
         if self._may_move:  # a Cluster's client finds out for itself
             self._client.connection_pool.disconnect(inuse_connections=False)

@@ -8,8 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from typing import Any
 
-from broker_sched.model import command_line
-from broker_sched.model.contract import TaskLike, TaskTypeError, no_targets_of
+from broker_sched.tasks import command_line
+from broker_sched.tasks.protocol import TaskLike, TaskTypeError, no_targets_of
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import os
 from typing import Any, NamedTuple, cast
 
 from broker_sched import luigi_config
-from broker_sched.api import SchedulerAPI
 from broker_sched.config import OPTIONS, WITHOUT_EFFECT, parse_option
+from broker_sched.contract.scheduler_api import SchedulerAPI
 from broker_sched.errors import ConfigurationError
 from broker_sched.luigi_config import LuigiConfig
 

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from broker_sched.api import SchedulerAPI
+from broker_sched import interrupts
+from broker_sched.contract.scheduler_api import SchedulerAPI
 from broker_sched.errors import LoginRefused, NameTaken
-from broker_sched.worker import interrupts
 
 log = logging.getLogger("bsched.worker")
 STOP_SECONDS = 5.0  # a ping in flight is not waited for longer

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from broker_sched.errors import UnknownMethod
-from broker_sched.worker.limits import shortened
-from broker_sched.worker.patience import Patience
-from broker_sched.worker.planner import carried
+from broker_sched.worker.retrying_scheduler import RetryingScheduler
+from broker_sched.worker.task_registration import carried
+from broker_sched.worker.text_limits import shortened
 
 log = logging.getLogger("bsched.worker")
 
@@ -41,7 +41,7 @@ class Label(NamedTuple):
 class Refusals:
     """Remembers what was refused, and how often since it could be loaded last."""
 
-    def __init__(self, scheduler: Patience, worker_id: str) -> None:
+    def __init__(self, scheduler: RetryingScheduler, worker_id: str) -> None:
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._counts: dict[Label, int] = {}

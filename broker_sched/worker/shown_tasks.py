@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from broker_sched.model.contract import without_password
+from broker_sched.tasks.protocol import without_password
 
 TASKS_SHOWN = 5  # of one family in one group; also how many runs of values, and how many other workers
 VALUE_SHOWN = 80  # characters of one parameter

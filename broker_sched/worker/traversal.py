@@ -6,9 +6,9 @@ import logging
 import traceback
 from dataclasses import dataclass
 
-from broker_sched.model.contract import TaskLike, checked_deps
+from broker_sched.tasks.protocol import TaskLike, checked_deps
 from broker_sched.worker.completion import Failure
-from broker_sched.worker.execution import is_external
+from broker_sched.worker.run_task import is_external
 
 log = logging.getLogger("bsched.worker")
 

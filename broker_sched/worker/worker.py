@@ -13,27 +13,29 @@ import time
 import traceback
 from typing import Any, cast
 
-from broker_sched.api import SchedulerAPI
+from broker_sched import interrupts
+from broker_sched.contract.scheduler_api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable
-from broker_sched.mails.failures import FailureMails, MailSettings
-from broker_sched.model.contract import TaskLike
-from broker_sched.worker import identity, interrupts
+from broker_sched.mails.settings import MailSettings
+from broker_sched.tasks.protocol import TaskLike
+from broker_sched.worker import identity
 from broker_sched.worker.config import WorkerConfig
-from broker_sched.worker.ending import Ending
-from broker_sched.worker.execution import RunOptions, read
-from broker_sched.worker.executor import Executor, TaskProcesses, TaskRun
+from broker_sched.worker.executors.own_process import OwnProcess
+from broker_sched.worker.executors.protocol import Executor, TaskProcesses, TaskRun
+from broker_sched.worker.failure_mails import FailureMails
 from broker_sched.worker.heartbeat import Heartbeat
-from broker_sched.worker.intake import Intake, Work
-from broker_sched.worker.introduction import Introduction
-from broker_sched.worker.outcome import Outcome
-from broker_sched.worker.own_process import OwnProcess
-from broker_sched.worker.patience import Patience, scheduler_of
-from broker_sched.worker.planner import Planner
-from broker_sched.worker.running import Running
-from broker_sched.worker.staying import Staying
+from broker_sched.worker.keep_alive import KeepAlive
+from broker_sched.worker.module_trial import ModuleTrial
+from broker_sched.worker.retrying_scheduler import RetryingScheduler, scheduler_of
+from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.run_task import RunOptions, read
+from broker_sched.worker.running_tasks import RunningTasks
+from broker_sched.worker.shutdown import Shutdown
 from broker_sched.worker.summary import SUPERSEDED, ExecutionSummary, summarize
-from broker_sched.worker.trial import Trial
-from broker_sched.worker.waker import Waker
+from broker_sched.worker.task_registration import TaskRegistration
+from broker_sched.worker.work_source import Work, WorkSource
+from broker_sched.worker.work_waiter import WorkWaiter
+from broker_sched.worker.worker_start import WorkerStart
 
 log = logging.getLogger("bsched.worker")
 
@@ -54,13 +56,11 @@ class Worker:
     scheduler: a `Scheduler`, a `RemoteScheduler` or a like, or the URL of a server or a Redis; None: the one of
         BSCHED_REDIS, else, in a program that imports luigi, of [core] in luigi.cfg, else `Scheduler()`.
     worker_id: None for one made of host, user and pid.
-    worker_processes: so many tasks at once; more than one run each in a process of its own. 0: only watch until others
-        have done everything.
+    worker_processes: so many tasks at once; several run each in a process of its own. 0: only watch what others do.
     assistant: also run what other workers scheduled.
     executor: where tasks run; None: in processes here.
     mails: how mails about failures are sent, and to whom; None: as luigi's configuration and the environment say.
-    config: the options of WorkerConfig, which are those of Luigi's [worker] section; in a program that imports luigi
-        those not given are taken from there.
+    config: WorkerConfig's options; in a program that imports luigi those not given are taken from luigi's [worker].
 
     The heartbeat goes on from entering the context to leaving it; outside of one, while run() runs.
     """
@@ -77,26 +77,26 @@ class Worker:
     ) -> None:
         self._config = WorkerConfig.beside_luigi(config)
         self.worker_processes = int(worker_processes)
-        self._running = Running()
+        self._running = RunningTasks()
         patience, waits = self._config.patience, (self._hold_out, self._is_pointless)
-        self._scheduler = Patience(scheduler_of(scheduler), patience, *waits, self._running.supersede)
+        self._scheduler = RetryingScheduler(scheduler_of(scheduler), patience, *waits, self._running.supersede)
         info = identity.worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or identity.worker_id(info)
-        self._introduction = Introduction(self._scheduler, self.id, info, self._config.ping_interval, *waits)
+        self._worker_start = WorkerStart(self._scheduler, self.id, info, self._config.ping_interval, *waits)
         self.host = socket.gethostname()
         self._assistant = assistant
         self._context = multiprocessing.get_context(self._config.start_method)
         self._executor = executor or TaskProcesses(self._context, self._config)
         self._mails = FailureMails.of(mails, self.id, self._config, scheduler)
-        self._planner = Planner(self._scheduler, self.id, self._config, self._context, self._mails)
-        trial = Trial(self._context, self._config.import_timeout, self._wait, lambda: self.is_stopping)
-        self._intake = Intake(self._scheduler, self.id, self._planner, self._config.allow_modules, trial)
+        self._registration = TaskRegistration(self._scheduler, self.id, self._config, self._context, self._mails)
+        trial = ModuleTrial(self._context, self._config.import_timeout, self._wait, lambda: self.is_stopping)
+        self._work_source = WorkSource(self._scheduler, self.id, self._registration, self._config.allow_modules, trial)
         self.run_succeeded = True
-        self._waker = Waker(self._scheduler.scheduler, self.id, assistant)
-        self._ending = Ending(self._waker.nudge)
+        self._work_waiter = WorkWaiter(self._scheduler.scheduler, self.id, assistant)
+        self._shutdown = Shutdown(self._work_waiter.nudge)
         self._own = OwnProcess(self._scheduler, self.id, self._config.kill_after)
         self.runs = 0
-        self._staying = Staying(self._config, assistant)
+        self._keep_alive = KeepAlive(self._config, assistant)
         self._heartbeat: Heartbeat | None = None
 
     def add(self, task: TaskLike, multiprocess: bool = False, processes: int = 0) -> bool:
@@ -105,8 +105,8 @@ class Worker:
         multiprocess: ask several complete() at once, in `processes` processes (0: one for each processor).
         Raises TaskTypeError for what is no task, before anything is scheduled; what the scheduler raises.
         """
-        succeeded = self._planner.add(task, multiprocess, processes)
-        self._planner.roots.append(task.task_id)
+        succeeded = self._registration.add(task, multiprocess, processes)
+        self._registration.roots.append(task.task_id)
         return succeeded
 
     def run(self) -> bool:
@@ -117,7 +117,7 @@ class Worker:
         ends the task processes and gives their tasks back, and a second Ctrl-C kills them.
         """
         log.info("Running worker %s with %d processes", self.id, self.worker_processes)
-        self.run_succeeded, self._intake.failures = True, 0
+        self.run_succeeded, self._work_source.failures = True, 0
         self._scheduler.is_on = True
         interrupts.expect_another()
         try:
@@ -126,25 +126,25 @@ class Worker:
                 self._loop()
                 self._running.settle()
                 self._pass_on()
-                self.run_succeeded &= self._planner.look_back()
+                self.run_succeeded &= self._registration.look_back()
                 self._mails.close(self.is_stopping)
         finally:
             self._scheduler.is_on = False
             interrupts.raise_due()
-        self.run_succeeded &= not self._intake.failures
+        self.run_succeeded &= not self._work_source.failures
         return self.run_succeeded
 
     def _loop(self) -> None:
         while True:
-            self._ending.act(self._running)
+            self._shutdown.act(self._running)
             if self._heartbeat is not None:
                 self._heartbeat.check_name()
             if self._may_be_forgotten():
                 self._announce_again()
             is_full = len(self._running) >= self._executor.capacity(self.worker_processes)
             if is_full and (len(self._running) or not self.is_stopping):
-                self._wait(self._config.wait_interval, self._waker)
-                self._waker.clear()
+                self._wait(self._config.wait_interval, self._work_waiter)
+                self._work_waiter.clear()
                 continue
             work = self._ask()
             if work.is_disabled:
@@ -157,7 +157,7 @@ class Worker:
                 self._rest(0.0)
             elif self._may_be_forgotten() and not self.is_stopping:
                 continue
-            elif self.is_stopping or not self._staying.stays(work):
+            elif self.is_stopping or not self._keep_alive.stays(work):
                 return
             else:
                 self._rest(random.uniform(0, self._config.wait_jitter))
@@ -166,30 +166,30 @@ class Worker:
         if self.is_stopping:
             return Work(None)
         if self.worker_processes == 0:
-            return self._intake.work_in(self._scheduler.call("count_pending", worker=self.id))
+            return self._work_source.work_in(self._scheduler.call("count_pending", worker=self.id))
         current = self._running.ids()
         who = {"worker": self.id, "host": self.host, "assistant": self._assistant}
-        return self._intake.ask(**who, current_tasks=current, start_id=self._introduction.start_id)
+        return self._work_source.ask(**who, current_tasks=current, start_id=self._worker_start.start_id)
 
     def _start(self, task_id: str) -> None:
-        task = self._planner.scheduled[task_id]
+        task = self._registration.scheduled[task_id]
         if task_id in self._running:
             self._resume(task)
             self._wait(self._config.wait_interval)
             return
-        self._staying.is_busy()
+        self._keep_alive.is_busy()
         self.runs += 1
         if len(self._running) + 1 >= self._executor.capacity(self.worker_processes):
-            self._waker.disarm()
+            self._work_waiter.disarm()
         config = self._config
-        options = RunOptions.of(self.id, config, self._planner.known)
+        options = RunOptions.of(self.id, config, self._registration.known)
         timeout = read(task, "worker_timeout", config.timeout)
-        if isinstance(timeout, Outcome):
+        if isinstance(timeout, RunResult):
             self._finish(task, timeout)
         elif timeout or self.worker_processes > 1 or config.force_multiprocessing or self._executor.is_elsewhere:
             self._start_process(task, options, timeout or 0.0)
         else:
-            self._finish(task, self._own.run(task, options, self._intake.attempt_of(task)))
+            self._finish(task, self._own.run(task, options, self._work_source.attempt_of(task)))
         if config.max_tasks is not None and self.runs >= config.max_tasks:
             self.stop_asking()
 
@@ -199,33 +199,33 @@ class Worker:
         except Exception as error:  # not picklable for `spawn`, no more processes or files
             log.error("%s could not be started: %s", task, error)
             is_exhausted = getattr(error, "errno", None) in EXHAUSTED and len(self._running) > 0
-            if is_exhausted and self._planner.release(task, self._intake.attempt_of(task)):
-                self._intake.forget(task)
+            if is_exhausted and self._registration.release(task, self._work_source.attempt_of(task)):
+                self._work_source.forget(task)
                 self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
                 return
-            self._finish(task, Outcome(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
+            self._finish(task, RunResult(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
 
     @interrupts.whole
     def _started(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
         process = self._executor.run_of(task, options, timeout)
-        process.attempt = self._intake.attempt_of(task)
+        process.attempt = self._work_source.attempt_of(task)
         process.start()
         self._running.add(process)
 
     def _resume(self, task: TaskLike) -> None:
         """What runs here was handed out here again: it is that attempt now. Unless it is being ended: back with it."""
-        process, attempt = self._running.get(task.task_id), self._intake.attempt_of(task)
+        process, attempt = self._running.get(task.task_id), self._work_source.attempt_of(task)
         if process is not None and not process.is_superseded:
             process.attempt = attempt
-        elif self._planner.release(task, attempt):
-            self._intake.forget(task)
+        elif self._registration.release(task, attempt):
+            self._work_source.forget(task)
 
     def _wait(self, seconds: float, *also: Any) -> None:
         """Until a task process says something, or ends, but at most so long; and pass on what was said."""
         if len(self._running):
-            self._staying.is_busy()
-        self._ending.act(self._running)
-        self._running.wait(min(seconds, self._ending.seconds_left()), *also)
+            self._keep_alive.is_busy()
+        self._shutdown.act(self._running)
+        self._running.wait(min(seconds, self._shutdown.seconds_left()), *also)
         self._pass_on()
         for process in self._running.take_finished():
             self._after(process)
@@ -239,31 +239,31 @@ class Worker:
         """A process has ended, or will soon."""
         task = process.task
         if process.is_superseded:
-            self._planner.note_end(task, SUPERSEDED)
-            self._intake.forget(task)
+            self._registration.note_end(task, SUPERSEDED)
+            self._work_source.forget(task)
             return
-        attempt = self._intake.attempt_of(task)
+        attempt = self._work_source.attempt_of(task)
         if process.death is not None:
             event = "event.core.timeout" if process.is_timed_out else "event.core.process_failure"
             log.error("%s", process.death)
             task.trigger_event(event, task, process.death)
-            if process.is_released and self._planner.release(task, attempt):
-                self._intake.forget(task)
-                self.run_succeeded &= self._planner.latest[task.task_id] == SUPERSEDED
+            if process.is_released and self._registration.release(task, attempt):
+                self._work_source.forget(task)
+                self.run_succeeded &= self._registration.latest[task.task_id] == SUPERSEDED
                 return
-        outcome = cast(Outcome, process.outcome)
-        if not self._intake.gives_back_unloadable(task, outcome):
+        outcome = cast(RunResult, process.outcome)
+        if not self._work_source.gives_back_unloadable(task, outcome):
             self._finish(task, outcome)
         if process.death is not None and process.is_to_be_disabled:
-            self._planner.report(task, "DISABLED", attempt, assistant=self._assistant)
+            self._registration.report(task, "DISABLED", attempt, assistant=self._assistant)
 
-    def _finish(self, task: TaskLike, outcome: Outcome) -> None:
+    def _finish(self, task: TaskLike, outcome: RunResult) -> None:
         """Report what became of a run, and schedule anew what it asked for."""
-        if self._planner.known is not None:
-            self._planner.known.update(outcome.complete_ids)
+        if self._registration.known is not None:
+            self._registration.known.update(outcome.complete_ids)
         status, expl, new_deps = str(outcome.status), outcome.expl, list[str]()
         try:
-            new_deps = self._planner.add_wanted(task, outcome.wanted)
+            new_deps = self._registration.add_wanted(task, outcome.wanted)
         except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
             raise
         except BaseException as error:
@@ -271,27 +271,27 @@ class Worker:
             is_told = isinstance(error, BrokerSchedError)
             status, expl = "FAILED", json.dumps(str(error) if is_told else traceback.format_exc())
         more: dict[str, Any] = {"expl": expl, "new_deps": new_deps, "assistant": self._assistant}
-        status = self._planner.report(task, status, self._intake.attempt_of(task), **more)
-        self._intake.forget(task)
+        status = self._registration.report(task, status, self._work_source.attempt_of(task), **more)
+        self._work_source.forget(task)
         if status == SUPERSEDED:
             return
-        if outcome.missing and self._planner.may_reschedule(outcome.missing):
-            self._planner.add_again(task)
+        if outcome.missing and self._registration.may_reschedule(outcome.missing):
+            self._registration.add_again(task)
         self.run_succeeded &= status == "DONE" or (status == "PENDING" and bool(new_deps))
 
     def _rest(self, jitter: float) -> None:
         """Until a task process has news, or there may be work, if the scheduler tells; else for the interval."""
-        self._waker.clear()
+        self._work_waiter.clear()
         if self.is_stopping:
-            self._wait(self._config.wait_interval, self._waker)
+            self._wait(self._config.wait_interval, self._work_waiter)
             return
-        can_be_woken = self.worker_processes > 0 and self._waker.arm()
+        can_be_woken = self.worker_processes > 0 and self._work_waiter.arm()
         longest = MAX_REST_SECONDS if can_be_woken else self._config.wait_interval + jitter
-        until = time.monotonic() + min(longest, self._staying.seconds_left())
+        until = time.monotonic() + min(longest, self._keep_alive.seconds_left())
         runs = len(self._running)
         while (left := until - time.monotonic()) > 0 and len(self._running) == runs and not self.is_stopping:
-            self._wait(left, self._waker)
-            if self._waker.clear():
+            self._wait(left, self._work_waiter)
+            if self._work_waiter.clear():
                 if self._heartbeat is not None:
                     self._heartbeat.hurry()
                 return
@@ -299,7 +299,7 @@ class Worker:
     def _introduce(self) -> None:
         allowed = list(self._config.allow_modules)
         more: list[tuple[str, Any]] = [("assistant", True), ("allow_modules", allowed)] if self._assistant else []
-        self._introduction.tell([("first_task", next(iter(self._planner.roots), None)), *more])
+        self._worker_start.tell([("first_task", next(iter(self._registration.roots), None)), *more])
 
     def _may_be_forgotten(self) -> bool:
         """Whether there was silence so long that the scheduler may have dropped this worker, and its stake in tasks."""
@@ -312,18 +312,18 @@ class Worker:
         )
         self._introduce()
         running = self._running.attempts()
-        self._planner.announce_again(running, self._assistant, self.is_stopping, self._running.supersede)
+        self._registration.announce_again(running, self._assistant, self.is_stopping, self._running.supersede)
         if self._heartbeat is not None:
             self._heartbeat.reset()
 
     def _is_pointless(self, method: str) -> bool:
         """Told to leave, a worker needs no more work; what has become of tasks it reports as long as it may."""
-        return self._ending.is_out_of_time or (self.is_stopping and method in ASKING and not len(self._running))
+        return self._shutdown.is_out_of_time or (self.is_stopping and method in ASKING and not len(self._running))
 
     def _hold_out(self, seconds: float, method: str) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._is_pointless(method):
-            self._ending.act(self._running)
+            self._shutdown.act(self._running)
             self._running.wait(min(left, NAP_SECONDS))
             if len(self._running) and left > NAP_SECONDS:
                 time.sleep(min(NAP_SECONDS, max(0.0, until - time.monotonic())))
@@ -349,31 +349,31 @@ class Worker:
 
     def stop_task(self, task_id: str, disable: bool = False) -> None:
         """End a running task, which is FAILED then, or DISABLED. A message of the scheduler asks for it."""
-        self._ending.stop_task(task_id, disable)
+        self._shutdown.stop_task(task_id, disable)
 
     def stop_asking(self) -> None:
         """Take no more work; run() returns when what runs has ended. SIGUSR1 does it, too."""
-        self._ending.stop_asking()
+        self._shutdown.stop_asking()
 
     def drain(self, seconds: float) -> None:
         """Take no more work, let what runs finish for so long, then end it and give it back. The shortest time counts.
 
         May be called by a signal handler.
         """
-        self._ending.drain(seconds)
+        self._shutdown.drain(seconds)
 
     @property
     def is_stopping(self) -> bool:
         """Whether it takes no more work."""
-        return self._ending.is_stopping
+        return self._shutdown.is_stopping
 
     @interrupts.whole
     def __enter__(self) -> Worker:
         interval, scheduler = self._config.ping_interval, self._scheduler.scheduler
         if not self._config.no_install_shutdown_handler:
-            self._ending.take_signals()
+            self._shutdown.take_signals()
         interrupts.expect_another()
-        more = (self._handle_message, self._waker.nudge, self._introduction.start_id, self._introduction.has_name)
+        more = (self._handle_message, self._work_waiter.nudge, self._worker_start.start_id, self._worker_start.has_name)
         self._heartbeat = Heartbeat(scheduler, self.id, interval, *more)
         try:
             self._heartbeat.start()
@@ -389,32 +389,32 @@ class Worker:
         heartbeat, self._heartbeat = self._heartbeat, None
         with contextlib.ExitStack() as last:  # the last one first, and each of them whatever becomes of the others
             last.callback(interrupts.raise_due)
-            last.callback(self._ending.give_signals_back)
+            last.callback(self._shutdown.give_signals_back)
             last.callback(self._mails.close, self.is_stopping or bool(exception and exception[0]))
             if heartbeat is not None:
                 last.callback(self._give_back, heartbeat)
                 last.callback(heartbeat.stop)
-                last.callback(lambda: self._waker.stop(heartbeat.is_heard()))
+                last.callback(lambda: self._work_waiter.stop(heartbeat.is_heard()))
             last.callback(self._running.stop)
 
     @interrupts.open_in_whole
     def _give_back(self, heartbeat: Heartbeat) -> None:
-        self._intake.leave(heartbeat.is_heard(), self._pass_on)
+        self._work_source.leave(heartbeat.is_heard(), self._pass_on)
 
     @property
     def add_succeeded(self) -> bool:
         """Whether all that the last add() found could be scheduled."""
-        return self._planner.succeeded
+        return self._registration.succeeded
 
     @property
     def not_given_back(self) -> tuple[str, ...]:
         """Ids of the tasks that were handed out here and have not ended, as far as the scheduler was not told so."""
-        return self._intake.unreported
+        return self._work_source.unreported
 
     def counts(self) -> dict[str, int]:
         """How far it is: scheduled, done, running (here), failed. May be asked from any thread."""
-        return self._planner.counts(running=len(self._running) + self._own.is_busy)
+        return self._registration.counts(running=len(self._running) + self._own.is_busy)
 
     def summary(self) -> ExecutionSummary:
         """What became of all that was scheduled, for people and for exit codes."""
-        return summarize(self._planner.history(tuple(self._intake.responses), self.run_succeeded))
+        return summarize(self._registration.history(tuple(self._work_source.responses), self.run_succeeded))

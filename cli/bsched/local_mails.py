@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 
 from broker_sched import Scheduler
-from broker_sched.mails.failures import LAST_SECONDS, why_silent
-from broker_sched.mails.settings import MailSettings
+from broker_sched.mails.settings import MailSettings, why_silent
 from broker_sched.scheduler.mailing import Mailing
+from broker_sched.worker.failure_mails import LAST_SECONDS
 
 
 @contextlib.contextmanager

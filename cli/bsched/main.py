@@ -12,16 +12,16 @@ from click.exceptions import Abort, Exit
 
 from broker_sched import __version__
 from broker_sched.errors import BrokerSchedError, InvalidArgument
-from bsched.call import call
-from bsched.config import config
-from bsched.redis import redis
-from bsched.run import run
-from bsched.server import server
-from bsched.submission import submission, wait
-from bsched.submit import submit
-from bsched.task import task
-from bsched.verify import verify
-from bsched.worker import worker
+from bsched.commands.call import call
+from bsched.commands.config import config
+from bsched.commands.redis import redis
+from bsched.commands.run import run
+from bsched.commands.server import server
+from bsched.commands.submission import submission, wait
+from bsched.commands.submit import submit
+from bsched.commands.task import task
+from bsched.commands.verify import verify
+from bsched.commands.worker import worker
 
 
 class _Commands(click.Group):

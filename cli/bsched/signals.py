@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import click
 
-from broker_sched.worker import interrupts
+from broker_sched import interrupts
 
 ENDING = tuple(number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)))
 KILLED = 128  # and the signal's number: exit codes as a shell gives them

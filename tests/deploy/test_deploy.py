@@ -17,9 +17,9 @@ import redis
 
 from broker_sched import RemoteScheduler, Scheduler
 from broker_sched.config import OPTIONS
-from broker_sched.http.payload import MAX_BODY_BYTES
+from broker_sched.server.requests import MAX_BODY_BYTES
 from tests.deploy.reading import COMPOSE, DEPLOY, DOCKERFILE, ROOT, SERVICES, UNITS, command_lines, instructions, unit
-from tests.http.harness import ServerProcess
+from tests.harness import ServerProcess
 from tests.servers import any_server, die_with_parent, free_port, redis_cli, until
 
 pytestmark = pytest.mark.timeout(120)

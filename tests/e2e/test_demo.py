@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.http.harness import ROOT
+from tests.harness import ROOT
 from tests.servers import die_with_parent
 
 FAMILIES = {

@@ -18,7 +18,7 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.http.harness import ROOT
+from tests.harness import ROOT
 from tests.servers import die_with_parent, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -103,7 +103,7 @@ class Fleet:
 
     def rq_worker(self) -> subprocess.Popen[str]:
         """A stock one, which has imported the tasks."""
-        (self.directory / "preloaded.py").write_text("import broker_sched.rq.job\nimport cells\n")
+        (self.directory / "preloaded.py").write_text("import broker_sched.worker.executors.rq.job\nimport cells\n")
         options = ("--url", self.redis_url, "--serializer", "json", "--config", "preloaded", "--quiet")
         return self.run("rq.cli", "worker", *options, self.namespace)
 
@@ -122,7 +122,7 @@ class Fleet:
     def events(self) -> list[dict[str, str]]:
         """Every change of a task's status, in order."""
         client = self.scheduler._client
-        return [fields for _, fields in client.xrange(self.scheduler._space.key("events"))]
+        return [fields for _, fields in client.xrange(self.scheduler._namespace.key("events"))]
 
     def workers(self) -> list[subprocess.Popen[str]]:
         """Those that live."""

@@ -14,7 +14,7 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.http.harness import ROOT
+from tests.harness import ROOT
 from tests.servers import die_with_parent, until
 
 pytestmark = pytest.mark.timeout(120)

@@ -13,7 +13,7 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.http.harness import ROOT
+from tests.harness import ROOT
 from tests.servers import die_with_parent, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -129,9 +129,9 @@ class Place:
 
     def waiting(self) -> set[str]:
         """The ids of workers that wait for work."""
-        client, space = self.scheduler._client, self.scheduler._space
-        numbers = client.zrange(space.key("idle_assistants"), 0, -1)
-        return set(client.hmget(space.key("worker_ids"), numbers)) if numbers else set()
+        client, namespace = self.scheduler._client, self.scheduler._namespace
+        numbers = client.zrange(namespace.key("idle_assistants"), 0, -1)
+        return set(client.hmget(namespace.key("worker_ids"), numbers)) if numbers else set()
 
     def said(self, process: subprocess.Popen[str]) -> str:
         """What it has written so far."""
@@ -150,7 +150,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         process.kill()
         process.wait()
     client = made.scheduler._client
-    for key in list(client.scan_iter(match=f"{made.scheduler._space.prefix}*", count=1000)):
+    for key in list(client.scan_iter(match=f"{made.scheduler._namespace.prefix}*", count=1000)):
         client.delete(key)
     made.scheduler.close()
 

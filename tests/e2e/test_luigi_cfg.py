@@ -15,7 +15,7 @@ import pytest
 from broker_sched import Scheduler
 from tests.conftest import running
 from tests.e2e.with_luigi_cfg import PIPELINE, Run, made, namespace, run, started
-from tests.http.harness import ROOT, ServerProcess
+from tests.harness import ROOT, ServerProcess
 from tests.servers import free_port
 
 __all__ = ["namespace", "run"]  # fixtures

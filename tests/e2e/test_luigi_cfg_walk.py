@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import running
 from tests.e2e.with_luigi_cfg import Done, Run, namespace, run
-from tests.http.harness import ServerProcess
+from tests.harness import ServerProcess
 from tests.luigi_sections import luigis_options, row_of
 
 __all__ = ["namespace", "run"]  # fixtures

@@ -15,7 +15,7 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.http.harness import ROOT, ServerProcess
+from tests.harness import ROOT, ServerProcess
 
 PAGE = (ROOT / "docs" / "migrating-from-luigi.md").read_text()
 NAMESPACE = f"moving-{uuid.uuid4().hex[:8]}"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from broker_sched import Scheduler
-from broker_sched.model.register import load_task
+from broker_sched.tasks.loading import load_task
 from tests.documents import ROOT, commands_of, environment_of, run_line
-from tests.http.harness import RedisProcess
+from tests.harness import RedisProcess
 from tests.servers import die_with_parent, found_redis_cli, free_port, until
 
 DOCUMENT = ROOT / "docs" / "operations.md"

@@ -16,7 +16,7 @@ import pytest
 from broker_sched import Scheduler
 from tests.conftest import running
 from tests.documents import ROOT, commands_of, environment_of
-from tests.http.harness import ServerProcess
+from tests.harness import ServerProcess
 from tests.servers import free_port, redis_cli
 
 README = (ROOT / "README.md").read_text()
@@ -78,7 +78,7 @@ def test_the_package_installs_the_program_and_neither_cli_nor_tests(tmp_path: Pa
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"broker_sched", "bsched"}
     assert "broker_sched/lua/get_work.lua" in names
-    assert "broker_sched/lua/lib/header.lua" in names
+    assert "broker_sched/lua/lib/core/header.lua" in names
     assert "broker_sched/py.typed" in names
     metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("METADATA"))).decode()
     assert "Provides-Extra: embedded" in metadata

@@ -9,7 +9,7 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.e2e.luigi_run import FAILING, TASKS, LuigiRun
-from tests.http.harness import ServerProcess
+from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port
 
 pytestmark = pytest.mark.timeout(240)

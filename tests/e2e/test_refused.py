@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.harness import ROOT, RedisProcess, ServerProcess
+from tests.harness import ROOT, RedisProcess, ServerProcess
 
 pytestmark = pytest.mark.timeout(90)
 LARGE = """

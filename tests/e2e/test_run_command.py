@@ -18,11 +18,11 @@ import pytest
 from click.testing import CliRunner
 
 from broker_sched import Scheduler
-from broker_sched.api import METHODS
-from broker_sched.worker.interrupts import BOUNCE_SECONDS
+from broker_sched.contract.scheduler_api import METHODS
+from broker_sched.interrupts import BOUNCE_SECONDS
 from bsched.main import cli
 from tests.conftest import running
-from tests.http.harness import ROOT, ServerProcess
+from tests.harness import ROOT, ServerProcess
 from tests.servers import die_with_parent, until
 
 BODY = """

@@ -18,7 +18,7 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.http.harness import ROOT, RedisProcess
+from tests.harness import ROOT, RedisProcess
 from tests.servers import die_with_parent, is_alive, until
 
 pytestmark = pytest.mark.timeout(120)

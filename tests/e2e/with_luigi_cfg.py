@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.http.harness import ROOT
+from tests.harness import ROOT
 from tests.servers import die_with_parent
 
 PIPELINE = """

@@ -15,7 +15,7 @@ import pytest
 
 from broker_sched import RemoteScheduler, Scheduler, Task, Worker
 from broker_sched.mails.settings import EmailSettings, MailSettings, SmtpSettings
-from broker_sched.model.contract import owners_of
+from broker_sched.tasks.protocol import owners_of
 from tests.mails.conftest import StartMailServer
 from tests.mails.failing import SECRET
 from tests.mails.mailbox import Got, MailServer
@@ -204,7 +204,7 @@ def worker_with(mails: MailSettings, **options: Any) -> Worker:
 def test_a_mail_server_that_hangs_delays_no_task_and_the_end_only_for_a_while(
     start_mail_server: StartMailServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("broker_sched.mails.failures.LAST_SECONDS", 1.0)
+    monkeypatch.setattr("broker_sched.worker.failure_mails.LAST_SECONDS", 1.0)
     server = start_mail_server("--mode", "silent")
     worker = worker_with(to(server))
     ended: list[float] = []
@@ -235,7 +235,7 @@ def test_a_mail_server_that_comes_back_gets_all_mails_and_the_outage_is_told_onc
     with worker:
         for number in range(3):
             worker.add(Fails(number=number))
-        worker._planner.mails.failed(Fails(number=0), '"by hand"')
+        worker._registration.mails.failed(Fails(number=0), '"by hand"')
         until(lambda: "is tried again" in caplog.text, "an attempt has failed")
         again = start_mail_server(port=server.port)
         again.until_mails(1)
@@ -278,7 +278,7 @@ def test_an_owner_email_that_raises_stops_neither_the_worker_nor_other_mails(
     worker = worker_with(to(mail_server))
     with pytest.raises(RuntimeError):
         owners_of(NoOwner())
-    worker._planner.mails.failed(NoOwner(), '"x"')
+    worker._registration.mails.failed(NoOwner(), '"x"')
     worker.add(Raises())
     worker.run()
     assert [family(got) for got in mail_server.mails] == ["Raises"]
@@ -287,7 +287,7 @@ def test_an_owner_email_that_raises_stops_neither_the_worker_nor_other_mails(
 
 def test_a_traceback_is_cut_to_the_length_of_the_settings(mail_server: MailServer) -> None:
     worker = worker_with(to(mail_server, traceback_max_length=100))
-    worker._planner.mails.failed(Fails(), '"' + "x" * 5000 + 'the end"')
+    worker._registration.mails.failed(Fails(), '"' + "x" * 5000 + 'the end"')
     worker._mails.close()
     (got,) = mail_server.mails
     assert "the end" in got.body and got.body.count("x") < 100
@@ -297,8 +297,8 @@ def test_a_long_parameter_makes_no_long_mail(mail_server: MailServer) -> None:
     from tests.mails.failing import Raises
 
     worker = worker_with(to(mail_server))
-    worker._planner.mails.failed(Raises(day="x" * 1_000_000), '"no"')
-    worker._planner.mails.close()
+    worker._registration.mails.failed(Raises(day="x" * 1_000_000), '"no"')
+    worker._registration.mails.close()
     (got,) = mail_server.mails
     assert len(got.body) < 5000 and len(got.subject) <= 200
 

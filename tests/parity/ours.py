@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from broker_sched.api import METHODS
+from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.scheduler.scheduler import Scheduler
 
 
@@ -28,7 +28,7 @@ class Ours:
 
     def close(self) -> None:
         """Delete the namespace's keys."""
-        client, prefix = self.scheduler._client, self.scheduler._space.prefix
+        client, prefix = self.scheduler._client, self.scheduler._namespace.prefix
         keys = list(client.scan_iter(match=f"{prefix}*", count=1000))
         for start in range(0, len(keys), 500):
             client.delete(*keys[start : start + 500])

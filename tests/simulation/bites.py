@@ -4,8 +4,9 @@ import hashlib
 import re
 
 from broker_sched.lua.loader import Script, load
-from broker_sched.scheduler import script_call
-from broker_sched.scheduler.methods import reporting, upkeep
+from broker_sched.redis_backend import script_call
+from broker_sched.scheduler.operations import operators as upkeep
+from broker_sched.scheduler.operations import tasks as reporting
 
 # Constants of the .lua files: name, value, value here.
 SMALL = (
@@ -38,10 +39,10 @@ def take_small_bites(monkeypatch):
 
 def unmet_deps(scheduler, task_id):
     """The deps of the task that are not DONE, id → status, None when missing; `read in` while a list is staged."""
-    client, space = scheduler._client, scheduler._space
-    n, linking = client.hmget(space.key("task", task_id), "n", "linking")
-    ids = [client.hget(space.key("ids"), dep) for dep in client.smembers(space.key("deps", n))]
-    statuses = {dep: client.hget(space.key("task", dep), "status") for dep in ids}
+    client, namespace = scheduler._client, scheduler._namespace
+    n, linking = client.hmget(namespace.key("task", task_id), "n", "linking")
+    ids = [client.hget(namespace.key("ids"), dep) for dep in client.smembers(namespace.key("deps", n))]
+    statuses = {dep: client.hget(namespace.key("task", dep), "status") for dep in ids}
     return {dep: status for dep, status in statuses.items() if status != "DONE"} | (
         {"read in": linking} if linking else {}
     )

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from broker_sched.scheduler.methods import reporting
-from broker_sched.steps import Call
+from broker_sched.redis_backend.commands import Call
+from broker_sched.scheduler.operations import tasks as reporting
 from tests.simulation.bites import take_small_bites, unmet_deps
 
 TASKS = [f"T_{number}" for number in range(24)]
@@ -15,7 +15,7 @@ WORKERS = ["w0", "w1", "w2"]
 
 @pytest.fixture
 def hasty(scheduler_factory, monkeypatch):
-    """A scheduler that leaves almost all of its jobs to later calls."""
+    """A scheduler that leaves almost all of its deferred steps to later calls."""
     take_small_bites(monkeypatch)
     monkeypatch.setattr(reporting, "MAX_WORK_OFFS", 0)
     return scheduler_factory(retry_delay=5, remove_delay=20, worker_disconnect_delay=30, stable_done_cooldown_secs=0)
@@ -52,7 +52,7 @@ def test_no_task_runs_before_its_deps_whatever_is_still_to_be_done(hasty, clock,
     backlogs = 0
     for _ in range(250):
         worker, handed = random_call(chance, hasty, clock, running)
-        backlogs += hasty._client.exists(hasty._space.key("jobs"))
+        backlogs += hasty._client.exists(hasty._namespace.key("deferred_steps"))
         if handed:
             assert unmet_deps(hasty, handed) == {}, handed
             running[handed] = worker

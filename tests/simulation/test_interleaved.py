@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from broker_sched.api import METHODS
-from broker_sched.arguments import check
+from broker_sched.contract.scheduler_api import METHODS
+from broker_sched.contract.validation import check
 from broker_sched.lua.loader import load
-from broker_sched.scheduler.methods import STEPS
-from broker_sched.steps import Call, Read
+from broker_sched.redis_backend.commands import Call, Read
+from broker_sched.scheduler.operations import OPERATIONS
 from tests.simulation.bites import SMALL, small_bites, take_small_bites, unmet_deps
 
 WORKERS = ["a", "b", "c"]
@@ -83,7 +83,7 @@ class Caller:
 
     def __init__(self, scheduler, method, arguments):
         self.scheduler = scheduler
-        self.steps = STEPS[method](scheduler._space, **check(METHODS[method], arguments))
+        self.steps = OPERATIONS[method](scheduler._namespace, **check(METHODS[method], arguments))
         self.reply = None
 
     def advance(self):
@@ -108,9 +108,9 @@ class Caller:
 
 
 def running(scheduler):
-    client, space = scheduler._client, scheduler._space
-    numbers = client.sunion(space.key("tasks", "RUNNING"), space.key("tasks", "BATCH_RUNNING"))
-    return {client.hget(space.key("ids"), n) for n in numbers}
+    client, namespace = scheduler._client, scheduler._namespace
+    numbers = client.sunion(namespace.key("tasks", "RUNNING"), namespace.key("tasks", "BATCH_RUNNING"))
+    return {client.hget(namespace.key("ids"), n) for n in numbers}
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -130,7 +130,7 @@ def test_callers_that_take_turns_never_hand_out_a_task_too_early(hasty, clock, s
     for caller in callers:
         while caller.advance():
             pass
-    while hasty._run(Call("work_off", (50,))):
+    while hasty._run(Call("run_deferred", (50,))):
         pass
     assert hasty.verify() == []
 

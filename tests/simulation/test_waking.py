@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from broker_sched.steps import Call
+from broker_sched.redis_backend.commands import Call
 
 WORKERS = ["own_a", "own_b", "own_c", "assistant"]
 TASKS = [f"t{number}" for number in range(8)]
@@ -39,7 +39,7 @@ class SimulatedWorker:
         """Look into its mailbox."""
         if self.state != "waits":
             return False
-        key = self.scheduler._space.key("wake", self.name)
+        key = self.scheduler._namespace.key("wake", self.name)
         if self.scheduler._client.lpop(key) is None:
             return False
         self.state = "asks"

@@ -14,16 +14,24 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "broker_sched"
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
 
-# What the modules of a row may import of broker_sched, besides what stands in rows above them.
-LAYERS = (
-    ("errors", "clock", "states", "wire", "steps", "request_ids"),
-    ("config", "api", "lua", "luigi_config"),
-    ("model",),
-    ("worker", "mails"),
-    ("arguments",),
-    ("scheduler",),
-    ("http", "rq"),
-)
+# Each room, a folder or a file, and the other rooms that its modules may import.
+ROOMS = {
+    "errors": "",
+    "clock": "",
+    "interrupts": "",
+    "lua": "",
+    "luigi_config": "errors",
+    "config": "errors",
+    "contract": "errors",
+    "redis_backend": "errors clock contract interrupts lua",
+    "tasks": "errors contract luigi_config",
+    "mails": "errors interrupts luigi_config tasks",
+    "scheduler": "errors clock config contract interrupts lua mails redis_backend",
+    "server": "errors config contract mails redis_backend scheduler",
+    "client": "errors contract",
+    "worker": "errors config contract interrupts luigi_config mails tasks",
+    "worker/executors/rq": "errors redis_backend tasks worker",
+}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -38,20 +46,33 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def layer_of(module: str) -> int | None:
-    name = module.split(".")[1] if "." in module else ""
-    return next((number for number, names in enumerate(LAYERS) if name in names), None)
-
-
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_imports_only_from_its_own_layer_or_below(path: Path) -> None:
-    own = layer_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    if own is None:
-        return  # the package's front door
-    for module in imports_of(path):
-        if module.startswith("broker_sched."):
-            other = layer_of(module)
-            assert other is None or other <= own, f"{path.name} imports {module}"
+def test_a_module_imports_only_from_the_rooms_that_its_own_may_use(path: Path) -> None:
+    parts = path.relative_to(PACKAGE).parts
+    own = "worker/executors/rq" if "rq" in parts else parts[0].removesuffix(".py")
+    if own == "__init__":
+        return  # the package's front door has its own test
+    used = {module.split(".")[1] for module in imports_of(path) if module.startswith("broker_sched.")}
+    foreign = {room for room in used & ROOMS.keys() if room != own and room not in ROOMS[own].split()}
+    assert not foreign, f"{path.name} imports {', '.join(sorted(foreign))}"
+
+
+def test_every_module_is_in_a_room() -> None:
+    found = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    assert found == {*(room for room in ROOMS if "/" not in room), "__init__"}
+
+
+def test_the_front_door_imports_only_errors_before_it_is_asked_for_more() -> None:
+    code = "import sys, broker_sched; print(*sorted(m for m in sys.modules if m.startswith('broker_sched.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["broker_sched.errors"]
+
+
+@pytest.mark.parametrize("name", ["Worker", "Task", "submit", "RemoteScheduler"])
+def test_who_reaches_no_redis_imports_none_of_its_clients(name: str) -> None:
+    code = f"import sys; from broker_sched import {name}; print(*{{m.split('.')[0] for m in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"redis", "fakeredis", "lupa", "luigi"} & set(done.stdout.split())
 
 
 def test_luigi_is_no_dependency_of_the_program() -> None:
@@ -59,7 +80,7 @@ def test_luigi_is_no_dependency_of_the_program() -> None:
 
 
 def test_the_methods_steps_do_no_io() -> None:
-    for path in (PACKAGE / "scheduler" / "methods").glob("*.py"):
+    for path in (PACKAGE / "scheduler" / "operations").glob("*.py"):
         assert not {"redis", "socket", "time"} & {name.split(".")[0] for name in imports_of(path)}, path
 
 
@@ -78,7 +99,7 @@ def test_every_public_thing_says_what_it_is() -> None:
         assert ast.get_docstring(tree), path
         for part in tree.body:
             if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and not part.name.startswith("_"):
-                is_plain_record = path.name == "wire.py"
+                is_plain_record = path.name == "replies.py"
                 assert ast.get_docstring(part) or is_plain_record, f"{path}: {part.name}"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import broker_sched
 from broker_sched.config import SchedulerConfig
-from broker_sched.model.task import Task
+from broker_sched.tasks.task import Task
 from broker_sched.worker.config import WorkerConfig
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -14,7 +14,8 @@ ALLOWED = set(
     pcall error next""".split()
 )
 LUA = files("broker_sched.lua")
-SOURCES = sorted([f"{name}.lua" for name in loader.names()] + [f"lib/{f.name}" for f in LUA.joinpath("lib").iterdir()])
+LIBRARIES = [f"lib/{folder.name}/{f.name}" for folder in LUA.joinpath("lib").iterdir() for f in folder.iterdir()]
+SOURCES = sorted([*(f"{name}.lua" for name in loader.names()), *LIBRARIES])
 
 
 @pytest.mark.parametrize("name", loader.names())
@@ -46,18 +47,22 @@ def test_a_file_can_be_read_in_one_sitting_with_short_lines(source):
 def test_an_error_names_file_and_line_instead_of_a_line_of_the_whole():
     script = loader.load("get_work")
     line = script.source.splitlines().index("local function number_in(rank)") + 1
-    expected = LUA.joinpath("lib/choosing.lua").read_text().splitlines().index("local function number_in(rank)") + 1
-    assert loader.locate(script, f"user_script:{line}: boom") == f"lib/choosing.lua:{expected}: boom"
-    assert loader.locate(script, f'[string "<python>"]:{line}: boom') == f"lib/choosing.lua:{expected}: boom"
+    expected = (
+        LUA.joinpath("lib/hand_out/choosing.lua").read_text().splitlines().index("local function number_in(rank)") + 1
+    )
+    assert loader.locate(script, f"user_script:{line}: boom") == f"lib/hand_out/choosing.lua:{expected}: boom"
+    assert loader.locate(script, f'[string "<python>"]:{line}: boom') == f"lib/hand_out/choosing.lua:{expected}: boom"
 
 
 def test_each_included_file_stands_in_a_script_once():
     for name in loader.names():
-        lines = [origin for origin in loader.load(name).origins if origin == "lib/header.lua:1"]
+        lines = [origin for origin in loader.load(name).origins if origin == "lib/core/header.lua:1"]
         assert len(lines) <= 1
 
 
-def test_every_job_that_is_added_can_be_run():
+def test_every_deferred_step_that_is_added_can_be_run():
     texts = [LUA.joinpath(source).read_text() for source in SOURCES]
-    added = {kind for text in texts for kind in re.findall(r"add_job\('(\w+)'", text)}
-    assert added == set(re.findall(r"^function run\.(\w+)", LUA.joinpath("lib/jobs.lua").read_text(), re.M))
+    added = {kind for text in texts for kind in re.findall(r"add_deferred_step\('(\w+)'", text)}
+    assert added == set(
+        re.findall(r"^function run\.(\w+)", LUA.joinpath("lib/deferred/deferred_steps.lua").read_text(), re.M)
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from broker_sched import InvalidArgument, RemoteScheduler, Scheduler
-from broker_sched.api import METHODS
+from broker_sched.contract.scheduler_api import METHODS
 
 CLIENTS = {
     "direct": lambda: Scheduler("memory:misspelt", prune_interval_seconds=None),

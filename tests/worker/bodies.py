@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from broker_sched.worker.task_connection import LENGTH, TasksEnd
+from broker_sched.worker.executors.task_connection import LENGTH, TasksEnd
 
 
 class InDirectory:

@@ -21,7 +21,7 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.worker.worker import Worker
-from tests.http.harness import ServerProcess
+from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
 
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1, "kill_after": 2.0}
@@ -141,7 +141,7 @@ def scheduler(request: pytest.FixtureRequest) -> Iterator[Any]:
         assert made.verify() == []
     else:
         url = request.getfixturevalue("server_url" if request.param == "http" else "luigid_url")
-        from broker_sched.http.client import RemoteScheduler
+        from broker_sched.client.remote_scheduler import RemoteScheduler
 
         made = RemoteScheduler(url)
         yield made

@@ -7,10 +7,10 @@ import enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from broker_sched.model.parameters import Parameter, Visibility
-from broker_sched.model.requirements import DynamicRequirements
-from broker_sched.model.target import LocalTarget
-from broker_sched.model.task import ExternalTask, Task, WrapperTask
+from broker_sched.tasks.parameters import Parameter, Visibility
+from broker_sched.tasks.requirements import DynamicRequirements
+from broker_sched.tasks.targets import LocalTarget
+from broker_sched.tasks.task import ExternalTask, Task, WrapperTask
 from tests.worker import bodies
 
 TIMEOUT_SECONDS = 3  # by then even a slow process has begun

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from broker_sched import Scheduler
-from tests.http.harness import ROOT, ServerProcess
+from tests.harness import ROOT, ServerProcess
 from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
 
 LAYERS, WIDTH = 3, 8

@@ -15,7 +15,7 @@ from luigi.parameter import ParameterVisibility
 
 from broker_sched import Scheduler, Task, submit
 from broker_sched.errors import WorkerError
-from tests.http.harness import ROOT
+from tests.harness import ROOT
 from tests.worker.conftest import worker_on
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.filterwarnings("ignore")]

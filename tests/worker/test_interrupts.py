@@ -18,11 +18,10 @@ import fakeredis
 import pytest
 from fakeredis.commands_mixins.scripting_mixin import ScriptingCommandsMixin
 
-from broker_sched import Scheduler
+from broker_sched import Scheduler, interrupts
 from broker_sched.errors import SchedulerUnreachable
-from broker_sched.worker import interrupts
+from broker_sched.worker.executors.task_process import TaskProcess
 from broker_sched.worker.heartbeat import Heartbeat
-from broker_sched.worker.task_process import TaskProcess
 from tests.servers import until
 from tests.worker import native_tasks
 from tests.worker.bodies import runs_of

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from broker_sched import Scheduler
-from broker_sched.worker import waker, worker
+from broker_sched.worker import work_waiter as work_waiter
+from broker_sched.worker import worker
 from tests.servers import until
 from tests.worker.conftest import WITHOUT_RETRIES, worker_on
 
@@ -24,7 +25,7 @@ OVER_BOTH = pytest.mark.parametrize("scheduler", ["redis", "http"], indirect=Tru
 @pytest.fixture(autouse=True)
 def asks_by_itself_only_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "MAX_REST_SECONDS", 60.0)
-    monkeypatch.setattr(waker, "WAIT_SECONDS", 20.0)
+    monkeypatch.setattr(work_waiter, "WAIT_SECONDS", 20.0)
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def waiting(scheduler: Any, task: Any, **options: Any) -> Iterator[Callable[[], 
         return asked(**arguments)
 
     with worker_on(scheduler, worker_id=id, keep_alive=True, ping_interval=5.0, **options) as made:
-        made._waker._scheduler = type("Noticed", (), {"await_work": staticmethod(await_work)})()
+        made._work_waiter._scheduler = type("Noticed", (), {"await_work": staticmethod(await_work)})()
         made.add(task)
         thread = threading.Thread(target=made.run)
         thread.start()

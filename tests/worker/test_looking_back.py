@@ -95,4 +95,4 @@ def test_an_assistant_does_not_answer_for_what_it_gave_back(
         owner.add(tasks.Dynamic(directory))
         with worker_on(local, assistant=True, id="other") as other:
             assert other.run()
-    assert not other._planner._standings
+    assert not other._registration._standings

@@ -13,9 +13,9 @@ import luigi
 import pytest
 
 from broker_sched import ConfigurationError, LocalTarget, RemoteScheduler, Scheduler, Task, Worker, submit
-from broker_sched.model.contract import TaskTypeError
-from broker_sched.worker.submitting import Submitter
-from tests.http.harness import ROOT
+from broker_sched.tasks.protocol import TaskTypeError
+from broker_sched.worker.submit import Submitter
+from tests.harness import ROOT
 from tests.servers import RunningRedis
 from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from broker_sched import RedisUnavailable, Scheduler
-from broker_sched.worker import heartbeat, patience
-from tests.http.harness import ServerProcess
+from broker_sched.worker import heartbeat
+from broker_sched.worker import retrying_scheduler as patience
+from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port, until
 from tests.worker import bodies
 from tests.worker.bodies import runs_of
@@ -72,7 +73,7 @@ def test_a_killed_redis_that_comes_back_costs_nothing_but_time(
 def test_a_killed_server_that_comes_back_costs_nothing_but_time(
     shared_redis: RunningRedis, tasks: ModuleType, directory: str
 ) -> None:
-    from broker_sched.http.client import RemoteScheduler
+    from broker_sched.client.remote_scheduler import RemoteScheduler
 
     port = free_port()
 
@@ -160,7 +161,7 @@ def test_a_worker_that_was_forgotten_tells_everything_again(
         is_silent.set()
         time.sleep(1.2)
         if forgets == "everything":
-            scheduler._client.delete(*scheduler._client.keys(f"{scheduler._space.prefix}*"))
+            scheduler._client.delete(*scheduler._client.keys(f"{scheduler._namespace.prefix}*"))
         else:
             scheduler.prune()
         time.sleep(1.0)

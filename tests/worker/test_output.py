@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner
 
 from broker_sched import RemoteScheduler, Scheduler
-from broker_sched.own_methods import MAX_LOG
-from broker_sched.worker import task_process
-from broker_sched.worker.output import Output
-from broker_sched.worker.running import Running
-from broker_sched.worker.task_process import Told
+from broker_sched.contract.own_methods import MAX_LOG
+from broker_sched.worker.executors import task_process
+from broker_sched.worker.executors.output import Output
+from broker_sched.worker.executors.task_process import SchedulerCall
+from broker_sched.worker.running_tasks import RunningTasks
 from bsched.main import cli
 from tests.servers import RunningRedis, until
 from tests.worker.bodies import runs_of
@@ -105,7 +105,7 @@ def test_a_running_tasks_output_can_be_followed(
     running.start()
     until(lambda: local.task_log(task.task_id)["log"], "its output is kept while it runs", 20)
     assert local.task_log(task.task_id)["status"] == "RUNNING"
-    where = ("--redis", shared_redis.url, "--namespace", local._space.namespace)
+    where = ("--redis", shared_redis.url, "--namespace", local._namespace.name)
     threading.Timer(1.5, Path(f"{task.path()}.go").touch).start()
     result = CliRunner().invoke(cli, ["task", "logs", task.task_id, "--follow", *where])
     running.join()
@@ -164,15 +164,15 @@ def test_a_task_that_writes_much_does_not_wait_for_a_lost_scheduler(
 
 
 def test_of_a_silent_schedulers_worker_only_the_latest_ends_wait() -> None:
-    def told(*calls: Told) -> Any:
+    def told(*calls: SchedulerCall) -> Any:
         """A run that asks for these calls."""
-        return SimpleNamespace(take_told=lambda: list(calls), is_superseded=False, attempt=None)
+        return SimpleNamespace(take_scheduler_calls=lambda: list(calls), is_superseded=False, attempt=None)
 
-    running = Running()
+    running = RunningTasks()
     for number in range(100):
         for task_id in "ab":
-            running._keep(told(Told("set_task_log", {"task_id": task_id, "log": str(number), "size": number})))
-        running._keep(told(*[Told("add_task", {"task_id": "a"})] if number < 2 else []))
+            running._keep(told(SchedulerCall("set_task_log", {"task_id": task_id, "log": str(number), "size": number})))
+        running._keep(told(*[SchedulerCall("add_task", {"task_id": "a"})] if number < 2 else []))
     assert sorted(each.method for each in running.told) == ["add_task", "add_task", "set_task_log", "set_task_log"]
     assert [each.arguments["size"] for each in running.told if each.method == "set_task_log"] == [99, 99]
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from broker_sched import LoginRefused, Scheduler, SchedulerRefused
-from broker_sched.worker import patience
-from broker_sched.worker.limits import MAX_TEXT, explanation, shortened, shortened_explanation, shortened_value
+from broker_sched.worker import retrying_scheduler as patience
 from broker_sched.worker.summary import ReturnCodes, return_code
+from broker_sched.worker.text_limits import MAX_TEXT, explanation, shortened, shortened_explanation, shortened_value
 from tests.servers import until
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on

@@ -20,8 +20,8 @@ import pytest
 
 from broker_sched import DynamicRequirements, LocalTarget, Scheduler, Task
 from broker_sched.worker import heartbeat
-from broker_sched.worker.reporter import StatusReporter
-from broker_sched.worker.task_process import TaskProcess, Told
+from broker_sched.worker.executors.task_process import SchedulerCall, TaskProcess
+from broker_sched.worker.status_reporter import StatusReporter
 from tests.servers import until
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
@@ -196,7 +196,7 @@ def test_a_silence_reports_nothing_of_what_runs_or_has_failed(
         running.path().write_text("half")
         told.clear()
         monkeypatch.setattr(heartbeat, "LONG_SECONDS", -1.0)
-        worker._waker.nudge()
+        worker._work_waiter.nudge()
         until(lambda: (running.task_id, "RUNNING") in told, "it tells what runs")
         monkeypatch.setattr(heartbeat, "LONG_SECONDS", 1000.0)
         worker.drain(0)
@@ -209,7 +209,7 @@ def miss_workers(scheduler: Scheduler) -> None:
     """Have a prune take every worker for dead, however lately it was heard of."""
     before = scheduler.config().worker_disconnect_delay
     for delay in (0.0, before):
-        pruning = Scheduler(scheduler._url, scheduler._space.namespace, worker_disconnect_delay=delay)
+        pruning = Scheduler(scheduler._url, scheduler._namespace.name, worker_disconnect_delay=delay)
         if delay == 0.0:
             pruning.prune()
         pruning.close()
@@ -240,13 +240,15 @@ def test_a_full_or_leaving_worker_tells_after_a_silence_what_it_runs(
 def test_of_many_reports_of_progress_the_latest_is_passed_on() -> None:
     process = TaskProcess.__new__(TaskProcess)
     process._output = None
-    process.told = [Told("set_task_progress_percentage", {"progress_percentage": number}) for number in range(5)]
-    process.told.insert(2, Told("add_scheduler_message_response", {"response": "each one counts"}))
-    assert [told.arguments for told in process.take_told()] == [
+    process.told = [
+        SchedulerCall("set_task_progress_percentage", {"progress_percentage": number}) for number in range(5)
+    ]
+    process.told.insert(2, SchedulerCall("add_scheduler_message_response", {"response": "each one counts"}))
+    assert [told.arguments for told in process.take_scheduler_calls()] == [
         {"response": "each one counts"},
         {"progress_percentage": 4},
     ]
-    assert process.take_told() == []
+    assert process.take_scheduler_calls() == []
 
 
 def test_where_the_machine_is_exhausted_the_task_waits_for_room(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from broker_sched import Worker
-from tests.http.harness import ROOT
+from tests.harness import ROOT
 from tests.servers import RunningRedis, die_with_parent, is_alive, until
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
@@ -159,7 +159,7 @@ def test_sigterm_drains_and_the_second_one_ends_now(
     shared_redis: RunningRedis, local: Any, tasks: ModuleType, directory: str, signals: int
 ) -> None:
     options = ("--drain-timeout", "1") if signals == 1 else ()
-    command = WorkerCommand(shared_redis.url, local._space.namespace, *options)
+    command = WorkerCommand(shared_redis.url, local._namespace.name, *options)
     task = tasks.Endless(directory, "long")
     with Worker(local, worker_processes=0) as submitter:
         submitter.add(task)

@@ -9,8 +9,8 @@ import pytest
 
 from broker_sched import InvalidArgument, RemoteScheduler, Scheduler, submit
 from broker_sched.errors import WorkerError
-from broker_sched.model.contract import TaskTypeError
-from broker_sched.worker.submitting import Submitter
+from broker_sched.tasks.protocol import TaskTypeError
+from broker_sched.worker.submit import Submitter
 from tests.worker.conftest import statuses, worker_on
 
 pytestmark = pytest.mark.timeout(60)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from broker_sched import LocalTarget, Task
-from broker_sched.worker.running import Running
-from broker_sched.worker.task_process import Told
+from broker_sched.worker.executors.task_process import SchedulerCall
+from broker_sched.worker.running_tasks import RunningTasks
 from tests.servers import is_alive, until
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import worker_on
@@ -189,9 +189,9 @@ def test_nothing_that_a_superseded_run_has_still_to_say_is_passed_on() -> None:
     class Run:
         attempt, is_superseded = 5, True
 
-        def take_told(self) -> list[Any]:
-            return [Told("set_task_status_message", {"task_id": "t"})]
+        def take_scheduler_calls(self) -> list[Any]:
+            return [SchedulerCall("set_task_status_message", {"task_id": "t"})]
 
-    running = Running()
+    running = RunningTasks()
     running._keep(Run())  # type: ignore[arg-type]  # as much of a run as is looked at
     assert not running.told

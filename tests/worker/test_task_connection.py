@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from broker_sched.worker import task_connection
-from broker_sched.worker.task_connection import LENGTH, TasksEnd, WorkersEnd
+from broker_sched.worker.executors import task_connection
+from broker_sched.worker.executors.task_connection import LENGTH, TasksEnd, WorkersEnd
 from tests.servers import until
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
-from broker_sched.worker.execution import RunOptions
-from broker_sched.worker.task_process import TaskProcess
-from broker_sched.worker.trial import _end
-from tests.http.harness import ROOT
+from broker_sched.worker.executors.task_process import TaskProcess
+from broker_sched.worker.module_trial import _end
+from broker_sched.worker.run_task import RunOptions
+from tests.harness import ROOT
 from tests.servers import RunningRedis, die_with_parent, is_alive, until
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import ended_workers, statuses, worker_on
@@ -148,7 +148,7 @@ def test_a_killed_workers_tasks_end_with_it(shared_redis: RunningRedis, local: A
 
 
 def _worker_process(server: RunningRedis, scheduler: Any, directory: str, family: str) -> subprocess.Popen[bytes]:
-    namespace = scheduler._space.namespace
+    namespace = scheduler._namespace.name
     code = (
         "from broker_sched import Scheduler\n"
         "from tests.worker import luigi_tasks\n"

@@ -13,7 +13,7 @@ from broker_sched.worker.refusals import Label, Refusals
 from tests.worker.conftest import statuses, worker_on
 
 
-class Told:
+class SchedulerCall:
     """A scheduler that notes what it is told."""
 
     def __init__(self, can_refuse: bool = True) -> None:
@@ -28,7 +28,7 @@ class Told:
         return arguments["task_ids"]
 
 
-def seconds(label: Label, count: int, refusals: Refusals, told: Told, is_known: bool = False) -> list[float]:
+def seconds(label: Label, count: int, refusals: Refusals, told: SchedulerCall, is_known: bool = False) -> list[float]:
     """For how long it keeps from the like, `count` times in a row."""
     told.calls.clear()
     for _ in range(count):
@@ -37,16 +37,16 @@ def seconds(label: Label, count: int, refusals: Refusals, told: Told, is_known: 
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> SchedulerCall:
+    return SchedulerCall()
 
 
 @pytest.fixture
-def refusals(told: Told) -> Refusals:
+def refusals(told: SchedulerCall) -> Refusals:
     return Refusals(told, "w")  # type: ignore[arg-type]  # as far as it is used
 
 
-def test_a_worker_that_can_load_nothing_slows_down_until_it_can(told: Told, refusals: Refusals) -> None:
+def test_a_worker_that_can_load_nothing_slows_down_until_it_can(told: SchedulerCall, refusals: Refusals) -> None:
     module, family = Label("m", None), Label("m", "F")
     assert seconds(module, 6, refusals, told) == [30, 60, 120, 240, 300, 300]
     assert seconds(family, 8, refusals, told) == [1, 2, 4, 8, 16, 32, 60, 60]
@@ -58,7 +58,7 @@ def test_a_worker_that_can_load_nothing_slows_down_until_it_can(told: Told, refu
 
 
 def test_one_broken_task_keeps_a_worker_from_its_own_of_that_family_for_a_second_only(
-    told: Told, refusals: Refusals
+    told: SchedulerCall, refusals: Refusals
 ) -> None:
     assert seconds(Label("m", "F"), 5, refusals, told, is_known=True) == [1] * 5
 
@@ -72,7 +72,7 @@ def test_each_module_and_family_is_told_of_once(refusals: Refusals, caplog: pyte
 
 
 def test_a_reason_that_no_wire_can_carry_gets_through_and_into_the_log(
-    told: Told, refusals: Refusals, caplog: pytest.LogCaptureFixture
+    told: SchedulerCall, refusals: Refusals, caplog: pytest.LogCaptureFixture
 ) -> None:
     refusals.refuse(["t"], Label("m", None), "\udcff" + "x" * 100_000, False, 7)
     assert len(told.calls[0]["reason"].encode()) < 4096
@@ -81,7 +81,7 @@ def test_a_reason_that_no_wire_can_carry_gets_through_and_into_the_log(
 
 
 def test_a_scheduler_that_takes_nothing_back_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = Refusals(Told(can_refuse=False), "w")  # type: ignore[arg-type]
+    refusals = Refusals(SchedulerCall(can_refuse=False), "w")  # type: ignore[arg-type]
     assert not refusals.refuse(["t"], Label("m", None), "why", False, None)
     assert not refusals.refuse(["t"], Label("m", None), "why", False, None)
     assert caplog.text.count("does not know refuse_tasks") == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from broker_sched import Worker
-from broker_sched.worker.waker import Waker
+from broker_sched.worker.work_waiter import WorkWaiter
 from tests.servers import until
 from tests.worker.conftest import QUICK, statuses, worker_on
 
@@ -23,7 +23,7 @@ def wakers_beside(others: set[threading.Thread]) -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "waker" and thread not in others]
 
 
-class Running:
+class RunningTasks:
     """A worker's run() in a thread."""
 
     def __init__(self, worker: Worker) -> None:
@@ -49,7 +49,7 @@ def test_an_idle_assistant_runs_what_is_scheduled(
     scheduler: Any, intervals: dict[str, float], tasks: ModuleType, directory: str
 ) -> None:
     """It is woken; with luigid, which can't do that, it asks."""
-    idle = Running(Worker(scheduler, assistant=True, keep_alive=True, force_multiprocessing=True, **intervals))
+    idle = RunningTasks(Worker(scheduler, assistant=True, keep_alive=True, force_multiprocessing=True, **intervals))
     task = tasks.Write(directory, "x")
     time.sleep(0.5)
     with worker_on(scheduler, worker_processes=0) as submitter:
@@ -65,7 +65,7 @@ def test_a_worker_with_a_free_slot_is_woken_while_it_runs_something(
     slow, other = tasks.Endless(directory, "slow"), tasks.Write(directory, "other")
     worker = Worker(scheduler, assistant=True, keep_alive=True, worker_processes=2, **NEVER)
     worker.add(slow)
-    busy = Running(worker)
+    busy = RunningTasks(worker)
     until(lambda: statuses(scheduler, slow) == ["RUNNING"], "the first task runs")
     time.sleep(0.5)
     with worker_on(scheduler, worker_processes=0) as submitter:
@@ -89,7 +89,7 @@ def test_a_worker_that_can_run_no_more_leaves_the_work_to_others(local: Any, tas
     """One is full with a long task just when the next task comes: the other one must be woken."""
     options = {**NEVER, "assistant": True, "keep_alive": True, "force_multiprocessing": True}
     workers = [Worker(local, worker_id=name, **options) for name in ("first", "second")]
-    running = [Running(worker) for worker in workers]
+    running = [RunningTasks(worker) for worker in workers]
     long, short = tasks.Endless(directory, "long"), tasks.Write(directory, "short")
     time.sleep(0.5)
     with worker_on(local, worker_processes=0) as submitter:
@@ -104,10 +104,10 @@ def test_a_worker_that_can_run_no_more_leaves_the_work_to_others(local: Any, tas
 
 
 def test_an_idle_worker_told_to_leave_does_so_at_once(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker_sched.worker.waker.WAIT_SECONDS", 25.0)
+    monkeypatch.setattr("broker_sched.worker.work_waiter.WAIT_SECONDS", 25.0)
     others = set(threading.enumerate())
-    idle_assistants = local._space.key("idle_assistants")
-    idle = Running(Worker(local, assistant=True, keep_alive=True, **NEVER))
+    idle_assistants = local._namespace.key("idle_assistants")
+    idle = RunningTasks(Worker(local, assistant=True, keep_alive=True, **NEVER))
     until(lambda: local._client.zcard(idle_assistants) == 1, "it waits for work")
     started = time.monotonic()
     idle.end()
@@ -131,13 +131,13 @@ class Scripted:
 
 def test_a_worker_that_runs_again_waits_again_though_the_first_wait_was_never_answered() -> None:
     scheduler = Scripted()
-    waker = Waker(scheduler, "w", False)
-    waker.arm()
+    work_waiter = WorkWaiter(scheduler, "w", False)
+    work_waiter.arm()
     assert scheduler.asked.acquire(timeout=10)
-    waker.stop(is_reachable=False)
-    assert waker.arm()
+    work_waiter.stop(is_reachable=False)
+    assert work_waiter.arm()
     assert scheduler.asked.acquire(timeout=10), "a new wait has begun"
-    waker.stop(is_reachable=False)
+    work_waiter.stop(is_reachable=False)
     for _ in range(2):
         scheduler.answers.release()
 
@@ -161,10 +161,10 @@ class Late:
 
 def test_a_wait_that_begins_while_its_worker_leaves_is_ended_too() -> None:
     others, scheduler = set(threading.enumerate()), Late()
-    waker = Waker(scheduler, "w", False)
-    waker.arm()
+    work_waiter = WorkWaiter(scheduler, "w", False)
+    work_waiter.arm()
     assert scheduler.asked.wait(10)
-    waker.stop(is_reachable=True)
+    work_waiter.stop(is_reachable=True)
     assert scheduler.has_waited
     assert wakers_beside(others) == []
 
@@ -182,12 +182,12 @@ class Silent:
 
 
 def test_a_worker_leaves_in_time_though_its_scheduler_has_just_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker_sched.worker.waker.STOP_SECONDS", 0.5)
+    monkeypatch.setattr("broker_sched.worker.work_waiter.STOP_SECONDS", 0.5)
     scheduler = Silent()
-    waker = Waker(scheduler, "w", False)
-    waker.arm()
+    work_waiter = WorkWaiter(scheduler, "w", False)
+    work_waiter.arm()
     assert scheduler.asked.acquire(timeout=10)
-    leaving = threading.Thread(target=waker.stop, args=(True,), daemon=True)
+    leaving = threading.Thread(target=work_waiter.stop, args=(True,), daemon=True)
     leaving.start()
     assert scheduler.asked.acquire(timeout=10), "it was told that the wait is over"
     leaving.join(20)
@@ -207,12 +207,12 @@ class Broken:
 
 
 def test_a_worker_that_leaves_does_not_wait_for_the_pause_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker_sched.worker.waker.WAIT_SECONDS", 50.0)
+    monkeypatch.setattr("broker_sched.worker.work_waiter.WAIT_SECONDS", 50.0)
     others, scheduler = set(threading.enumerate()), Broken()
-    waker = Waker(scheduler, "w", False)
-    waker.arm()
+    work_waiter = WorkWaiter(scheduler, "w", False)
+    work_waiter.arm()
     assert scheduler.asked.wait(10)
-    waker.stop(is_reachable=False)
+    work_waiter.stop(is_reachable=False)
     until(lambda: wakers_beside(others) == [], "the thread has ended")
 
 
@@ -222,8 +222,8 @@ def test_a_thread_that_begins_after_its_end_ends(monkeypatch: pytest.MonkeyPatch
     real_run = threading.Thread.run
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "run", lambda thread: (may_begin.wait(20), real_run(thread)))
-        waker = Waker(Broken(), "w", False)
-        waker.arm()
-        waker.stop(is_reachable=False)
+        work_waiter = WorkWaiter(Broken(), "w", False)
+        work_waiter.arm()
+        work_waiter.stop(is_reachable=False)
         may_begin.set()
         until(lambda: wakers_beside(others) == [], "the thread has ended")

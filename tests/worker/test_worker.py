@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from broker_sched.errors import ConfigurationError, WorkerError
-from broker_sched.model.contract import TaskTypeError
+from broker_sched.tasks.protocol import TaskTypeError
 from broker_sched.worker.worker import Worker
 from tests.servers import until
 from tests.worker.bodies import runs_of

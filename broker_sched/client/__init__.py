@@ -1,0 +1,1 @@
+"""The scheduler over HTTP: `RemoteScheduler` and its transport."""

@@ -1,0 +1,272 @@
+"""`RemoteScheduler`: the contract over HTTP, against `bsched server` or a stock luigid.
+
+Source of its behaviour: luigi.rpc.RemoteScheduler, 3.8.1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import re
+import threading
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import tenacity
+
+from broker_sched.client import transport as fetching
+from broker_sched.client.schemes import WANTS_TLS, wants_tls
+from broker_sched.contract.registry import Method, no_such_argument
+from broker_sched.contract.request_ids import HEADER, Request, RequestIds
+from broker_sched.contract.scheduler_api import METHODS, SchedulerAPI
+from broker_sched.errors import (
+    ConfigurationError,
+    InvalidArgument,
+    LoginRefused,
+    NameTaken,
+    RPCError,
+    SchedulerRefused,
+    Superseded,
+    UnknownMethod,
+)
+
+log = logging.getLogger("bsched.client")
+
+ATTEMPTS = 3
+WAIT_SECONDS = 30.0  # between attempts
+CONNECT_SECONDS = 10.0
+REPLY_SECONDS = 60.0  # a luigid with very many tasks takes its time
+# A heartbeat that is not answered by then is followed by the next one; await_work itself waits up to 30 s.
+ANSWERED_WITHIN = {"ping": 10.0, "await_work": 40.0}
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+MAY_PASS = (408, 425, 429)  # of the statuses from 400 to 499
+UNREADABLE = (
+    "The scheduler's URL can't be read. It is http://[user:password@]host[:port]/; "
+    "in user and password write / as %2F, ? as %3F, # as %23, @ as %40, and a port is a number."
+)
+
+
+class RemoteScheduler(SchedulerAPI):
+    """A scheduler behind HTTP. Safe to use from many threads, and after a fork.
+
+    url: http, https, or http+unix://%2Fpath%2Fto.sock/; it may have a path, and user:password@ for HTTP Basic.
+    connect_timeout: seconds until a connection must stand; 10 where not given.
+    attempts, wait_seconds: how often a call is tried while the server can't be reached, and the pause between.
+        `ping` and `await_work` are tried once. When all attempts failed, the call raises RPCError.
+    log_retries: whether each failed attempt that another one follows is logged.
+
+    What the server refuses is tried once, too, and raises SchedulerRefused: LoginRefused for 401 and 403. A 404 or a
+    redirect is a refusal until the server has answered a call; later it is a proxy whose server is away.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://localhost:8082/",
+        connect_timeout: float | None = None,
+        *,
+        attempts: int = ATTEMPTS,
+        wait_seconds: float = WAIT_SECONDS,
+        log_retries: bool = True,
+    ) -> None:
+        self._given = url
+        self._settings = (connect_timeout, attempts, wait_seconds, log_retries)
+        self._base, self._login = _parsed(url)
+        self._connect_seconds = CONNECT_SECONDS if connect_timeout is None else float(connect_timeout)
+        self._attempts = attempts
+        self._wait_seconds = wait_seconds
+        self._log_retries = log_retries
+        self._local = threading.local()
+        self._has_answered = False
+        self._ids = RequestIds()
+
+    @property
+    def url(self) -> str:
+        """Where the server is, without the login."""
+        return self._base
+
+    def __repr__(self) -> str:
+        return f"RemoteScheduler({self._base!r})"
+
+    def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
+        body = json.dumps(_sendable(method, arguments))
+        attempts = 1 if method.attempts == 1 else self._attempts
+        request = None if method.reads_only else self._ids.begin(method.name, arguments)
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(attempts),
+            wait=tenacity.wait_fixed(self._wait_seconds),
+            retry=tenacity.retry_if_exception_type(fetching.Unanswered),
+            before_sleep=lambda state: self._log_failure(method.name, state, attempts) if self._log_retries else None,
+            reraise=True,
+        )
+        try:
+            return retrying(self._ask, method, body, request)
+        except fetching.Unanswered as error:
+            if request is not None:
+                self._ids.note_unanswered(method.name, arguments, request)
+            raise RPCError(f"{method.name} failed after {attempts} attempt(s) at {self._base}: {error}") from error
+
+    def _ask(self, method: Method, body: str, request: Request | None) -> Any:
+        """One attempt. All of one call have the same id, so that `bsched server` carries it out once."""
+        url = f"{self._base}/api/{method.name}"
+        seconds = ANSWERED_WITHIN.get(method.name, REPLY_SECONDS)
+        headers = {} if request is None else {HEADER: str(request)}
+        try:
+            return self._answer(method, self._fetcher().post(url, body, (self._connect_seconds, seconds), headers))
+        except fetching.Unanswered as error:
+            if isinstance(error, fetching.WrongScheme) and not self._has_answered:
+                raise SchedulerRefused(f"There is no scheduler at {self._base}: {error}.") from None
+            self._ids.note_loss()
+            if request is not None:
+                request.is_repetition = True
+            raise
+
+    def _answer(self, method: Method, answer: fetching.Answer) -> Any:
+        """The response in an answer. Raises what any other answer means."""
+        if answer.status != 200:
+            raise self._refusal(method, answer)
+        try:
+            response = json.loads(answer.body)["response"]
+        except (ValueError, KeyError, TypeError):
+            raise fetching.Unanswered(f"the answer is no JSON with a response: {answer.body[:100]!r}") from None
+        if response is None and not method.allow_null:
+            raise fetching.Unanswered("the answer is null")
+        self._has_answered = True
+        return response
+
+    def _refusal(self, method: Method, answer: fetching.Answer) -> Exception:
+        """What an answer other than 200 means. Only what may pass is Unanswered, and tried again."""
+        status, (told, field) = answer.status, _told(answer)
+        if status == 400 and WANTS_TLS.search(answer.body):
+            return SchedulerRefused(f"There is no scheduler at {self._base}: {wants_tls(self._base)}.")
+        if status == 400 and field:
+            return InvalidArgument(field, told.removeprefix(f"{field}: "))
+        if status == 404 and not method.in_luigi:
+            if not self._has_answered:  # a wrong URL has no method of Luigi's, either
+                self._ask(METHODS["is_paused"], "{}", None)
+            return UnknownMethod(method.name)
+        if status == 404 or 300 <= status < 400:
+            if self._has_answered:  # a proxy whose server is away
+                return fetching.Unanswered(f"{self._base} has no scheduler now ({status}): {told}")
+            return _wrong_url(self._base, method, status)
+        if status == 409 and b'"Superseded"' in answer.body:
+            return Superseded(told)
+        if status == 409 and b'"NameTaken"' in answer.body:
+            return NameTaken(told)
+        if status in (401, 403):
+            return _login_refused(self._base, self._login is not None, status, told)
+        if 400 <= status < 500 and status not in MAY_PASS:
+            return SchedulerRefused(f"{self._base} refuses {method.name} ({status}): {told or 'it does not say why'}")
+        return fetching.Unanswered(f"the server answered {status}: {told}")
+
+    def _fetcher(self) -> fetching.Fetcher:
+        """This thread's connections; new ones in a forked process."""
+        kept: tuple[int, fetching.Fetcher] | None = getattr(self._local, "kept", None)
+        if kept is None or kept[0] != os.getpid():
+            kept = (os.getpid(), fetching.fetcher(self._base, self._login))
+            self._local.kept = kept
+        return kept[1]
+
+    def _log_failure(self, name: str, state: tenacity.RetryCallState, attempts: int) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning(
+            "%s at %s failed, attempt %d of %d: %s. The next one follows in %g s.",
+            *(name, self._base, state.attempt_number, attempts, error, self._wait_seconds),
+        )
+
+    def close(self) -> None:
+        """Close this thread's connections; a later call opens new ones."""
+        kept = getattr(self._local, "kept", None)
+        if kept is not None:
+            kept[1].close()
+            del self._local.kept
+
+    def __enter__(self) -> RemoteScheduler:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self._given, "settings": self._settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        connect_timeout, *others = state["settings"]
+        names = ("attempts", "wait_seconds", "log_retries")
+        RemoteScheduler.__init__(self, state["url"], connect_timeout, **dict(zip(names, others)))
+
+
+def _parsed(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The URL without login and final slash, and the login. Raises ConfigurationError, without the password."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 else ""
+    except ValueError:  # its text has the password in it when that has an unescaped character
+        raise ConfigurationError(UNREADABLE) from None
+    if parts.scheme not in ("http", "https", "http+unix"):
+        raise ConfigurationError(_wrong_scheme(url, parts.scheme))
+    if not host and parts.scheme != "http+unix":
+        raise ConfigurationError("The scheduler's URL names no host.")
+    if parts.scheme == "http+unix" and importlib.util.find_spec("requests_unixsocket") is None:
+        raise ConfigurationError("http+unix:// needs requests-unixsocket: pip install requests requests-unixsocket.")
+    netloc = parts.netloc.rpartition("@")[2]
+    login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", "")), login
+
+
+def _wrong_scheme(url: str, scheme: str) -> str:
+    forms = "it must be http://…, https://… or http+unix://%2Fpath%2Fto.sock/"
+    if "://" not in url:
+        example = (
+            f", such as http://{url}" if re.fullmatch(r"[\w.\-]+(:\d+)?/?", url) else ""
+        )  # else it may hold a secret
+        return f"The scheduler's URL has no scheme; {forms}{example}."
+    if scheme in REDIS_SCHEMES:
+        return (
+            f"The scheduler's URL begins with {scheme}://: it leads to Redis; give it with --redis or to Scheduler(…)."
+        )
+    return f"The scheduler's URL begins with {scheme}://; {forms}."
+
+
+def _sendable(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that differ from their defaults: a stock luigid knows no others than its own."""
+    defaults = {p.name: p.default for p in method.parameters}
+    for name, default in defaults.items():
+        if default is method.parameters[0].empty and name not in arguments:
+            raise InvalidArgument(name, f"is missing; {method.name} needs it")
+    kept = {}
+    for name, value in arguments.items():
+        if name in defaults and not method.collects and type(value) is type(defaults[name]) and value == defaults[name]:
+            continue
+        if name not in defaults and not (method.takes_any or method.collects):
+            raise no_such_argument(method, name)
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidArgument(name, f"can't be written as JSON: {error}") from None
+        kept[name] = value
+    return kept
+
+
+def _told(answer: fetching.Answer) -> tuple[str, str]:
+    """What an answer says about an error, and the field that it names."""
+    try:
+        error = json.loads(answer.body)["error"]
+        return str(error["message"]), str(error.get("field") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return answer.body[:200].decode(errors="replace").strip(), ""
+
+
+def _wrong_url(base: str, method: Method, status: int) -> SchedulerRefused:
+    what = f"answers {status} to /api/{method.name}" if status == 404 else f"redirects to elsewhere ({status})"
+    return SchedulerRefused(
+        f"There is no scheduler at {base}: it {what}. Look at the URL: host and port, https, and the path before /api/."
+    )
+
+
+def _login_refused(base: str, has_login: bool, status: int, told: str) -> LoginRefused:
+    if status == 403:
+        return LoginRefused(f"{base} does not let this caller in (403): {told or 'it does not say why'}")
+    fix = "user or password in the URL is wrong." if has_login else "put user:password@ into the URL."
+    return LoginRefused(f"{base} refuses the login (401): {fix}")

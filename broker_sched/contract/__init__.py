@@ -1,0 +1,1 @@
+"""The API, declared once: methods, types, checks, replies and states."""

@@ -1,0 +1,139 @@
+"""The methods that Luigi does not have: a stock luigid answers 404 to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta
+
+from broker_sched.contract import replies as replies
+from broker_sched.contract.registry import JSON, Attempt, TaskId, WorkerId, rpc
+
+MAX_TASKS = 1000  # in one add_tasks
+MAX_LOG = 16_384  # characters kept of what a task writes
+LogText: TypeAlias = Annotated[str, Meta(max_length=MAX_LOG)]
+MAX_REASON = 4096  # characters of why a task can't be loaded
+MAX_REFUSED = 200  # tasks in one refuse_tasks: more than a batch has
+Reason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
+RefusedIds: TypeAlias = Annotated[Sequence[TaskId], Meta(min_length=1, max_length=MAX_REFUSED)]
+Scope: TypeAlias = Literal["module", "family"]
+Pause: TypeAlias = Annotated[float, Meta(ge=0, le=3600)]
+Size: TypeAlias = Annotated[int, Meta(ge=0)]
+
+
+class OwnMethods:
+    """Ours alone. See SchedulerAPI."""
+
+    @rpc()
+    def add_tasks(
+        self, worker: WorkerId, tasks: Annotated[Sequence[Mapping[str, JSON]], Meta(max_length=MAX_TASKS)]
+    ) -> None:
+        """Do add_task for each of up to 1,000 tasks, in this order.
+
+        tasks: the arguments of add_task, without the worker. When one of them is wrong, nothing is changed.
+        """
+        raise NotImplementedError
+
+    @rpc(attempts=1)
+    def await_work(
+        self, worker: WorkerId, assistant: bool = False, seconds: Annotated[float, Meta(ge=0, le=30)] = 5.0
+    ) -> replies.Awaited:
+        """Wait until there is work or a message for this worker, at most so long.
+
+        ready: it should ask for work now. seconds 0: end its wait; was it woken just then, another worker is instead.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def release_task(self, task_id: TaskId, worker: WorkerId, attempt: Attempt | None = None) -> replies.TaskStatus:
+        """Put a task that this worker runs back to PENDING, without a failure; status null: unknown.
+
+        attempt: as in add_task.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def superseded_reports(self) -> replies.SupersededReports:
+        """How many reports were refused because their run of the task did not count any more.
+
+        Each is also an entry in the stream `events`, with the fields refused (the status, or the script) and attempt.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def done_since_awaited(self, task_id: TaskId, deps: Sequence[TaskId]) -> list[TaskId]:
+        """Of the deps that a running task wants once more, those that are DONE since it was put back to wait for them.
+
+        A worker that finds them not complete fails the task: to wait once more would be in vain.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def refuse_tasks(
+        self,
+        worker: WorkerId,
+        task_ids: RefusedIds,
+        reason: Reason,
+        scope: Scope = "family",
+        seconds: Pause = 30.0,
+        attempt: Attempt | None = None,
+    ) -> list[str]:
+        """Put tasks that this worker was handed out and can't load back to PENDING, with no failure. Returns their ids.
+
+        reason: what fetch_error tells of them, together with the worker's id and host.
+        scope: what the worker is not handed out for so many seconds: the `module` of the tasks, or only their `family`.
+        attempt: as in get_work's reply. Tasks that this worker does not run, or not any more, are left as they are.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def task_statuses(
+        self, task_ids: Annotated[Sequence[TaskId], Meta(max_length=MAX_TASKS)]
+    ) -> dict[str, replies.TaskStanding]:
+        """How up to 1,000 tasks stand, by id; unknown ones are left out. refusal: why a PENDING one went back."""
+        raise NotImplementedError
+
+    @rpc()
+    def stop_task(self, task_id: TaskId, disable: bool = False) -> replies.Stopping:
+        """Ask the worker that runs the task to end it; then it is FAILED, or DISABLED.
+
+        worker: who was asked, within a second or so; null when nobody runs it. A Luigi worker does not do it.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def set_task_log(self, task_id: TaskId, log: LogText, size: Size, attempt: Attempt | None = None) -> None:
+        """Keep the end of what the task's latest run has written so far, for a day. Of an unknown task nothing.
+
+        log: at most 16,384 characters. size: how many there were in all. attempt: as in add_task.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def task_log(self, task_id: TaskId) -> replies.TaskLog:
+        """The end of what the task's latest run has written; log null when nothing is kept of it."""
+        raise NotImplementedError
+
+    @rpc()
+    def add_submission(self, submission: WorkerId, tasks: Sequence[TaskId]) -> replies.SubmissionState:
+        """Make a submission of a worker that has scheduled tasks: it keeps them, and need not ping.
+
+        submission: the worker's id, the submission's from now on. tasks: those asked for.
+        """
+        raise NotImplementedError
+
+    @rpc()
+    def submission(self, submission: WorkerId) -> replies.Submission:
+        """How a submission stands, or ended within the last week. Reads all its tasks."""
+        raise NotImplementedError
+
+    @rpc()
+    def submission_list(self) -> list[replies.Submission]:
+        """The active submissions, and those that ended within the last week; newest first."""
+        raise NotImplementedError
+
+    @rpc()
+    def cancel_submission(self, submission: WorkerId) -> replies.SubmissionState:
+        """End a submission: what nobody else wants is not handed out any more; what runs goes on."""
+        raise NotImplementedError

@@ -1,0 +1,66 @@
+-- The ready batchable tasks by what tasks of one batch share, once for each list of batched parameters that was
+-- registered for the family:
+--   batch_ready:<runner_set>|<signature>  sorted set like ready:…   batch_runner_sets:<signature>  runner sets that
+--                                         have one
+--   batch_keys:<n>  where a task stands                        batchable:<family>      the ready batchable ones
+
+local MAX_EXACT = 9007199254740992 -- 2^53: from here on, two integers may be one double
+
+-- Values as text that is equal exactly when they are; `null` and other odd values by their name. Fails for a number
+-- that Lua can't hold exactly.
+local function canonical(value)
+  local kind = type(value)
+  if value == cjson.null then return 'null' end
+  if kind == 'string' then return #value .. ':' .. value end
+  if kind == 'number' then
+    if math.abs(value) >= MAX_EXACT then error('not exact') end
+    return number_text(value)
+  end
+  if kind ~= 'table' then return tostring(value) end
+  local parts = {}
+  for name, inner in pairs(value) do parts[#parts + 1] = canonical(name) .. '=' .. canonical(inner) end
+  table.sort(parts)
+  return '{' .. table.concat(parts, ',') .. '}'
+end
+
+-- What tasks of one batch share, as text: batched names, needs, other parameters, family. nil when the task
+-- lacks a batched parameter, or when its parameters can't be compared.
+local function batch_signature(task, names_text)
+  local readable, params = pcall(cjson.decode, params_text(task))
+  if not readable then return nil end
+  for _, name in ipairs(cjson.decode(names_text)) do
+    if params[name] == nil then return nil end
+    params[name] = nil
+  end
+  local comparable, others = pcall(canonical, params)
+  if not comparable then return nil end
+  return table.concat({ names_text, task.resources, others, task.family or '' }, '|')
+end
+
+local function leave_batches(task)
+  for _, entry in ipairs(call('SMEMBERS', key('batch_keys:', task.n))) do
+    local batch_key = key('batch_ready:', entry)
+    call('ZREM', batch_key, task.rank)
+    if call('EXISTS', batch_key) == 0 then
+      local runner_set, signature = string.match(entry, '^(%d+)|(.*)$')
+      call('SREM', key('batch_runner_sets:', signature), runner_set)
+    end
+  end
+  call('DEL', key('batch_keys:', task.n))
+  call('SREM', key('batchable:', task.family or ''), task.n)
+end
+
+local function enter_batches(task)
+  call('SADD', key('batchable:', task.family or ''), task.n)
+  for _, names_text in ipairs(call('SMEMBERS', key('batch_names:', task.family or ''))) do
+    local signature = batch_signature(task, names_text)
+    if signature then
+      local entry = task.runner_set .. '|' .. signature
+      call('ZADD', key('batch_ready:', entry), number_text(-tonumber(task.priority)), task.rank)
+      call('SADD', key('batch_runner_sets:', signature), task.runner_set)
+      call('SADD', key('batch_keys:', task.n), entry)
+    end
+  end
+end
+
+return enter_batches, leave_batches, batch_signature

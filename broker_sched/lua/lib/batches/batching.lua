@@ -1,0 +1,71 @@
+-- Batches: further ready tasks that go with the best one, behind it in rank, up to the batcher's maximum.
+-- batchers:<worker_id>    hash family → '<maximum> <JSON list of the batched parameters, sorted>'
+-- batch_names:<family>    all such lists that were ever registered
+
+local MAX_BATCH = 150 -- members handed out at once; a larger batch comes in several
+
+local function batcher_of(worker, family)
+  local registered = call('HGET', key('batchers:', worker.id), family)
+  if not registered then return nil, 1 end
+  local maximum, names_text = string.match(registered, '^(%S+) (.*)$')
+  return names_text ~= '[]' and names_text or nil, math.ceil(math.min(tonumber(maximum), MAX_BATCH))
+end
+
+-- Up to `count` entries of a sorted set that rank behind the task.
+local function entries_behind(entry_key, task, count)
+  local is_member = call('ZSCORE', entry_key, task.rank)
+  if not is_member then call('ZADD', entry_key, number_text(-tonumber(task.priority)), task.rank) end
+  local start = call('ZRANK', entry_key, task.rank) + 1
+  local flat = call('ZRANGE', entry_key, start, start + count - 1, 'WITHSCORES')
+  if not is_member then call('ZREM', entry_key, task.rank) end
+  local entries = {}
+  for index = 1, #flat, 2 do entries[#entries + 1] = { rank = flat[index], score = tonumber(flat[index + 1]) } end
+  return entries
+end
+
+-- The tasks to hand out together, the best one first; at least that one. Luigi: a worker without
+-- resource-bearing tasks takes only its own, any other takes whatever is ready.
+local function batch_of(best, worker)
+  local names_text, maximum = batcher_of(worker, best.family or '')
+  local batch = { best }
+  if not names_text or best.batchable ~= '1' or best.refusals or maximum < 2 then return batch, names_text end
+  local signature = batch_signature(best, names_text)
+  if not signature then return batch, names_text end
+  local only_own = is_trivial(worker)
+  local entries, is_picky = {}, worker.refuses or worker.modules
+  for _, runner_set in ipairs(call('SMEMBERS', key('batch_runner_sets:', signature))) do
+    if not only_own or is_in_worker_set('runner_set', runner_set, worker.w) then
+      for _, entry in ipairs(entries_behind(key('batch_ready:', runner_set .. '|' .. signature), best, maximum - 1)) do
+        entries[#entries + 1] = entry
+      end
+    end
+  end
+  table.sort(entries, before)
+  for index = 1, math.min(#entries, maximum - 1) do
+    local task = load_task(id_of(number_in(entries[index].rank)))
+    local is_refused = is_picky and refuses(worker, task)
+    if not is_refused and not is_stale({ rank = task.rank }) then batch[#batch + 1] = task end
+  end
+  return batch, names_text
+end
+
+-- Make the tasks BATCH_RUNNING, all in the same attempt, under a provisional batch id, which the caller replaces (see
+-- name_batch.lua).
+local function hand_out_batch(batch, worker)
+  local batch_id = '~' .. call('HINCRBY', key('counters', ''), 'batch', 1)
+  local latest = 0
+  for _, task in ipairs(batch) do latest = math.max(latest, tonumber(task.attempt or 0)) end
+  local attempt = attempt_after(latest)
+  for _, task in ipairs(batch) do
+    set(task, 'batch_id', batch_id)
+    set(task, 'worker_running', worker.id)
+    set(task, 'attempt', attempt)
+    hold_needs(task)
+    set_status(task, 'BATCH_RUNNING')
+    set(task, 'time_running', NOW_TEXT)
+    finish_task(task)
+  end
+  return batch_id
+end
+
+return batch_of, hand_out_batch

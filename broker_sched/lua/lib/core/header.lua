@@ -1,0 +1,109 @@
+-- What every script begins with: its header arguments, the time, the namespace's options, and the answer
+-- that a repeated request gets.
+--
+-- KEYS[1]  the `config` key: it routes the call; all other keys are derived inside the namespace's slot.
+-- ARGV[1]  prefix, bsched:{<namespace>}:
+-- ARGV[2]  schema version the caller was written for
+-- ARGV[3]  time in seconds, or '' for Redis TIME
+-- ARGV[4]  request id <caller>:<number> for what must not happen twice, else ''; with '!' behind it when it was sent
+--          before. A repeated request gets its first answer. One whose caller has had an answer to a higher number is
+--          a late copy, whose answer nobody awaits: it is refused.
+-- ARGV[5]  48 random bits, as a number: the weight of a worker that this call may create
+-- ARGV[6…] the script's own arguments
+--
+-- A script's writes stay when it fails, and what was only counted is not written then. So a body checks first what it
+-- was given, and deferred steps, where others' mistakes may show, are run so that they can't make it fail.
+
+local call = redis.call
+local PREFIX = ARGV[1]
+local REQUEST_ID = ARGV[4]
+local MAX_INLINE = 64 -- bytes; a longer value would cost a task's whole hash its compact encoding
+
+local NOW = tonumber(ARGV[3])
+if not NOW then
+  local time = call('TIME')
+  NOW = tonumber(time[1]) + tonumber(time[2]) / 1000000
+end
+local NOW_TEXT = string.format('%.6f', NOW)
+
+-- An option of the namespace, a number where it is one; read when first asked for.
+local OPTIONS = setmetatable({}, {
+  __index = function(options, name)
+    local text = call('HGET', PREFIX .. 'config', name)
+    local value = tonumber(text or nil) or text
+    rawset(options, name, value)
+    return value
+  end,
+})
+
+-- The key of these parts: key('task:', id).
+local function key(kind, name)
+  return PREFIX .. kind .. name
+end
+
+-- A number as Redis should store it: all its digits, whole numbers without a point.
+local function number_text(number)
+  return string.format('%.17g', number)
+end
+
+-- An optional argument: '' is null, '=text' is the text.
+local function optional(text)
+  if text == '' then return nil end
+  return string.sub(text, 2)
+end
+
+-- Read the schema version and the options that the script always asks for. Returns an error reply when the script
+-- can't run here, or not now: an index is being repaired.
+local function read_config(names, is_repair)
+  local values = call('HMGET', PREFIX .. 'config', 'schema', 'repairing', unpack(names))
+  local schema, repairing = values[1], values[2]
+  if not schema then return redis.error_reply('BSCHED_UNCONFIGURED') end
+  if schema ~= ARGV[2] then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
+  if repairing and not is_repair and tonumber(string.match(repairing, ' (.*)$')) > NOW then
+    return redis.error_reply('BSCHED_REPAIRING')
+  end
+  for index, name in ipairs(names) do
+    local text = values[index + 2] or nil
+    rawset(OPTIONS, name, tonumber(text) or text)
+  end
+end
+
+local at_end = {} -- functions that write what was only counted so far
+
+local function is_lower(number, other)
+  local mine, others = tonumber(string.match(number, '^%d+')), tonumber(string.match(other, '^%d+'))
+  return mine ~= nil and others ~= nil and mine < others
+end
+
+local function run_whole(body)
+  local reply = body()
+  for _, write in ipairs(at_end) do write() end
+  return reply
+end
+
+-- Run the script's body and return its reply, or the first answer to this request when it is a repetition.
+-- names    options that the body always asks for: they are read together
+-- shorten  makes of the reply what is kept for a repetition, nil when that may run anew; without it, the reply itself.
+--          Its second argument: is this a repetition already?
+-- holds    is what was kept still so? Without it, it is. Else the request is carried out anew
+local function answer(body, names, shorten, holds)
+  local refusal = read_config(names or {})
+  if refusal then return refusal end
+  if REQUEST_ID == '' then return run_whole(body) end
+  local caller, number, mark = string.match(REQUEST_ID, '^(.*):([^:!]*)(!?)$')
+  local kept = call('GET', key('reply:', caller))
+  if kept then
+    local kept_number, reply = string.match(kept, '^([^\n]*)\n(.*)$')
+    if kept_number == number then
+      reply = cjson.decode(reply)[1]
+      if not holds or holds(reply) then return reply end
+    elseif is_lower(number, kept_number) then
+      return redis.error_reply('BSCHED_LATE ' .. string.match(kept_number, '^%d+'))
+    end
+  end
+  local reply = run_whole(body)
+  local keep = reply
+  if shorten then keep = shorten(reply, mark ~= '') end
+  if keep then call('SET', key('reply:', caller), number .. '\n' .. cjson.encode({ keep }), 'EX', 900) end
+  return reply
+end

@@ -1,0 +1,27 @@
+-- What a worker may refuse: a module, or a family of tasks in it. As text <module> or <module>:<family>, so written
+-- that it can stand in the name of a ready queue: <runner_set>@<label>|<needs>. A task that some worker must not have
+-- stands in such a ready queue, apart from the others of its runner set, so that this worker can pass over it as a
+-- whole. A '!' behind the label says that the ready queue's tasks were refused just now: they go behind all others.
+
+local function plain(text)
+  return (string.gsub(text, '[%%:!|]', function(char) return string.format('%%%02X', string.byte(char)) end))
+end
+
+-- The labels of a task's module, and of its family.
+local function labels_of(task)
+  local module = plain(task.module or '')
+  return module, module .. ':' .. plain(task.family or '')
+end
+
+-- What goes between runner set and needs in the name of the task's ready queue: '' for one that stands with the others.
+-- A task that stands apart stays so while it is ready: both places are right, and who is to have it finds it in either.
+local function mark_of(task)
+  local module, family = labels_of(task)
+  if task.postponed then return '@' .. family .. '!' end
+  if task.apart then return '@' .. (task.apart == 'module' and module or family) end
+  local stands = string.match(task.ready, '^%d+@([^|]*)|')
+  if stands == family .. '!' then return '@' .. family end
+  return (stands == module or stands == family) and '@' .. stands or ''
+end
+
+return labels_of, mark_of

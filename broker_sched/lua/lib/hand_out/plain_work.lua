@@ -1,0 +1,83 @@
+-- What most calls of get_work are: a known, enabled worker, which lost nothing, is given one ready task of its own, or
+-- nothing. Whatever is not that plain is found out before a task changes, and left to any_work.lua, which has every
+-- rule; both write the same.
+
+local MAX_RUNNING = 100 -- on one worker
+
+-- Nothing that runs on this worker was lost: it names each itself, or does not tell.
+local function knows_what_it_runs(worker)
+  if ARGV[9] == '' then return true end
+  if call('EXISTS', key('worker_batches:', worker.id)) == 1 then return false end
+  local numbers, current = call('SMEMBERS', key('running:', worker.id)), {}
+  if #numbers == 0 then return true end
+  if #numbers > MAX_RUNNING then return false end
+  for index = 10, #ARGV do current[ARGV[index]] = true end
+  for _, id in ipairs(call('HMGET', key('ids', ''), unpack(numbers))) do
+    if not current[id] then return false end
+  end
+  return true
+end
+
+-- The task behind a head; nil when it may go in a batch, or its runner would have no stake in it.
+local function read_plain_task(head, worker)
+  local n = number_in(head.rank)
+  local id = id_of(n)
+  local fields = call('HMGET', key('task:', id), 'runner_set', 'stakeholder_set', 'resources', 'counted', 'batchable',
+    'family',
+    'module', 'params', 'attempt')
+  local task = { n = n, id = id, runner_set = fields[1], resources = fields[3] or '', counted = fields[4],
+    family = fields[6] or '', module = fields[7] or '', params = fields[8], attempt = attempt_after(fields[9]) }
+  if fields[5] == '1' or not is_in_worker_set('stakeholder_set', fields[2] or '0', worker.w) then return nil end
+  task.params = task.params or call('HGET', key('detail:', id), 'params') or '{}'
+  return task
+end
+
+-- Where a task stands that runs, and no longer where it stood when it was ready.
+local function move_to_running(task, head, worker)
+  local n, runner_set, queue = task.n, task.runner_set, head.queue
+  call('SMOVE', key('tasks:', 'PENDING'), key('tasks:', 'RUNNING'), n)
+  call('SADD', key('running:', worker.id), n)
+  call('ZADD', key('running', ''), number_text(head.score), head.rank)
+  call('HSET', key('runner_set:', runner_set .. ':running'), task.id, worker.id)
+  count_in(runner_set, 'pending', -1)
+  if task.resources ~= '' then count_in(runner_set, 'with_resources', -1) end
+  if task.counted and call('SREM', key('counted:', task.counted), n) == 1 then
+    count_in(string.match(task.counted, '^%d+'), 'counted', -1)
+  end
+  call('ZREM', key('ready:', queue), head.rank)
+  if call('EXISTS', key('ready:', queue)) == 0 then
+    call('SREM', key('ready_queues', ''), queue)
+    call('SREM', key('ready_queues:', runner_set), queue)
+  end
+  for name, amount in pairs(amounts(task.resources)) do use(name, amount) end
+  record_event(task.id, 'PENDING', 'RUNNING', worker.id)
+end
+
+local function hand_out_plainly(task, head, worker)
+  move_to_running(task, head, worker)
+  call('HSET', key('task:', task.id), 'status', 'RUNNING', 'updated', NOW_TEXT, 'time_running', NOW_TEXT,
+    'worker_running', worker.id, 'held', task.resources ~= '' and task.resources or NOTHING,
+    'tally', task.runner_set .. 'R',
+    'ready', '', 'counted', '', 'attempt', task.attempt)
+end
+
+-- The reply; nil when the call is not that plain. Then at most the worker's contact was noted.
+local function get_plain_work()
+  if AS_ASSISTANT or OPTIONS.paused == 1 or call('EXISTS', key('deferred_steps', '')) == 1 then return nil end
+  local worker = find_worker(ARGV[6])
+  if not worker or worker.disabled or worker.refuses or not knows_what_it_runs(worker) then return nil end
+  touch_worker(ARGV[6])
+  contact(worker)
+  local head, is_contested, left = best_for(worker, false, 'first')
+  local task = head and read_plain_task(head, worker)
+  local is_odd = is_contested or (not head and left) or (head and not task)
+  if is_odd or (task and wakeups.is_anybody_waiting()) then return nil end
+  local reply = count_for(worker)
+  reply[7] = 'none'
+  if task then
+    hand_out_plainly(task, head, worker)
+    reply[7], reply[8], reply[9], reply[10], reply[11] = 'task', task.id, task.family, task.module, task.params
+    reply[12] = task.attempt
+  end
+  return reply
+end

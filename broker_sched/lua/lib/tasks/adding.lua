@@ -1,0 +1,268 @@
+-- add_task for every case: a task that is there or not, any status, batches, changed deps, whoever reports it.
+
+-- @include lib/workers/worker_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+-- @include lib/deferred/run_deferred.lua
+-- @include lib/tasks/superseded.lua
+-- @include lib/tasks/explanations.lua
+
+local BUDGET = 150
+local ATTEMPT = string.match(ARGV[9], '%d*$') -- that is reported on; '' for none
+
+local function has_flag(flag) return string.find(ARGV[9], flag, 1, true) ~= nil end
+
+-- Luigi: family, module, parameters and visibilities are set only while empty.
+local function describe(task)
+  if task.batched and ((task.family or '') == '' or not task.params) then
+    leave_batches(task) -- finish_task puts it where it then belongs
+    set(task, 'batched', nil)
+  end
+  if (task.family or '') == '' then set(task, 'family', ARGV[11] ~= '' and ARGV[11]) end
+  if not task.module and ARGV[12] ~= '=' then set(task, 'module', optional(ARGV[12])) end
+  local params, visibilities, detail = optional(ARGV[13]), optional(ARGV[14]), key('detail:', task.id)
+  if task.params or (not params and not visibilities) then return end
+  if not task.is_new and call('HEXISTS', detail, 'params') == 1 then return end
+  if visibilities then call('HSETNX', detail, 'param_visibilities', visibilities) end
+  if params and #params > MAX_INLINE then
+    call('HSET', detail, 'params', params)
+  elseif params then
+    set(task, 'params', params)
+  end
+end
+
+-- Set, or with nil remove, a field beside the task, and beside the members of its batch.
+local function set_detail(task, name, value)
+  local ids = { (value or not task.is_new) and task.id or nil }
+  for _, n in ipairs(batch_members(task)) do ids[#ids + 1] = id_of(n) end
+  for _, id in ipairs(ids) do
+    if value then
+      call('HSET', key('detail:', id), name, value)
+    else
+      call('HDEL', key('detail:', id), name)
+    end
+  end
+end
+
+-- That workers refused it was so far: it was loaded by one, or it is added anew.
+local function forget_refusals(task)
+  if task.postponed then call('ZREM', key('due:postponed', ''), task.n) end
+  set(task, 'postponed', nil)
+  set(task, 'refusals', nil)
+  set(task, 'expl', nil)
+  call('HDEL', key('detail:', task.id), 'expl')
+end
+
+local function set_batch_id(task, batch_id)
+  local moves = task.status == 'BATCH_RUNNING' and batch_id ~= task.batch_id
+  if moves then leave_status(task) end
+  set(task, 'batch_id', batch_id)
+  if moves then enter_status(task) end
+end
+
+local function is_running(task)
+  return task.status == 'RUNNING' or task.status == 'BATCH_RUNNING'
+end
+
+local function is_newer_attempt(task)
+  return ATTEMPT ~= '' and tonumber(ATTEMPT) > tonumber(task.attempt or 0)
+end
+
+-- A worker says that it runs a task which nobody runs. Luigi: of a batch, it holds what a member was given.
+local function take_over(task, worker, batch_id)
+  set(task, 'worker_running', worker.id)
+  set(task, 'time_running', NOW_TEXT)
+  set(task, 'attempt', ATTEMPT ~= '' and ATTEMPT or attempt_after(task.attempt))
+  if batch_id then
+    local n = call('SMEMBERS', key('batch:', batch_id))[1]
+    local member = n and load_task(id_of(n))
+    local held = member and (member.held or member.resources) or ''
+    set(task, 'held', held ~= '' and held or NOTHING)
+  end
+end
+
+local function set_resources(task, needs)
+  if needs == task.resources then return end
+  local counted_by_needs = task.status == 'RUNNING' and not task.held
+  if counted_by_needs then use_all(holding(task), -1) end
+  set(task, 'resources', needs)
+  if counted_by_needs then use_all(holding(task), 1) end
+end
+
+local function forget_staged_deps(task)
+  for token in string.gmatch(task.linking or '', '%S+') do
+    call('DEL', key('staged:', token))
+    end_linking(task, token)
+  end
+end
+
+-- The deps were staged: the task is not ready until a deferred step has read them in.
+local function set_staged_deps(task, token, replaces, worker)
+  call('PERSIST', key('staged:', token))
+  if replaces then
+    forget_staged_deps(task)
+    set_deps_aside(task.n)
+  end
+  begin_linking(task, token)
+  add_deferred_step('link', task.n, token, worker and worker.w or '0')
+end
+
+-- The deps that the call names, as glance gives them. Placeholders are made in the order given: it decides their rank.
+local function named_deps(worker)
+  local deps = {}
+  for index = 25, #ARGV do
+    local id = ARGV[index]
+    local dep = glance(id)
+    if not dep and worker then
+      dep = create_task(id, 'UNKNOWN', ARGV[10])
+      join_stakeholder_set(dep, worker)
+      flush(dep)
+    end
+    deps[#deps + 1] = dep or { id = id, n = number_of(id) }
+  end
+  return deps
+end
+
+local function has_edges(task)
+  if task.is_new and not task.was_missing_dep then return false end
+  if task.linking then return true end
+  return call('EXISTS', key('deps:', task.n), key('unlink:', task.n)) > 0
+end
+
+-- Of the deps named, `count` replace those it has; nil: all come on top.
+local function change_edges(task, deps, count)
+  local wanted = {}
+  for _, dep in ipairs(deps) do wanted[dep.n] = true end
+  if count then
+    if call('SCARD', key('deps:', task.n)) > BUDGET then set_deps_aside(task.n) end
+    for _, dep in ipairs(call('SMEMBERS', key('deps:', task.n))) do
+      if wanted[dep] then wanted[dep] = nil else unlink(task.n, dep) end
+    end
+  end
+  for dep in pairs(wanted) do link(task.n, dep) end
+end
+
+-- Returns the task's deps, as glance gives them, where the call names them all; else nil.
+local function set_deps(task, worker)
+  local count, token = tonumber(ARGV[22]), ARGV[23]
+  if token ~= '' then
+    set_staged_deps(task, token, count, worker)
+    return nil
+  end
+  if count then forget_staged_deps(task) end
+  local deps = named_deps(worker)
+  if not count and #deps == 0 then return nil end
+  if has_edges(task) then
+    change_edges(task, deps, count)
+    return count and deps
+  end
+  if #deps > 0 then link_first(task.n, deps) end
+  return deps
+end
+
+-- `deps` as set_deps returns them.
+local function propagate_to_all_deps(task, deps, worker)
+  if not worker and tonumber(task.priority) <= OPTIONS.lowest_priority then return end
+  if deps then
+    for _, dep in ipairs(deps) do propagate_to_dep(task, dep, worker) end
+    return
+  end
+  local deps_key = key('deps:', task.n)
+  local count = call('SCARD', deps_key)
+  if count > BUDGET then return add_deferred_step('propagate_to_deps', task.n, worker and worker.w or '0', '0') end
+  if count == 0 then return end
+  local numbers = call('SMEMBERS', deps_key)
+  table.sort(numbers)
+  propagate_to_deps(task, numbers, worker)
+end
+
+-- Submissions with a stake in the task shall have one in all that it depends on.
+local function extend_stake(task)
+  if call('EXISTS', key('submissions', '')) == 1 then add_deferred_step('extend_stake', task.n, '0', '0') end
+end
+
+local function may_change_status(task, worker, status)
+  local started = status == 'DONE' or status == 'FAILED' or status == 'RUNNING'
+  return not is_running(task) or (started and task.worker_running == worker.id) or has_flag('n')
+end
+
+-- The members of the batch that a combined task runs, while they still wait in this attempt.
+local function has_members_in_attempt(batch_id)
+  local n = call('SMEMBERS', key('batch:', batch_id))[1]
+  return n and call('HGET', key('task:', id_of(n)), 'attempt') == ATTEMPT
+end
+
+-- Does the reported run not count any more? It does not when the task was handed out again, or runs elsewhere. When the
+-- task has ended, or was given back, without a newer run: that it is DONE counts as in Luigi; it runs again if nobody
+-- says how that run ended; but its failure was counted already, and must not undo a DONE.
+local function is_superseded(task, worker, status)
+  local batch_id = optional(ARGV[18])
+  if status == 'RUNNING' and batch_id and not has_members_in_attempt(batch_id) then return true end
+  if not task then return false end
+  if is_older(ATTEMPT, task.attempt) then return true end
+  if is_running(task) then return task.worker_running ~= worker.id end
+  if is_newer_attempt(task) or status == 'DONE' then return false end
+  if status == 'RUNNING' then
+    return task.status == 'DONE' or task.status == 'DISABLED' or task.worker_running ~= nil
+  end
+  return status ~= 'DISABLED' or task.status == 'DONE'
+end
+
+local function report(task, worker)
+  local status, batch_id = ARGV[8], optional(ARGV[18])
+  if batch_id then set_batch_id(task, batch_id) end
+  local is_newer = is_newer_attempt(task)
+  if status == 'RUNNING' and (not task.worker_running or (is_newer and not is_running(task))) then
+    take_over(task, worker, batch_id)
+  end
+  if is_newer then set(task, 'attempt', ATTEMPT) end
+  if ARGV[15] ~= '' then set(task, 'accepts_messages', ARGV[15] == '1' and '1') end
+  local tracking_url, expl = optional(ARGV[16]), optional(ARGV[19])
+  if tracking_url or task.status ~= 'RUNNING' then set_detail(task, 'tracking_url', tracking_url) end
+  if ARGV[17] ~= '' then set(task, 'batchable', ARGV[17] == '1' and '1') end
+  if not task.is_new then call('ZREM', key('due:remove', ''), task.n) end
+  if task.refusals then forget_refusals(task) end
+  if expl then set_expl(task, expl) end
+  if ARGV[24] ~= '' then call('HSET', key('detail:', task.id), 'owners', ARGV[24]) end
+  if may_change_status(task, worker, status) then
+    -- Its run() wants more deps. When it began to is kept until it ends, so that it does not wait for them in vain.
+    if has_flag('n') and task.status == 'RUNNING' and not task.waits_since then set(task, 'waits_since', NOW_TEXT) end
+    set_status(task, status == 'SUSPENDED' and 'PENDING' or status)
+  end
+end
+
+local function add_any_task()
+  local worker = touch_worker(ARGV[7])
+  local task, status = load_task(ARGV[6]), ARGV[8]
+  if ATTEMPT ~= '' and is_superseded(task, worker, status) then
+    return refuse_superseded(ARGV[6], task and task.status or '', worker.id, ATTEMPT, status)
+  end
+  if not worker.disabled and not task then task = create_task(ARGV[6], 'PENDING', ARGV[10]) end
+  if not task or (worker.disabled and task.status ~= 'RUNNING') then return 0 end
+  local cooldown = OPTIONS.stable_done_cooldown_secs
+  if status == 'PENDING' and task.status == 'DONE' and NOW - tonumber(task.updated) < cooldown then return 0 end
+
+  local was_unknown = task.status == 'UNKNOWN'
+  describe(task)
+  report(task, worker)
+  local stakeholder_sets = not worker.disabled and not has_flag('a')
+  local deps = set_deps(task, stakeholder_sets and worker)
+  if (has_flag('n') or #ARGV > 24 or was_unknown) and not worker.submission then extend_stake(task) end
+  set_resources(task, ARGV[20])
+  if stakeholder_sets then join_stakeholder_set(task, worker) end
+  if task.stakeholder_set == '0' then call('SADD', key('without_stakeholders', ''), task.n) end
+  task.asked_priority = ARGV[10]
+  raise_priority(task, ARGV[10])
+  set(task, 'policy', ARGV[21] ~= '' and ARGV[21])
+  if has_flag('r') and status ~= 'FAILED' and not worker.disabled then join_workers(task, worker) end
+  finish_task(task)
+  propagate_to_all_deps(task, deps, stakeholder_sets and worker)
+  return run_deferred(BUDGET)
+end
+
+return add_any_task

@@ -1,0 +1,111 @@
+-- The indexes a task stands in, derived from its fields. place_task compares where it stands (fields tally,
+-- counted, ready, batched) with where it should, and moves it: doing it twice changes nothing.
+--
+--   tally    <runner_set>p, <runner_set>r (PENDING, without and with resources) or <runner_set>R (RUNNING): counters
+--            `pending` and `with_resources` of runner_set:<c>; hash runner_set:<c>:running, task_id → worker_id
+--   counted  <runner_set>:<w>: in counted:<runner_set>:<w>, what count_pending counts (PENDING and not blocked, or
+--            FAILED), by the worker that signed up last; counter `counted` of runner_set:<c>
+--   ready    <runner_set>|<needs>: in the sorted set ready:<runner_set>|<needs>, score −priority, member rank; listed
+--            in ready queues and queues:<runner_set> while it has members. <runner_set>@<label>|<needs> for a task that
+--            some worker must not have: see labels.lua
+--   batched  1 while it stands in the batch indexes, see batch_index.lua
+
+-- @lazy labels_of, mark_of lib/hand_out/labels.lua
+
+local function change_tally(task, tally, amount)
+  if not tally then return end
+  local runner_set, kind = string.match(tally, '^(%d+)(%a)$')
+  if kind == 'R' then
+    local running = key('runner_set:', runner_set .. ':running')
+    if amount > 0 then
+      call('HSET', running, task.id, task.worker_running)
+    else
+      call('HDEL', running, task.id)
+    end
+    return
+  end
+  count_in(runner_set, 'pending', amount)
+  if kind == 'r' then count_in(runner_set, 'with_resources', amount) end
+end
+
+local function wanted_tally(task)
+  if task.runner_set == '0' then return nil end
+  if task.status == 'RUNNING' then return task.runner_set .. 'R' end
+  if task.status == 'PENDING' then return task.runner_set .. (task.resources == '' and 'p' or 'r') end
+  return nil
+end
+
+local function wanted_counted(task)
+  if task.runner_set == '0' then return nil end
+  local counts = task.status == 'FAILED'
+    or (task.status == 'PENDING' and not is_blocked(task.n))
+  if not counts then return nil end
+  if not task.last_is_live and not is_in_worker_set('runner_set', task.runner_set, task.last) then
+    local workers = workers_of(task)
+    if #workers == 0 then return nil end
+    set(task, 'last', workers[#workers])
+  end
+  return task.runner_set .. ':' .. task.last
+end
+
+local function change_counted(task, wanted)
+  if task.counted and call('SREM', key('counted:', task.counted), task.n) == 1 then
+    count_in(string.match(task.counted, '^%d+'), 'counted', -1)
+  end
+  if wanted and call('SADD', key('counted:', wanted), task.n) == 1 then
+    count_in(string.match(wanted, '^%d+'), 'counted', 1)
+  end
+  set(task, 'counted', wanted)
+end
+
+local function leave_queue(queue, rank)
+  local ready_key = key('ready:', queue)
+  if call('ZREM', ready_key, rank) == 1 and call('EXISTS', ready_key) == 0 then
+    call('SREM', key('ready_queues', ''), queue)
+    call('SREM', key('ready_queues:', string.match(queue, '^%d+')), queue)
+  end
+end
+
+local function enter_queue(queue, task)
+  local ready_key = key('ready:', queue)
+  if call('ZADD', ready_key, number_text(-tonumber(task.priority)), task.rank) == 1
+    and call('ZCARD', ready_key) == 1 then
+    call('SADD', key('ready_queues', ''), queue)
+    call('SADD', key('ready_queues:', task.runner_set), queue)
+  end
+  wakeups.note(queue)
+end
+
+-- Move the task to where it belongs. O(1), O(log n) for the sorted sets.
+local function place_task(task)
+  local tally = wanted_tally(task)
+  if tally ~= task.tally then
+    change_tally(task, task.tally, -1)
+    change_tally(task, tally, 1)
+    set(task, 'tally', tally)
+  end
+  local counted = wanted_counted(task)
+  if counted ~= task.counted then change_counted(task, counted) end
+  local ready = nil
+  if task.status == 'PENDING' and not has_unmet(task.n) then
+    local may_stand_apart = task.apart or task.postponed or (task.ready and string.find(task.ready, '^%d+@'))
+    ready = task.runner_set .. (may_stand_apart and mark_of(task) or '') .. '|' .. task.resources
+  end
+  local moves = ready ~= task.ready or task.reranked
+  if moves then
+    if task.ready then
+      leave_queue(task.ready, task.rank)
+      -- What it would have taken, others may take now (see starvation_guard.lua); when it runs, it has taken it.
+      if ready ~= task.ready and task.status ~= 'RUNNING' then
+        for name in pairs(amounts(string.match(task.ready, '|(.*)$'))) do wakeups.freed[name] = true end
+      end
+    end
+    if ready then enter_queue(ready, task) end
+    set(task, 'ready', ready)
+    task.reranked = nil
+  end
+  local batched = ready and task.batchable == '1' and not task.refusals -- in a batch it would spoil the others
+  if task.batched and (moves or not batched) then leave_batches(task) end
+  if batched and (moves or not task.batched) then enter_batches(task) end
+  set(task, 'batched', batched and '1')
+end

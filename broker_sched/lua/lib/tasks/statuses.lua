@@ -1,0 +1,172 @@
+-- Changes of status, and what follows from them for resources, running sets, failures and due times.
+-- Source of the rules: luigi.scheduler.SimpleTaskState.set_status, 3.8.1; broker_sched/states.py lists them.
+--
+-- tasks:<STATUS>            numbers of the tasks of a status
+-- running                   sorted set of the RUNNING ones: score −priority, member rank
+-- running:<worker_id>       numbers of the tasks RUNNING on a worker
+-- batch:<batch_id>          numbers of the BATCH_RUNNING members
+-- worker_batches:<worker_id>   hash, batch id → how many of them run on this worker
+-- due:retry, due:enable, due:remove   sorted sets of numbers by time
+-- without_stakeholders, orphaned runs         numbers of tasks that the next prune must look at
+
+-- @include lib/core/events.lua
+-- @include lib/tasks/attempts.lua
+-- @lazy note_failure, note_scheduling_failure lib/tasks/mail_notes.lua
+
+-- Runner that is neither stakeholder nor assistant: the next prune fails what it runs.
+local function is_orphaned_run(task)
+  if not task.worker_running or (task.status ~= 'RUNNING' and task.status ~= 'BATCH_RUNNING') then return false end
+  local runner = find_worker(task.worker_running)
+  return not runner or not (runner.assistant or is_stakeholder(task, runner))
+end
+
+local function leave_status(task)
+  if task.status == 'RUNNING' then
+    call('SREM', key('running:', task.worker_running or ''), task.n)
+    call('ZREM', key('running', ''), task.rank)
+    use_all(holding(task), -1)
+    if task.stakeholder_set == '0' then call('SADD', key('without_stakeholders', ''), task.n) end
+  elseif task.status == 'BATCH_RUNNING' then
+    local batches = key('worker_batches:', task.worker_running or '')
+    call('SREM', key('batch:', task.batch_id), task.n)
+    if call('HINCRBY', batches, task.batch_id, -1) <= 0 then call('HDEL', batches, task.batch_id) end
+  elseif task.status == 'FAILED' then
+    call('ZREM', key('due:retry', ''), task.n)
+  end
+end
+
+local function enter_status(task)
+  if task.status == 'RUNNING' then
+    call('SADD', key('running:', task.worker_running), task.n)
+    call('ZADD', key('running', ''), number_text(-tonumber(task.priority)), task.rank)
+    use_all(holding(task), 1)
+  elseif task.status == 'BATCH_RUNNING' then
+    call('SADD', key('batch:', task.batch_id), task.n)
+    call('HINCRBY', key('worker_batches:', task.worker_running), task.batch_id, 1)
+  end
+  if is_orphaned_run(task) then call('SADD', key('orphaned_runs', ''), task.n) end
+end
+
+local function move_status(task, new)
+  local old = task.status
+  leave_status(task)
+  call('SMOVE', key('tasks:', old), key('tasks:', new), task.n)
+  set(task, 'status', new)
+  set(task, 'updated', NOW_TEXT)
+  if new ~= 'PENDING' and new ~= 'RUNNING' then set(task, 'waits_since', nil) end
+  enter_status(task)
+  record_event(task.id, old, new, task.worker_running or '')
+end
+
+local function clear_disable(task)
+  if task.disabled_at then call('ZREM', key('due:enable', ''), task.n) end
+  set(task, 'disabled_at', nil)
+end
+
+local function clear_failures(task)
+  if task.first_failure then call('DEL', key('failures:', task.n)) end
+  set(task, 'first_failure', nil)
+end
+
+-- retry_count, disable_hard_timeout, disable_window: the task's own where it has one ('3||60'), else the scheduler's.
+local function retry_policy(task)
+  local count, hard, window = string.match(task.policy or '||', '^([^|]*)|([^|]*)|([^|]*)$')
+  return tonumber(count) or OPTIONS.retry_count, tonumber(hard) or OPTIONS.disable_hard_timeout,
+    tonumber(window) or OPTIONS.disable_window
+end
+
+-- Record a failure now. Returns whether there have been too many. O(failures that left the window).
+local function fails_too_often(task)
+  local count, hard_timeout, window = retry_policy(task)
+  local failures = key('failures:', task.n)
+  -- Luigi: a first failure at time 0 counts as none.
+  if not task.first_failure or tonumber(task.first_failure) == 0 then set(task, 'first_failure', NOW_TEXT) end
+  call('RPUSH', failures, NOW_TEXT)
+  if NOW >= tonumber(task.first_failure) + hard_timeout then return true end
+  local oldest = call('LINDEX', failures, 0)
+  while oldest and tonumber(oldest) < NOW - window do
+    call('LPOP', failures)
+    oldest = call('LINDEX', failures, 0)
+  end
+  return call('LLEN', failures) >= count
+end
+
+local set_status
+
+-- The members of a batch take the status of the combined task.
+local function pass_on_to_batch(task, new)
+  for _, n in ipairs(call('SMEMBERS', key('batch:', task.batch_id))) do
+    local member = load_task(id_of(n))
+    set_status(member, new)
+    set(member, 'batch_id', nil)
+    finish_task(member)
+  end
+  set(task, 'batch_id', nil)
+end
+
+-- Give the task a status, as far as the rules let it. The caller ends with finish_task.
+function set_status(task, new)
+  if new == 'DISABLED' and (task.status == 'RUNNING' or task.status == 'BATCH_RUNNING') then return end
+  local removed_on_failure = task.batch_id and task.batchable ~= '1'
+  if task.status == 'DISABLED' then
+    if new == 'DONE' then
+      clear_disable(task)
+      clear_failures(task)
+    elseif task.disabled_at and new ~= 'DISABLED' then
+      return
+    end
+  end
+  if task.status == 'RUNNING' and task.batch_id and new ~= 'RUNNING' then pass_on_to_batch(task, new) end
+  if new == 'FAILED' and task.status ~= 'DISABLED' then
+    local is_disabled = fails_too_often(task)
+    -- Of a batch its members have failed, not what was made of them.
+    if not removed_on_failure and not task.is_given_back then note_failure(task, is_disabled) end
+    if is_disabled then
+      set(task, 'disabled_at', NOW_TEXT)
+      call('ZADD', key('due:enable', ''), NOW_TEXT, task.n)
+      new = 'DISABLED'
+    end
+  elseif new == 'DISABLED' then
+    clear_disable(task)
+  end
+  if new ~= task.status then move_status(task, new) end
+  if new == 'FAILED' then
+    call('ZADD', key('due:retry', ''), string.format('%.6f', NOW + OPTIONS.retry_delay), task.n)
+    if removed_on_failure then call('ZADD', key('due:remove', ''), NOW_TEXT, task.n) end
+  end
+end
+
+-- Lift a scheduler disable: FAILED, failures forgotten.
+local function re_enable(task)
+  clear_disable(task)
+  clear_failures(task)
+  set_status(task, 'FAILED')
+end
+
+-- The task holds its needs: what it was handed out with, whatever its needs become.
+local function hold_needs(task)
+  set(task, 'held', task.resources ~= '' and task.resources or NOTHING)
+end
+
+-- Hand the task out to a worker: RUNNING, or RUNNING anew when its first hand-out was lost.
+local function hand_out(task, worker)
+  if task.status == 'RUNNING' then
+    use_all(holding(task), -1)
+    hold_needs(task)
+    use_all(holding(task), 1)
+  else
+    set(task, 'worker_running', worker.id)
+    hold_needs(task)
+    set_status(task, 'RUNNING')
+  end
+  set(task, 'time_running', NOW_TEXT)
+  set(task, 'attempt', attempt_after(task.attempt))
+  finish_task(task)
+end
+
+-- Luigi: the removal is due remove_delay after the prune that notices; a RUNNING task is not marked.
+local function mark_for_removal(task, since)
+  if task.status ~= 'RUNNING' and not call('ZSCORE', key('due:remove', ''), task.n) then
+    call('ZADD', key('due:remove', ''), string.format('%.6f', since + OPTIONS.remove_delay), task.n)
+  end
+end

@@ -1,0 +1,18 @@
+-- @include lib/workers/missed_workers.lua
+
+-- A dead worker is gone at once; its runner sets and stakeholder sets follow as a deferred step, what it ran is looked
+-- at as orphaned run. `since`: from when on its tasks have lacked it.
+local function remove_worker(id, since)
+  local worker = find_worker(id)
+  keep_why_missed(id)
+  suspect_tasks_of(id)
+  call('ZREM', key('workers', ''), id)
+  call('SREM', key('submissions', ''), worker.w)
+  call('ZREM', key('idle', ''), worker.w)
+  call('ZREM', key('idle_assistants', ''), worker.w)
+  call('DEL', key('worker:', id), key('worker_info:', id), key('messages:', id),
+    key('refusals:', id))
+  if call('EXISTS', key('batchers:', id)) == 1 then call('EXPIRE', key('batchers:', id), 604800) end
+  known_workers[id] = nil
+  add_deferred_step('remove_worker', worker.w, string.format('%.0f', worker.weight), string.format('%.6f', since))
+end

@@ -1,0 +1,57 @@
+-- A worker that is new under an old name: what the former one ran is lost, and has failed.
+
+-- @include lib/workers/worker_sets.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+-- @include lib/deferred/run_deferred.lua
+-- @include lib/tasks/explanations.lua
+-- @include lib/workers/missed_workers.lua
+
+local SILENT_SECONDS = 5 -- a worker that pings each second has ended, or is cut off, when it was silent for so long
+local MISSED_PINGS = 2 -- and one that told of a longer `ping_interval`, when so many of them failed to come
+local MAX_FAILED = 25 -- tasks, or batches, in one bite
+local BUDGET = 150
+
+local function fail_numbers(numbers, why)
+  for _, n in ipairs(numbers) do
+    local task = load_task(id_of(n))
+    if task.status == 'RUNNING' or task.status == 'BATCH_RUNNING' then -- not failed with the rest of its batch
+      set_expl(task, why)
+      set_status(task, 'FAILED')
+      set(task, 'worker_running', nil)
+      finish_task(task)
+    end
+  end
+end
+
+local function longest_silence(id)
+  local told = told_text(call('HGET', key('worker_info:', id), 'ping_interval'))
+  return math.max(SILENT_SECONDS, MISSED_PINGS * (tonumber(told) or 0) + 1)
+end
+
+-- Fail some of what the former one of this name ran. Combined tasks first: their members go with them.
+-- Returns 'lost' and the number of deferred steps left; 'more' when there is more to fail; 'alive', when the former one
+-- was heard of last (s), and who it is, when it may live and run them.
+local function lose_runs(worker)
+  if not has_runs(worker.id) then return 'lost', 0 end
+  local contact = tonumber(call('ZSCORE', key('workers', ''), worker.id) or 0)
+  if NOW < contact + longest_silence(worker.id) then return 'alive', number_text(contact), worker_named(worker.id) end
+  local why = why_replaced(worker.id)
+  local running = call('SRANDMEMBER', key('running:', worker.id), MAX_FAILED)
+  fail_numbers(running, why)
+  if #running == 0 then
+    for _, batch_id in ipairs(call('HKEYS', key('worker_batches:', worker.id))) do
+      for _, n in ipairs(call('SMEMBERS', key('batch:', batch_id))) do
+        local task = load_task(id_of(n))
+        if task.worker_running == worker.id then fail_numbers({ n }, why) end
+      end
+    end
+  end
+  return has_runs(worker.id) and 'more' or 'lost', run_deferred(BUDGET)
+end
+
+return lose_runs

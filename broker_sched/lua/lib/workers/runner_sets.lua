@@ -1,0 +1,54 @@
+-- Runner sets, as far as they are only read and counted in: the sums of the tasks of one, and who is in it. See
+-- worker_sets.lua.
+
+local COUNTERS = { 'tasks', 'pending', 'with_resources', 'counted' }
+
+local counters_by_runner_set = {}
+
+local function is_in_worker_set(kind, worker_set, w)
+  return worker_set ~= '0' and call('SISMEMBER', key(kind, ':' .. worker_set .. ':workers'), w) == 1
+end
+
+-- The counters of a runner set, and its size: numbers by name. Read once; what is counted is written when the script
+-- ends.
+local function counters_of(runner_set)
+  local counters = counters_by_runner_set[runner_set]
+  if not counters then
+    local values = call('HMGET', key('runner_set:', runner_set), 'size', unpack(COUNTERS))
+    counters = { size = tonumber(values[1]), changes = {} }
+    for index, name in ipairs(COUNTERS) do counters[name] = tonumber(values[index + 1] or 0) end
+    counters_by_runner_set[runner_set] = counters
+  end
+  return counters
+end
+
+-- The last task that counted in this runner set does no more: its workers may wait for nothing (may_leave.lua). They
+-- are noted now, since the runner set may be gone at the end; in a table that all know, as Lua lets functions capture
+-- no more.
+local function note_without_tasks(runner_set)
+  if at_end.is_idle == nil then at_end.is_idle = call('EXISTS', key('idle', '')) == 1 end
+  if not at_end.is_idle then return end
+  at_end.may_leave = at_end.may_leave or {}
+  for _, w in ipairs(call('SRANDMEMBER', key('runner_set:', runner_set .. ':workers'), 50)) do
+    at_end.may_leave[w] = true
+  end
+end
+
+local function count_in(runner_set, name, amount)
+  local counters = counters_of(runner_set)
+  counters[name] = counters[name] + amount
+  counters.changes[name] = true
+  if name == 'counted' and counters.counted == 0 then note_without_tasks(runner_set) end
+  return counters[name]
+end
+
+at_end[#at_end + 1] = function()
+  for runner_set, counters in pairs(counters_by_runner_set) do
+    local write = {}
+    for name in pairs(counters.changes) do
+      write[#write + 1] = name
+      write[#write + 1] = counters[name]
+    end
+    if #write > 0 then call('HSET', key('runner_set:', runner_set), unpack(write)) end
+  end
+end

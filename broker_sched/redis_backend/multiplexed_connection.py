@@ -1,0 +1,276 @@
+"""One connection to Redis that many coroutines share: their commands follow each other closely.
+
+Each send leaves at once, without waiting for the replies to those before it; replies
+come back first in, first out. A broken connection fails all that is in flight with
+ConnectionLost, and the next `send` opens a new one, to wherever Redis is by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, cast
+
+import hiredis
+import redis
+import redis.exceptions
+
+from broker_sched.errors import BrokerSchedError, ConfigurationError, RedisUnavailable
+from broker_sched.redis_backend.clients import Endpoint
+from broker_sched.redis_backend.commands import Argument
+from broker_sched.redis_backend.encoding import ERRORS, pack, sendable
+from broker_sched.redis_backend.recovery import REPLICA, Refused, is_replica, message_of, no_redis
+from broker_sched.redis_backend.script_call import translate
+
+FIND_SECONDS = 20.0  # for asking Sentinels or a Cluster, of which some may be down
+CONNECT_SECONDS = 2.0  # for connecting and logging in; and a send waits no longer for a connection
+REPLY_SECONDS = 10.0  # the oldest command may wait so long for its reply; then the connection is given up
+MAX_IN_FLIGHT = 20_000  # sends waiting on one connection; more are refused
+
+Command: TypeAlias = Sequence[Argument]
+ReplyError = hiredis.ReplyError
+_NOTHING = object()  # what the reader gives when the next reply is not complete
+
+
+class ConnectionLost(RedisUnavailable):
+    """The connection broke. Whether the commands in flight were carried out is unknown."""
+
+
+class AsyncConnection(Protocol):
+    """What carries commands to Redis. blocks: so that a command that waits keeps all others waiting."""
+
+    blocks: bool
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands together; one reply each, an error reply as a ReplyError. May raise ConnectionLost."""
+
+    def drop(self, reason: str) -> None:
+        """Give up the connection: it leads to the wrong place."""
+
+    async def close(self) -> None:
+        """Close for good."""
+
+
+class _Waiting:
+    """The commands of one send, until all their replies are there."""
+
+    __slots__ = ("future", "replies", "since", "wanted")
+
+    def __init__(self, future: asyncio.Future[list[Any]], wanted: int, since: float) -> None:
+        self.future = future
+        self.wanted = wanted
+        self.since = since  # event loop time
+        self.replies: list[Any] = []
+
+
+class _Link(asyncio.Protocol):
+    """One open connection."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reply_seconds: float) -> None:
+        self._loop = loop
+        self._reply_seconds = reply_seconds
+        self._reader = hiredis.Reader(encoding="utf-8", errors=ERRORS, notEnoughData=_NOTHING)
+        self._waiting: deque[_Waiting] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self.lost: str | None = None  # the reason, once it is
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, not the base class
+        self._keep_watch()
+
+    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        if self._transport is None or self.lost is not None:
+            future.set_exception(ConnectionLost(self.lost or "There is no connection yet."))
+        elif len(self._waiting) >= MAX_IN_FLIGHT:
+            future.set_exception(RedisUnavailable(f"{MAX_IN_FLIGHT} calls wait for Redis already; try again."))
+        else:
+            packed = b"".join([pack(command) for command in commands])
+            self._waiting.append(_Waiting(future, len(commands), self._loop.time()))
+            self._transport.write(packed)
+        return future
+
+    def data_received(self, data: bytes) -> None:
+        reader, waiting = self._reader, self._waiting
+        try:
+            reader.feed(data)
+            while (reply := reader.gets()) is not _NOTHING:
+                first = waiting[0]
+                first.replies.append(reply)
+                if len(first.replies) == first.wanted:
+                    waiting.popleft()
+                    if not first.future.done():  # its request may have been cancelled
+                        first.future.set_result(first.replies)
+        except (hiredis.ProtocolError, IndexError) as error:
+            self.abandon(str(no_redis(error)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.abandon(f"The connection to Redis broke: {exc or 'closed by Redis'}")
+
+    def abandon(self, reason: str) -> None:
+        """Fail what is in flight and close."""
+        if self.lost is not None:
+            return
+        self.lost = reason
+        if self._watch is not None:
+            self._watch.cancel()
+        for waiting in self._waiting:
+            if not waiting.future.done():
+                waiting.future.set_exception(ConnectionLost(reason))
+        self._waiting.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _keep_watch(self) -> None:
+        """A Redis that neither answers nor hangs up must not keep the callers waiting for ever."""
+        if self._waiting and self._loop.time() - self._waiting[0].since > self._reply_seconds:
+            self.abandon(f"Redis did not answer within {self._reply_seconds:g} s")
+        elif self.lost is None:
+            self._watch = self._loop.call_later(min(1.0, self._reply_seconds / 4), self._keep_watch)
+
+
+class MultiplexedConnection:
+    """A connection that comes back: opened at the first send, and again after each loss.
+
+    find: where Redis is now. It may block (Sentinel, cluster), is called in a thread before each connect, and
+        may raise RedisUnavailable.
+    name: what CLIENT LIST shows.
+    """
+
+    blocks = False
+
+    def __init__(
+        self,
+        find: Callable[[], Endpoint],
+        name: str,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        reply_seconds: float = REPLY_SECONDS,
+    ) -> None:
+        self._find = find
+        self._name = name
+        self._connect_seconds = connect_seconds
+        self._reply_seconds = reply_seconds
+        self._link: _Link | None = None
+        self._opening: asyncio.Task[_Link] | None = None
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Send the commands together and return their replies."""
+        link = self._link
+        if link is None or link.lost is not None:
+            link = await self._reopened()
+        return await link.send(commands)
+
+    def drop(self, reason: str) -> None:
+        """Fail what is in flight; the next send looks for Redis anew."""
+        if self._link is not None:
+            self._link.abandon(reason)
+
+    async def close(self) -> None:
+        """Close for good."""
+        if self._opening is not None:
+            self._opening.cancel()
+        self.drop("The server is closing")
+
+    async def _reopened(self) -> _Link:
+        """The new connection; all who wait for it share one attempt."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(self._opened)
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._opening), self._connect_seconds)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise ConnectionLost(f"Redis did not accept a connection within {self._connect_seconds:g} s") from None
+
+    def _opened(self, task: asyncio.Task[_Link]) -> None:
+        self._opening = None
+        if not task.cancelled() and task.exception() is None:
+            self._link = task.result()
+
+    async def _open(self) -> _Link:
+        try:
+            endpoint = await asyncio.wait_for(asyncio.to_thread(self._find), FIND_SECONDS)
+            return await asyncio.wait_for(self._connect(endpoint), self._connect_seconds)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise ConnectionLost("Redis was not found, or did not accept a connection, in time") from None
+        except ConfigurationError as error:  # the URL was good at the start: what it needs has gone
+            raise RedisUnavailable(str(error)) from error
+        except (OSError, redis.exceptions.RedisError) as error:
+            raise ConnectionLost(f"Redis can't be reached: {error}") from error
+
+    async def _connect(self, endpoint: Endpoint) -> _Link:
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> _Link:
+            return _Link(loop, self._reply_seconds)
+
+        if endpoint.unix_path is not None:
+            _, link = await loop.create_unix_connection(protocol, endpoint.unix_path)
+        else:
+            server_hostname = endpoint.host if endpoint.tls is not None else None
+            transport, link = await loop.create_connection(
+                protocol, endpoint.host, endpoint.port, ssl=endpoint.tls, server_hostname=server_hostname
+            )
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        try:
+            await self._log_in(link, endpoint)
+        except BaseException:
+            link.abandon("The login failed")
+            raise
+        return link
+
+    async def _log_in(self, link: _Link, endpoint: Endpoint) -> None:
+        commands: list[Command] = [("CLIENT", "SETNAME", self._name)]
+        if endpoint.password is not None:
+            login = [endpoint.username, endpoint.password] if endpoint.username else [endpoint.password]
+            commands.insert(0, ("AUTH", *login))
+        if endpoint.db:
+            commands.append(("SELECT", str(endpoint.db)))
+        commands.append(("ROLE",))
+        for command, reply in zip(commands, await link.send(commands)):
+            # The name is only a courtesy, and who may not ask for the role can't know it.
+            if isinstance(reply, ReplyError) and command[0] not in ("CLIENT", "ROLE"):
+                raise _refusal(str(reply))
+            if command[0] == "ROLE" and is_replica(reply):
+                raise ConnectionLost(str(Refused(REPLICA)))
+
+
+class InProcess:
+    """The same for a Redis inside this process (`memory:`): every command blocks, for microseconds."""
+
+    blocks = True
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry out the commands."""
+        pipeline: Any = self._client.pipeline(transaction=False)  # Any: redis-py leaves this part untyped
+        pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
+        for command in commands:
+            pipeline.execute_command(*sendable(command))
+        return [_as_reply(reply) for reply in pipeline.execute(raise_on_error=False)]
+
+    def drop(self, reason: str) -> None:
+        """There is no connection to give up."""
+
+    async def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+
+def _as_reply(reply: Any) -> Any:
+    """What redis-py and fakeredis make of a reply, back in the shape Redis gives it."""
+    if isinstance(reply, redis.exceptions.ResponseError):
+        return ReplyError(message_of(reply))
+    if isinstance(reply, dict):
+        return [each for pair in reply.items() for each in pair]
+    return list(reply) if isinstance(reply, set) else reply
+
+
+def _refusal(message: str) -> BrokerSchedError:
+    error = translate(None, message)
+    return error if isinstance(error, RedisUnavailable) else RedisUnavailable(f"Redis refuses the login: {message}")

@@ -1,0 +1,36 @@
+"""A namespace as commands see it: its keys, and nothing that does I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from broker_sched.errors import ConfigurationError
+
+SCHEMA_VERSION = "3"  # of what stands in Redis: see scheduler/keys.py
+_NAMES = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+
+
+def prefix_of(namespace: str) -> str:
+    """`bsched:{<namespace>}:`. Raises ConfigurationError for a name with other than letters, digits, _ . -"""
+    if not isinstance(namespace, str) or not _NAMES.fullmatch(namespace):
+        raise ConfigurationError(
+            f"Namespace {namespace!r} can't be used: 1 to 64 letters, digits, '_', '.' and '-' are allowed."
+        )
+    return f"bsched:{{{namespace}}}:"
+
+
+class Namespace(NamedTuple):
+    """One namespace."""
+
+    name: str
+    prefix: str  # bsched:{<namespace>}:
+
+    @classmethod
+    def named(cls, name: str) -> Namespace:
+        """Raises ConfigurationError when the name can't be used."""
+        return cls(name, prefix_of(name))
+
+    def key(self, *parts: str) -> str:
+        """`namespace.key("task", task_id)` → bsched:{default}:task:<task_id>"""
+        return self.prefix + ":".join(parts)

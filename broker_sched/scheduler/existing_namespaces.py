@@ -1,0 +1,44 @@
+"""Which namespaces a Redis holds."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from typing import Any
+
+from broker_sched.redis_backend.namespace import prefix_of
+
+LOOK_SECONDS = 2.0  # a Redis of millions of other keys is not looked through to its end
+_CONFIG = re.compile(r"bsched:\{(.+)\}:config")
+
+
+def exists(client: Any, namespace: str) -> bool:
+    """Whether anybody has ever made this namespace ready. Any: redis.Redis or RedisCluster."""
+    return bool(client.hexists(f"{prefix_of(namespace)}config", "schema"))
+
+
+def existing(client: Any) -> list[str]:
+    """The namespaces that are there, as far as they are found in time."""
+    found = set()
+    until = time.monotonic() + LOOK_SECONDS
+    for key in client.scan_iter(match="bsched:{*}:config", count=1000):
+        match = _CONFIG.fullmatch(key)
+        if match:
+            found.add(match.group(1))
+        if time.monotonic() > until:
+            break
+    return sorted(found)
+
+
+def missing(namespace: str, found: list[str], where: str) -> str:
+    """The message that tells of a namespace which is not there, and of those that are."""
+    if not found:
+        return (
+            f"There is no namespace {namespace} in {where}, and no other: nothing has used it yet. `bsched server`, "
+            "`bsched worker` and `bsched submit` make one. Is it the right Redis (--redis, BSCHED_REDIS)?"
+        )
+    close = difflib.get_close_matches(namespace, found, 1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    shown = ", ".join(found[:20]) + (", …" if len(found) > 20 else "")
+    return f"There is no namespace {namespace} in {where}.{hint} There: {shown} (--namespace, BSCHED_NAMESPACE)."

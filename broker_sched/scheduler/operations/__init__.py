@@ -1,0 +1,33 @@
+"""The steps of every method: arguments into script calls, replies into the shapes of wire.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from broker_sched.contract.scheduler_api import METHODS
+from broker_sched.redis_backend.commands import Commands
+from broker_sched.scheduler.operations import (
+    attempts,
+    graphs,
+    lists,
+    operators,
+    refusals,
+    submissions,
+    task_details,
+    tasks,
+    work,
+)
+from broker_sched.scheduler.operations.operators import configure
+
+MODULES = (tasks, work, attempts, task_details, operators, lists, graphs, submissions, refusals)
+
+
+def _collect() -> dict[str, Callable[..., Commands[Any]]]:
+    """Find the steps of each method of the contract by its name. Called as steps(space, **arguments)."""
+    return {name: next(vars(module)[name] for module in MODULES if name in vars(module)) for name in METHODS}
+
+
+OPERATIONS: dict[str, Callable[..., Commands[Any]]] = _collect()
+
+__all__ = ["OPERATIONS", "configure"]

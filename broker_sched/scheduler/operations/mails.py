@@ -1,0 +1,80 @@
+"""What a server that sends mails asks of Redis. None of it is a method of the contract."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from broker_sched.mails.message import Mail, mail_from
+from broker_sched.mails.notes import Note, note_from
+from broker_sched.redis_backend.commands import Argument, Call, Commands, Read
+from broker_sched.redis_backend.namespace import Namespace
+
+NOTES_AT_ONCE = 500
+
+
+class Holder(NamedTuple):
+    """A server, and for how long it has the mails to itself: longer than it takes to send one."""
+
+    server: str
+    seconds: float
+
+    @property
+    def milliseconds(self) -> str:
+        """As a script takes it."""
+        return str(int(1000 * self.seconds))
+
+
+class Due(NamedTuple):
+    """What there is to do."""
+
+    batch_emails: bool
+    notes: int  # so many of the oldest are to be made into mails
+    unlisted: int  # failures of which only the number was kept
+    outbox: list[Mail]  # mails that wait to be sent, the oldest first
+
+
+def are_collected(namespace: Namespace) -> Commands[bool]:
+    """Whether batch_emails is on. One read."""
+    (text,) = yield Read([("HGET", namespace.key("config"), "batch_emails")])
+    return bool(text == "1")
+
+
+def take(namespace: Namespace, holder: Holder, interval_seconds: float) -> Commands[Due]:
+    """What is due, which this server then has to itself. Nothing while another server has it."""
+    batch_emails, notes, unlisted, outbox = yield Call(
+        "take_mails", (holder.server, holder.milliseconds, f"{interval_seconds:g}")
+    )
+    mails = sorted(map(mail_from, outbox), key=lambda mail: mail.made)
+    return Due(bool(batch_emails), notes, unlisted, mails)
+
+
+def notes(namespace: Namespace, count: int) -> Commands[list[Note]]:
+    """The oldest notes."""
+    found: list[Note] = []
+    for start in range(0, count, NOTES_AT_ONCE):
+        stop = min(start + NOTES_AT_ONCE, count) - 1
+        (texts,) = yield Read([("LRANGE", namespace.key("mail:notes"), str(start), str(stop))])
+        found.extend(note_from(json.loads(text)) for text in texts)
+    return found
+
+
+def post(namespace: Namespace, holder: Holder, count: int, unlisted: int, mails: list[Mail]) -> Commands[bool]:
+    """Put mails into the outbox in the place of so many notes. False: another server has taken over."""
+    pairs: list[Argument] = [text for mail in mails for text in (mail.id, mail.as_json())]
+    return bool((yield Call("post_mails", (holder.server, str(count), str(unlisted), *pairs))))
+
+
+def begin(namespace: Namespace, holder: Holder, mail: Mail) -> Commands[bool]:
+    """Before sending: whether the mail still waits, and this server may send it."""
+    return bool((yield Call("settle_mail", (holder.server, holder.milliseconds, "begin", mail.id))))
+
+
+def end(namespace: Namespace, holder: Holder, mail: Mail) -> Commands[None]:
+    """It was sent, or is given up."""
+    yield Call("settle_mail", (holder.server, holder.milliseconds, "end", mail.id))
+
+
+def leave(namespace: Namespace, holder: Holder) -> Commands[None]:
+    """No more mails now: any server may take what comes next."""
+    yield Call("settle_mail", (holder.server, holder.milliseconds, "leave", ""))

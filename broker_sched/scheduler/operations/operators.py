@@ -1,0 +1,142 @@
+"""What operators and timers do: configure, prune, pause, forgive, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from broker_sched.config import SchedulerConfig, to_text
+from broker_sched.contract import replies as replies
+from broker_sched.errors import InvalidArgument
+from broker_sched.redis_backend.commands import Call, Commands, Read
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.redis_backend.permissions import denied
+from broker_sched.scheduler.operations.attempts import attempt_text, refuse_superseded
+from broker_sched.scheduler.operations.submissions import cancel, end_when_over
+from broker_sched.scheduler.operations.tasks import number, run_deferred
+from broker_sched.scheduler.records import load_records, serialize
+
+PRUNE_BUDGET = 100  # steps in one script
+MAX_PRUNES = 100_000  # scripts in one call of prune
+DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text in (name, to_text(value))]
+
+
+def configure(namespace: Namespace, options: Mapping[str, str]) -> Commands[int]:
+    """Make the namespace ready and write these options (name → text, as config.to_text makes it).
+
+    Returns the configuration's version. Raises SchemaMismatch; Refused when Redis's user lacks a permission.
+    """
+    yield from check_permissions(namespace)
+    given = [text for pair in options.items() for text in pair]
+    version = yield Call("configure", (str(len(options)), *given, *DEFAULTS))
+    return int(version)
+
+
+def check_permissions(namespace: Namespace) -> Commands[None]:
+    """Raises Refused when Redis's user may not run a command that some script needs, which would then stop half-way."""
+    if missing := (yield Call("check_permissions", ())):
+        raise denied(missing)
+
+
+def prune(namespace: Namespace) -> Commands[None]:
+    """Bites until nothing is due."""
+    for _ in range(MAX_PRUNES):
+        more, *over = yield Call("prune", (str(PRUNE_BUDGET),))
+        for submission in over:
+            yield from end_when_over(namespace, submission)
+        if not more:
+            return
+
+
+def cancel_submission(namespace: Namespace, *, submission: str) -> Commands[replies.SubmissionState]:
+    """Its tasks that nobody else wants go at once, so that nobody runs them."""
+    state = yield from cancel(namespace, submission)
+    yield from prune(namespace)
+    return {"submission": submission, "state": state}
+
+
+def pause(namespace: Namespace) -> Commands[None]:
+    """One script."""
+    yield Call("set_fields", ("config", "pause_enabled", "paused", "1"))
+
+
+def unpause(namespace: Namespace) -> Commands[None]:
+    """One script."""
+    yield Call("set_fields", ("config", "pause_enabled", "paused", "0"))
+
+
+def is_paused(namespace: Namespace) -> Commands[replies.Paused]:
+    """One read."""
+    (paused,) = yield Read([("HGET", namespace.key("config"), "paused")])
+    return {"paused": paused == "1"}
+
+
+def is_pause_enabled(namespace: Namespace) -> Commands[replies.Enabled]:
+    """One read."""
+    (enabled,) = yield Read([("HGET", namespace.key("config"), "pause_enabled")])
+    return {"enabled": enabled == "1"}
+
+
+def has_task_history(namespace: Namespace) -> Commands[bool]:
+    """No history is kept, so there is nothing to ask."""
+    yield from ()
+    return False
+
+
+def forgive_failures(namespace: Namespace, *, task_id: str | None) -> Commands[replies.TaskStatus]:
+    """One script."""
+    return (yield from _change_status(namespace, task_id, "forgive"))
+
+
+def mark_as_done(namespace: Namespace, *, task_id: str | None) -> Commands[replies.TaskStatus]:
+    """One script."""
+    return (yield from _change_status(namespace, task_id, "done"))
+
+
+def re_enable_task(namespace: Namespace, *, task_id: str) -> Commands[dict[str, Any]]:
+    """One script; then the task is read."""
+    _, re_enabled, left = yield Call("change_status", (task_id, "enable"), once=True)
+    yield from run_deferred(left)
+    if not re_enabled:
+        return {}
+    records = yield from load_records(namespace, [task_id], with_deps=True)
+    return dict(serialize(records[task_id], deps=records[task_id]["deps"])) if task_id in records else {}
+
+
+def release_task(
+    namespace: Namespace, *, task_id: str, worker: str, attempt: int | None
+) -> Commands[replies.TaskStatus]:
+    """One script."""
+    return (yield from _change_status(namespace, task_id, "release", worker, attempt_text(attempt)))
+
+
+def disable_worker(namespace: Namespace, *, worker: str) -> Commands[None]:
+    """One script, and more when it has many runner_sets."""
+    left = yield Call("disable_worker", (worker,))
+    if left < 0:
+        raise InvalidArgument("worker", f"{worker} is a submission: cancel_submission ends it")
+    yield from run_deferred(left)
+
+
+def update_resources(namespace: Namespace, *, resources: Mapping[str, float]) -> Commands[None]:
+    """One script."""
+    flat = [text for name, amount in resources.items() for text in (name, number(amount))]
+    yield Call("set_fields", ("resources", "", *flat))
+
+
+def update_resource(namespace: Namespace, *, resource: str, amount: Any) -> Commands[bool]:
+    """One script. Luigi: True is an int."""
+    if not isinstance(amount, int) or amount < 0:
+        return False
+    yield Call("set_fields", ("resources", "", resource, str(int(amount))))
+    return True
+
+
+def _change_status(namespace: Namespace, task_id: str | None, what: str, *more: str) -> Commands[replies.TaskStatus]:
+    if task_id is None:
+        return {"task_id": None, "status": None}
+    status, outcome, left = yield Call("change_status", (task_id, what, *more), once=True)
+    yield from refuse_superseded(namespace, outcome, task_id)
+    yield from run_deferred(left)
+    return {"task_id": task_id, "status": status or None}

@@ -1,0 +1,188 @@
+"""What is kept beside a task and is not its status: messages, progress, resources held, its error."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from broker_sched.contract import replies as replies
+from broker_sched.contract.validation import to_json
+from broker_sched.redis_backend.commands import Call, Commands, Read
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.operations.attempts import attempt_text, refuse_superseded
+from broker_sched.scheduler.operations.tasks import number, optional
+from broker_sched.scheduler.records import CHUNK, display_name, load_records
+
+
+def set_task_status_message(
+    namespace: Namespace, *, task_id: str, status_message: str | None, attempt: int | None
+) -> Commands[None]:
+    """One script."""
+    return _set_detail(namespace, task_id, "status_message", status_message, attempt)
+
+
+def get_task_status_message(namespace: Namespace, *, task_id: str) -> Commands[replies.StatusMessage]:
+    """Luigi: '' for an unknown task, null for one without a message."""
+    known, message = yield _task_and_detail(namespace, task_id, "status_message")
+    return {"taskId": task_id, "statusMessage": message if known else ""}
+
+
+def set_task_progress_percentage(
+    namespace: Namespace, *, task_id: str, progress_percentage: float | None, attempt: int | None
+) -> Commands[None]:
+    """One script."""
+    text = None if progress_percentage is None else json.dumps(progress_percentage)
+    return _set_detail(namespace, task_id, "progress_percentage", text, attempt)
+
+
+def get_task_progress_percentage(namespace: Namespace, *, task_id: str) -> Commands[replies.ProgressPercentage]:
+    """Null for an unknown task and for one without progress."""
+    known, progress = yield _task_and_detail(namespace, task_id, "progress_percentage")
+    return {"taskId": task_id, "progressPercentage": json.loads(progress) if known and progress else None}
+
+
+def decrease_running_task_resources(
+    namespace: Namespace, *, task_id: str, decrease_resources: Mapping[str, float], attempt: int | None
+) -> Commands[None]:
+    """One script."""
+    flat = [text for name, amount in decrease_resources.items() for text in (name, number(amount))]
+    reply = yield Call("decrease_resources", (task_id, attempt_text(attempt), *flat), once=True)
+    yield from refuse_superseded(namespace, reply, task_id)
+
+
+def get_running_task_resources(namespace: Namespace, *, task_id: str) -> Commands[replies.RunningResources]:
+    """Null for an unknown task and for one that was never handed out."""
+    records = yield from load_records(namespace, [task_id])
+    record = records.get(task_id)
+    return {"taskId": task_id, "resources": record["resources_running"] if record else None}
+
+
+def report_task_statistics(namespace: Namespace, *, task_id: str, statistics: Any) -> Commands[None]:
+    """Accepted; nothing is derived from it yet."""
+    yield from ()
+
+
+def update_metrics_task_started(namespace: Namespace, *, task: Any) -> Commands[None]:
+    """Accepted; no client can send a task object."""
+    yield from ()
+
+
+def fetch_error(namespace: Namespace, *, task_id: str) -> Commands[replies.TaskError]:
+    """Luigi: with all parameters, hidden ones too."""
+    records = yield from load_records(namespace, [task_id])
+    record = records.get(task_id)
+    if record is None:
+        return {"taskId": task_id, "error": ""}
+    return {
+        "taskId": task_id,
+        "error": record["expl"],
+        "displayName": display_name(record),
+        "taskParams": record["params"],
+        "taskModule": record["module"],
+        "taskFamily": record["family"],
+    }
+
+
+def set_worker_processes(namespace: Namespace, *, worker: str, n: int) -> Commands[None]:
+    """One script."""
+    message = to_json("n", {"name": "set_worker_processes", "kwargs": {"n": n}})
+    yield Call("send_message", (worker, message, "", ""), once=True)
+
+
+def done_since_awaited(namespace: Namespace, *, task_id: str, deps: Sequence[str]) -> Commands[list[str]]:
+    """One read, where the task has not waited yet, which is the rule; else two more for each 500 deps.
+
+    A dep counts, too, that was DONE so shortly before that it is not run again (stable_done_cooldown_secs).
+    """
+    task, (cooldown,) = yield Read(
+        [
+            ("HMGET", namespace.key("task", task_id), "n", "waits_since"),
+            ("HMGET", namespace.key("config"), "stable_done_cooldown_secs"),
+        ]
+    )
+    n, waits_since = task
+    if waits_since is None:
+        return []
+    earliest, found = float(waits_since) - float(cooldown or 0), []
+    for start in range(0, len(deps), CHUNK):
+        chunk = deps[start : start + CHUNK]
+        fields = yield Read([("HMGET", namespace.key("task", dep), "n", "status", "updated") for dep in chunk])
+        done = [
+            (dep, dep_n)
+            for dep, (dep_n, status, updated) in zip(chunk, fields)
+            if status == "DONE" and float(updated) >= earliest
+        ]
+        are_deps = yield Read([("SISMEMBER", namespace.key("deps", n), dep_n) for _, dep_n in done])
+        found += [dep for (dep, _), is_dep in zip(done, are_deps) if is_dep]
+    return found
+
+
+def stop_task(namespace: Namespace, *, task_id: str, disable: bool) -> Commands[replies.Stopping]:
+    """A read, and one script."""
+    (fields,) = yield Read([("HMGET", namespace.key("task", task_id), "status", "worker_running")])
+    worker = fields[1] if fields[0] == "RUNNING" else None
+    if worker is not None:
+        message = to_json("task_id", {"name": "stop_task", "kwargs": {"task_id": task_id, "disable": disable}})
+        yield Call("send_message", (worker, message, "", ""), once=True)
+    return {"task_id": task_id, "worker": worker}
+
+
+def set_task_log(namespace: Namespace, *, task_id: str, log: str, size: int, attempt: int | None) -> Commands[None]:
+    """One script."""
+    reply = yield Call("set_log", (task_id, f"{size} {log}", attempt_text(attempt)))
+    yield from refuse_superseded(namespace, reply, task_id)
+
+
+def task_log(namespace: Namespace, *, task_id: str) -> Commands[replies.TaskLog]:
+    """One read."""
+    fields, kept = yield Read(
+        [("HMGET", namespace.key("task", task_id), "status", "time_running"), ("GET", namespace.key("log", task_id))]
+    )
+    status, started = fields
+    told, _, rest = (kept or "0 0 ").partition(" ")
+    size, _, text = rest.partition(" ")
+    run = None if started is None else float(started)
+    if kept is None or float(told) < (run or 0.0):  # of an earlier run
+        return {"task_id": task_id, "status": status, "run": run, "log": None, "size": 0}
+    return {"task_id": task_id, "status": status, "run": run, "log": text, "size": int(size)}
+
+
+def send_scheduler_message(
+    namespace: Namespace, *, worker: str, task: str, content: Any
+) -> Commands[replies.MessageId]:
+    """One script; the id is null where send_messages is off."""
+    message_id = str(uuid.uuid4())
+    kwargs = {"task_id": task, "message_id": message_id, "content": content}
+    message = to_json("content", {"name": "dispatch_scheduler_message", "kwargs": kwargs})
+    sent = yield Call("send_message", (worker, message, "send_messages", message_id), once=True)
+    return {"message_id": sent or None}
+
+
+def add_scheduler_message_response(
+    namespace: Namespace, *, task_id: str, message_id: str, response: Any
+) -> Commands[None]:
+    """One script; the response of an unknown task is dropped."""
+    yield Call("message_response", (task_id, message_id, optional(to_json("response", response))))
+
+
+def get_scheduler_message_response(
+    namespace: Namespace, *, task_id: str, message_id: str
+) -> Commands[replies.MessageResponse]:
+    """One script."""
+    response = yield Call("message_response", (task_id, message_id, ""), once=True)
+    return {"response": json.loads(response) if response else None}
+
+
+def _set_detail(
+    namespace: Namespace, task_id: str, field: str, value: str | None, attempt: int | None
+) -> Commands[None]:
+    reply = yield Call("set_detail", (task_id, field, optional(value), attempt_text(attempt)))
+    yield from refuse_superseded(namespace, reply, task_id)
+
+
+def _task_and_detail(namespace: Namespace, task_id: str, field: str) -> Read:
+    return Read(
+        [("EXISTS", namespace.key("task", task_id)), ("HGET", namespace.key("detail", task_id), field)],
+    )

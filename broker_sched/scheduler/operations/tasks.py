@@ -1,0 +1,225 @@
+"""What workers report: tasks, batchers, failures to schedule."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from broker_sched.contract.scheduler_api import METHODS
+from broker_sched.contract.validation import check, to_json
+from broker_sched.errors import InvalidArgument, Superseded
+from broker_sched.mails.addresses import addresses_in
+from broker_sched.redis_backend.commands import Argument, Call, Calls, Commands
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.operations.attempts import attempt_text, refuse_superseded
+
+T = TypeVar("T")
+
+MAX_DEPS_AT_ONCE = 150  # a longer list of deps is staged in chunks of this, so that no script runs long
+WORK_OFF_BUDGET = 80  # steps in one script that works off what a call left behind
+MAX_WORK_OFFS = 2000  # a caller does not wait for more of them: others go on
+MAX_TASKS_AT_ONCE = 100  # scripts sent together
+MAX_BATCH_SIZE = 1_000_000  # stands for "no maximum"
+NOT_GIVEN = [None, None, None]  # of a retry policy
+
+
+def add_task(
+    namespace: Namespace,
+    *,
+    task_id: str,
+    status: str,
+    runnable: bool | None,
+    deps: Sequence[str] | None,
+    new_deps: Sequence[str] | None,
+    expl: str | None,
+    resources: Mapping[str, float] | None,
+    priority: float,
+    family: str | None,
+    module: str | None,
+    params: Mapping[str, Any] | None,
+    param_visibilities: Mapping[str, int] | None,
+    accepts_messages: bool | None,
+    assistant: bool | None,
+    tracking_url: str | None,
+    worker: str,
+    batchable: bool | None,
+    batch_id: str | None,
+    retry_policy_dict: Mapping[str, float | None] | None,
+    owners: Any,
+    attempt: int | None,
+) -> Commands[None]:
+    """One script; a long list of deps is staged before it and read in after it."""
+    flags = ("r" if runnable else "") + ("a" if assistant else "") + ("n" if new_deps else "") + attempt_text(attempt)
+    visible = not any((param_visibilities or {}).values())
+    arguments: list[Argument] = [
+        task_id,
+        worker,
+        status,
+        flags,
+        number(priority),
+        family or "",
+        optional(module),
+        optional(to_json("params", params) if params else None),
+        optional(None if visible else to_json("param_visibilities", param_visibilities)),
+        flag(accepts_messages),
+        optional(tracking_url),
+        flag(batchable),
+        optional(batch_id),
+        optional(expl),
+        needs(resources),
+        policy(retry_policy_dict),
+    ]
+    told_owners = owners_text(owners)
+    given = [*(deps or ()), *(new_deps or ())]
+    # A failure counted twice could disable the task; new deps take it from whoever runs it by then.
+    once = status == "FAILED" or bool(new_deps)
+    if len(given) <= MAX_DEPS_AT_ONCE:
+        left = yield Call(
+            "add_task", (*arguments, "" if deps is None else str(len(deps)), "", told_owners, *given), once
+        )
+    else:
+        token = uuid.uuid4().hex
+        for chunk in chunks(given, MAX_DEPS_AT_ONCE):
+            yield Call("stage_deps", (token, *chunk))
+        left = yield Call("add_task", (*arguments, "" if deps is None else "0", token, told_owners), once)
+    yield from refuse_superseded(namespace, left, task_id)
+    yield from run_deferred(left)
+
+
+def add_tasks(namespace: Namespace, *, worker: str, tasks: Sequence[Mapping[str, Any]]) -> Commands[None]:
+    """add_task for each; their scripts are sent together, as far as they may be repeated.
+
+    That one is superseded keeps the others from nothing; it is raised at the end.
+    """
+    begun = [_begun(namespace, worker, index, task) for index, task in enumerate(tasks)]  # all are checked first
+    together: list[tuple[Commands[None], Call]] = []
+    refused: list[Superseded] = []
+    for steps, step in begun:
+        if step.script == "add_task" and not step.once:
+            together.append((steps, step))
+            continue
+        yield from _send(together, refused)
+        together = []
+        yield from _resumed(steps, (yield step), refused)
+    yield from _send(together, refused)
+    if refused:
+        raise refused[0]
+
+
+def _begun(namespace: Namespace, worker: str, index: int, task: Mapping[str, Any]) -> tuple[Commands[None], Call]:
+    """One task's steps and the first of them, which must be carried out next."""
+    try:
+        steps = add_task(namespace, **check(METHODS["add_task"], {**task, "worker": worker}))
+        return steps, next(steps)  # type: ignore[return-value]  # add_task begins with a Call
+    except InvalidArgument as error:
+        raise InvalidArgument(f"tasks[{index}].{error.field}", error.message) from None
+
+
+def _send(together: list[tuple[Commands[None], Call]], refused: list[Superseded]) -> Commands[None]:
+    for some in chunks(together, MAX_TASKS_AT_ONCE):
+        replies = yield Calls("add_task", [step.args for _, step in some])
+        for (steps, _), reply in zip(some, replies):
+            yield from _resumed(steps, reply, refused)
+
+
+def _resumed(steps: Commands[None], reply: Any, refused: list[Superseded]) -> Commands[None]:
+    while True:
+        try:
+            step = steps.send(reply)
+        except StopIteration:
+            return
+        except Superseded as error:
+            refused.append(error)
+            return
+        reply = yield step
+
+
+def add_task_batcher(
+    namespace: Namespace, *, worker: str, task_family: str, batched_args: Sequence[str], max_batch_size: float
+) -> Commands[None]:
+    """Register; the family's ready tasks are indexed for new parameter names."""
+    maximum = number(max(-MAX_BATCH_SIZE, min(max_batch_size, MAX_BATCH_SIZE)))
+    names = to_json("batched_args", sorted(set(batched_args)))
+    left = yield Call("add_task_batcher", (worker, task_family, maximum, names))
+    yield from run_deferred(left)
+
+
+def announce_scheduling_failure(
+    namespace: Namespace,
+    *,
+    task_name: str,
+    family: str,
+    params: Any,
+    expl: Any,
+    owners: Any,
+    worker: str | None,
+    param_visibilities: Any,
+) -> Commands[None]:
+    """One script. Not `task_name`, which from Luigi's worker has hidden parameters in it."""
+    yield Call(
+        "note_scheduling_failure",
+        (
+            worker or "",
+            family,
+            to_json("params", params) if isinstance(params, dict) else "",
+            to_json("param_visibilities", param_visibilities) if isinstance(param_visibilities, dict) else "",
+            owners_text(owners),
+            expl if isinstance(expl, str) else to_json("expl", expl),
+        ),
+    )
+
+
+def run_deferred(left: int) -> Commands[None]:
+    """Work off what a call left behind, in further short scripts. When the caller dies, others go on."""
+    for _ in range(MAX_WORK_OFFS):
+        if not left:
+            return
+        left = yield Call("run_deferred", (str(WORK_OFF_BUDGET),))
+
+
+def optional(text: str | None) -> str:
+    """How a script takes an optional argument: '' for null, else '=' and the text."""
+    return "" if text is None else f"={text}"
+
+
+def owners_text(owners: Any) -> str:
+    """Whom mails about a task go to, as JSON; '' for nobody. A text may name several, with commas."""
+    if owners is None:
+        return ""
+    if not isinstance(owners, (str, list, tuple)) or not all(isinstance(each, str) for each in owners):
+        raise InvalidArgument("owners", "must be a list of mail addresses")
+    found = addresses_in(owners)
+    return to_json("owners", found) if found else ""
+
+
+def flag(value: bool | None) -> str:
+    """How a script takes an optional truth: '' for null, else 0 or 1."""
+    return "" if value is None else str(int(value))
+
+
+def number(value: float) -> str:
+    """A number's text, whole ones without a point."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def needs(resources: Mapping[str, float] | None) -> str:
+    """Resources as text that is equal exactly when they are; '' for none."""
+    if not resources:
+        return ""
+    whole = {name: int(amount) if amount == int(amount) else amount for name, amount in sorted(resources.items())}
+    return to_json("resources", whole)
+
+
+def policy(fields: Mapping[str, float | None] | None) -> str:
+    """'<retry_count>|<disable_hard_timeout>|<disable_window>', what is not given empty; '' for nothing given."""
+    given = [(fields or {}).get(name) for name in ("retry_count", "disable_hard_timeout", "disable_window")]
+    if given == NOT_GIVEN:
+        return ""
+    return "|".join("" if value is None else number(value) for value in given)
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items, `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,148 @@
+"""What workers ask: work, counts, messages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from broker_sched.contract import replies as replies
+from broker_sched.contract.validation import to_json
+from broker_sched.errors import NameTaken
+from broker_sched.redis_backend.commands import Argument, Await, Call, Commands
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.operations.operators import prune
+from broker_sched.scheduler.operations.refusals import module_filter
+from broker_sched.scheduler.operations.tasks import optional, run_deferred
+
+MAX_SIFTINGS = 2000  # scripts in one call that only set apart what the worker must not have
+
+
+def get_work(
+    namespace: Namespace,
+    *,
+    host: str | None,
+    assistant: bool | None,
+    current_tasks: Sequence[str] | None,
+    worker: str,
+    start_id: str | None,
+) -> Commands[replies.Work]:
+    """One script; a batch takes a second one, which gives it its id."""
+    flag, start = str(int(bool(assistant))), f":{start_id}" if start_id else ""
+    current: list[Argument] = [""] if current_tasks is None else [str(len(current_tasks)), *current_tasks]
+    reply = yield Call("get_work", (worker, optional(host), flag + start, *current), once=True)
+    if reply[6] == "prune":
+        yield from prune(namespace)
+        reply = yield Call("get_work", (worker, optional(host), f"{flag}p{start}", *current), once=True)
+    for _ in range(MAX_SIFTINGS):
+        if reply[6] != "more":
+            break
+        reply = yield Call("get_work", (worker, optional(host), f"{flag}p{start}", *current), once=True)
+    kind, *handed = reply[6:]
+    if kind == "replaced":
+        raise _replaced(worker)
+    work: replies.Work = {**_counts(reply), "task_id": None}  # type: ignore[typeddict-item]  # same keys, one more
+    if work["worker_state"] == "disabled":
+        del work["n_pending_last_scheduled"]
+    if kind == "task":
+        work["task_id"], work["task_family"] = handed[:2]
+        work["task_module"], work["task_params"] = handed[2] or None, json.loads(handed[3])
+        work["attempt"] = int(handed[4])
+    elif kind == "batch":
+        work["task_family"], work["task_module"] = handed[1], handed[2] or None
+        work["attempt"] = int(handed[5])
+        yield from _name_batch(work, worker, handed[0], json.loads(handed[3]), handed[4])
+    return work
+
+
+def _name_batch(
+    work: replies.Work, worker: str, provisional_id: str, names: list[str], members: list[list[str]]
+) -> Commands[None]:
+    """Luigi's batch id is the md5 of the member ids, which a script can't compute."""
+    ids = [member[0] for member in members]
+    params = [json.loads(member[1]) for member in members]
+    batch_id = hashlib.new("md5", "|".join(ids).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+    yield Call("name_batch", (worker, provisional_id, batch_id))
+    work["task_params"] = {**params[0], **{name: [each.get(name) for each in params] for name in names}}
+    work["batch_id"] = batch_id
+    work["batch_task_ids"] = ids
+
+
+def count_pending(namespace: Namespace, *, worker: str) -> Commands[replies.PendingCounts]:
+    """One script."""
+    reply = yield Call("count_pending", (worker,))
+    return _counts(reply)
+
+
+def await_work(namespace: Namespace, *, worker: str, assistant: bool, seconds: float) -> Commands[replies.Awaited]:
+    """One script, then a wait that the transport does."""
+    return {"ready": bool((yield Await(worker, assistant, seconds)))}
+
+
+def awaiting(step: Await, mailbox: str) -> Call:
+    """The script that notes that a worker waits."""
+    return Call("await_work", (step.worker, str(int(step.assistant)), mailbox, repr(float(step.seconds))))
+
+
+def ping(namespace: Namespace, *, worker: str, start_id: str | None) -> Commands[replies.Ping]:
+    """One script."""
+    messages = yield Call("ping", (worker, start_id or ""), once=True)
+    if messages is None:
+        raise _replaced(worker)
+    return {"rpc_messages": [json.loads(message) for message in messages]}
+
+
+def add_worker(
+    namespace: Namespace, *, worker: str, info: Mapping[str, Any] | Sequence[tuple[str, Any]], start_id: str | None
+) -> Commands[None]:
+    """One script, and more when it is new under an old name.
+
+    `assistant`, `workers` and `allow_modules` are kept a second time, as scripts need them.
+    """
+    merged = dict(info)
+    assistant = str(int(bool(merged["assistant"]))) if "assistant" in merged else ""
+    slots = merged.get("workers")
+    countable = isinstance(slots, (int, float)) and slots == slots
+    flat = [text for name, value in merged.items() for text in (name, to_json(f"info.{name}", value))]
+    told_slots = repr(float(slots)) if countable and slots is not None else ""
+    allowed = module_filter(merged["allow_modules"]) if "allow_modules" in merged else ""
+    outcome = "more"
+    while outcome == "more":
+        outcome, *told = yield Call("add_worker", (worker, assistant, told_slots, allowed, start_id or "", *flat))
+        if outcome != "alive":
+            yield from run_deferred(told[0])
+    if outcome == "alive":
+        since = datetime.fromtimestamp(float(told[0]), timezone.utc)
+        raise NameTaken(
+            f"{told[1]} has this name, runs tasks, and was heard of last at {since:%Y-%m-%d %H:%M:%S} UTC. "
+            "Give this worker another name (--name), or stop the other one."
+        )
+
+
+def _replaced(worker: str) -> NameTaken:
+    return NameTaken(
+        f"Another worker was started under the name {worker}, and is the one of this name now: this one gets no work, "
+        "and what it still runs does not count. Give each worker a name of its own (--name)."
+    )
+
+
+def _counts(reply: list[Any]) -> replies.PendingCounts:
+    state, pending, unique, last_scheduled, running, infos = reply[:6]
+    info_of = {name: _info(flat) for name, flat in zip(infos[::2], infos[1::2])}
+    return {
+        "n_pending_tasks": pending,
+        "n_unique_pending": unique,
+        "n_pending_last_scheduled": last_scheduled,
+        "worker_state": state,
+        "running_tasks": [
+            {"task_id": task_id, "worker": runner, **info_of.get(runner, {})}
+            for task_id, runner in zip(running[::2], running[1::2])
+        ],
+    }
+
+
+def _info(flat: Any) -> dict[str, Any]:
+    """A worker's info from Redis's flat list of key, JSON, key, JSON, …"""
+    return {flat[i]: json.loads(flat[i + 1]) for i in range(0, len(flat), 2)}

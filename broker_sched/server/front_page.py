@@ -1,0 +1,36 @@
+"""The page at `/`, until there is a real one."""
+
+from __future__ import annotations
+
+from html import escape
+
+from broker_sched.contract.scheduler_api import METHODS
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>broker_sched: {namespace}</title>
+<style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem }}</style>
+<h1>broker_sched</h1>
+<p>Luigi's scheduler on Redis, namespace <strong>{namespace}</strong>.</p>
+<ul>{links}</ul>
+<p>Methods, each at <code>POST /api/&lt;method&gt;</code> with a form field <code>data=&lt;JSON&gt;</code>:</p>
+<p>{methods}</p>
+</html>
+"""
+# Relative, so that they hold behind a proxy that adds a path.
+_LINKS = (
+    ("api/task_list", "Tasks"),
+    ("api/worker_list", "Workers"),
+    ("api/resource_list", "Resources"),
+    ("readyz", "Ready?"),
+    ("healthz", "Alive?"),
+)
+
+
+def front_page(namespace: str) -> bytes:
+    """The HTML of the page."""
+    links = "".join(f'<li><a href="{target}">{text}</a>' for target, text in _LINKS)
+    methods = ", ".join(f"<code>{name}</code>" for name in sorted(METHODS))
+    return _PAGE.format(namespace=escape(namespace), links=links, methods=methods).encode()

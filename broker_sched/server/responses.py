@@ -1,0 +1,141 @@
+"""From the result of a call, or what went wrong, to status, headers and body."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+
+from broker_sched.errors import (
+    BrokerSchedError,
+    InvalidArgument,
+    NameTaken,
+    RedisUnavailable,
+    SchemaMismatch,
+    Superseded,
+    UnknownMethod,
+)
+from broker_sched.server.requests import UnsupportedType
+
+PART = 500  # entries encoded in one go; between two goes other requests have their turn
+LEVELS = 3  # of a reply that are looked at for long lists: [worker] → running → {task_id: task}
+MAX_MESSAGE = 500  # letters of an error message: it may quote the caller's own megabyte
+NOSNIFF = b"x-content-type-options: nosniff\r\n"
+JSON_HEADERS = b"content-type: application/json; charset=UTF-8\r\n" + NOSNIFF
+HTML_HEADERS = b"content-type: text/html; charset=UTF-8\r\n" + NOSNIFF
+RETRY_AFTER = b"retry-after: 1\r\n"  # seconds
+_encoder = msgspec.json.Encoder()
+
+
+class Answer(NamedTuple):
+    """What goes back to the client."""
+
+    status: int
+    headers: bytes = b""  # whole lines, but for those that every answer has
+    body: bytes = b""
+
+
+class Refusal(BrokerSchedError):
+    """A request that never becomes a call."""
+
+    def __init__(self, status: int, kind: str, message: str, headers: bytes = b"") -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.headers = headers
+
+
+def success(result: Any) -> Answer:
+    """200 and the result of a call."""
+    return Answer(200, JSON_HEADERS, b'{"response":' + to_json(result) + b"}")
+
+
+async def long_success(result: Any) -> Answer:
+    """The same for a result that may be long: the event loop goes round while it is encoded."""
+    parts = [b'{"response":']
+    for part in _parts(result, LEVELS):
+        parts.append(part)
+        if len(part) > 10_000:
+            await asyncio.sleep(0)
+    parts.append(b"}")
+    return Answer(200, JSON_HEADERS, b"".join(parts))
+
+
+def failure(error: Exception) -> Answer:
+    """The status and the JSON that tell of this error; never a stack trace."""
+    if isinstance(error, Refusal):
+        return _error(error.status, error.kind, str(error), headers=error.headers)
+    if isinstance(error, UnsupportedType):
+        return _error(415, "InvalidArgument", str(error), error.field)
+    if isinstance(error, InvalidArgument):
+        return _error(400, "InvalidArgument", str(error), error.field)
+    if isinstance(error, UnknownMethod):
+        return _error(404, "UnknownMethod", str(error))
+    if isinstance(error, (Superseded, NameTaken)):
+        return _error(409, type(error).__name__, str(error))
+    if isinstance(error, (RedisUnavailable, SchemaMismatch)):
+        kind = "RedisUnavailable" if isinstance(error, RedisUnavailable) else "SchemaMismatch"
+        return _error(503, kind, str(error), headers=RETRY_AFTER)
+    if isinstance(error, BrokerSchedError):
+        return _error(500, type(error).__name__, str(error))
+    return _error(500, "InternalError", "The server failed on this call; its log says how.")
+
+
+def to_json(value: Any) -> bytes:
+    """UTF-8 JSON."""
+    try:
+        return _encoder.encode(value)
+    except (OverflowError, TypeError, ValueError):  # integers beyond 64 bits, lone surrogates
+        return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _error(status: int, kind: str, message: str, field: str = "", headers: bytes = b"") -> Answer:
+    error = {"type": kind, "message": _short(message)}
+    if field:
+        error["field"] = _short(field)
+    return Answer(status, JSON_HEADERS + headers, json.dumps({"error": error}).encode("ascii"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
+
+
+def _parts(value: Any, levels: int) -> Iterator[bytes]:
+    """The JSON of a value, in pieces that are each quickly encoded."""
+    if not _holds_many(value, levels):
+        yield to_json(value)
+    elif isinstance(value, dict):
+        yield from _parts_of_dict(value, levels)
+    else:
+        for index, each in enumerate(value):
+            yield b"," if index else b"["
+            yield from _parts(each, levels - 1)
+        yield b"]"
+
+
+def _parts_of_dict(value: dict[str, Any], levels: int) -> Iterator[bytes]:
+    entries = iter(value.items())
+    separator = b"{"
+    if len(value) > PART:
+        while piece := dict(islice(entries, PART)):
+            yield separator
+            yield to_json(piece)[1:-1]
+            separator = b","
+    else:
+        for name, each in entries:
+            yield separator + to_json(name) + b":"
+            yield from _parts(each, levels - 1)
+            separator = b","
+    yield b"}"
+
+
+def _holds_many(value: Any, levels: int) -> bool:
+    if not isinstance(value, (dict, list)) or levels == 0:
+        return False
+    if len(value) > PART:
+        return True
+    return any(_holds_many(each, levels - 1) for each in (value.values() if isinstance(value, dict) else value))

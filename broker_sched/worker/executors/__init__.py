@@ -1,0 +1,1 @@
+"""Where a worker's tasks run: in processes of its own, or on rq workers."""

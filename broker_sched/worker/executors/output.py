@@ -1,0 +1,123 @@
+"""What a task process writes to stdout and stderr: shown line by line with the task's id, and its end kept."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from broker_sched import interrupts
+from broker_sched.contract.own_methods import MAX_LOG
+
+STDOUT, STDERR = 1, 2  # file descriptors
+CHUNK = 1 << 16  # bytes
+LONGEST_LINE = 8192  # characters; what is longer is shown in parts
+NEWS_SECONDS = 2.0  # so long between two tails of a task that writes all the time
+LAST_WORDS_SECONDS = 0.2  # for the end of what is written; longer only when a child of the task may still write
+MOST_LOOKS = 10  # of that length, at a thread that has yet to read what is there; it may be slow, or the machine
+
+
+class Tail(NamedTuple):
+    """The end of what was written, at most MAX_LOG characters, and how many there were in all."""
+
+    log: str
+    size: int
+
+
+class Output:
+    """The output of one task process, read by a thread of its own, so that the task never waits for its worker.
+
+    source: the reading end of a pipe. It is closed when nobody can write any more. shown_on: a file descriptor,
+    which is closed then, too, unless it is stderr.
+    """
+
+    def __init__(self, task_id: str, source: Connection, shown_on: int = STDERR) -> None:
+        self._prefix = f"[{task_id}] "
+        self._source = source
+        self._shown_on = shown_on
+        self.tail = Tail("", 0)  # so far; the thread puts another one in its place
+        self._told = 0  # how much was written when the tail was last told
+        self._told_at = 0.0
+        self._is_over = False
+        self._is_taking = False
+        self._line = ""
+        self._thread = threading.Thread(target=self._read, name=f"output of {task_id}", daemon=True)
+        interrupts.start_beside(self._thread)
+
+    def news(self, is_over: bool) -> Tail | None:
+        """The tail, when there is more than last time and that is a while ago, or the process has ended."""
+        tail, now = self.finished() if is_over else self.tail, time.monotonic()
+        if tail.size == self._told or (not is_over and now < self._told_at + NEWS_SECONDS):
+            return None
+        self._told, self._told_at = tail.size, now
+        return tail
+
+    def finished(self) -> Tail:
+        """The tail of a process that has ended. Waits, once, until all that is written is read, but not for ever."""
+        if not self._is_over:
+            self._is_over = True
+            for _ in range(MOST_LOOKS):  # not until a time, which may pass while the whole process stands still
+                self._thread.join(LAST_WORDS_SECONDS)
+                if not self._thread.is_alive() or not self._is_behind():
+                    break
+        return self.tail
+
+    def _is_behind(self) -> bool:
+        """Whether anything that was written is not in the tail yet."""
+        with contextlib.suppress(OSError):  # closed: the thread is about to end
+            return self._source.poll() or self._is_taking
+        return True
+
+    def _read(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        with self._source:
+            while self._source.poll(None):
+                self._is_taking = True  # said before it is read: one of the two shows that this is behind
+                chunk = os.read(self._source.fileno(), CHUNK)
+                if not chunk:
+                    break
+                self._take(decoder.decode(chunk))
+                self._is_taking = False
+        self._take(decoder.decode(b"", final=True))
+        if self._line:
+            self._show([self._line])
+        if self._shown_on != STDERR:
+            os.close(self._shown_on)
+
+    def _take(self, text: str) -> None:
+        self.tail = Tail((self.tail.log + text)[-MAX_LOG:], self.tail.size + len(text))
+        *lines, self._line = (self._line + text).split("\n")
+        if len(self._line) > LONGEST_LINE:
+            lines, self._line = [*lines, self._line], ""
+        self._show(lines)
+
+    def _show(self, lines: list[str]) -> None:
+        """With no lock of Python's, which a process that is being forked might inherit."""
+        data = "".join(f"{self._prefix}{line}\n" for line in lines).encode(errors="replace")
+        with contextlib.suppress(OSError):  # nobody reads stderr any more
+            while data:
+                data = data[os.write(self._shown_on, data) :]
+
+
+def write_to(pipe: Connection) -> None:
+    """From now on this process writes there, and so does all that it starts."""
+    for name, number in (("stdout", STDOUT), ("stderr", STDERR)):
+        os.dup2(pipe.fileno(), number)
+        stream = getattr(sys, name)
+        if _is_on(stream, number):  # with its lines at once, which are lost otherwise when the process is killed
+            stream.reconfigure(line_buffering=True)
+        else:  # somebody put another stream in its place, which leads elsewhere
+            setattr(sys, name, os.fdopen(number, "w", 1, "utf-8", "backslashreplace", closefd=False))
+    pipe.close()
+
+
+def _is_on(stream: Any, number: int) -> bool:
+    try:
+        return bool(stream.fileno() == number and hasattr(stream, "reconfigure"))
+    except (AttributeError, OSError, ValueError):
+        return False

@@ -1,0 +1,58 @@
+"""Runs of tasks in the worker's own process: one at a time, which nothing but the task itself can end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from broker_sched import interrupts
+from broker_sched.tasks.protocol import TaskLike
+from broker_sched.worker.executors.task_process import SchedulerCall
+from broker_sched.worker.retrying_scheduler import RetryingScheduler
+from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.run_task import RunOptions, execute, read
+from broker_sched.worker.running_tasks import with_attempt
+from broker_sched.worker.started_programs import StartedPrograms
+from broker_sched.worker.status_reporter import StatusReporter
+
+
+class OwnProcess:
+    """Runs a task where the worker itself runs. kill_after_seconds: for what it started, when it is interrupted."""
+
+    def __init__(self, scheduler: RetryingScheduler, worker_id: str, kill_after_seconds: float) -> None:
+        self._kill_after_seconds = kill_after_seconds
+        self._scheduler = scheduler
+        self._worker_id = worker_id
+        self._reporter: StatusReporter | None = None  # of the task that runs
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task runs here now."""
+        return self._reporter is not None
+
+    def run(self, task: TaskLike, options: RunOptions, attempt: int | None) -> RunResult:
+        """What became of it. attempt: what it tells the scheduler meanwhile names it."""
+
+        def tell(method: str, arguments: dict[str, Any]) -> None:
+            self._scheduler.tell(*with_attempt(SchedulerCall(method, arguments), attempt))
+
+        accepts_messages = read(task, "accepts_messages", False)
+        if isinstance(accepts_messages, RunResult):
+            return accepts_messages
+        self._reporter = StatusReporter(tell, task.task_id, self._worker_id, bool(accepts_messages), task)
+        programs = StartedPrograms()
+        try:
+            with interrupts.witnessed_by(programs.note):
+                return execute(task, options, self._reporter)
+        except KeyboardInterrupt:
+            programs.end(self._kill_after_seconds)
+            raise
+        finally:
+            self._reporter = None
+
+    def receive(self, task_id: str, message_id: str, content: Any, payload: dict[str, Any]) -> bool:
+        """Hand a scheduler message to the task. False: it does not run here."""
+        reporter = self._reporter
+        if reporter is None or reporter.task_id != task_id:
+            return False
+        reporter.receive(message_id, content, payload)
+        return True

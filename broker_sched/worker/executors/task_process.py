@@ -1,0 +1,301 @@
+"""A process for one run of a task, and the eye kept on it. Whatever becomes of the process, there is an outcome.
+
+The two ends of a connection (task_connection.py) carry, from the task: what it reports and, last, its outcome; to the
+task: messages. The worker learns of the end through the process's sentinel, so it misses none, whatever the exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from typing import Any, NamedTuple
+
+import psutil
+
+from broker_sched import interrupts
+from broker_sched.tasks import command_line
+from broker_sched.tasks.protocol import TaskLike
+from broker_sched.worker.executors.output import Output, write_to
+from broker_sched.worker.executors.task_connection import TasksEnd, WorkersEnd
+from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.run_task import RunOptions, execute
+from broker_sched.worker.status_reporter import StatusReporter
+
+log = logging.getLogger("bsched.worker")
+OVERWRITING = ("set_task_progress_percentage", "set_task_status_message")  # calls that replace earlier ones
+LOOK_SECONDS = 0.05  # between two looks at the programs of a task that has ended
+WATCH_SECONDS = 1.0  # how often a task process looks whether its worker still lives
+SIGNALS = {
+    signal.SIGKILL: "it was killed (SIGKILL), possibly because the machine is out of memory",
+    signal.SIGSEGV: "it crashed (SIGSEGV, a segmentation fault)",
+    signal.SIGTERM: "it was terminated (SIGTERM)",
+}
+
+
+class SchedulerCall(NamedTuple):
+    """A call of the scheduler that a task asks for."""
+
+    method: str
+    arguments: dict[str, Any]
+
+
+def without_overwritten(told: list[SchedulerCall]) -> list[SchedulerCall]:
+    """Of each kind of progress only the latest."""
+    latest = {each.method: each for each in told}
+    return [each for each in told if each.method not in OVERWRITING or each is latest[each.method]]
+
+
+class TaskProcess:
+    """One run of one task in a process of its own.
+
+    context: a multiprocessing context; it decides how the process starts.
+    timeout_seconds: 0 for none. Then the whole process tree is terminated, and killed `kill_after_seconds` later.
+    captures: whether what it writes is shown with the task's id, and told to the scheduler.
+    """
+
+    def __init__(
+        self,
+        task: TaskLike,
+        options: RunOptions,
+        context: Any,
+        timeout_seconds: float,
+        kill_after_seconds: float,
+        captures: bool = False,
+    ) -> None:
+        self.task = task
+        self.outcome: RunResult | None = None
+        self.told: list[SchedulerCall] = []  # what it asked for and was not taken yet
+        self.death: str | None = None  # why it ended without an outcome of its own
+        self.is_timed_out = False
+        self.reason: str | None = None  # why the worker ends it
+        self.is_released = False  # it is ended for the worker's sake: others shall run the task
+        self.attempt: int | None = None  # what get_work told with the task
+        self.is_superseded = False  # it does not count any more
+        self.is_to_be_disabled = False  # the task, after its failure
+        self._timeout_seconds = timeout_seconds
+        self._kill_after_seconds = kill_after_seconds
+        self._terminated: list[psutil.Process] = []
+        self._deadline = time.monotonic() + timeout_seconds if timeout_seconds else None
+        ours, self._childs_end = socket.socketpair()
+        self._connection = WorkersEnd(ours)
+        self._output: Output | None = None
+        self._source: Any
+        self._childs_pipe: Any
+        self._source, self._childs_pipe = context.Pipe(duplex=False) if captures else (None, None)
+        given = command_line.installed()
+        arguments = (task, options, self._childs_end, ours, os.getpid(), self._childs_pipe, given)
+        self._root: psutil.Process | None = None  # the process, as nobody else is who gets its number later
+        self._process = context.Process(target=_child, args=arguments, name=task.task_id)
+
+    def start(self) -> None:
+        """Raises what starting a process raises, e.g. a PicklingError with `spawn`."""
+        if self._childs_pipe is not None:  # before the process is there: without its thread there shall be none
+            self._output = Output(self.task.task_id, self._source)
+        try:
+            self._process.start()
+            self._root = _process(self._process.pid)
+        finally:
+            self._childs_end.close()
+            if self._childs_pipe is not None:
+                self._childs_pipe.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id."""
+        return self._process.pid  # type: ignore[no-any-return]  # contexts are untyped
+
+    @interrupts.whole
+    def wait_on(self) -> list[Any]:
+        """What multiprocessing.connection.wait shall look at."""
+        if self.outcome is not None and not self._process.is_alive():  # only its programs are waited for
+            return []
+        return [self._process.sentinel] if self._connection.is_at_end else [self._process.sentinel, self._connection]
+
+    def seconds_left(self) -> float | None:
+        """Until the next deadline; None without one."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    @interrupts.whole
+    def take_scheduler_calls(self) -> list[SchedulerCall]:
+        """What it asked for since the last time: of each kind of progress only the latest."""
+        told, self.told = self.told, []
+        tail = self._output.news(not self._process.is_alive()) if self._output else None
+        if tail is not None:
+            told.append(SchedulerCall("set_task_log", {"task_id": self.task.task_id, **tail._asdict()}))
+        return without_overwritten(told)
+
+    @interrupts.whole
+    def check(self) -> bool:
+        """Receive what the task tells (calls go to `told`), and keep the deadlines.
+
+        Once the process has ended, `outcome` is set. Returns whether it has, with all that it was terminated with.
+        """
+        self._connection.flush()
+        has_ended = not self._process.is_alive()  # asked first, so that its last words are received below
+        for received in self._connection.receive(everything=has_ended):
+            if isinstance(received, RunResult):
+                self.outcome = received
+            else:
+                self.told.append(received)
+        if has_ended:
+            self._conclude()
+            return self._is_all_gone()
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            if not self.is_timed_out and self.reason is None and self.outcome is None:
+                self.is_timed_out = True
+                self.terminate()
+            else:
+                self.kill()
+        elif self.outcome is not None and self._deadline is None:  # reported, and still not gone
+            self._deadline = time.monotonic() + self._kill_after_seconds
+        return False
+
+    def end(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
+        """Terminate it, unless it has told its outcome or is being ended. What becomes of the task then is FAILED."""
+        if self.outcome is None and self.reason is None and not self.is_timed_out:
+            self.reason, self.is_released, self.is_to_be_disabled = reason, releases, disables
+            self.terminate()
+
+    def terminate(self) -> None:
+        """SIGTERM to the process and all it started; SIGKILL follows when they are still there at the deadline."""
+        self._terminated = self._tree() or self._terminated
+        for process in self._terminated:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        self._deadline = time.monotonic() + self._kill_after_seconds
+
+    def kill(self) -> None:
+        """SIGKILL to the process and all it started."""
+        for process in {*self._terminated, *self._tree()}:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self._deadline = time.monotonic() + self._kill_after_seconds
+
+    def stop(self) -> None:
+        """Wait until the deadline that terminate() has set, then kill what is left."""
+        self._process.join(self.seconds_left())
+        while self._process.exitcode is not None and not self._is_all_gone():
+            time.sleep(LOOK_SECONDS)
+        if self._process.is_alive():
+            self.kill()
+            self._process.join()
+
+    def tell(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
+        """Hand a scheduler message to the task. Called by the heartbeat's thread."""
+        if not self._connection.send((message_id, content, payload)):
+            log.error("%s reads none of its messages: this one is lost: %s", self.task, content)
+
+    def _tree(self) -> list[psutil.Process]:
+        """The process and all it started; nothing before its start and after its end."""
+        if self._root is None or not self._process.is_alive() or not self._root.is_running():
+            return []
+        found = [self._root]
+        with contextlib.suppress(psutil.Error):
+            found += self._root.children(recursive=True)
+        return found
+
+    def _conclude(self) -> None:
+        self._process.join()
+        if self.outcome is None:
+            self.death = self._reason()
+            self.outcome = RunResult(self.task.task_id, "FAILED", json.dumps(self.death))
+
+    def _is_all_gone(self) -> bool:
+        """Whether the programs of a terminated task have ended, too. They have as long for it as the task had."""
+        if not any(_lives(process) for process in self._terminated):
+            return True
+        if time.monotonic() < (self._deadline or 0.0):
+            return False
+        for process in self._terminated:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        return True
+
+    def _reason(self) -> str:
+        if self.reason is not None:
+            return f"{self.task.task_id} was ended: {self.reason}."
+        if self.is_timed_out:
+            return f"{self.task.task_id} ran longer than {self._timeout_seconds:g} s, its timeout, and was terminated."
+        code = self._process.exitcode
+        if code == 0:
+            why = "its process exited with code 0 before the task was through (does it call os._exit or exec?)"
+        elif code > 0:
+            why = f"its process exited with code {code} before the task was through"
+        else:
+            why = SIGNALS.get(-code, f"it was ended by signal {-code}")
+        return f"{self.task.task_id} died: {why}."
+
+    def close(self) -> None:
+        """Give back what the operating system holds for it, after the end."""
+        self._connection.close()
+        with contextlib.suppress(ValueError):  # another thread is just learning that it has ended
+            self._process.close()
+
+
+def _child(
+    task: TaskLike,
+    options: RunOptions,
+    own_end: socket.socket,
+    workers_end: socket.socket,
+    worker_pid: int,
+    pipe: Any,
+    given: command_line.Given,
+) -> None:
+    """What the process does: run the task, tell the outcome."""
+    workers_end.close()
+    command_line.install(given)  # a process that was not forked knows nothing of them
+    if pipe is not None:
+        write_to(pipe)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the worker's handlers
+    # Ctrl-C, a closed terminal, or a SIGUSR1 to the process group, is for the worker, which ends its task processes or
+    # lets them finish. Not SIG_IGN, which programs that the task starts would inherit; as they do from nohup.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
+    random.seed(os.getpid() * time.time())  # forked processes would draw the same numbers
+    connection = TasksEnd(own_end)
+
+    def tell(method: str, arguments: dict[str, Any]) -> None:
+        connection.send(SchedulerCall(method, arguments))
+
+    reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages), task)
+    interrupts.start_beside(threading.Thread(target=_listen, args=(connection, reporter, worker_pid), daemon=True))
+    connection.send(execute(task, options, reporter))
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _listen(connection: TasksEnd, reporter: StatusReporter, worker_pid: int) -> None:
+    """Pass messages on. Ends the process when the worker is gone: the scheduler gives the task to others then."""
+    worker = _process(worker_pid)
+    while worker is not None and _lives(worker):
+        try:
+            reporter.receive(*connection.receive(WATCH_SECONDS))
+        except TimeoutError:
+            continue
+        except OSError:
+            time.sleep(WATCH_SECONDS)
+    log.error("The worker of this task (pid %d) is gone: the task ends, too.", worker_pid)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    os.kill(os.getpid(), signal.SIGKILL)

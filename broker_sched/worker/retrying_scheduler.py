@@ -1,0 +1,150 @@
+"""Calls the scheduler, and does not give up at once when it can't be reached; when it says no, it does."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from broker_sched.contract.scheduler_api import SchedulerAPI
+from broker_sched.errors import (
+    BrokerSchedError,
+    ConfigurationError,
+    LoginRefused,
+    SchedulerRefused,
+    SchedulerUnreachable,
+    Superseded,
+    UnknownMethod,
+)
+from broker_sched.worker.default_scheduler import default_scheduler
+from broker_sched.worker.text_limits import shortened_explanation
+
+log = logging.getLogger("bsched.worker")
+
+FIRST_WAIT_SECONDS = 1.0  # before an unreachable scheduler is asked again; doubled each time
+SERVERS = ("http://", "https://", "http+unix://")
+LONGEST_WAIT_SECONDS = 15.0
+ALONE_TIMES = 3  # in a row: then 401 or 403 is about one call alone, as of a firewall that does not like its text
+LOGIN_SECONDS = 10.0  # a login that was good before is tried again for so long: a list of users may be read anew
+
+
+class RetryingScheduler:
+    """A scheduler that is asked again, for patience_seconds, while `is_on`.
+
+    wait: passes that many seconds usefully; called between two attempts of a method.
+    is_pointless: whether a call of this method is not worth waiting for any more.
+    on_superseded: called with the task's id and the attempt when what its run reports is refused, as it does not count.
+    """
+
+    def __init__(
+        self,
+        scheduler: SchedulerAPI,
+        patience_seconds: float,
+        wait: Callable[[float, str], None],
+        is_pointless: Callable[[str], bool],
+        on_superseded: Callable[[str, int | None], None],
+    ) -> None:
+        self.scheduler = scheduler
+        self.is_on = False
+        self._was_answered = False
+        self._patience_seconds = patience_seconds
+        self._wait = wait
+        self._is_pointless = is_pointless
+        self._on_superseded = on_superseded
+        self._told: set[str] = set()  # what was said of this outage: each thing once
+        self._unknown: set[str] = set()  # methods that the scheduler does not have
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method of the contract. Raises what it raises; SchedulerUnreachable when patience is at its end.
+
+        An explanation that is too long is shortened.
+        """
+        if arguments.get("expl"):
+            arguments["expl"] = shortened_explanation(arguments["expl"])
+        wait, began, refused_alone = FIRST_WAIT_SECONDS, time.monotonic(), 0
+        while True:
+            try:
+                answer = getattr(self.scheduler, method)(**arguments)
+                self._was_answered = True
+                self._note_answer()
+                return answer
+            except (SchedulerUnreachable, LoginRefused) as error:
+                longest, why = self._patience_seconds, "can't be reached"
+                if isinstance(error, LoginRefused):
+                    longest, why = min(longest, LOGIN_SECONDS) if self._was_answered else 0.0, "refuses the login"
+                if not self.is_on or time.monotonic() >= began + longest or self._is_pointless(method):
+                    raise
+                if isinstance(error, LoginRefused):
+                    refused_alone = refused_alone + 1 if self.answers() else 0
+                    if refused_alone >= ALONE_TIMES:
+                        raise SchedulerRefused(f"Other calls are answered, but this one is refused: {error}") from error
+                level = logging.DEBUG if str(error) in self._told else logging.WARNING
+                self._told.add(str(error))
+                log.log(
+                    level,
+                    "The scheduler %s for %s: %s What runs goes on; it is asked again, at least every %.0f s.",
+                    *(why, method, error, LONGEST_WAIT_SECONDS),
+                )
+            self._wait(wait, method)
+            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+    def answers(self) -> bool:
+        """Whether another call is answered: then a refusal is no matter of login or URL, but of what the call says."""
+        try:
+            self.scheduler.is_paused()
+        except BrokerSchedError:
+            return False
+        return True
+
+    def _note_answer(self) -> None:
+        if self._told:
+            self._told.clear()
+            log.info("The scheduler answers again.")
+
+    def tell(self, method: str, arguments: dict[str, Any]) -> None:
+        """Pass on what a task reports. What the scheduler refuses is the task's mistake, not the worker's end.
+
+        What luigid has no method for is dropped.
+        """
+        if not hasattr(self.scheduler, method) or method in self._unknown:
+            return
+        try:
+            self.call(method, **arguments)
+        except UnknownMethod:
+            self._unknown.add(method)
+        except (SchedulerUnreachable, LoginRefused):
+            raise
+        except Superseded as error:
+            log.warning("%s", error)
+            self._on_superseded(arguments["task_id"], arguments.get("attempt"))
+        except BrokerSchedError as error:
+            log.error("A task's %s was refused: %s", method, error)
+
+
+def scheduler_of(given: Any) -> SchedulerAPI:
+    """What a worker was given as its scheduler: a URL of a server or of Redis, None for the default one, or one itself.
+
+    Raises ConfigurationError for anything else. The classes are found by name: the worker knows of no transport.
+    """
+    package = importlib.import_module("broker_sched")
+    if given is None:
+        return default_scheduler()
+    if isinstance(given, str):
+        url = given.strip()
+        if url.startswith(SERVERS):  # the worker waits out an outage itself
+            return cast(SchedulerAPI, package.RemoteScheduler(url, wait_seconds=FIRST_WAIT_SECONDS))
+        if url.partition(":")[0] not in ("local", "memory") and "://" not in url:
+            raise ConfigurationError(
+                "The worker's scheduler is a text, and no URL: it has no http:// or redis:// at its beginning. Write "
+                "http://host:8082 for a server, redis://host:6379/0 for Redis."
+            )
+        return cast(SchedulerAPI, package.Scheduler(url))
+    if isinstance(given, type) or not callable(getattr(given, "get_work", None)):
+        what = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
+        raise ConfigurationError(
+            f"A worker's scheduler can't be {what}. Give a URL, such as http://host:8082 or redis://host:6379/0, "
+            "or Scheduler(...) or RemoteScheduler(...)."
+        )
+    return cast(SchedulerAPI, given)

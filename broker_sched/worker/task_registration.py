@@ -1,0 +1,376 @@
+"""What a worker knows of its tasks, and tells the scheduler about them. Source: luigi.worker.Worker.add, 3.8.1."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from broker_sched.errors import (
+    BrokerSchedError,
+    LoginRefused,
+    SchedulerRefused,
+    SchedulerUnreachable,
+    Superseded,
+    UnknownMethod,
+    WorkerError,
+)
+from broker_sched.mails.texts import public_name
+from broker_sched.tasks.loading import load_task
+from broker_sched.tasks.protocol import TaskLike, check_task, owners_of, visibilities_of
+from broker_sched.worker.add_task_buffer import AddTaskBuffer
+from broker_sched.worker.awaited_deps import AwaitedDeps
+from broker_sched.worker.completion import Completion, InParallel, InTurn
+from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.dependency_cycles import DependencyGraph, told_cycle
+from broker_sched.worker.failure_mails import FailureMails
+from broker_sched.worker.final_statuses import look_back
+from broker_sched.worker.retrying_scheduler import RetryingScheduler
+from broker_sched.worker.run_result import Wanted
+from broker_sched.worker.summary import SUPERSEDED, Report, Response, RunHistory, Standing
+from broker_sched.worker.task_description import described
+from broker_sched.worker.text_limits import shortened
+from broker_sched.worker.traversal import Finding, examine, over_limit
+
+log = logging.getLogger("bsched.worker")
+MOST_OF_REFUSAL = 1000  # characters of the reason
+
+
+class TaskRegistration:
+    """Schedules tasks under a worker's id.
+
+    scheduled: task_id → task. roots: ids of what was added from outside. reports: what the scheduler was told.
+    known: ids of tasks that are complete; None where complete() is asked each time.
+    context: of multiprocessing, for complete() in parallel.
+    check: called with each task that is to be run, before it is scheduled; may raise WorkerError.
+    mails: what could not be scheduled is told there, too.
+    """
+
+    def __init__(
+        self, scheduler: RetryingScheduler, worker_id: str, config: WorkerConfig, context: Any, mails: FailureMails
+    ) -> None:
+        self.scheduled: dict[str, TaskLike] = {}
+        self.roots: list[str] = []
+        self.reports: list[Report] = []
+        self.latest: dict[str, str] = {}  # task_id → the last status reported
+        self.known: set[str] | None = set() if config.cache_task_completion else None
+        self.succeeded = True
+        self.check: Callable[[TaskLike], None] | None = None
+        self._own: set[str] = set()  # ids of what was scheduled here, and not by others
+        self._standings: dict[str, Standing] = {}
+        self._scheduler = scheduler
+        self._worker_id = worker_id
+        self._config = config
+        self._context = context
+        self.mails = mails
+        self._completion = Completion(self.known)
+        self._buffer = AddTaskBuffer(scheduler, worker_id)
+        self._awaiting = AwaitedDeps(scheduler, self._completion)
+        self._needs = DependencyGraph()
+        self._batchers_sent: set[str] = set()
+        self._batches: dict[str, list[TaskLike]] = {}  # id of the combined task → its members, as far as known here
+        self._batch_ids: dict[str, str] = {}  # of the combined tasks
+        self._unfulfilled: dict[str, int] = defaultdict(int)
+
+    def add(
+        self, task: TaskLike, multiprocess: bool = False, processes: int = 0, settled: Collection[str] = ()
+    ) -> bool:
+        """See Worker.add. settled: ids of tasks to leave as they are."""
+        check_task(task)
+        self.succeeded = True
+        asking = InParallel(self._completion, processes, self._context) if multiprocess else InTurn(self._completion)
+        try:
+            asking.ask(task)
+            seen = dict.fromkeys([task.task_id, *settled])  # in order
+            for item, answer in asking.answers():
+                finding = self._examine(item, answer)
+                for dep in finding.deps or ():
+                    if dep.task_id not in seen:
+                        seen[dep.task_id] = None
+                        asking.ask(dep)
+                self._schedule(finding)
+            self._refuse_cycles(seen)
+            self._buffer.flush(self._note_refused)
+        except (KeyboardInterrupt, WorkerError):
+            self.succeeded = False
+            raise
+        except Exception as error:
+            self.succeeded = False
+            self.mails.broke(task, traceback.format_exc())
+            if not isinstance(error, BrokerSchedError):
+                log.exception("%s could not be scheduled", task)
+                task.trigger_event("event.core.task.broken", task, error)
+            raise
+        finally:
+            asking.close()
+            with contextlib.suppress(BrokerSchedError):  # after an error: what was found so far
+                self._buffer.flush(self._note_refused)
+        return self.succeeded
+
+    def add_again(self, task: TaskLike, settled: Collection[str] = ()) -> bool:
+        """As add(), of what was handed out or scheduled before: an error of the task's is logged, and ends nothing."""
+        try:
+            return self.add(task, settled=settled)
+        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+            raise
+        except BaseException as error:
+            log.error("%s could not be scheduled again: %s: %s", task.task_id, type(error).__name__, error)
+            return False
+
+    def _examine(self, task: TaskLike, answer: Any) -> Finding:
+        limit = self._config.task_limit
+        if limit is not None and len(self.scheduled) >= limit:
+            return over_limit(task, limit)
+        finding = examine(task, answer, self._config.retry_external_tasks)
+        if finding.trace is not None:
+            self._announce_failure(task, finding.trace)
+        elif finding.deps is not None:
+            if self.check is not None and finding.runnable:
+                self.check(task)
+            self.send_batcher(task)
+        return finding
+
+    def _announce_failure(self, task: TaskLike, why: str) -> None:
+        self.succeeded = False
+        params = task.to_str_params(only_significant=True, only_public=True)
+        self._scheduler.call(
+            "announce_scheduling_failure",
+            worker=self._worker_id,
+            task_name=public_name(task),
+            family=task.task_family,
+            params={name: shortened(value) for name, value in params.items()},
+            expl=why,
+            owners=owners_of(task),
+            param_visibilities=visibilities_of(task),
+        )
+        self.mails.not_scheduled(task, why)
+
+    def _refuse_cycles(self, task_ids: Collection[str]) -> None:
+        """What can never run is not left to wait: a worker that stays while tasks are pending would stay for ever."""
+        cycles, stuck = self._needs.cycles(task_ids)
+        for cycle in cycles:
+            log.error("%s", told_cycle(cycle))
+            self._announce_failure(self.scheduled[cycle[0]], told_cycle(cycle))
+        members = {task_id for cycle in cycles for task_id in cycle}
+        if stuck:  # they are told once
+            self.reports[:] = [report for report in self.reports if report.task.task_id not in stuck]
+        for task_id in stuck:
+            task = self.scheduled[task_id]
+            self._note(task, "UNKNOWN", False)
+            told = described(task, "UNKNOWN", runnable=False, deps=[] if task_id in members else None)
+            self._buffer.put(told, self._note_refused)
+
+    def _note_refused(self, told: dict[str, Any], error: SchedulerRefused) -> None:
+        """One task can't be told of, mostly since its parameters are too long for a server or a proxy: without them it
+        can be DONE, but not run. The others go on."""
+        task_id, status = told["task_id"], "DONE" if told["status"] == "DONE" else "UNKNOWN"
+        short = {name: told[name] for name in ("task_id", "family", "module")}
+        self._scheduler.call("add_task", worker=self._worker_id, **short, status=status, runnable=False)
+        if status == told["status"]:
+            return
+        log.error("%s is not scheduled: %s", task_id, error)
+        self.reports[:] = [report for report in self.reports if report.task.task_id != task_id]
+        self._note(self.scheduled[task_id], status, False)
+        self._announce_failure(self.scheduled[task_id], f"The scheduler refuses this task: {error}")
+
+    def send_batcher(self, task: TaskLike) -> None:
+        """Let the scheduler hand out tasks of this family in batches, where they can be batched. Told once."""
+        if task.task_family in self._batchers_sent:
+            return
+        self._batchers_sent.add(task.task_family)
+        if names := type(task).batch_param_names():
+            self._scheduler.call(
+                "add_task_batcher",
+                worker=self._worker_id,
+                task_family=task.task_family,
+                batched_args=list(names),
+                max_batch_size=task.max_batch_size,
+            )
+
+    def offer_batches(self, task: TaskLike) -> None:
+        """As send_batcher(), of what others scheduled: when that fails, its family is not batched for this worker."""
+        try:
+            self.send_batcher(task)
+        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+            raise
+        except BaseException as error:
+            told = (task.task_family, type(error).__name__, error)
+            log.error("Tasks of %s are not asked for in batches: %s: %s", *told)
+
+    def _schedule(self, finding: Finding) -> None:
+        task = finding.task
+        self.scheduled[task.task_id] = task
+        self._awaiting.forget(task.task_id)
+        self._needs.note(task.task_id, [dep.task_id for dep in finding.deps or ()])
+        self._own.add(task.task_id)
+        self._note(task, finding.status, finding.runnable)
+        self._buffer.put(
+            described(
+                task,
+                finding.status,
+                runnable=finding.runnable,
+                deps=None if finding.deps is None else [dep.task_id for dep in finding.deps],  # []: earlier ones go
+                priority=task.priority,
+                batchable=task.batchable,
+            ),
+            self._note_refused,
+        )
+
+    def report(self, task: TaskLike, status: str, attempt: int | None, **more: Any) -> str:
+        """Tell the scheduler now what became of a run, and remember it for the summary.
+
+        attempt: as it was handed out; None: by a luigid. Returns the status that the task has then: FAILED where the
+        report was refused, or could not be made; SUPERSEDED when the run does not count any more.
+        """
+        refusal = ""
+        try:
+            self._tell(described(task, status, runnable=None, **more, **carried(attempt)))
+        except Superseded as error:
+            log.warning("%s", error)
+            status = SUPERSEDED
+        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+            raise
+        except BaseException as error:  # the scheduler says no, or a property of the task fails
+            kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "
+            refusal = f"{status} of this task could not be reported: {shortened(f'{kind}{error}', MOST_OF_REFUSAL)}"
+            status = "FAILED"
+        finally:
+            self.note_end(task, status)
+        if refusal:
+            log.error("%s is reported as FAILED. %s", task, refusal)
+            failed = {"task_id": task.task_id, "status": status, "runnable": None, "expl": json.dumps(refusal)}
+            with contextlib.suppress(Superseded):
+                self._tell({**failed, **carried(attempt)})
+        if status == "FAILED":
+            self.mails.failed(task, json.dumps(refusal) if refusal else more.get("expl", ""))
+        return status
+
+    def note_end(self, task: TaskLike, status: str) -> None:
+        """For the summary: what became of a run here. SUPERSEDED: it does not count any more."""
+        if status != "PENDING":
+            self._awaiting.forget(task.task_id)
+        self._note(task, status, False)
+        self._batch_ids.pop(task.task_id, None)
+        for member in self._batches.pop(task.task_id, ()):
+            self._note(member, status, True)
+
+    def release(self, task: TaskLike, attempt: int | None) -> bool:
+        """Give a running task back, so that others run it at once. False: the scheduler (luigid) can't do that."""
+        try:
+            self._scheduler.call("release_task", task_id=task.task_id, worker=self._worker_id, **carried(attempt))
+        except (UnknownMethod, AttributeError):
+            return False
+        except Superseded as error:
+            log.warning("%s", error)
+            self.note_end(task, SUPERSEDED)
+            return True
+        self._note(task, "PENDING", True)
+        log.info("Gave back to the scheduler       %s", task.task_id)
+        return True
+
+    def _note(self, task: TaskLike, status: str, runnable: bool) -> None:
+        self.reports.append(Report(task, status, runnable))
+        self.latest[task.task_id] = status
+
+    def _tell(self, described_task: dict[str, Any]) -> None:
+        self._buffer.put(described_task)
+        self._buffer.flush()
+
+    def announce_again(
+        self,
+        running: Mapping[str, int | None],
+        is_assistant: bool,
+        is_leaving: bool,
+        on_superseded: Callable[[str, int | None], None],
+    ) -> None:
+        """To a scheduler that may have forgotten them: what runs here, and what was added and has not ended.
+
+        running: task_id → attempt. on_superseded: called with both for each run that does not count any more.
+        """
+        for task_id, attempt in running.items():
+            more: dict[str, Any] = {"assistant": is_assistant, **carried(attempt)}
+            if attempt is not None and task_id in self._batch_ids:
+                more["batch_id"] = self._batch_ids[task_id]
+            try:
+                self._tell(described(self.scheduled[task_id], "RUNNING", runnable=None, **more))
+            except Superseded as error:
+                log.warning("%s", error)
+                on_superseded(task_id, attempt)
+            except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+                raise
+            except BaseException as error:  # its end will be told
+                told = (task_id, type(error).__name__, error)
+                log.error("%s could not be reported as running: %s: %s", *told)
+        if is_leaving:
+            return
+        self._batchers_sent.clear()
+        succeeded = self.succeeded
+        # Not asked about: what runs may look complete before it is, and what has failed waits to be retried.
+        settled = {*running, *(task_id for task_id, status in self.latest.items() if status == "FAILED")}
+        for task_id in dict.fromkeys(self.roots):
+            if task_id in self.scheduled and task_id not in settled:
+                succeeded &= self.add_again(self.scheduled[task_id], settled)
+        self.succeeded = succeeded
+
+    def counts(self, running: int) -> dict[str, int]:
+        """How far it is, by the last status reported of each task."""
+        latest = list(self.latest.copy().values())
+        return {
+            "scheduled": len(latest),
+            "done": latest.count("DONE"),
+            "running": running,
+            "failed": latest.count("FAILED"),
+        }
+
+    def history(self, responses: tuple[Response, ...], run_succeeded: bool) -> RunHistory:
+        """What was scheduled and told, and these replies of get_work, for the summary."""
+        told = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
+        return RunHistory(self._worker_id, *told, self.succeeded, run_succeeded, self._standings)
+
+    def has_own_of(self, module: str, family: str) -> bool:
+        """Whether tasks of that module or family were scheduled here that are yet to be run."""
+        waiting = (self.scheduled[task_id] for task_id in self._own if self.latest.get(task_id) == "PENDING")
+        return any(family == task.task_family or module == task.task_module for task in waiting)
+
+    def is_own(self, task: TaskLike) -> bool:
+        """Whether it was scheduled here, and not only handed out."""
+        return task.task_id in self._own
+
+    def look_back(self) -> bool:
+        """Ask how the tasks stand that have not ended here. Returns whether none of them failed elsewhere."""
+        latest = self.latest.items()
+        left = [task_id for task_id, status in latest if status in ("PENDING", SUPERSEDED) and task_id in self._own]
+        self._standings = look_back(self._scheduler, left, self.roots)
+        return not any(standing.status in ("FAILED", "DISABLED") for standing in self._standings.values())
+
+    def note_batch(self, combined: TaskLike, member_ids: list[str], batch_id: str) -> None:
+        """What becomes of the combined task becomes of its members, too."""
+        self.scheduled[combined.task_id] = combined
+        self._batch_ids[combined.task_id] = batch_id
+        known = (self.scheduled.get(task_id) for task_id in member_ids)
+        self._batches[combined.task_id] = [member for member in known if member is not None]
+
+    def add_wanted(self, task: TaskLike, wanted: Sequence[Wanted]) -> list[str]:
+        """Schedule what a running task asked for. Returns the ids. Raises WorkerError when it would wait in vain."""
+        deps = [load_task(each.module, each.family, each.params, each.task_id) for each in wanted]
+        if deps:
+            self._awaiting.check(task, deps, self.may_reschedule)
+            self._needs.want(task.task_id, [dep.task_id for dep in deps], lambda each: self.latest.get(each) == "DONE")
+        for dep in deps:
+            self.add(dep)
+        return [dep.task_id for dep in deps]
+
+    def may_reschedule(self, missing: tuple[str, ...]) -> bool:
+        """Whether a task may go back for these missing deps once more."""
+        for dep in missing:
+            self._unfulfilled[dep] += 1
+        return all(self._unfulfilled[dep] <= self._config.max_reschedules for dep in missing)
+
+
+def carried(attempt: int | None) -> dict[str, int]:
+    """The argument that names a run's attempt; none where it was handed out without, by a luigid."""
+    return {} if attempt is None else {"attempt": attempt}

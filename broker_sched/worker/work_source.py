@@ -1,0 +1,244 @@
+"""Asks for work, and reads the reply: a task that the worker knows, one to load, or a batch to put together.
+
+What was handed out is kept until its end is reported: a worker that leaves gives it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import traceback
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable, Superseded, UnknownMethod
+from broker_sched.tasks.loading import TaskNotLoadable, load_task
+from broker_sched.tasks.protocol import TaskLike
+from broker_sched.worker.module_trial import ModuleTrial
+from broker_sched.worker.refusals import Label, Refusals
+from broker_sched.worker.retrying_scheduler import RetryingScheduler
+from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.summary import Response
+from broker_sched.worker.task_registration import TaskRegistration, carried
+from broker_sched.worker.text_limits import explanation
+
+log = logging.getLogger("bsched.worker")
+NO_TASK = "-"  # an id that nobody has: giving it back shows only whether the scheduler knows how
+
+
+class Work(NamedTuple):
+    """A reply of get_work, as far as the loop needs it."""
+
+    task_id: str | None
+    n_pending: int = 0
+    n_unique: int = 0
+    n_last_scheduled: int = 0
+    is_disabled: bool = False
+    is_unusable: bool = False  # something was handed out that can't be run here, or not any more
+
+
+class WorkSource:
+    """Asks and reads. responses: those that the summary needs. failures: how many tasks have failed since they could
+    not be loaded, and the scheduler takes nothing back.
+
+    allowed: patterns of the modules that tasks may be loaded from; none: any. trial: of their first import.
+    """
+
+    def __init__(
+        self,
+        scheduler: RetryingScheduler,
+        worker_id: str,
+        registration: TaskRegistration,
+        allowed: tuple[str, ...],
+        trial: ModuleTrial,
+    ) -> None:
+        self.responses: list[Response] = []
+        self.failures = 0
+        self._elsewhere: set[tuple[str, str]] = set()  # (worker, task_id) that are in `responses`
+        self._scheduler = scheduler
+        self._worker_id = worker_id
+        self._registration = registration
+        self._allowed = allowed
+        self._trial = trial
+        self._refusals = Refusals(scheduler, worker_id)
+        self._refused_elsewhere = Refusals(scheduler, worker_id)  # by where tasks run, when that is not here
+        self._unreported: dict[str, TaskLike] = {}  # handed out, and how it ended was not told yet
+        self._attempts: dict[str, int | None] = {}  # of these
+        self._question: dict[str, Any] | None = None  # to which there may be an answer that was not read to its end
+
+    def ask(self, **question: Any) -> Work:
+        """Work, by get_work with these arguments."""
+        self._question = question
+        reply = self._scheduler.call("get_work", **question)
+        work = self.work_in(reply)
+        if work.task_id is not None:
+            self._unreported[work.task_id] = self._registration.scheduled[work.task_id]
+            self._attempts[work.task_id] = reply.get("attempt")
+        self._question = None
+        return work
+
+    @property
+    def unreported(self) -> tuple[str, ...]:
+        """Ids of what was handed out, and how it ended was not told yet."""
+        return tuple(self._unreported)
+
+    def attempt_of(self, task: TaskLike) -> int | None:
+        """The number of the hand-out that its run here comes from; None: a luigid's."""
+        return self._attempts.get(task.task_id)
+
+    def forget(self, task: TaskLike) -> None:
+        """The scheduler knows how it ended, or has it back."""
+        self._unreported.pop(task.task_id, None)
+        self._attempts.pop(task.task_id, None)
+
+    def leave(self, is_heard: bool, pass_on: Callable[[], None]) -> None:
+        """Give back what is left, where the scheduler is heard, and pass on the last words; say what could not be."""
+        why = "the scheduler does not answer"
+        try:
+            if is_heard:
+                self.give_back()
+                pass_on()
+        except BrokerSchedError as error:
+            why = str(error)
+        if self._unreported:
+            log.warning(
+                "Not given back, since %s: %s. The scheduler counts a failure of each, and tries it again, when it has "
+                "missed this worker for worker_disconnect_delay.",
+                *(why.rstrip("."), ", ".join(self._unreported)),
+            )
+
+    def give_back(self) -> None:
+        """What was handed out and not reported, when nothing runs any more. Raises BrokerSchedError."""
+        for task in list(self._unreported.values()):
+            self._registration.release(task, self.attempt_of(task))
+            self.forget(task)
+        question, self._question = self._question, None
+        if question is not None and self._release([NO_TASK]):  # a luigid can't
+            # The answer was lost: asked again by a worker without tasks, it hands out the same.
+            reply = self._scheduler.call("get_work", **{**question, "current_tasks": []})
+            self._release(reply.get("batch_task_ids") or [reply["task_id"]], **carried(reply.get("attempt")))
+
+    def _release(self, task_ids: list[str | None], **more: int) -> bool:
+        try:
+            for task_id in task_ids:
+                if task_id is not None:
+                    self._scheduler.call("release_task", task_id=task_id, worker=self._worker_id, **more)
+        except (UnknownMethod, AttributeError):
+            return False
+        return True
+
+    def work_in(self, reply: dict[str, Any]) -> Work:
+        """The work that a reply hands out. What it names is in the planner's `scheduled` then."""
+        task_id = reply.get("task_id")
+        was_given = task_id is not None or reply.get("batch_id") is not None
+        if task_id is None and reply.get("batch_id") is not None:
+            try:
+                task_id = self._take_batch(reply)
+            except Superseded as error:
+                log.warning("%s", error)
+        self._note(task_id, reply["running_tasks"])
+        if task_id is not None and task_id not in self._registration.scheduled:
+            log.info("%s was scheduled by another worker: loading it.", task_id)
+            task = self._loaded(reply, [task_id])
+            if task is None:
+                task_id = None
+            else:
+                self._registration.scheduled[task_id] = task
+                self._registration.offer_batches(task)
+        return Work(
+            task_id,
+            reply["n_pending_tasks"],
+            reply["n_unique_pending"],
+            reply.get("n_pending_last_scheduled", 0),
+            reply.get("worker_state") == "disabled",
+            was_given and task_id is None,
+        )
+
+    def _note(self, task_id: str | None, running: list[dict[str, Any]]) -> None:
+        """For the summary, what of ours runs elsewhere while there is no work for us; each once."""
+        new = []
+        for each in running if task_id is None else ():
+            where = (each["worker"], each["task_id"])
+            if each["task_id"] in self._registration.scheduled and where not in self._elsewhere:
+                self._elsewhere.add(where)
+                new.append(each)
+        if new:
+            self.responses.append(Response(None, new))
+
+    def _take_batch(self, reply: dict[str, Any]) -> str | None:
+        """Make the combined task of a batch; returns its id."""
+        task = self._loaded(reply, reply["batch_task_ids"])
+        if task is None:
+            return None
+        self._registration.note_batch(task, reply["batch_task_ids"], reply["batch_id"])
+        try:
+            self._scheduler.call(
+                "add_task",
+                worker=self._worker_id,
+                task_id=task.task_id,
+                module=reply.get("task_module"),
+                family=reply["task_family"],
+                params=task.to_str_params(),
+                status="RUNNING",
+                batch_id=reply["batch_id"],
+                **carried(reply.get("attempt")),
+            )
+        except (KeyboardInterrupt, LoginRefused, SchedulerUnreachable, Superseded):
+            raise
+        except BaseException as error:  # the scheduler says no, or a property of the task fails
+            self._fail(reply, reply["batch_task_ids"], f"The batch is refused: {type(error).__name__}: {error}")
+            return None
+        return task.task_id
+
+    def _loaded(self, reply: dict[str, Any], task_ids: list[str]) -> TaskLike | None:
+        """The task of a reply, made from its module, family and parameters. What can't be made is given back."""
+        module, family = reply.get("task_module") or "", reply["task_family"]
+        try:
+            self._check_allowed(module, is_whole_module=True)
+            if not self._trial.survives(module) and self._release(list(task_ids), **carried(reply.get("attempt"))):
+                return None
+            task = load_task(module, family, reply["task_params"], reply.get("task_id"))
+            self._check_allowed(type(task).__module__)  # an allowed module may have imported it from elsewhere
+        except Exception as error:
+            reason = str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc()
+            is_whole_module = isinstance(error, TaskNotLoadable) and error.is_whole_module
+            has_own = self._registration.has_own_of(module, family)
+            label = Label(module, None if is_whole_module and not has_own else family)
+            is_known = has_own or any(each.task_family == family for each in self._registration.scheduled.values())
+            if has_own and self._refusals.step_aside(task_ids, label, reason, reply.get("attempt")):
+                return None
+            if not self._refusals.refuse(task_ids, label, reason, is_known, reply.get("attempt")):
+                log.error("%s can't be loaded, and fails: %s", ", ".join(task_ids), reason)
+                self._fail(reply, task_ids, reason)
+            return None
+        self._refusals.loaded(module, family)
+        return task
+
+    def gives_back_unloadable(self, task: TaskLike, outcome: RunResult) -> bool:
+        """Whether a task could be loaded here, but not where it was to run, and went back. One's own fails."""
+        if not outcome.is_unloadable or self._registration.is_own(task):
+            return False
+        label = Label(task.task_module or "", task.task_family)
+        attempt = self.attempt_of(task)
+        if not self._refused_elsewhere.refuse([task.task_id], label, json.loads(outcome.expl), False, attempt):
+            return False
+        self.forget(task)
+        return True
+
+    def _fail(self, reply: dict[str, Any], task_ids: list[str], expl: str) -> None:
+        self.failures += 1
+        self._registration.mails.not_loaded(reply["task_family"], task_ids, expl)
+        for task_id in task_ids:
+            told = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": explanation(expl)}
+            with contextlib.suppress(Superseded):  # it failed for others, or they run it
+                self._scheduler.call("add_task", worker=self._worker_id, **told, **carried(reply.get("attempt")))
+
+    def _check_allowed(self, module: str, is_whole_module: bool = False) -> None:
+        allowed = self._allowed
+        if allowed and not any(fnmatchcase(module, pattern) for pattern in allowed):
+            raise TaskNotLoadable(
+                f"This worker may not load tasks from {module or 'no module'}; allowed: {', '.join(allowed)}.",
+                is_whole_module,
+            )

@@ -1,0 +1,86 @@
+"""Ids and statuses that are not there are mistakes of whoever types them; Luigi's wire answers as if all were well."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from broker_sched.contract.scheduler_api import METHODS
+from broker_sched.contract.states import UPSTREAM_SEVERITY, Status
+from broker_sched.errors import UnknownMethod
+
+# Methods that bring into being what they name; all others are about what is there.
+MAKERS = frozenset("add_task add_tasks add_task_batcher add_worker get_work ping await_work".split())
+MAKERS |= {"announce_scheduling_failure", "add_submission"}
+CHOICES = {
+    "status": [status.value for status in Status],
+    "upstream_status": [each for each in UPSTREAM_SEVERITY if each],
+}
+NEAR = 3  # names told
+
+
+class CheckedScheduler:
+    """A scheduler whose methods first look whether the task, the worker or the status that they are given is there.
+
+    They raise click.ClickException, which names near matches, and have then changed nothing.
+    """
+
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+        self._known: set[tuple[str, str]] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._scheduler, name)
+        if name not in METHODS or name in MAKERS:
+            return found
+
+        def call(**arguments: Any) -> Any:
+            if name != "task_log":
+                self._look(name, arguments)
+                return found(**arguments)
+            reply = found(**arguments)
+            if reply["status"] is None and reply["log"] is None:  # a log outlives its task
+                self._look(name, arguments)
+            return reply
+
+        return call
+
+    def _look(self, method: str, arguments: Mapping[str, Any]) -> None:
+        for name, value in arguments.items():
+            if not isinstance(value, str) or not value or (name, value) in self._known:
+                continue
+            if method == "task_list" and name in CHOICES and value not in CHOICES[name]:
+                raise _missing(name.replace("_", " "), value, CHOICES[name], "There are " + ", ".join(CHOICES[name]))
+            if name in ("task_id", "task"):
+                self._look_for_task(value)
+            if name == "worker":
+                self._look_for_worker(value)
+            self._known.add((name, value))
+
+    def _look_for_task(self, task_id: str) -> None:
+        if "displayName" in self._scheduler.fetch_error(task_id=task_id):
+            return
+        half = task_id[: max(1, len(task_id) // 2)]
+        close = {each for tasks in self._scheduler.task_search(task_str=half).values() for each in tasks}
+        raise _missing("task", task_id, close, "bsched call task_list shows all")
+
+    def _look_for_worker(self, worker: str) -> None:
+        names = [each["name"] for each in self._scheduler.worker_list(include_running=False)]
+        if worker not in names and worker not in self._submissions():
+            raise _missing("worker", worker, names, "bsched call worker_list shows all")
+
+    def _submissions(self) -> set[str]:
+        """Workers, too, in their way: the scheduler says what can be done with them. A stock luigid has none."""
+        try:
+            return {each["submission"] for each in self._scheduler.submission_list()}
+        except UnknownMethod:
+            return set()
+
+
+def _missing(kind: str, value: str, names: Iterable[str], otherwise: str) -> click.ClickException:
+    close = difflib.get_close_matches(value, sorted(names), NEAR)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"{otherwise}."
+    return click.ClickException(f"There is no {kind} {value}. {hint}")

@@ -1,0 +1,1 @@
+"""The commands of `bsched`, one file a group."""

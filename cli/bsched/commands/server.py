@@ -1,0 +1,127 @@
+"""`bsched server`: the scheduler over HTTP, for Luigi's workers and browsers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import click
+
+from broker_sched import luigi_config
+from broker_sched.config import to_text
+from broker_sched.luigi_config import LuigiConfig
+from broker_sched.mails.settings import parse_settings
+from broker_sched.worker.default_scheduler import scheduler_settings
+from bsched.logs import SERVERS_FILE, start_logging
+from bsched.options.luigi import without_effect
+from bsched.options.namespace import namespace_options
+from bsched.options.scheduler import tell_unhonoured
+from bsched.options.settings import Settings, from_arguments, from_environment
+
+IN_BACKGROUND = "start it with systemd (deploy/bsched-server.service), or with: nohup bsched server --logdir DIR &"
+NO_STATE = "Redis keeps the state; say which one with --redis or BSCHED_REDIS"
+
+
+@click.command()
+@click.option(
+    "--host",
+    "--address",
+    "host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; 0.0.0.0 for all.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8082, show_default=True, help="0: any free one.")
+@click.option("--unix-socket", metavar="PATH", help="Listen on this unix socket instead.")
+@namespace_options
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    help="info if not given; debug logs every call, without its data.",
+)
+@click.option("--logdir", metavar="DIR", help=f"Log there, in {SERVERS_FILE}, instead of on stderr.")
+@click.option("--pidfile", metavar="PATH", help="Write the process's id there, and keep other servers from using it.")
+@without_effect("--background", IN_BACKGROUND, is_flag=True)
+@without_effect("--state-path", NO_STATE)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A scheduler option (retry_delay=60) or a limit (resources.db=3), written to the namespace. "
+    "Also as BSCHED_<NAME> in the environment, and in [scheduler] and [resources] of luigi.cfg; --set wins.",
+)
+def server(
+    host: str,
+    port: int,
+    unix_socket: str | None,
+    redis_url: str | None,
+    namespace: str,
+    log_level: str | None,
+    logdir: str | None,
+    pidfile: str | None,
+    settings: tuple[str, ...],
+) -> None:
+    """Serve a namespace over HTTP until SIGTERM. Any number of servers can share one namespace."""
+    from broker_sched.server.serve import ServerConfig, serve  # here, since other commands need no HTTP
+
+    config = luigi_config.read()
+    given = from_arguments(settings)
+    start_logging(config, log_level, "info", directory=logdir, has_level=False)
+    tell_unhonoured(config, "server")
+    chosen = _settings(config, Settings({**from_environment(os.environ), **given.options}, given.resources))
+    with _pid_written(pidfile):
+        serve(
+            ServerConfig(
+                redis_url=redis_url,
+                namespace=namespace,
+                host=host,
+                port=port,
+                unix_socket=unix_socket,
+                options={name: to_text(value) for name, value in chosen.options.items()},
+                resources=chosen.resources,
+                mails=parse_settings(config),
+            ),
+            announce=click.echo,
+        )
+
+
+def _settings(config: LuigiConfig, given: Settings) -> Settings:
+    """What is given, and before it what luigi's configuration says; tells what is taken from there."""
+    found = scheduler_settings(config)
+    taken = {name: value for name, value in found.options.items() if name not in given.options}
+    limits = {name: value for name, value in found.resources.items() if name not in given.resources}
+    told = [*taken.items(), *((f"resources.{name}", limit) for name, limit in limits.items())]
+    for name, value in told:
+        click.echo(f"bsched server: {name} = {value}, from {found.places[name]}", err=True)
+    return Settings({**taken, **given.options}, {**limits, **given.resources})
+
+
+@contextlib.contextmanager
+def _pid_written(path: str | None) -> Iterator[None]:
+    """The file holds this process's id while the block runs; it is locked, so that a stale one stops nobody."""
+    if path is None:
+        yield
+        return
+    import fcntl  # which Windows does not have
+
+    try:
+        file = open(path, "a+")  # noqa: SIM115  # until the end of the block
+    except OSError as error:
+        raise click.UsageError(f"--pidfile: {path} can't be written: {error.strerror}.") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise click.ClickException(
+                f"Another server uses {path}, process {file.read().strip()}. Stop it, or choose another --pidfile."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            os.unlink(path)

@@ -1,0 +1,220 @@
+"""`bsched submission` and `bsched wait`: what becomes of what was submitted."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+import click
+
+from broker_sched.errors import SchedulerUnreachable
+from broker_sched.worker.summary import ReturnCodes
+from bsched.options.namespace import calling, namespace_options, reach_scheduler, url_option
+from bsched.progress import progress
+from bsched.signals import Interruption
+
+UNKNOWN = 1  # exit code
+CODES = ReturnCodes()
+EXIT_CODES = {"DONE": 0, "FAILED": CODES.task_failed, "INCOMPLETE": CODES.missing_data, "CANCELLED": CODES.not_run}
+FIRST_PAUSE_SECONDS = 0.5  # between two looks
+OUTAGE_PAUSE_SECONDS = 2.0  # between two looks while nobody answers
+PATIENCE_SECONDS = 3600.0  # then waiting ends with an error
+SHARE = 5  # a look at many tasks takes long: so many times as long is the pause after it
+FAILED = ("FAILED", "DISABLED")
+
+
+@click.group()
+def submission() -> None:
+    """See and end submissions. They are kept for a week after their end."""
+
+
+@submission.command("list")
+@namespace_options
+@url_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on one line.")
+def list_(redis_url: str | None, namespace: str, url: str | None, as_json: bool) -> None:
+    """All of them, newest first."""
+    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
+        found = scheduler.submission_list()
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    for each in found:
+        left = f", {each['n_running']} running, {each['n_pending']} pending" if each["state"] == "ACTIVE" else ""
+        click.echo(
+            f"{each['submission']}  {_when(each['submitted'])}  {each['state']}{left}  {' '.join(each['tasks'])}"
+        )
+    if not found:
+        click.echo("No submissions; bsched submit MODULE TASK makes one.", err=True)
+
+
+@submission.command()
+@click.argument("submission_id", metavar="ID")
+@namespace_options
+@url_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on one line.")
+def show(submission_id: str, redis_url: str | None, namespace: str, url: str | None, as_json: bool) -> None:
+    """One of them, with its tasks by status. Exits with 1 when there is none such."""
+    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
+        found = scheduler.submission(submission=submission_id)
+    _known(found)
+    click.echo(json.dumps(found, ensure_ascii=False) if as_json else described(found))
+
+
+@submission.command()
+@click.argument("submission_id", metavar="ID")
+@namespace_options
+@url_option
+def cancel(submission_id: str, redis_url: str | None, namespace: str, url: str | None) -> None:
+    """End it: its tasks that nobody else wants are not run any more. What runs goes on; bsched task stop ends it."""
+    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
+        state = scheduler.cancel_submission(submission=submission_id)["state"]
+    _known({"submission": submission_id, "state": state})
+    click.echo(f"{submission_id} is {state}.")
+
+
+@click.command()
+@click.argument("submission_id", metavar="ID")
+@namespace_options
+@url_option
+@click.option(
+    "--until-stuck",
+    is_flag=True,
+    help="Leave, too, when only failed tasks and what waits for them or for data are left.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print how it ended as JSON on one line.")
+@click.option("--no-progress", is_flag=True, help="No live line on a terminal.")
+def wait(
+    submission_id: str,
+    redis_url: str | None,
+    namespace: str,
+    url: str | None,
+    until_stuck: bool,
+    as_json: bool,
+    no_progress: bool,
+) -> None:
+    """Follow a submission until it has ended. Ctrl-C, SIGTERM and SIGHUP end only the waiting.
+
+    \b
+    Exit codes: 0 all is done, 20 something is missing that no worker can make, 25 cancelled,
+    30 a task failed; 1 there is no such submission; 130, 143, 129 ended by a signal.
+    """
+    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
+        followed = Followed(scheduler, submission_id)
+        interruption = Interruption()
+        interruption.take()
+        try:
+            with progress(followed, not no_progress):
+                followed.wait(until_stuck)
+        except KeyboardInterrupt:
+            interruption.leave(f"{submission_id} goes on; bsched wait {submission_id} follows it again.")
+    click.echo(json.dumps(followed.found, ensure_ascii=False) if as_json else described(followed.found))
+    click.get_current_context().exit(followed.exit_code)
+
+
+class Followed:
+    """A submission that is looked at again and again. found: as it was seen last."""
+
+    def __init__(self, scheduler: Any, submission_id: str) -> None:
+        self._scheduler = scheduler
+        self._id = submission_id
+        self.found: dict[str, Any] = {}
+        self._has_told_refusal = False
+        self._look()
+        _known(self.found)
+
+    def _look(self) -> float:
+        """Look at it. Returns how many seconds to leave until the next time."""
+        started = time.monotonic()
+        self.found = self._scheduler.submission(submission=self._id)
+        return max(FIRST_PAUSE_SECONDS, SHARE * (time.monotonic() - started))
+
+    def wait(self, until_stuck: bool) -> None:
+        """Until it has ended; or, seen twice, nothing of it runs or could run now: what was done may still be told to
+        those that wait for it."""
+        pause, times_stuck = FIRST_PAUSE_SECONDS, int(self._is_stuck())
+        while self.found["state"] == "ACTIVE" and not (until_stuck and times_stuck > 1):
+            self._tell_refusal()
+            time.sleep(pause)
+            pause = self._look_patiently()
+            times_stuck = times_stuck + 1 if self._is_stuck() else 0
+
+    def _tell_refusal(self) -> None:
+        """Once, that it waits for a worker that can load its tasks."""
+        refused = self.found.get("refused")  # a server of an older version does not tell
+        if refused and not self._has_told_refusal:
+            self._has_told_refusal = True
+            click.echo(f"{self._id} goes on, but waits for a worker that can load {_refused(refused)}", err=True)
+
+    def _look_patiently(self) -> float:
+        """The same, through an outage."""
+        deadline, is_told = time.monotonic() + PATIENCE_SECONDS, False
+        while True:
+            try:
+                return self._look()
+            except SchedulerUnreachable as error:
+                if time.monotonic() > deadline:
+                    raise
+                if not is_told:
+                    click.echo(f"{self._id} goes on; it is asked about again: {error}", err=True)
+                is_told = True
+            time.sleep(OUTAGE_PAUSE_SECONDS)
+
+    def _is_stuck(self) -> bool:
+        found = self.found
+        is_running = any(found["counts"].get(status) for status in ("RUNNING", "BATCH_RUNNING"))
+        return not is_running and not found["n_ready"]
+
+    def counts(self) -> dict[str, int]:
+        """How far it is."""
+        counts = self.found["counts"]
+        return {
+            "scheduled": sum(counts.values()),
+            "done": counts.get("DONE", 0),
+            "running": counts.get("RUNNING", 0) + counts.get("BATCH_RUNNING", 0),
+            "failed": sum(counts.get(status, 0) for status in FAILED),
+        }
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is done."""
+        state = self.found["state"]
+        if state != "ACTIVE":
+            return EXIT_CODES.get(state, UNKNOWN)
+        return CODES.task_failed if self.counts()["failed"] else CODES.missing_data
+
+
+def described(found: dict[str, Any]) -> str:
+    """For people."""
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(found["counts"].items())) or "none"
+    ended = f", ended {_when(found['ended'])}" if found["ended"] else ""
+    lines = [
+        f"{found['submission']}: {found['state']}, submitted {_when(found['submitted'])}{ended}",
+        f"asked for: {' '.join(found['tasks'])}",
+        f"tasks: {counts}",
+    ]
+    lines += [f"failed: {task_id}" for task_id in found["failed"]]
+    if refused := found.get("refused"):
+        lines.append(f"waiting for a worker that can load {_refused(refused)}")
+    if found["failed"]:
+        lines.append(f"why: {calling('fetch_error', task_id=found['failed'][0])}")
+    return "\n".join(lines)
+
+
+def _refused(task_ids: list[str]) -> str:
+    more = f" and {len(task_ids) - 1} more" if len(task_ids) > 1 else ""
+    return f"{task_ids[0]}{more}; why: bsched call fetch_error task_id={task_ids[0]}"
+
+
+def _known(found: dict[str, Any]) -> None:
+    if found["state"] is None:
+        raise click.ClickException(
+            f"There is no submission {found['submission']} here; bsched submission list shows those of the last week."
+        )
+
+
+def _when(seconds: float | None) -> str:
+    return datetime.fromtimestamp(seconds or 0).isoformat(" ", "seconds")

@@ -1,0 +1,133 @@
+"""The options that say which namespace on which Redis a command is about."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import redis.exceptions
+
+from broker_sched import RemoteScheduler, Scheduler, luigi_config
+from broker_sched.errors import ConfigurationError
+from broker_sched.redis_backend.clients import connect, describe, is_in_process
+from broker_sched.redis_backend.namespace import prefix_of
+from broker_sched.scheduler.existing_namespaces import existing, exists, missing
+from broker_sched.worker.default_scheduler import luigis_address
+from bsched.checked_scheduler import CheckedScheduler
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def namespace_options(function: F) -> F:
+    """Add --redis and --namespace; the command gets redis_url and namespace."""
+    for decorate in (
+        click.option(
+            "--namespace",
+            envvar="BSCHED_NAMESPACE",
+            default="default",
+            show_default=True,
+            callback=checked_namespace,
+            help="Schedulers on one namespace are one scheduler.  [env: BSCHED_NAMESPACE]",
+        ),
+        click.option(
+            "--redis",
+            "redis_url",
+            envvar="BSCHED_REDIS",
+            metavar="URL",
+            help="Where Redis is. A URL with a password is better kept in the environment.  [env: BSCHED_REDIS]",
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
+def url_option(function: F) -> F:
+    """Add --url, for a command that a server can serve as well."""
+    help_ = "Ask the server there instead, such as http://127.0.0.1:8082."
+    return click.option("--url", "--scheduler-url", "url", metavar="URL", help=help_)(function)
+
+
+def open_scheduler(redis_url: str | None, namespace: str, **options: Any) -> Scheduler:
+    """The scheduler these options name, made if need be; it prunes only when told to. Raises click.UsageError."""
+    refuse_memory(redis_url)
+    return Scheduler(redis_url, namespace, prune_interval_seconds=None, **options)
+
+
+def open_existing(redis_url: str | None, namespace: str) -> Scheduler:
+    """The same for who only looks at a namespace or tends it: one that is not there is misspelt."""
+    refuse_memory(redis_url)
+    client = connect(redis_url)
+    try:
+        if not exists(client, namespace):
+            raise click.ClickException(missing(namespace, existing(client), f"Redis {describe(redis_url)}"))
+    except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException):
+        pass  # the scheduler tries again, and tells of it
+    finally:
+        client.close()
+    return open_scheduler(redis_url, namespace)
+
+
+def refuse_memory(redis_url: str | None) -> None:
+    """Raises click.UsageError for memory:, where a command would find nothing, and leave nothing."""
+    if is_in_process(redis_url):
+        raise click.UsageError(
+            "memory: is inside one process and gone with it, so this command would work on nothing. Give the Redis "
+            "that your server and workers use (--redis, BSCHED_REDIS), or the server (--url, --scheduler-url)."
+        )
+
+
+def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> Any:
+    """The server at the URL, else Redis, else the server that luigi's configuration names, else the private Redis.
+
+    What is asked of it about a task or a worker that is not there is an error, see Careful. Raises click.UsageError.
+    Any: all have the same methods.
+    """
+    place = "--url"
+    if url is None and redis_url is None:
+        address = luigis_address(luigi_config.read())
+        url, place = (address.url, address.place) if address is not None else (None, place)
+    if url is None:
+        return CheckedScheduler(open_existing(redis_url, namespace))
+    try:
+        return CheckedScheduler(RemoteScheduler(url, attempts=1))
+    except ConfigurationError as error:
+        raise click.UsageError(f"{place}: {error}") from None
+
+
+def calling(method: str, **arguments: str) -> str:
+    """`bsched call METHOD NAME=VALUE` for people to copy: it asks where this command asks, and reads values as texts.
+
+    A URL of Redis that has a password in it is left to the environment.
+    """
+    words = ["bsched", "call", method, *(f"{name}={_as_text(value)}" for name, value in arguments.items())]
+    context = click.get_current_context()
+    for name, option in (("url", "--url"), ("redis_url", "--redis"), ("namespace", "--namespace")):
+        value = str(context.params.get(name))
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE and not _has_password(value):
+            words += [option, value]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _as_text(value: str) -> str:
+    """As `bsched call` reads it as this text."""
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return json.dumps(value)
+
+
+def _has_password(url: str) -> bool:
+    return "@" in url
+
+
+def checked_namespace(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """For the option --namespace: the name, if one may be called so. Raises click.BadParameter."""
+    try:
+        prefix_of(value)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from None
+    return value

@@ -1,0 +1,59 @@
+"""Which tasks go into one batch: those whose other parameters are equal."""
+
+import pytest
+
+
+def two_tasks(scheduler, first, second, family="F"):
+    """Two batchable tasks of these other parameters; returns how get_work hands them out."""
+    scheduler.add_task_batcher(worker="w", task_family=family, batched_args=["day"], max_batch_size=9)
+    for task_id, others in (("a", first), ("b", second)):
+        params = {"day": task_id, **others}
+        scheduler.add_task(worker="w", task_id=task_id, family=family, batchable=True, params=params)
+    return scheduler.get_work(worker="w")
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{}, {"n": None}, {"n": 0.1}, {"n": 2**53 - 1}, {"l": [1, [2]]}, {"l": []}, {"d": {"k": {}}}, {"é": "é\u2028\x00"}],
+    ids=repr,
+)
+def test_equal_other_parameters_make_a_batch(scheduler, others):
+    assert two_tasks(scheduler, others, others, family="f|1\n2")["batch_task_ids"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"n": 1}, {"n": "1"}),
+        ({"n": 1}, {"n": True}),
+        ({"n": [1, 2]}, {"n": [2, 1]}),
+        ({"n": 2**53}, {"n": 2**53 + 1}),  # one and the same double
+        ({"n": {"m": [-(2**60)]}}, {"n": {"m": [-(2**60) - 1]}}),
+    ],
+    ids=repr,
+)
+def test_different_other_parameters_do_not(scheduler, first, second):
+    work = two_tasks(scheduler, first, second)
+    assert work["task_id"] == "a"
+    assert work["task_params"] == {"day": "a", **first}
+
+
+def test_a_number_too_large_to_compare_keeps_a_task_out_of_batches(scheduler):
+    big = {"n": 12345678901234567890}
+    assert two_tasks(scheduler, big, big)["task_id"] == "a"
+    assert scheduler.get_work(worker="w")["task_id"] == "b"
+
+
+def test_a_member_that_is_reported_into_another_workers_batch_leaves_nothing_behind(scheduler, clock):
+    """An odd thing to say; Luigi takes it."""
+    for worker, family in (("w", "F"), ("v", "G")):
+        scheduler.add_task_batcher(worker=worker, task_family=family, batched_args=["day"])
+        for day in "12":
+            params = {"day": day}
+            scheduler.add_task(worker=worker, task_id=f"{family}{day}", family=family, params=params, batchable=True)
+    batches = [scheduler.get_work(worker=worker)["batch_id"] for worker in ("w", "v")]
+    assert all(batches)
+    scheduler.add_task(worker="w", task_id="G1", batch_id=batches[0])
+    clock.advance(2000)
+    scheduler.prune()
+    assert list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}worker_batches:*")) == []

@@ -1,0 +1,316 @@
+"""Redis answers, and refuses: each such answer is an outage with a name, straight to Redis and over HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler, ScriptError
+from broker_sched.redis_backend.recovery import REFUSALS, Refused, message_of, refusal_in
+from broker_sched.redis_backend.script_call import translate
+from broker_sched.scheduler import scheduler as module
+from broker_sched.worker.retrying_scheduler import RetryingScheduler
+from tests.conftest import REAL
+from tests.documents import environment_of
+from tests.harness import ServerProcess
+from tests.servers import RunningRedis, any_server, binaries, die_with_parent, free_port, until
+
+PIPELINE = """
+import os
+from broker_sched import LocalTarget, Task
+
+class Small(Task):
+    name: str
+    def output(self): return LocalTarget(os.path.join(os.environ["OUT"], self.name))
+    def run(self):
+        with self.output().open("w") as file: file.write("x")
+"""
+
+
+@pytest.fixture(params=REAL)
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningRedis]:
+    """A server of the test's own, of each kind, that a test may make refuse."""
+    server = RunningRedis(binaries()[request.param], tmp_path / "redis", free_port())
+    yield server
+    server.kill()
+
+
+def readonly(client: Any) -> Callable[[], Any]:
+    client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    return lambda: client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def oom(client: Any) -> Callable[[], Any]:
+    client.config_set("maxmemory", 1)
+    return lambda: client.config_set("maxmemory", 0)
+
+
+def noreplicas(client: Any) -> Callable[[], Any]:
+    client.config_set("min-replicas-to-write", 1)
+    return lambda: client.config_set("min-replicas-to-write", 0)
+
+
+def misconf(client: Any) -> Callable[[], Any]:
+    """Saving is on and has failed: the file's name is that of a directory."""
+    os.mkdir(os.path.join(client.config_get("dir")["dir"], "dump.rdb"))
+    client.config_set("save", "3600 1000000")
+    client.bgsave()
+    until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "saving has failed")
+    return lambda: client.config_set("stop-writes-on-bgsave-error", "no")
+
+
+def noperm(client: Any) -> Callable[[], Any]:
+    client.execute_command("ACL", "SETUSER", "default", "-evalsha", "-set", "-blpop", "-hgetall")
+    return lambda: client.execute_command("ACL", "SETUSER", "default", "+evalsha", "+set", "+blpop", "+hgetall")
+
+
+def busy(client: Any) -> Callable[[], Any]:
+    """A script that does not end."""
+    client.config_set("lua-time-limit", 1)
+    connection = client.connection_pool.get_connection()
+    connection.send_command("EVAL", "while true do end", 0)
+
+    def is_busy() -> bool:
+        try:
+            client.ping()
+        except redis.ResponseError as error:
+            return "BUSY" in str(error)
+        return False
+
+    until(is_busy, "the script runs")
+    return lambda: (client.script_kill(), connection.disconnect())
+
+
+KINDS = {
+    "READONLY": readonly,
+    "OOM": oom,
+    "NOREPLICAS": noreplicas,
+    "MISCONF": misconf,
+    "NOPERM": noperm,
+    "BUSY": busy,
+}
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "get_work": lambda scheduler: scheduler.get_work(worker="w"),
+    "add_task": lambda scheduler: scheduler.add_task(worker="w", task_id="b"),
+    "await_work": lambda scheduler: scheduler.await_work(worker="w", seconds=0.2),
+    "ping": lambda scheduler: scheduler.ping(worker="w"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_that_refuses_is_an_outage_with_its_name_and_then_all_goes_on(
+    own: RunningRedis, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.01)
+    scheduler = Scheduler(own.url)
+    scheduler.add_task(worker="w", task_id="a")
+    accept = KINDS[kind](own.client())
+    for name, call in CALLS.items():
+        scheduler._next_prune = 0.0  # so that get_work begins with a plain command
+        with pytest.raises(RedisUnavailable, match=kind):
+            call(scheduler)
+            pytest.fail(f"{name} was served")
+    accept()
+    until(lambda: own.client().ping(), "it serves again")
+    assert scheduler.get_work(worker="w")["task_id"] == "a"
+    assert scheduler.verify() == []
+    scheduler.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_answers_503_with_the_name_and_then_serves(own: RunningRedis, kind: str) -> None:
+    server = ServerProcess("--redis", own.url).await_ready()
+    try:
+        server.call("add_task", worker="w", task_id="a")
+        accept = KINDS[kind](own.client())
+        reply = server.post("get_work", '{"worker": "w"}')
+        assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+        assert kind in reply.json()["error"]["message"]
+        unready = server.request("GET", "/readyz")
+        assert unready.status == 503
+        assert kind in unready.json()["reason"]
+        accept()
+        assert until(lambda: _work(server), "it serves again")["task_id"] == "a"
+        assert until(lambda: server.request("GET", "/readyz").status == 200, "it is ready again")
+    finally:
+        server.stop()
+
+
+def _work(server: ServerProcess) -> Any:
+    reply = server.post("get_work", '{"worker": "w"}')
+    return reply.json()["response"] if reply.status == 200 else None
+
+
+def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp_path: Path) -> None:
+    own = RunningRedis(any_server(), tmp_path / "redis", free_port())
+    (tmp_path / "small_pipeline.py").write_text(PIPELINE)
+    environment = environment_of(tmp_path, OUT=str(tmp_path), BSCHED_REDIS=own.url)
+    log = tmp_path / "worker.log"
+    with ExitStack() as stack:
+        stack.callback(own.kill)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "bsched.main", "worker", "--processes", "1"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=stack.enter_context(log.open("w")),
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+        )
+        stack.callback(worker.wait)
+        stack.callback(worker.kill)
+        until(lambda: "Running worker" in log.read_text(), "it runs")
+        for number, kind in enumerate(("READONLY", "OOM", "NOREPLICAS", "NOPERM"), start=1):
+            accept = KINDS[kind](own.client())
+            until(lambda kind=kind: f"for get_work: {_meaning(kind)}" in log.read_text() or worker.poll(), kind)  # type: ignore[misc]  # a default binds the kind
+            accept()
+            assert worker.poll() is None, log.read_text()
+            submit = [sys.executable, "-m", "bsched.main", "submit", "small_pipeline", "Small", "--name", kind]
+            subprocess.run(submit, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=60)
+            until(
+                lambda number=number: own.client().scard("bsched:{default}:tasks:DONE") == number,  # type: ignore[misc]  # as above
+                f"it runs what came after {kind}",
+            )
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 0, log.read_text()
+
+
+def test_each_reason_of_an_outage_is_told_once_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    reasons = ["OOM", "OOM", "READONLY", "OOM", "READONLY"]
+
+    class Refusing:
+        def ping(self, **arguments: Any) -> str:
+            if reasons:
+                raise RedisUnavailable(reasons.pop(0))
+            return "answer"
+
+    caplog.set_level("INFO", "bsched.worker")
+    scheduler: Any = Refusing()
+    patience = RetryingScheduler(
+        scheduler, 60, lambda seconds, method: None, lambda method: False, lambda task, attempt: None
+    )
+    patience.is_on = True
+    assert patience.call("ping", worker="w") == "answer"
+    told = [record.getMessage() for record in caplog.records]
+    assert [next(each for each in ("OOM", "READONLY", "again.") if each in line) for line in told] == [
+        "OOM",
+        "READONLY",
+        "again.",
+    ]
+    reasons.append("OOM")
+    patience.call("ping", worker="w")
+    assert len(caplog.records) == 5, "another outage is told anew"
+
+
+def _meaning(kind: str) -> str:
+    return str(Refused(next(each for each in REFUSALS if each.name == kind)))
+
+
+def test_a_worker_that_is_started_while_redis_refuses_waits(tmp_path: Path) -> None:
+    """As one does that talks to a server."""
+    own = RunningRedis(any_server(), tmp_path / "redis", free_port())
+    accept = oom(own.client())
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "bsched.main", "worker", "--burst", "--processes", "1"],
+        cwd=tmp_path,
+        env=environment_of(tmp_path, BSCHED_REDIS=own.url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=die_with_parent,
+    )
+    try:
+        assert worker.stderr is not None
+        assert "(OOM)" in worker.stderr.readline()
+        accept()
+        said, told = worker.communicate(timeout=60)
+        assert worker.returncode == 0, told
+        assert "0 task(s) run, leaving" in said
+    finally:
+        worker.kill()
+        worker.communicate()
+        own.kill()
+
+
+MESSAGES = [
+    ("READONLY", "READONLY You can't write against a read only replica."),
+    ("READONLY", "ERR Error running script: @user_script:1: -READONLY You can't write against a read only replica."),
+    ("MASTERDOWN", "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."),
+    ("UNBLOCKED", "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"),
+    ("MOVED", "MOVED 1234 10.0.0.1:6379"),
+    ("LOADING", "LOADING Redis is loading the dataset in memory"),
+    ("BUSY", "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."),
+    ("TRYAGAIN", "TRYAGAIN Multiple keys request during rehashing of slot"),
+    ("TRYAGAIN", "ASK 1234 10.0.0.1:6379"),
+    ("TRYAGAIN", "ERR Script attempted to access a non local key in a cluster node script: x, on @user_script:1."),
+    ("BSCHED_REPAIRING", "ERR BSCHED_REPAIRING script: x, on @user_script:1."),
+    ("CLUSTERDOWN", "CLUSTERDOWN Hash slot not served"),
+    ("OOM", "OOM command not allowed when used memory > 'maxmemory'."),
+    ("NOREPLICAS", "NOREPLICAS Not enough good replicas to write."),
+    ("MISCONF", "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."),
+    ("NOPERM", "NOPERM User x has no permissions to run the 'set' command"),
+    ("NOPERM", "ERR ACL failure in script: User x has no permissions to run the 'time' command"),
+    ("NOPERM", "ERR @user_script: 1: The user executing the script can't run this command or subcommand"),
+]
+LOGINS = [
+    ("NOAUTH", "NOAUTH Authentication required."),
+    ("WRONGPASS", "WRONGPASS invalid username-password pair or user is disabled."),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), MESSAGES)
+def test_every_refusal_is_known_as_redis_sends_it_and_as_redis_py_shows_it(name: str, message: str) -> None:
+    parsed = redis.connection.DefaultParser(socket_read_size=1).parse_error(message)
+    for text in (message, message_of(parsed)):
+        found = refusal_in(text)
+        assert found is not None and found.name == name
+        error = translate(None, text)
+        assert isinstance(error, RedisUnavailable)
+        assert name in str(error) or name == "BSCHED_REPAIRING", "our own, told in words"
+
+
+@pytest.mark.parametrize(("name", "message"), LOGINS)
+def test_a_refused_login_is_known_as_redis_sends_it(name: str, message: str) -> None:
+    found = refusal_in(message)
+    assert found is not None and found.name == name
+
+
+def test_what_no_refusal_is_stays_a_fault_of_a_script() -> None:
+    for message in ("ERR user_script:1: MASK 7 TASK x", "WRONGTYPE Operation against a key", "ERR a BUSY ASK MOVED x"):
+        assert refusal_in(message) is None
+        assert isinstance(translate(None, message), ScriptError)
+
+
+def test_every_refusal_has_an_example() -> None:
+    assert {name for name, _ in (*MESSAGES, *LOGINS)} == {each.name for each in REFUSALS}
+
+
+def test_a_call_is_repeated_while_redis_is_busy_for_a_moment(own: RunningRedis) -> None:
+    scheduler = Scheduler(own.url)
+    scheduler.add_task(worker="w", task_id="a")
+    accept = busy(own.client())
+    timer = threading.Timer(0.5, accept)
+    timer.start()
+    assert scheduler.get_work(worker="w")["task_id"] == "a"
+    timer.join()
+    scheduler.close()
+
+
+def test_a_client_of_a_server_sees_the_name(own: RunningRedis) -> None:
+    server = ServerProcess("--redis", own.url).await_ready()
+    try:
+        accept = oom(own.client())
+        with RemoteScheduler(server.url, attempts=1) as remote, pytest.raises(Exception, match="OOM"):
+            remote.get_work(worker="w")
+        accept()
+    finally:
+        server.stop()

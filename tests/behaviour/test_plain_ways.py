@@ -1,0 +1,436 @@
+"""Most add_tasks and get_works are plain, and have a short way of their own.
+
+lib/tasks/plain_task.lua and lib/hand_out/plain_work.lua must answer and write what the way for every case would
+(lib/tasks/adding.lua, lib/hand_out/any_work.lua), to the last key.
+"""
+
+import hashlib
+import random
+
+import pytest
+
+from broker_sched.lua.loader import Script, load
+from broker_sched.redis_backend import script_call
+from broker_sched.redis_backend.commands import Call
+from broker_sched.scheduler.integrity.snapshot import take
+from broker_sched.scheduler.operations import tasks as reporting
+from tests.simulation.test_interleaved import random_call
+
+CHOICES = {
+    "add_task": "is_plain_report() and add_plain_task() or add_any_task()",
+    "get_work": "get_plain_work() or get_any_work()",
+}
+BOTH = CHOICES
+ONLY_GENERAL = {"add_task": "add_any_task()", "get_work": "get_any_work()"}
+ONLY_PLAIN = {
+    "add_task": "is_plain_report() and add_plain_task() or error('not plain')",
+    "get_work": "get_plain_work() or error('not plain')",
+}
+
+
+class SameWeights:
+    """Workers get the same weights in every namespace."""
+
+    @staticmethod
+    def getrandbits(bits):
+        return 12345678901
+
+
+class SameToken:
+    """Stands in for `uuid`."""
+
+    @staticmethod
+    def uuid4():
+        return SameToken
+
+    hex = "token"
+
+
+@pytest.fixture
+def go(monkeypatch):
+    """`go(ways)`: from here on the scripts choose like this."""
+    monkeypatch.setattr(script_call, "_weights", SameWeights)
+
+    def choose(ways):
+        def patched(name):
+            script = load(name)
+            if name not in ways:
+                return script
+            assert CHOICES[name] in script.source
+            source = script.source.replace(CHOICES[name], ways[name])
+            return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), script.origins)
+
+        monkeypatch.setattr(script_call, "load", patched)
+
+    return choose
+
+
+def everything_in(scheduler):
+    """All keys and what they hold; of the events all but their ids."""
+    client, prefix = scheduler._client, scheduler._namespace.prefix
+    names = client.scan_iter(match=f"{prefix}*", count=1000)
+    content = take(prefix, iter(names), scheduler._read).content
+    content["events"] = [fields for _, fields in client.xrange(f"{prefix}events")]
+    return {name: found for name, found in content.items() if not name.startswith("reply:")}
+
+
+BEFORE = {
+    "done": [{"task_id": "dep"}, {"task_id": "dep", "status": "DONE"}],
+    "pending": [{"task_id": "dep"}],
+    "placeholder": [{"task_id": "parent", "deps": ["new"]}],
+    "of the same kind": [{"task_id": "other", "resources": {"r": 1}}],
+}
+PLAIN = {
+    "new": ([], {}),
+    "two deps that are not there": ([], {"deps": ["x", "y", "x"]}),
+    "a dep that is done": (BEFORE["done"], {"deps": ["dep"]}),
+    "a dep that is to be run": (BEFORE["pending"], {"deps": ["dep", "dep", "x"]}),
+    "so far a placeholder": (BEFORE["placeholder"], {"deps": ["x"]}),
+    "with resources": (BEFORE["of the same kind"], {"resources": {"r": 1}, "priority": 3}),
+    "negative priority, below what was": ([{"task_id": "low", "priority": -9}], {"priority": -3.5}),
+    "a dep that waits for another": ([{"task_id": "dep", "deps": ["x"]}], {"deps": ["dep"]}),
+    "an empty module": ([], {"module": ""}),
+    "everything": (
+        BEFORE["placeholder"],
+        {
+            "family": "F",
+            "module": "m",
+            "params": {"long": "x" * 100},
+            "accepts_messages": True,
+            "retry_policy_dict": {"retry_count": 3, "disable_window": 60},
+            "resources": {"r": 1},
+        },
+    ),
+}
+ODD = {
+    "batchable": ([], {"batchable": True}),
+    "hidden parameters": ([], {"params": {"a": "1"}, "param_visibilities": {"a": 1}}),
+    "a tracking URL": ([], {"tracking_url": "http://t"}),
+    "an explanation": ([], {"expl": "why"}),
+    "not to be run by this worker": ([], {"runnable": False}),
+    "as assistant": ([], {"assistant": True}),
+    "new deps": ([], {"new_deps": ["x"]}),
+    "itself as dep": ([], {"deps": ["new"]}),
+    "lowest priority so far": ([], {"priority": -1}),
+    "deps with less priority": (BEFORE["pending"], {"deps": ["dep"], "priority": 2}),
+    "another worker's dep": ([{"task_id": "dep", "worker": "v"}], {"deps": ["dep"]}),
+    "another worker's placeholder": ([{"task_id": "parent", "deps": ["new"], "worker": "v"}], {}),
+    "a placeholder with more priority": ([{"task_id": "parent", "deps": ["new"], "priority": 4}], {}),
+    "a disabled dep": ([*BEFORE["pending"], {"task_id": "dep", "status": "DISABLED"}], {"deps": ["dep"]}),
+    "a dep that nobody can run": ([{"task_id": "dep", "runnable": False}], {"deps": ["dep"]}),
+    "an id that was depended on": ([{"task_id": "up", "worker": "h", "assistant": True, "deps": ["new"]}], {}),
+    "a dep that was depended on": (
+        [{"task_id": "up", "worker": "h", "assistant": True, "deps": ["x"]}],
+        {"deps": ["x"]},
+    ),
+    "there already": ([{"task_id": "new"}], {"priority": 1}),
+    "just done": ([{"task_id": "new"}, {"task_id": "new", "status": "DONE"}], {}),
+    "reported UNKNOWN with deps": ([{"task_id": "new", "status": "UNKNOWN", "deps": ["x"]}], {}),
+}
+
+
+def told(scheduler, before, report):
+    """Add what was there before, then the new task. The worker `w` is known and has worker sets of its own."""
+    scheduler.add_task(worker="w", task_id="first", family="F")
+    for each in before:
+        scheduler.add_task(**{"worker": "w", **each})
+    yield
+    scheduler.add_task(worker="w", task_id="new", **report)
+
+
+def after(scheduler, before, report, go=None, way=None):
+    steps = told(scheduler, before, report)
+    next(steps)
+    if way:
+        go(way)
+    next(steps, None)
+    return everything_in(scheduler)
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_a_plain_report_is_written_the_short_way(scheduler_factory, go, case):
+    go(ONLY_GENERAL)
+    general = after(scheduler_factory(), *PLAIN[case])
+    go(BOTH)
+    assert after(scheduler_factory(), *PLAIN[case], go, ONLY_PLAIN) == general
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_is_not_plain_is_left_to_the_way_for_every_case(scheduler_factory, go, case):
+    go(ONLY_GENERAL)
+    general = after(scheduler_factory(), *ODD[case])
+    go(BOTH)
+    assert after(scheduler_factory(), *ODD[case]) == general
+
+
+def add(worker="w", **task):
+    return ("add_task", {"worker": worker, **task})
+
+
+def ask(worker="w", **call):
+    return ("get_work", {"worker": worker, **call})
+
+
+FIRST = add(task_id="first", family="F")
+BURY_V = [("advance", 61), ("ping", {"worker": "w"}), ("prune", {}), ("prune", {})]
+HISTORIES = {
+    "an assistant waits for work": [FIRST, ask(), ("wait", ("idle", 1)), add(task_id="new")],
+    "the worker itself waits": [FIRST, ask(), ("wait", ("w", 0)), add(task_id="new", deps=["x"]), add(task_id="ready")],
+    "another waits while resources are contested": [
+        ("add_worker", {"worker": "w1", "info": {"workers": 3}}),
+        ("update_resources", {"r": 2}),
+        add("w1", task_id="better", resources={"r": 2}, priority=9),
+        add("w1", task_id="first", priority=20),
+        ask("w1"),
+        add("w2", task_id="shared", resources={"r": 1}),
+        add("w3", task_id="shared", resources={"r": 1}),
+        add("w3", task_id="own", priority=10),
+        ("wait", ("w2", 0)),
+        ask("w3"),
+    ],
+    "a submission has a stake in the placeholder": [
+        FIRST,
+        add("v", task_id="above", deps=["new"]),
+        add(task_id="mine", deps=["new"]),
+        ("add_submission", {"submission": "v", "tasks": ["above"]}),
+        add(task_id="new", deps=["z"]),
+    ],
+    "a deferred_step waits": [
+        FIRST,
+        ("deferred_step", "unlink 1000000001"),
+        add(task_id="new"),
+        ("deferred_step", "unlink 1000000001"),
+        ask(),
+    ],
+    "all is paused": [FIRST, ("pause", {}), ask()],
+    "members of a batch that never started": [
+        ("add_task_batcher", {"worker": "w", "task_family": "F", "batched_args": ["p"], "max_batch_size": 5}),
+        *[add(task_id=f"b{n}", family="F", batchable=True, params={"p": str(n)}) for n in range(3)],
+        ask(),
+        ask(current_tasks=[]),
+        ask(),
+    ],
+    "a batch id": [
+        FIRST,
+        add(task_id="new", batch_id="B"),
+        add(task_id="p", deps=["q"]),
+        add(task_id="q", batch_id="B"),
+    ],
+    "deps that are staged": [
+        FIRST,
+        add(task_id="new", deps=list("abcdef")),
+        add(task_id="up", deps=["new", "q"]),
+        add(task_id="q", deps=list("ghijkl")),
+    ],
+    "a task that is done, not runnable": [
+        FIRST,
+        add(task_id="new", runnable=False, status="DONE"),
+        ("advance", 1000),
+        add(task_id="new"),
+    ],
+    "UNKNOWN with a family": [
+        FIRST,
+        add(task_id="new", runnable=False, status="UNKNOWN", family="old", module="o"),
+        add(task_id="new", family="F", module="m"),
+    ],
+    "UNKNOWN without a stakeholder": [
+        FIRST,
+        add("h", assistant=True, runnable=False, task_id="new", status="UNKNOWN", family="F"),
+        add(task_id="new"),
+    ],
+    "UNKNOWN with deps": [
+        FIRST,
+        add(task_id="new", runnable=False, status="UNKNOWN", deps=["x", "y"]),
+        add(task_id="new", deps=["y"]),
+    ],
+    "UNKNOWN with long parameters": [
+        FIRST,
+        add(task_id="parent", deps=["new"]),
+        add("h", assistant=True, runnable=False, task_id="new", status="UNKNOWN", params={"p": "x" * 80}),
+        add(task_id="new", params={"p": "other"}),
+        ask(),
+        ask(),
+    ],
+    "a placeholder with a tracking URL": [
+        FIRST,
+        add(task_id="parent", deps=["new"]),
+        add(task_id="new", runnable=False, status="UNKNOWN", tracking_url="u"),
+        add(task_id="new"),
+    ],
+    "a placeholder with less priority": [FIRST, add(task_id="parent", deps=["new"]), add(task_id="new", priority=3)],
+    "a placeholder that is about to be removed": [
+        FIRST,
+        add("v", task_id="q", deps=["new"]),
+        *BURY_V,
+        add(task_id="q2", deps=["new"]),
+        add(task_id="new"),
+    ],
+    "a dep that blocks": [
+        FIRST,
+        add(task_id="low"),
+        add(task_id="low", status="DISABLED"),
+        add(task_id="middle", deps=["low"]),
+        add(task_id="new", deps=["middle"]),
+    ],
+    "a dep without a stakeholder": [FIRST, add("h", assistant=True, task_id="dep"), add(task_id="new", deps=["dep"])],
+    "a task without a stakeholder": [
+        FIRST,
+        ask(),
+        add(assistant=True, task_id="orphaned_run"),
+        ask(),
+        ("prune", {}),
+        ask(),
+    ],
+    "contact": [
+        FIRST,
+        ("advance", 50),
+        add(task_id="new"),
+        ("advance", 50),
+        ask(),
+        ("advance", 50),
+        ("prune", {}),
+        add(task_id="newer"),
+    ],
+    "an empty module": [FIRST, add(task_id="new", module=""), add(task_id="new", module="m"), ask(), ask()],
+}
+
+
+def carry_out(scheduler, clock, steps):
+    """The replies to these steps, and all that is there in the end."""
+    replies = []
+    for method, given in steps:
+        if method == "advance":
+            clock.advance(given)
+        elif method == "wait":
+            replies.append(scheduler._run(Call("await_work", (*given, "mailbox", "30"))))
+            assert replies[-1][0] == 0, "there was work at once"
+        elif method == "deferred_step":
+            scheduler._client.rpush(scheduler._namespace.key("deferred_steps"), given)
+        else:
+            replies.append(getattr(scheduler, method)(**given))
+    return replies, everything_in(scheduler)
+
+
+@pytest.mark.parametrize("case", HISTORIES)
+def test_a_history_that_is_not_all_plain_is_answered_and_written_alike(scheduler_factory, go, clock, monkeypatch, case):
+    monkeypatch.setattr(reporting, "MAX_DEPS_AT_ONCE", 3)
+    monkeypatch.setattr(reporting, "uuid", SameToken)
+    start = clock.now
+    found = []
+    for ways in (BOTH, ONLY_GENERAL):
+        clock.now = start
+        go(ways)
+        found.append(carry_out(scheduler_factory(), clock, HISTORIES[case]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("weights", [lambda number: 10**9 - 7919 * number, lambda number: 2**48 - 7919])
+def test_workers_whose_weights_collide_are_told_apart(scheduler_factory, go, monkeypatch, weights):
+    """A worker set is found by the sum of its workers' weights."""
+    calls = iter(range(1000))
+
+    class Colliding:
+        @staticmethod
+        def getrandbits(bits):
+            return weights(next(calls))
+
+    def found(ways):
+        go(ways)
+        monkeypatch.setattr(script_call, "_weights", SameWeights)
+        scheduler = scheduler_factory()
+        monkeypatch.setattr(script_call, "_weights", Colliding)
+        nonlocal calls
+        calls = iter([1, 2, *[2] * 1000])
+        for worker, task in (("v", "a"), ("w", "a"), ("w", "b"), ("w", "c"), ("v", "d")):
+            scheduler.add_task(worker=worker, task_id=task, deps=["below"] if task > "b" else [])
+        return [scheduler.get_work(worker=worker)["task_id"] for worker in "vwvw"], everything_in(scheduler)
+
+    assert found(BOTH) == found(ONLY_GENERAL)
+
+
+READY = [{"task_id": "t"}]
+PLAIN_WORK = {
+    "nothing to do": ([], {}),
+    "one task": (READY, {"host": "h"}),
+    "it tells what it runs": ([*READY, {"task_id": "u", "status": "RUNNING"}], {"current_tasks": ["u"]}),
+    "it does not tell what it runs": ([*READY, {"task_id": "u", "status": "RUNNING"}], {}),
+    "the best of several": ([*READY, {"task_id": "u", "priority": 2, "module": "m", "params": {"p": "x" * 80}}], {}),
+    "resources": ([{"task_id": "t", "resources": {"r": 1}}, {"task_id": "u", "resources": {"r": 1, "s": 1}}], {}),
+    "resources that are in use": (
+        [
+            {"task_id": "u", "resources": {"r": 1}, "status": "RUNNING", "priority": 9},
+            {"task_id": "v", "resources": {"r": 1, "s": 1}, "priority": 1},
+            {"task_id": "t", "resources": {"s": 1}},
+        ],
+        {},
+    ),
+    "another worker's tasks": ([{"task_id": "t", "worker": "v"}], {}),
+    "shared tasks": ([*READY, {"task_id": "t", "worker": "v"}], {}),
+}
+ODD_WORK = {
+    "a task was lost": ([*READY, {"task_id": "u", "status": "RUNNING"}], {"current_tasks": []}),
+    "an assistant": ([{"task_id": "t", "worker": "v"}], {"assistant": True}),
+    "batchable": ([{"task_id": "t", "batchable": True}], {}),
+    "a better task could run elsewhere": (
+        [
+            {"task_id": "u", "resources": {"r": 1}, "priority": 9, "worker": "v"},
+            {"task_id": "t", "resources": {"r": 1}},
+        ],
+        {},
+    ),
+    "unknown": (READY, {"worker": "nobody"}),
+}
+
+
+def worked(scheduler, before, call, go, ways):
+    """The reply of get_work and all that is there afterwards. The worker `v` has asked before, and has an idle slot."""
+    go(ONLY_GENERAL)
+    scheduler.add_task(worker="w", task_id="first", status="DONE")
+    scheduler.get_work(worker="v")
+    for each in before:
+        scheduler.add_task(**{"worker": "w", "family": "F", **each})
+    go(ways)
+    reply = scheduler.get_work(**{"worker": "w", **call})
+    return reply, everything_in(scheduler)
+
+
+@pytest.mark.parametrize("case", PLAIN_WORK)
+def test_plain_work_is_handed_out_the_short_way(scheduler_factory, go, case):
+    plain = worked(scheduler_factory(), *PLAIN_WORK[case], go, ONLY_PLAIN)
+    assert plain == worked(scheduler_factory(), *PLAIN_WORK[case], go, ONLY_GENERAL)
+
+
+@pytest.mark.parametrize("case", ODD_WORK)
+def test_work_that_is_not_plain_is_left_to_the_way_for_every_case(scheduler_factory, go, case):
+    found = worked(scheduler_factory(), *ODD_WORK[case], go, BOTH)
+    assert found == worked(scheduler_factory(), *ODD_WORK[case], go, ONLY_GENERAL)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_histories_leave_the_same_behind(scheduler_factory, go, clock, seed):
+    # No worker leaves: in which order its worker sets are looked at then, and which of two equal ones is noted, is
+    # chance.
+    options = {"remove_delay": 30, "retry_delay": 20, "worker_disconnect_delay": 1e6, "retry_count": 3}
+    start = clock.now
+
+    def history(scheduler):
+        chance, clock.now, replies = random.Random(seed), start, []
+        tasks = [f"t{number}" for number in range(14)]
+        for _ in range(120):
+            if chance.random() < 0.1:
+                clock.advance(chance.choice([1, 10, 31, 60]))
+            if chance.random() < 0.5:
+                number = chance.randrange(14)
+                deps = chance.sample(tasks[:number], min(number, chance.randint(0, 3)))
+                scheduler.add_task(worker=chance.choice("ab"), task_id=tasks[number], deps=deps)
+            else:
+                method, arguments = random_call(chance, tasks)
+                if method == "disable_worker":
+                    continue
+                replies.append(getattr(scheduler, method)(**arguments))
+        return replies, everything_in(scheduler)
+
+    go(ONLY_GENERAL)
+    general = history(scheduler_factory(**options))
+    go(BOTH)
+    assert history(scheduler_factory(**options)) == general

@@ -1,0 +1,174 @@
+"""Fleets of real `rq worker` processes, and supervisors of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import redis
+from rq import Queue
+
+from broker_sched import Scheduler, Worker
+from broker_sched.worker.executors.rq.executor import RqExecutor
+from tests.conftest import running
+from tests.harness import ROOT
+from tests.servers import die_with_parent, until
+
+QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1}
+PRELOADED = ("-c", "tests.executors.preload")  # of an rq worker whose runs begin at once
+
+
+class RqFleet:
+    """Processes on one queue and one namespace."""
+
+    def __init__(self, directory: Path, retry_delay: float = 60.0, url: str | None = None) -> None:
+        self.directory = directory
+        name = uuid.uuid4().hex[:8]
+        self.namespace, self.queue = f"rq-{name}", f"queue-{name}"
+        schedulers_redis = running("redis8").url
+        self.url = url or schedulers_redis
+        self.scheduler = Scheduler(
+            schedulers_redis, self.namespace, retry_delay=retry_delay, worker_disconnect_delay=5.0
+        )
+        self.client: Any = redis.Redis.from_url(self.url)  # Any: redis-py's replies may be awaitable
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *words: str, path: str = str(ROOT)) -> subprocess.Popen[bytes]:
+        """A Python program with `-m`, in a session of its own. What it says is in the directory's log."""
+        with open(self.directory / "log", "ab") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *words],
+                cwd=self.directory,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([path, str(ROOT / "cli")])},
+                stdout=said,
+                stderr=said,
+                preexec_fn=die_with_parent,
+            )
+        self.processes.append(process)
+        return process
+
+    def rq_worker(self, *more: str, path: str = str(ROOT)) -> subprocess.Popen[bytes]:
+        """A stock rq worker."""
+        serializer = ("--serializer", "json")
+        return self.start("rq.cli", "worker", "--url", self.url, *serializer, *more, self.queue, path=path)
+
+    def supervisor(self, *more: str) -> subprocess.Popen[bytes]:
+        """`bsched worker --executor rq`."""
+        where = ("--redis", self.url, "--namespace", self.namespace, "--rq-queue", self.queue)
+        settings = [word for pair in ("wait_interval=0.05", "wait_jitter=0") for word in ("--set", pair)]
+        return self.start("bsched.main", "worker", "--executor", "rq", *where, *settings, *more)
+
+    def executor(self, **options: Any) -> RqExecutor:
+        """One in this process."""
+        return RqExecutor(self.url, self.queue, self.namespace, **options)
+
+    def run(self, *tasks: Any, executor_options: Mapping[str, Any] = {}, **options: Any) -> bool:
+        """Schedule and supervise them in this process, to the end."""
+        with (
+            self.executor(kill_after_seconds=1.0, **executor_options) as executor,
+            Worker(self.scheduler, executor=executor, **{**QUICK, **options}) as worker,
+        ):
+            for task in tasks:
+                worker.add(task)
+            return worker.run()
+
+    @contextlib.contextmanager
+    def while_running(self, *tasks: Any, **options: Any) -> Iterator[None]:
+        """The same in a thread. It is waited for at the end."""
+        thread = threading.Thread(target=self.run, args=tasks, kwargs={"no_install_shutdown_handler": True, **options})
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join(60)
+            assert not thread.is_alive(), "the worker has left"
+
+    def submit(self, *tasks: Any) -> None:
+        """Schedule them for others."""
+        with Worker(self.scheduler, **QUICK) as worker:
+            for task in tasks:
+                worker.add(task)
+
+    def seen(self, task: Any) -> dict[str, Any]:
+        """The scheduler's view of it; empty before it is scheduled."""
+        return dict(self.scheduler.task_list(limit=False).get(task.task_id, {}))
+
+    def status(self, task: Any) -> str:
+        """The scheduler's."""
+        return str(self.seen(task)["status"])
+
+    def queued(self) -> list[str]:
+        """Ids of the jobs in the queue."""
+        return Queue(self.queue, connection=self.client).job_ids
+
+    def kept(self, kind: str = "*") -> list[bytes]:
+        """Our own keys in RQ's Redis."""
+        return list(self.client.keys(f"bsched-rq:{self.namespace}:{kind}:*"))
+
+    def beats(self) -> int:
+        """Of the only job."""
+        [key] = self.client.keys(f"bsched-rq:{self.namespace}:job:*")
+        return int(self.client.hget(key, "beat") or 0)
+
+    def listens(self, number: int) -> None:
+        """Wait until so many rq workers do."""
+        with self.executor() as executor:
+            until(lambda: executor.capacity(1) == number, f"{number} rq workers listen")
+
+    def reason(self, task: Any) -> str:
+        """Why it has failed; "" when it has not."""
+        return str(self.scheduler.fetch_error(task.task_id)["error"] or "")
+
+    def log(self) -> str:
+        """What all processes said."""
+        return (self.directory / "log").read_text()
+
+    def end(self) -> None:
+        """Kill what is left, also work-horses without their rq worker, and rq workers without their pool."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        for left in psutil.process_iter(["cmdline"]):
+            if self.queue in (left.info["cmdline"] or ()):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    left.kill()
+        self.scheduler.close()
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, to one process of the tests' own."""
+    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[RqFleet]:
+    """Without any rq worker yet."""
+    made = RqFleet(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def small_fleet(fleet: RqFleet) -> RqFleet:
+    """With one rq worker."""
+    fleet.rq_worker()
+    fleet.listens(1)
+    return fleet
+
+
+@pytest.fixture
+def quick_fleet(fleet: RqFleet) -> RqFleet:
+    """With one in which a task's timeout, which counts from when it is loaded, is the task's alone."""
+    fleet.rq_worker(*PRELOADED)
+    fleet.listens(1)
+    return fleet

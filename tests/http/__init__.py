@@ -1,1 +1,0 @@
-"""The HTTP server, its pipeline, and what it does with bad input."""

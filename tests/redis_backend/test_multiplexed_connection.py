@@ -1,0 +1,459 @@
+"""The shared connection to Redis, and the driver's persistence on it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import fakeredis
+import pytest
+
+from broker_sched.contract.scheduler_api import METHODS
+from broker_sched.errors import InvalidArgument, RedisUnavailable, ScriptError
+from broker_sched.redis_backend import multiplexed_connection as pipeline_module
+from broker_sched.redis_backend.clients import Endpoint
+from broker_sched.redis_backend.commands import Read
+from broker_sched.redis_backend.multiplexed_connection import (
+    ConnectionLost,
+    InProcess,
+    MultiplexedConnection,
+    ReplyError,
+)
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler import async_scheduler as driver_module
+from broker_sched.scheduler.async_scheduler import AsyncScheduler
+from tests.redis_backend.fake_redis import HANG_UP, OK, PRIMARY, REPLICA, SILENCE, FakeRedis
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(coroutine, 30))
+
+
+def echo(command: list[str]) -> bytes:
+    if command[0] != "ECHO":
+        return OK
+    text = command[1].encode()
+    return b"$%d\r\n%s\r\n" % (len(text), text)
+
+
+def test_replies_reach_those_who_asked() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            lane = fake.pipeline()
+            replies = await asyncio.gather(*(lane.send([("ECHO", n), ("ECHO", f"{n}b")]) for n in range(200)))
+            assert replies == [[str(n), f"{n}b"] for n in range(200)]
+
+    run(scenario())
+
+
+def test_commands_of_concurrent_requests_do_not_wait_for_each_others_replies() -> None:
+    held: list[bytes] = []
+
+    def echo_at_last(command: list[str]) -> bytes:
+        if command[0] != "ECHO":
+            return OK
+        held.append(echo(command))
+        return b"".join(held) if len(held) == 50 else SILENCE
+
+    async def scenario() -> None:
+        async with FakeRedis(echo_at_last) as fake:
+            lane = fake.pipeline()
+            replies = await asyncio.gather(*(lane.send([("ECHO", n)]) for n in range(50)))
+            assert replies == [[str(n)] for n in range(50)]
+
+    run(scenario())
+
+
+def test_text_comes_back_as_text_whatever_its_bytes() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: b"$6\r\n\xc3\xa9\xff\xf0z\xc3\r\n" if command[0] == "GET" else OK) as fake:
+            ((reply,),) = [await fake.pipeline().send([("GET", "k")])]
+            assert reply == "é��z�"
+
+    run(scenario())
+
+
+def test_error_replies_are_given_not_raised() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: b"-WRONGTYPE no\r\n" if command[0] == "GET" else echo(command)) as fake:
+            error, fine = await fake.pipeline().send([("GET", "k"), ("ECHO", "x")])
+            assert isinstance(error, ReplyError)
+            assert (str(error), fine) == ("WRONGTYPE no", "x")
+
+    run(scenario())
+
+
+def test_login_names_the_connection_and_selects_the_database() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            await fake.pipeline(username="me", password="geheim", db=3).send([("ECHO", "x")])
+            assert fake.commands == [
+                ["AUTH", "me", "geheim"],
+                ["CLIENT", "SETNAME", "test"],
+                ["SELECT", "3"],
+                ["ROLE"],
+                ["ECHO", "x"],
+            ]
+
+    run(scenario())
+
+
+def test_refused_login_is_unavailable_and_keeps_the_password_to_itself() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: b"-WRONGPASS invalid\r\n" if command[0] == "AUTH" else OK) as fake:
+            with pytest.raises(RedisUnavailable, match="WRONGPASS") as caught:
+                await fake.pipeline(password="geheim").send([("ECHO", "x")])
+            assert "geheim" not in str(caught.value)
+
+    run(scenario())
+
+
+def test_connection_needs_no_right_to_name_itself() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: b"-NOPERM no\r\n" if command[0] == "CLIENT" else echo(command)) as fake:
+            assert await fake.pipeline().send([("ECHO", "x")]) == ["x"]
+
+    run(scenario())
+
+
+def test_broken_connection_fails_all_in_flight_and_the_next_send_looks_for_redis_anew() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: HANG_UP if command == ["ECHO", "last"] else SILENCE) as fake:
+            fake._answer = lambda command: OK if command[0] == "CLIENT" else fake_answer(command)
+            lane = fake.pipeline()
+            lost = await asyncio.gather(
+                lane.send([("ECHO", "first")]), lane.send([("ECHO", "last")]), return_exceptions=True
+            )
+            assert [type(error) for error in lost] == [ConnectionLost, ConnectionLost]
+            assert fake.finds == 1
+            assert await lane.send([("GET", "k")]) == ["OK"]
+            assert fake.finds == 2
+
+    def fake_answer(command: list[str]) -> bytes:
+        return {"last": HANG_UP, "first": SILENCE}.get(command[1], OK)
+
+    run(scenario())
+
+
+def test_redis_that_stays_silent_is_given_up() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: OK if command[0] == "CLIENT" else SILENCE) as fake:
+            started = time.monotonic()
+            with pytest.raises(ConnectionLost, match=r"did not answer within 0\.2 s"):
+                await fake.pipeline(reply_seconds=0.2).send([("GET", "k")])
+            assert time.monotonic() - started < 10
+
+    run(scenario())
+
+
+def test_connecting_is_bounded() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: SILENCE) as fake:
+            with pytest.raises(ConnectionLost, match=r"within 0\.2 s"):
+                await fake.pipeline(connect_seconds=0.2).send([("GET", "k")])
+
+    run(scenario())
+
+
+def test_slow_search_for_redis_goes_on_while_callers_give_up() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            found = threading.Event()
+
+            def find() -> Endpoint:
+                found.wait(10)  # as with a Sentinel that is down: the next one is asked after a while
+                return Endpoint("127.0.0.1", fake.port)
+
+            lane = MultiplexedConnection(find, "test", connect_seconds=0.1)
+            with pytest.raises(ConnectionLost, match=r"within 0\.1 s"):
+                await lane.send([("ECHO", "x")])
+            found.set()
+            for _ in range(100):
+                try:
+                    assert await lane.send([("ECHO", "x")]) == ["x"]
+                    return
+                except ConnectionLost:
+                    continue
+            raise AssertionError("never connected")
+
+    run(scenario())
+
+
+def test_unreachable_redis_is_unavailable() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            port = fake.port
+        with pytest.raises(RedisUnavailable, match="can't be reached"):
+            await MultiplexedConnection(lambda: Endpoint("127.0.0.1", port), "test").send([("GET", "k")])
+
+    run(scenario())
+
+
+def test_many_who_wait_for_a_connection_share_one() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            lane = fake.pipeline()
+            await asyncio.gather(*(lane.send([("ECHO", n)]) for n in range(20)))
+            assert fake.finds == 1
+            assert len(fake.sent("CLIENT")) == 1
+
+    run(scenario())
+
+
+def test_cancelled_request_leaves_the_others_their_replies() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            lane = fake.pipeline()
+            await lane.send([("ECHO", "connected")])
+            gone = asyncio.create_task(lane.send([("ECHO", "gone")]))
+            await asyncio.sleep(0)
+            kept = asyncio.create_task(lane.send([("ECHO", "kept")]))
+            await asyncio.sleep(0)
+            gone.cancel()
+            assert await kept == ["kept"]
+
+    run(scenario())
+
+
+def test_nonsense_from_redis_breaks_the_connection_not_the_server() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: OK if command[0] == "CLIENT" else b"HTTP/1.1 400\r\n") as fake:
+            with pytest.raises(ConnectionLost, match="is no Redis"):
+                await fake.pipeline().send([("GET", "k")])
+
+    run(scenario())
+
+
+def test_reply_nobody_asked_for_breaks_the_connection() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: OK if command[0] == "CLIENT" else OK + OK) as fake:
+            lane = fake.pipeline()
+            assert await lane.send([("GET", "k")]) == ["OK"]
+            assert await lane.send([("GET", "k")]) == ["OK"]
+            assert fake.finds == 2
+
+    run(scenario())
+
+
+def test_more_than_the_limit_in_flight_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with FakeRedis(lambda command: OK if command[0] == "CLIENT" else SILENCE) as fake:
+            lane = fake.pipeline()
+            asked = [asyncio.create_task(lane.send([("GET", n)])) for n in range(6)]
+            done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            assert len(waiting) == 5
+            with pytest.raises(RedisUnavailable, match="wait for Redis already"):
+                await done.pop()
+            await lane.close()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    monkeypatch.setattr(pipeline_module, "MAX_IN_FLIGHT", 5)
+    run(scenario())
+
+
+def test_in_process_redis_answers_alike() -> None:
+    async def scenario() -> None:
+        lane = InProcess(fakeredis.FakeRedis(decode_responses=True))
+        replies = await lane.send(
+            [("HSET", "h", "a", 1), ("HGETALL", "h"), ("SET", "k", "v", "NX"), ("SET", "k", "w", "NX")]
+        )
+        assert replies == [1, ["a", "1"], "OK", None]
+        error, missing = await lane.send([("LLEN", "h"), ("EVALSHA", "0" * 40, 0)])
+        assert isinstance(error, ReplyError)
+        assert str(missing).startswith("NOSCRIPT")
+
+    run(scenario())
+
+
+# The driver
+
+
+class Scripted:
+    """Answers what a driver asks at its start; EVALSHA as the test says."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers)  # to EVALSHA, in order; the last one again and again
+
+    def __call__(self, command: list[str]) -> bytes:
+        if command[0] == "EVALSHA":
+            return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return OK
+
+
+def driver_on(fake: FakeRedis) -> AsyncScheduler:
+    driver = AsyncScheduler(Namespace.named("test"), fake.pipeline(), fake.pipeline(), fake.pipeline())
+    driver._configured = True
+    return driver
+
+
+def request_ids(fake: FakeRedis) -> list[str]:
+    """The request id of each script call that arrived: the fourth argument of a script's header."""
+    return [command[8] for command in fake.sent("EVALSHA")]
+
+
+PING = METHODS["ping"]
+NO_MESSAGES = b"*0\r\n"
+
+
+def test_lost_call_is_repeated_with_the_same_request_id() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(Scripted(HANG_UP, HANG_UP, NO_MESSAGES)) as fake:
+            assert await driver_on(fake).invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
+            first, second, third = request_ids(fake)
+            assert second == third == f"{first}!", "the mark says that it is a repetition"
+
+    run(scenario())
+
+
+def test_each_call_has_its_own_request_id() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(Scripted(NO_MESSAGES)) as fake:
+            driver = driver_on(fake)
+            await driver.invoke(PING, {"worker": "w"})
+            await driver.invoke(PING, {"worker": "w"})
+            await asyncio.gather(*(driver.invoke(PING, {"worker": "w"}) for _ in range(10)))
+            ids = request_ids(fake)
+            assert len(set(ids)) == 12
+            # Redis keeps one answer a caller: two that are in flight together must not be the same caller.
+            assert ids[0].split(":")[0] == ids[1].split(":")[0]
+            assert len({each.split(":")[0] for each in ids[2:]}) == 10
+
+    run(scenario())
+
+
+def test_caller_of_a_lost_call_is_not_used_again() -> None:
+    """A late copy of the lost command must still meet its own answer."""
+
+    async def scenario() -> None:
+        async with FakeRedis(Scripted(HANG_UP, NO_MESSAGES)) as fake:
+            driver = driver_on(fake)
+            await driver.invoke(PING, {"worker": "w"})
+            await driver.invoke(PING, {"worker": "w"})
+            lost, repeated, following = (each.split(":")[0] for each in request_ids(fake))
+            assert lost == repeated != following
+
+    run(scenario())
+
+
+def test_redis_that_stays_away_is_unavailable_after_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with FakeRedis(Scripted(HANG_UP)) as fake:
+            started = time.monotonic()
+            with pytest.raises(RedisUnavailable):
+                await driver_on(fake).invoke(PING, {"worker": "w"})
+            assert time.monotonic() - started < 10
+
+    monkeypatch.setattr(driver_module, "PERSIST_SECONDS", 0.5)
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"-MOVED 1234 10.0.0.1:6379\r\n",
+        b"-READONLY You can't write against a read only replica.\r\n",
+        b"-ERR Error running script: -READONLY You can't write against a read only replica.\r\n",
+        b"-MASTERDOWN Link with MASTER is down\r\n",
+    ],
+)
+def test_wrong_server_makes_the_driver_look_for_redis_anew(reply: bytes) -> None:
+    async def scenario() -> None:
+        async with FakeRedis(Scripted(reply, NO_MESSAGES)) as fake:
+            assert await driver_on(fake).invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
+            assert fake.finds == 2
+
+    run(scenario())
+
+
+def test_a_connection_that_leads_to_a_replica_is_not_used() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            fake.roles = [REPLICA, REPLICA, PRIMARY]
+            driver = driver_on(fake)
+            assert await driver._carry(driver._views, Read([("ECHO", "x")])) == ["x"]
+            assert fake.finds == 3
+            assert fake.sent("ECHO") == [["ECHO", "x"]]
+
+    run(scenario())
+
+
+def test_who_may_not_ask_for_the_role_connects_all_the_same() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(echo) as fake:
+            fake.roles = [b"-NOPERM no\r\n"]
+            assert await fake.pipeline().send([("ECHO", "x")]) == ["x"]
+
+    run(scenario())
+
+
+def test_when_calls_are_told_that_they_are_on_a_replica_what_only_reads_connects_anew_too() -> None:
+    """A replica answers what reads, so nobody would tell that connection."""
+
+    async def scenario() -> None:
+        readonly = b"-READONLY You can't write against a read only replica.\r\n"
+        async with FakeRedis(Scripted(NO_MESSAGES, readonly, NO_MESSAGES)) as fake:
+            driver = driver_on(fake)
+            await driver.invoke(PING, {"worker": "w"})
+            await driver._carry(driver._views, Read([("GET", "x")]))
+            assert fake.finds == 2
+            await driver.invoke(PING, {"worker": "w"})
+            await driver._carry(driver._views, Read([("GET", "x")]))
+            assert fake.finds == 4
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "reply", [b"-LOADING soon\r\n", b"-BUSY script\r\n", b"-CLUSTERDOWN no\r\n", b"-TRYAGAIN no\r\n"]
+)
+def test_busy_server_is_asked_again_over_the_same_connection(reply: bytes) -> None:
+    async def scenario() -> None:
+        async with FakeRedis(Scripted(reply, NO_MESSAGES)) as fake:
+            assert await driver_on(fake).invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
+            assert fake.finds == 1
+
+    run(scenario())
+
+
+def test_missing_script_is_loaded_and_called_again() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(Scripted(b"-NOSCRIPT no\r\n", NO_MESSAGES)) as fake:
+            assert await driver_on(fake).invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
+            assert [command[0] for command in fake.commands] == ["CLIENT", "ROLE", "EVALSHA", "SCRIPT", "EVALSHA"]
+
+    run(scenario())
+
+
+def test_emptied_redis_is_configured_anew_once() -> None:
+    async def scenario() -> None:
+        unconfigured = b"-ERR BSCHED_UNCONFIGURED script: x, on @user_script:1.\r\n"
+        async with FakeRedis(Scripted(unconfigured, b"*0\r\n", b":1\r\n", NO_MESSAGES)) as fake:
+            assert await driver_on(fake).invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
+        async with FakeRedis(Scripted(unconfigured, b"*0\r\n", b":1\r\n", unconfigured)) as fake:
+            with pytest.raises(Exception, match="namespace is gone"):
+                await driver_on(fake).invoke(PING, {"worker": "w"})
+
+    run(scenario())
+
+
+def test_failing_script_is_told_and_not_repeated() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(Scripted(b"-ERR user_script:1: attempt to index a nil value\r\n")) as fake:
+            with pytest.raises(ScriptError, match=r"ping\.lua"):
+                await driver_on(fake).invoke(PING, {"worker": "w"})
+            assert len(fake.sent("EVALSHA")) == 1
+
+    run(scenario())
+
+
+def test_wrong_arguments_reach_no_redis() -> None:
+    async def scenario() -> None:
+        async with FakeRedis(Scripted(NO_MESSAGES)) as fake:
+            with pytest.raises(InvalidArgument):
+                await driver_on(fake).invoke(PING, {"worker": 1})
+            assert fake.commands == []
+
+    run(scenario())
