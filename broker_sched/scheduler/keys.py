@@ -90,7 +90,7 @@ KEYS = (
         "ready:<runner_set>@<label>|<needs>", "zset", "those of a module or family that some worker must not have", USED
     ),
     Key("ready_queues", "set", "`<runner_set>|<needs>` of all ready:… that have members", USED),
-    Key("queues:<runner_set>", "set", "the same of one runner_set", USED),
+    Key("ready_queues:<runner_set>", "set", "the same of one runner set", USED),
     Key("batch_ready:<runner_set>|<signature>", "zset", "ready batchable tasks of one kind, like ready:…", USED),
     Key("batch_runner_sets:<signature>", "set", "runner_sets with such tasks", USED),
     Key("batch_keys:<n>", "set", "the batch_ready:… a task stands in", USED),

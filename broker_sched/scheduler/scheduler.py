@@ -163,7 +163,7 @@ class Scheduler(SchedulerAPI):
     def __getstate__(self) -> dict[str, Any]:
         if not isinstance(self._url, (str, type(None))):
             raise TypeError("A Scheduler made from a client can't be pickled; make it from a URL.")
-        kept = ("_space", "_url", "_clock", "_prune_interval_seconds", "_options", "_resources")
+        kept = ("_namespace", "_url", "_clock", "_prune_interval_seconds", "_options", "_resources")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -47,7 +47,9 @@ class WorkWaiter:
             if self._thread is None:
                 # It gets what it is told by, which is replaced for the next one, maybe before it has begun to run.
                 events = (self._armed, self._is_stopping)
-                self._thread = threading.Thread(target=self._wait_for_ever, args=events, name="waker", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._wait_for_ever, args=events, name="work-waiter", daemon=True
+                )
                 interrupts.start_beside(self._thread)
         return self._can_wake
 

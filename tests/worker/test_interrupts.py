@@ -61,7 +61,7 @@ def nothing_is_left() -> Any:
     """No thread, no handler, no interruption that is still to come."""
     yield
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert not [each.name for each in threading.enumerate() if each.name in ("heartbeat", "waker")]
+    assert not [each.name for each in threading.enumerate() if each.name in ("heartbeat", "work-waiter")]
     interrupts.raise_due()
 
 
@@ -105,7 +105,7 @@ def test_an_exception_of_a_handler_of_the_users_own(
     start_thread = threading.Thread.start
 
     def interrupted_thread(self: threading.Thread) -> None:
-        if self.name == "waker":
+        if self.name == "work-waiter":
             raise KeyboardInterrupt
         start_thread(self)
 
@@ -346,7 +346,7 @@ def test_signals_are_for_the_main_thread(local: Scheduler, directory: str) -> No
         for each in Path(f"/proc/{process.pid}/task").iterdir():
             masks["task" if each.name == str(process.pid) else "listener"] = blocked(each / "status")
         is_starting_a_thread = masks["MainThread"] & terminating  # which is to have the same mask
-        return {"heartbeat", "waker", "listener"} <= set(masks) and not is_starting_a_thread
+        return {"heartbeat", "work-waiter", "listener"} <= set(masks) and not is_starting_a_thread
 
     def look() -> None:
         try:
@@ -362,9 +362,11 @@ def test_signals_are_for_the_main_thread(local: Scheduler, directory: str) -> No
     for name in ("MainThread", "task"):
         assert masks.pop(name) & terminating == 0
     masks.pop("looking")
-    assert {"heartbeat", "waker", "listener"} <= set(masks)
+    assert {"heartbeat", "work-waiter", "listener"} <= set(masks)
     ours = {
-        name: mask for name, mask in masks.items() if name in ("heartbeat", "waker", "listener") or "output" in name
+        name: mask
+        for name, mask in masks.items()
+        if name in ("heartbeat", "work-waiter", "listener") or "output" in name
     }
     assert all(mask & terminating == terminating for mask in ours.values()), masks
 

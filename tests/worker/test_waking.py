@@ -20,7 +20,7 @@ NEVER = {**QUICK, "wait_interval": 1000.0}  # whoever polls will not be in time
 
 def wakers_beside(others: set[threading.Thread]) -> list[threading.Thread]:
     """Threads that wait for work, without those of other tests."""
-    return [thread for thread in threading.enumerate() if thread.name == "waker" and thread not in others]
+    return [thread for thread in threading.enumerate() if thread.name == "work-waiter" and thread not in others]
 
 
 class RunningTasks:
