@@ -1,43 +1,43 @@
-"""Every error this package raises on purpose.
+"""Every error that this package raises on purpose.
 
 BrokerSchedError
-├── ConfigurationError   a URL, namespace or option can't be used
-├── SchemaMismatch       the namespace was written by another version
-├── SchedulerRefused     the scheduler, or who stands before it, understood and says no: trying again is no use
-│   ├── InvalidArgument  a call's argument is wrong: nothing was changed
-│   ├── UnknownMethod    no such method in the contract
-│   ├── LoginRefused     user or password is wrong, or may not do this
-│   ├── NameTaken        another worker has this one's name
-│   └── Superseded       what was said is about a run of a task that does not count any more: nothing was changed
-├── SchedulerUnreachable the scheduler can't be asked now: worth trying again
-│   ├── RedisUnavailable Redis can't be reached, is loading, or refuses us
-│   └── RPCError         the server can't be reached, or its answer is no use
-├── WorkerError          a worker, or a task given to it, can't be used as it is
-│   ├── TaskTypeError    (model.contract) no task, or not one yet
-│   └── TaskNotLoadable  (model.register) no task can be made from module, family and parameters
-├── ParameterError       (model.parameters) parameters of a task are missing, unknown or wrong
-├── TaskDefinitionError  (model.parameters) a class of tasks is declared in a way that can't work
-├── TargetError          (model.target) a target can't be read or written as asked
-└── ScriptError          a Lua script failed: a bug of ours, with file and line
+├── ConfigurationError      a URL, a namespace or an option can't be used
+├── SchemaMismatch          the namespace was written by another version
+├── Refused                 the scheduler, or who stands before it, understood the call and says no
+│   ├── InvalidArgument     an argument is wrong: nothing was changed
+│   ├── UnknownMethod       there is no such method
+│   ├── LoginRefused        user or password is wrong, or may not do this
+│   ├── NameTaken           another worker has this one's name
+│   └── Superseded          the run reported on does not count any more: nothing was changed
+├── Unreachable             nobody answered: worth trying again
+│   ├── RedisUnavailable    Redis is away, is loading, or does not serve us now
+│   └── RPCError            the server is away, or its answer is no use
+├── WorkerError             a worker, or a task given to it, can't be used as it is
+│   ├── TaskTypeError       (tasks.protocol) it is no task, or not one yet
+│   └── TaskNotLoadable     (tasks.loading) no task can be made from module, family and parameters
+├── ParameterError          (tasks.parameters) parameters of a task are missing, unknown or wrong
+├── TaskDefinitionError     (tasks.parameters) a class of tasks is declared in a way that can't work
+├── TargetError             (tasks.targets) a target can't be read or written as asked
+└── ScriptError             a Lua script failed: a bug of ours, with file and line
 """
 
 from __future__ import annotations
 
 
 class BrokerSchedError(Exception):
-    """Base of every error that broker_sched raises on purpose."""
+    """The base of every error that broker_sched raises on purpose: catch it to catch them all."""
 
 
-class SchedulerRefused(BrokerSchedError):
-    """The scheduler, or a proxy before it, understood the call and says no. Trying it again is no use."""
+class Refused(BrokerSchedError):
+    """The scheduler, or a proxy before it, understood a call and says no. The same call would be refused again."""
 
 
-class LoginRefused(SchedulerRefused):
-    """The server knows no such user, or does not let this one call."""
+class LoginRefused(Refused):
+    """The server, or a proxy before it, answers 401 or 403. Put the right `user:password@` into the URL."""
 
 
-class InvalidArgument(SchedulerRefused, ValueError):
-    """An argument of a call is wrong. Nothing was changed."""
+class InvalidArgument(Refused, ValueError):
+    """An argument of a call is wrong, and nothing was changed. `field` names it, `message` says what it may be."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -45,20 +45,40 @@ class InvalidArgument(SchedulerRefused, ValueError):
         self.message = message
 
 
-class UnknownMethod(SchedulerRefused):
-    """The contract has no method of this name."""
+class UnknownMethod(Refused):
+    """The scheduler has no method of this name: it is misspelt, or the server is a luigid, or older than the caller."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no method {name!r}; `docs/api.md` lists all of them.")
         self.name = name
 
 
+class NameTaken(Refused):
+    """Another worker with this name still runs tasks, or was started later. Give each worker a name of its own."""
+
+
+class Superseded(Refused):
+    """A report is about a run whose task was handed out anew, and nothing was changed. End that run."""
+
+
+class Unreachable(BrokerSchedError):
+    """Nobody answered, so it is not known whether the call was carried out. Make the same call again later."""
+
+
+class RPCError(Unreachable):
+    """The server did not answer any attempt, or not in a way that is of use. `__cause__` is the last failure."""
+
+
+class RedisUnavailable(Unreachable):
+    """Redis can't be reached, is loading, or does not serve us now: the message says which, and what to do."""
+
+
 class ConfigurationError(BrokerSchedError, ValueError):
-    """A URL, a namespace or an option can't be used as given."""
+    """A URL, a namespace or an option can't be used as given. The message names it, and says what it may be."""
 
 
 class SchemaMismatch(BrokerSchedError):
-    """The namespace in Redis was written with another schema version."""
+    """The namespace in Redis was written by a release with other keys. Use that release, or another namespace."""
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(
@@ -69,29 +89,9 @@ class SchemaMismatch(BrokerSchedError):
         self.wanted = wanted
 
 
-class Superseded(SchedulerRefused):
-    """What was said is about a run of a task that does not count any more. Nothing was changed."""
-
-
-class NameTaken(SchedulerRefused):
-    """Another worker has this one's name: either it still runs tasks, or it was started later and is the one now."""
-
-
-class SchedulerUnreachable(BrokerSchedError):
-    """The scheduler can't be asked now. Worth trying again."""
-
-
-class RPCError(SchedulerUnreachable):
-    """The server could not be asked, or its answer is no use. `__cause__` is the last error."""
-
-
-class RedisUnavailable(SchedulerUnreachable):
-    """Redis can't be reached, is still loading, or refuses the connection. Worth trying again."""
-
-
 class WorkerError(BrokerSchedError):
-    """A worker, or a task given to it, can't be used as it is."""
+    """A worker, or a task given to it, can't be used as it is. The message says what to change."""
 
 
 class ScriptError(BrokerSchedError):
-    """A Lua script failed in a way that no input should cause. The message has its file and line."""
+    """A Lua script failed in a way that no input should cause: report it, with its message, which names the line."""

@@ -26,8 +26,8 @@ from broker_sched.errors import (
     InvalidArgument,
     LoginRefused,
     NameTaken,
+    Refused,
     RPCError,
-    SchedulerRefused,
     Superseded,
     UnknownMethod,
 )
@@ -57,7 +57,7 @@ class RemoteScheduler(SchedulerAPI):
         `ping` and `await_work` are tried once. When all attempts failed, the call raises RPCError.
     log_retries: whether each failed attempt that another one follows is logged.
 
-    What the server refuses is tried once, too, and raises SchedulerRefused: LoginRefused for 401 and 403. A 404 or a
+    What the server refuses is tried once, too, and raises Refused: LoginRefused for 401 and 403. A 404 or a
     redirect is a refusal until the server has answered a call; later it is a proxy whose server is away.
     """
 
@@ -116,7 +116,7 @@ class RemoteScheduler(SchedulerAPI):
             return self._answer(method, self._fetcher().post(url, body, (self._connect_seconds, seconds), headers))
         except fetching.Unanswered as error:
             if isinstance(error, fetching.WrongScheme) and not self._has_answered:
-                raise SchedulerRefused(f"There is no scheduler at {self._base}: {error}.") from None
+                raise Refused(f"There is no scheduler at {self._base}: {error}.") from None
             self._ids.note_loss()
             if request is not None:
                 request.is_repetition = True
@@ -139,7 +139,7 @@ class RemoteScheduler(SchedulerAPI):
         """What an answer other than 200 means. Only what may pass is Unanswered, and tried again."""
         status, (told, field) = answer.status, _told(answer)
         if status == 400 and WANTS_TLS.search(answer.body):
-            return SchedulerRefused(f"There is no scheduler at {self._base}: {wants_tls(self._base)}.")
+            return Refused(f"There is no scheduler at {self._base}: {wants_tls(self._base)}.")
         if status == 400 and field:
             return InvalidArgument(field, told.removeprefix(f"{field}: "))
         if status == 404 and not method.in_luigi:
@@ -157,7 +157,7 @@ class RemoteScheduler(SchedulerAPI):
         if status in (401, 403):
             return _login_refused(self._base, self._login is not None, status, told)
         if 400 <= status < 500 and status not in MAY_PASS:
-            return SchedulerRefused(f"{self._base} refuses {method.name} ({status}): {told or 'it does not say why'}")
+            return Refused(f"{self._base} refuses {method.name} ({status}): {told or 'it does not say why'}")
         return fetching.Unanswered(f"the server answered {status}: {told}")
 
     def _fetcher(self) -> fetching.Fetcher:
@@ -258,9 +258,9 @@ def _told(answer: fetching.Answer) -> tuple[str, str]:
         return answer.body[:200].decode(errors="replace").strip(), ""
 
 
-def _wrong_url(base: str, method: Method, status: int) -> SchedulerRefused:
+def _wrong_url(base: str, method: Method, status: int) -> Refused:
     what = f"answers {status} to /api/{method.name}" if status == 404 else f"redirects to elsewhere ({status})"
-    return SchedulerRefused(
+    return Refused(
         f"There is no scheduler at {base}: it {what}. Look at the URL: host and port, https, and the path before /api/."
     )
 

@@ -21,7 +21,7 @@ from broker_sched.errors import BrokerSchedError, ConfigurationError, RedisUnava
 from broker_sched.redis_backend.clients import Endpoint
 from broker_sched.redis_backend.commands import Argument
 from broker_sched.redis_backend.encoding import ERRORS, pack, sendable
-from broker_sched.redis_backend.recovery import REPLICA, Refused, is_replica, message_of, no_redis
+from broker_sched.redis_backend.recovery import REPLICA, RedisRefused, is_replica, message_of, no_redis
 from broker_sched.redis_backend.script_call import translate
 
 FIND_SECONDS = 20.0  # for asking Sentinels or a Cluster, of which some may be down
@@ -235,7 +235,7 @@ class MultiplexedConnection:
             if isinstance(reply, ReplyError) and command[0] not in ("CLIENT", "ROLE"):
                 raise _refusal(str(reply))
             if command[0] == "ROLE" and is_replica(reply):
-                raise ConnectionLost(str(Refused(REPLICA)))
+                raise ConnectionLost(str(RedisRefused(REPLICA)))
 
 
 class InProcess:

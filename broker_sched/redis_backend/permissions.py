@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from broker_sched.lua.loader import sources
-from broker_sched.redis_backend.recovery import NOPERM, Refused
+from broker_sched.redis_backend.recovery import NOPERM, RedisRefused
 
 # What we send outside scripts, and what for.
 PLAIN = {
@@ -43,10 +43,10 @@ def rule(user: str = "bsched") -> str:
     return f"ACL SETUSER {user} on >PASSWORD resetkeys ~bsched:* resetchannels -@all {granted}"
 
 
-def denied(commands: list[str]) -> Refused:
+def denied(commands: list[str]) -> RedisRefused:
     """The error that names what this user may not run."""
     grants = " ".join(f"+{name.lower()}" for name in commands)
-    return Refused(
+    return RedisRefused(
         NOPERM,
         f"Redis refuses (NOPERM): its user may not run {', '.join(commands)}, and nothing is begun that would break "
         f"off there. Grant it: ACL SETUSER <user> {grants}; docs/operations.md has all that is needed.",

@@ -100,7 +100,7 @@ _CODES = {
 }
 
 
-class Refused(RedisUnavailable):
+class RedisRefused(RedisUnavailable):
     """Redis answered, and does not serve this now."""
 
     def __init__(self, refusal: Refusal, message: str = "") -> None:

@@ -11,7 +11,7 @@ from broker_sched.errors import BrokerSchedError, InvalidArgument, SchemaMismatc
 from broker_sched.lua.loader import Script, load, locate
 from broker_sched.redis_backend.commands import Argument, Call
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
-from broker_sched.redis_backend.recovery import Refused, refusal_in
+from broker_sched.redis_backend.recovery import RedisRefused, refusal_in
 
 
 class Unconfigured(BrokerSchedError):
@@ -59,6 +59,6 @@ def translate(script: Script | None, message: str) -> BrokerSchedError:
             "call, or the caller's numbers do not rise. It was not carried out",
         )
     if refusal := refusal_in(message):
-        return Refused(refusal)
+        return RedisRefused(refusal)
     where = f" in {script.name}.lua" if script else ""
     return ScriptError(f"A script failed{where}: {locate(script, message) if script else message}")

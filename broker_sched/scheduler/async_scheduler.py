@@ -18,7 +18,7 @@ from broker_sched.lua.loader import Script, load, names
 from broker_sched.redis_backend.commands import Await, Call, Calls, Commands, Read
 from broker_sched.redis_backend.multiplexed_connection import AsyncConnection, Command, ConnectionLost, ReplyError
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
-from broker_sched.redis_backend.recovery import NOPERM, Refused
+from broker_sched.redis_backend.recovery import NOPERM, RedisRefused
 from broker_sched.redis_backend.script_call import Unconfigured, evalsha, translate
 from broker_sched.scheduler.long_poll import LongPolls
 from broker_sched.scheduler.operations import OPERATIONS, configure
@@ -141,12 +141,12 @@ class AsyncScheduler:
         return None
 
     async def _check_permissions(self) -> None:
-        """At intervals. Raises Refused, and then no call is served until they are granted."""
+        """At intervals. Raises RedisRefused, and then no call is served until they are granted."""
         now = asyncio.get_running_loop().time()
         if now - self._permitted_at > PERMITTED_SECONDS:
             try:
                 await self._carry_all(check_permissions(self.namespace))
-            except Refused:
+            except RedisRefused:
                 self._configured = False
                 raise
             self._permitted_at = now
@@ -287,12 +287,12 @@ class AsyncScheduler:
                 return replies[1:]
             message = str(replies[1])
         error = translate(script, message)
-        if isinstance(error, Refused) and error.refusal is NOPERM:
+        if isinstance(error, RedisRefused) and error.refusal is NOPERM:
             self._configured = False  # which begins with a look at what is permitted, so that no script stops half-way
-        if isinstance(error, Refused) and error.refusal.look_anew:
+        if isinstance(error, RedisRefused) and error.refusal.look_anew:
             self._look_anew(f"Redis answered {error.refusal.name}")
             raise ConnectionLost(str(error))
-        if isinstance(error, Refused) and error.refusal.is_passing:
+        if isinstance(error, RedisRefused) and error.refusal.is_passing:
             raise NotNow(str(error))
         if not isinstance(error, Unconfigured) or not may_configure:
             raise error

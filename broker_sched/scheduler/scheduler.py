@@ -26,7 +26,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.recovery import (
     NOPERM,
     REPAIRING,
-    Refused,
+    RedisRefused,
     is_replica,
     message_of,
     no_redis,
@@ -306,7 +306,7 @@ class Scheduler(SchedulerAPI):
                 self._next_look = 0.0
                 failure = RedisUnavailable(f"Redis did not answer after {ATTEMPTS} attempts: {error}")
                 failure.__cause__ = error
-            if isinstance(failure, Refused) and failure.refusal is REPAIRING and time.monotonic() < may_wait_until:
+            if isinstance(failure, RedisRefused) and failure.refusal is REPAIRING and time.monotonic() < may_wait_until:
                 time.sleep(WAIT_SECONDS)
                 attempt -= 1
                 continue
@@ -315,12 +315,12 @@ class Scheduler(SchedulerAPI):
             time.sleep(wait)
             wait *= 2
 
-    def _after_answer(self, script: Script | None, message: str) -> Refused:
+    def _after_answer(self, script: Script | None, message: str) -> RedisRefused:
         """What may be tried again; raises all else."""
         error = translate(script, message)
-        if isinstance(error, Refused) and error.refusal is NOPERM:
+        if isinstance(error, RedisRefused) and error.refusal is NOPERM:
             self._lacks_permission = True
-        if not isinstance(error, Refused) or not (error.refusal.look_anew or error.refusal.is_passing):
+        if not isinstance(error, RedisRefused) or not (error.refusal.look_anew or error.refusal.is_passing):
             raise error from None
         if error.refusal.look_anew:
             self._look_anew()

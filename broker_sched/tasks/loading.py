@@ -13,7 +13,7 @@ from broker_sched.tasks.protocol import TaskLike, check_task, without_password
 
 
 class TaskNotLoadable(WorkerError):
-    """No task can be made from what the scheduler knows of it.
+    """No task can be made from the module, family and parameters that the scheduler has: the message says why.
 
     is_whole_module: no task of its module can, since that can't be imported here, or may not be.
     """

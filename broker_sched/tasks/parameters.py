@@ -52,7 +52,7 @@ class ParameterError(BrokerSchedError, ValueError):
 
 
 class TaskDefinitionError(BrokerSchedError, TypeError):
-    """A class of tasks is declared in a way that can't work."""
+    """A class of tasks is declared in a way that can't work. The message names the attribute."""
 
 
 @dataclass(frozen=True)

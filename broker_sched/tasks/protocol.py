@@ -15,7 +15,7 @@ URL_PASSWORD = re.compile(r"(://[^/@\s:]*):[^/@\s]*@")
 
 
 class TaskTypeError(WorkerError, TypeError):
-    """What should be a task lacks something of it."""
+    """What was given as a task is none, or lacks something that every task has. The message names it."""
 
 
 class TaskLike(Protocol):

@@ -28,7 +28,7 @@ INSTALL = {
 
 
 class TargetError(BrokerSchedError):
-    """A target can't be used as asked."""
+    """A target can't be opened, read or written as asked. The message says why."""
 
 
 @runtime_checkable

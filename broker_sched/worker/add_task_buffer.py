@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from broker_sched.errors import InvalidArgument, LoginRefused, SchedulerRefused, Superseded, UnknownMethod
+from broker_sched.errors import InvalidArgument, LoginRefused, Refused, Superseded, UnknownMethod
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from broker_sched.worker.text_limits import shortened
 
@@ -16,7 +16,7 @@ AT_ONCE = 200
 LONGEST_ID = 300  # characters of a task's id in an error
 LONGEST_SECONDS = 0.3  # what is found is not kept back longer, where finding the next takes its time
 
-OnRefused = Callable[[dict[str, Any], SchedulerRefused], None]
+OnRefused = Callable[[dict[str, Any], Refused], None]
 
 
 class AddTaskBuffer:
@@ -55,24 +55,24 @@ class AddTaskBuffer:
                 self._knows_bulk = False
             except (InvalidArgument, LoginRefused, Superseded):  # of the last one, the others are done
                 raise
-            except SchedulerRefused as error:  # too long for a proxy, maybe; one after the other it is known which
+            except Refused as error:  # too long for a proxy, maybe; one after the other it is known which
                 log.warning(
                     "%d tasks at once are refused, so they are scheduled one after the other: %s", len(tasks), error
                 )
         for task in tasks:
             try:
                 self._tell(task, on_refused)
-            except SchedulerRefused as error:
-                if type(error) is SchedulerRefused:  # a proxy's limit, which does not know of which task it is
-                    raise SchedulerRefused(f"{shortened(task['task_id'], LONGEST_ID)}: {error}") from error
+            except Refused as error:
+                if type(error) is Refused:  # a proxy's limit, which does not know of which task it is
+                    raise Refused(f"{shortened(task['task_id'], LONGEST_ID)}: {error}") from error
                 raise
 
     def _tell(self, task: dict[str, Any], on_refused: OnRefused | None) -> None:
         try:
             self._scheduler.call("add_task", worker=self._worker_id, **task)
-        except SchedulerRefused as error:
+        except Refused as error:
             # Where nothing is answered, it is no matter of this task.
-            if type(error) is not SchedulerRefused or on_refused is None or not self._scheduler.answers():
+            if type(error) is not Refused or on_refused is None or not self._scheduler.answers():
                 raise
             on_refused(task, error)
         else:

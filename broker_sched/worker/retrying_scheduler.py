@@ -13,10 +13,10 @@ from broker_sched.errors import (
     BrokerSchedError,
     ConfigurationError,
     LoginRefused,
-    SchedulerRefused,
-    SchedulerUnreachable,
+    Refused,
     Superseded,
     UnknownMethod,
+    Unreachable,
 )
 from broker_sched.worker.default_scheduler import default_scheduler
 from broker_sched.worker.text_limits import shortened_explanation
@@ -57,7 +57,7 @@ class RetryingScheduler:
         self._unknown: set[str] = set()  # methods that the scheduler does not have
 
     def call(self, method: str, **arguments: Any) -> Any:
-        """Call a method of the contract. Raises what it raises; SchedulerUnreachable when patience is at its end.
+        """Call a method of the contract. Raises what it raises; Unreachable when patience is at its end.
 
         An explanation that is too long is shortened.
         """
@@ -70,7 +70,7 @@ class RetryingScheduler:
                 self._was_answered = True
                 self._note_answer()
                 return answer
-            except (SchedulerUnreachable, LoginRefused) as error:
+            except (Unreachable, LoginRefused) as error:
                 longest, why = self._patience_seconds, "can't be reached"
                 if isinstance(error, LoginRefused):
                     longest, why = min(longest, LOGIN_SECONDS) if self._was_answered else 0.0, "refuses the login"
@@ -79,7 +79,7 @@ class RetryingScheduler:
                 if isinstance(error, LoginRefused):
                     refused_alone = refused_alone + 1 if self.answers() else 0
                     if refused_alone >= ALONE_TIMES:
-                        raise SchedulerRefused(f"Other calls are answered, but this one is refused: {error}") from error
+                        raise Refused(f"Other calls are answered, but this one is refused: {error}") from error
                 level = logging.DEBUG if str(error) in self._told else logging.WARNING
                 self._told.add(str(error))
                 log.log(
@@ -114,7 +114,7 @@ class RetryingScheduler:
             self.call(method, **arguments)
         except UnknownMethod:
             self._unknown.add(method)
-        except (SchedulerUnreachable, LoginRefused):
+        except (Unreachable, LoginRefused):
             raise
         except Superseded as error:
             log.warning("%s", error)

@@ -13,10 +13,10 @@ from typing import Any
 from broker_sched.errors import (
     BrokerSchedError,
     LoginRefused,
-    SchedulerRefused,
-    SchedulerUnreachable,
+    Refused,
     Superseded,
     UnknownMethod,
+    Unreachable,
     WorkerError,
 )
 from broker_sched.mails.texts import public_name
@@ -115,7 +115,7 @@ class TaskRegistration:
         """As add(), of what was handed out or scheduled before: an error of the task's is logged, and ends nothing."""
         try:
             return self.add(task, settled=settled)
-        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+        except (KeyboardInterrupt, Unreachable, LoginRefused):
             raise
         except BaseException as error:
             log.error("%s could not be scheduled again: %s: %s", task.task_id, type(error).__name__, error)
@@ -164,7 +164,7 @@ class TaskRegistration:
             told = described(task, "UNKNOWN", runnable=False, deps=[] if task_id in members else None)
             self._buffer.put(told, self._note_refused)
 
-    def _note_refused(self, told: dict[str, Any], error: SchedulerRefused) -> None:
+    def _note_refused(self, told: dict[str, Any], error: Refused) -> None:
         """One task can't be told of, mostly since its parameters are too long for a server or a proxy: without them it
         can be DONE, but not run. The others go on."""
         task_id, status = told["task_id"], "DONE" if told["status"] == "DONE" else "UNKNOWN"
@@ -195,7 +195,7 @@ class TaskRegistration:
         """As send_batcher(), of what others scheduled: when that fails, its family is not batched for this worker."""
         try:
             self.send_batcher(task)
-        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+        except (KeyboardInterrupt, Unreachable, LoginRefused):
             raise
         except BaseException as error:
             told = (task.task_family, type(error).__name__, error)
@@ -232,7 +232,7 @@ class TaskRegistration:
         except Superseded as error:
             log.warning("%s", error)
             status = SUPERSEDED
-        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+        except (KeyboardInterrupt, Unreachable, LoginRefused):
             raise
         except BaseException as error:  # the scheduler says no, or a property of the task fails
             kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "
@@ -300,7 +300,7 @@ class TaskRegistration:
             except Superseded as error:
                 log.warning("%s", error)
                 on_superseded(task_id, attempt)
-            except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+            except (KeyboardInterrupt, Unreachable, LoginRefused):
                 raise
             except BaseException as error:  # its end will be told
                 told = (task_id, type(error).__name__, error)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable, Superseded, UnknownMethod
+from broker_sched.errors import BrokerSchedError, LoginRefused, Superseded, UnknownMethod, Unreachable
 from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.module_trial import ModuleTrial
@@ -185,7 +185,7 @@ class WorkSource:
                 batch_id=reply["batch_id"],
                 **carried(reply.get("attempt")),
             )
-        except (KeyboardInterrupt, LoginRefused, SchedulerUnreachable, Superseded):
+        except (KeyboardInterrupt, LoginRefused, Unreachable, Superseded):
             raise
         except BaseException as error:  # the scheduler says no, or a property of the task fails
             self._fail(reply, reply["batch_task_ids"], f"The batch is refused: {type(error).__name__}: {error}")

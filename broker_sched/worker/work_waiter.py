@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from broker_sched import interrupts
-from broker_sched.errors import SchedulerUnreachable, UnknownMethod
+from broker_sched.errors import UnknownMethod, Unreachable
 from broker_sched.worker.wakeup_socket import WakeupSocket
 
 log = logging.getLogger("bsched.worker")
@@ -107,7 +107,7 @@ class WorkWaiter:
                 self._can_wake = False
             except Exception as error:  # the worker's next question shows whether it lasts
                 log.debug("Waiting for work failed: %s", error)
-                is_stopping.wait(PAUSE_SECONDS if isinstance(error, SchedulerUnreachable) else WAIT_SECONDS)
+                is_stopping.wait(PAUSE_SECONDS if isinstance(error, Unreachable) else WAIT_SECONDS)
             if is_stopping.is_set():  # what is kept here may belong to another thread by now
                 return
             self._is_waiting = False

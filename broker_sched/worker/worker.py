@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from broker_sched import interrupts
 from broker_sched.contract.scheduler_api import SchedulerAPI
-from broker_sched.errors import BrokerSchedError, LoginRefused, SchedulerUnreachable
+from broker_sched.errors import BrokerSchedError, LoginRefused, Unreachable
 from broker_sched.mails.settings import MailSettings
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker import identity
@@ -264,7 +264,7 @@ class Worker:
         status, expl, new_deps = str(outcome.status), outcome.expl, list[str]()
         try:
             new_deps = self._registration.add_wanted(task, outcome.wanted)
-        except (KeyboardInterrupt, SchedulerUnreachable, LoginRefused):
+        except (KeyboardInterrupt, Unreachable, LoginRefused):
             raise
         except BaseException as error:
             log.error("What %s asked for can't be scheduled, or waited for: %s", task, error)

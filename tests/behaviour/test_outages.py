@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler, ScriptError
-from broker_sched.redis_backend.recovery import REFUSALS, Refused, message_of, refusal_in
+from broker_sched.redis_backend.recovery import REFUSALS, RedisRefused, message_of, refusal_in
 from broker_sched.redis_backend.script_call import translate
 from broker_sched.scheduler import scheduler as module
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
@@ -212,7 +212,7 @@ def test_each_reason_of_an_outage_is_told_once_and_its_end(caplog: pytest.LogCap
 
 
 def _meaning(kind: str) -> str:
-    return str(Refused(next(each for each in REFUSALS if each.name == kind)))
+    return str(RedisRefused(next(each for each in REFUSALS if each.name == kind)))
 
 
 def test_a_worker_that_is_started_while_redis_refuses_waits(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ import pytest
 from broker_sched import (
     InvalidArgument,
     LoginRefused,
+    Refused,
     RemoteScheduler,
     RPCError,
     Scheduler,
-    SchedulerRefused,
     UnknownMethod,
 )
 from broker_sched.client import transport as fetching
@@ -169,14 +169,14 @@ def test_other_methods_may_answer_null(script: Callable[..., Script]) -> None:
     ("answer", "error", "message"),
     [
         ((400, b'{"error": {"message": "worker: is empty", "field": "worker"}}'), InvalidArgument, "worker: is empty"),
-        ((400, b"<html>Bad Request</html>"), SchedulerRefused, "Bad Request"),
+        ((400, b"<html>Bad Request</html>"), Refused, "Bad Request"),
         ((401, b""), LoginRefused, "login"),
         ((403, b'{"error": {"message": "not from there"}}'), LoginRefused, "not from there"),
-        ((404, b"404 page not found"), SchedulerRefused, "no scheduler at .* Look at the URL"),
-        ((301, b""), SchedulerRefused, "redirects to elsewhere .*Look at the URL"),
-        ((405, b""), SchedulerRefused, "it does not say why"),
-        ((413, b"<html>Request Entity Too Large</html>"), SchedulerRefused, "Too Large"),
-        ((415, b'{"error": {"message": "no form"}}'), SchedulerRefused, "no form"),
+        ((404, b"404 page not found"), Refused, "no scheduler at .* Look at the URL"),
+        ((301, b""), Refused, "redirects to elsewhere .*Look at the URL"),
+        ((405, b""), Refused, "it does not say why"),
+        ((413, b"<html>Request Entity Too Large</html>"), Refused, "Too Large"),
+        ((415, b'{"error": {"message": "no form"}}'), Refused, "no form"),
     ],
 )
 def test_what_the_server_refuses_is_tried_once(
@@ -199,7 +199,7 @@ def test_a_scheduler_without_a_method_of_ours_says_so_at_once(script: Callable[.
 
 def test_a_url_without_any_method_is_not_taken_for_an_old_scheduler(script: Callable[..., Script]) -> None:
     server = script((404, b"<html>Not Found</html>"))
-    with pytest.raises(SchedulerRefused, match="There is no scheduler at"):
+    with pytest.raises(Refused, match="There is no scheduler at"):
         client(server).add_tasks(worker="w", tasks=[])
 
 

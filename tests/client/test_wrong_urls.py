@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from broker_sched import ConfigurationError, RedisUnavailable, RemoteScheduler, Scheduler, SchedulerRefused
+from broker_sched import ConfigurationError, RedisUnavailable, Refused, RemoteScheduler, Scheduler
 from broker_sched.client import transport as fetching
 from broker_sched.redis_backend.clients import connect
 from tests.documents import ROOT, environment_of
@@ -78,20 +78,20 @@ def telling_port(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def test_https_for_a_server_that_speaks_http_is_told_at_once(server: ServerProcess) -> None:
-    with RemoteScheduler(server.url.replace("http:", "https:")) as remote, pytest.raises(SchedulerRefused) as caught:
+    with RemoteScheduler(server.url.replace("http:", "https:")) as remote, pytest.raises(Refused) as caught:
         remote.is_paused()
     assert f"does not speak TLS; write {server.url}." in str(caught.value)
 
 
 def test_http_for_a_server_that_speaks_https_is_told_at_once(tls_port: int) -> None:
-    with RemoteScheduler(f"http://u:geheim@127.0.0.1:{tls_port}") as remote, pytest.raises(SchedulerRefused) as caught:
+    with RemoteScheduler(f"http://u:geheim@127.0.0.1:{tls_port}") as remote, pytest.raises(Refused) as caught:
         remote.is_paused()
     assert f"speaks TLS; write https://127.0.0.1:{tls_port}." in str(caught.value)
     assert "geheim" not in str(caught.value)
 
 
 def test_a_proxy_that_says_so_is_understood(telling_port: int) -> None:
-    with RemoteScheduler(f"http://127.0.0.1:{telling_port}") as remote, pytest.raises(SchedulerRefused) as caught:
+    with RemoteScheduler(f"http://127.0.0.1:{telling_port}") as remote, pytest.raises(Refused) as caught:
         remote.is_paused()
     assert f"speaks TLS; write https://127.0.0.1:{telling_port}." in str(caught.value)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from broker_sched import RemoteScheduler, Scheduler
-from broker_sched.errors import RedisUnavailable, SchedulerUnreachable
+from broker_sched.errors import RedisUnavailable, Unreachable
 from tests.cutting import CuttingProxy
 from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port
@@ -112,7 +112,7 @@ def test_arguments_changed_in_place_after_an_unanswered_call_make_another_call(
     wanted = ["b"]
     with RemoteScheduler(f"http://127.0.0.1:{proxy.port}", attempts=1) as scheduler:
         proxy.cut("before the reply")
-        with pytest.raises(SchedulerUnreachable):
+        with pytest.raises(Unreachable):
             scheduler.add_task(worker="w", task_id="a", new_deps=wanted)
         wanted.append("c")
         scheduler.add_task(worker="w", task_id="a", new_deps=wanted)

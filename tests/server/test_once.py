@@ -11,7 +11,7 @@ import pytest
 
 from broker_sched import RemoteScheduler, Scheduler
 from broker_sched.client import transport as fetching
-from broker_sched.errors import SchedulerUnreachable
+from broker_sched.errors import Unreachable
 from tests.cutting import POINTS, CuttingProxy
 from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port
@@ -105,7 +105,7 @@ def at_last(call: Callable[[], Any]) -> Any:
     for _ in range(3):
         try:
             return call()
-        except SchedulerUnreachable:
+        except Unreachable:
             continue
     return call()
 
@@ -241,7 +241,7 @@ def test_work_that_was_handed_out_and_taken_back_meanwhile_is_not_answered_again
     proxy = CuttingProxy(port_of(bsched_server))
     scheduler = RemoteScheduler(f"http://127.0.0.1:{proxy.port}", attempts=1)
     proxy.cut("before the reply")
-    with pytest.raises(SchedulerUnreachable):
+    with pytest.raises(Unreachable):
         scheduler.get_work(worker=scene.w)
     assert other.release_task(scene.a, scene.w)["status"] == "PENDING"
     other.add_task(worker="v", task_id=scene.a)
@@ -255,7 +255,7 @@ def test_another_call_of_the_same_method_is_another_call(bsched_server: ServerPr
     proxy = CuttingProxy(port_of(bsched_server))
     scheduler = RemoteScheduler(f"http://127.0.0.1:{proxy.port}", attempts=1)
     proxy.cut("before the reply")
-    with pytest.raises(SchedulerUnreachable):
+    with pytest.raises(Unreachable):
         scheduler.set_worker_processes(scene.w, 3)
     scheduler.set_worker_processes(scene.w, 4)
     scheduler.set_worker_processes(scene.w, 4)

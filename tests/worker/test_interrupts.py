@@ -19,7 +19,7 @@ import pytest
 from fakeredis.commands_mixins.scripting_mixin import ScriptingCommandsMixin
 
 from broker_sched import Scheduler, interrupts
-from broker_sched.errors import SchedulerUnreachable
+from broker_sched.errors import Unreachable
 from broker_sched.worker.executors.task_process import TaskProcess
 from broker_sched.worker.heartbeat import Heartbeat
 from tests.servers import until
@@ -231,7 +231,7 @@ def test_an_interruption_is_not_hidden_by_another_exception(
     """Here it comes while a process is started, and the scheduler is lost right after."""
 
     def lost(**arguments: Any) -> Any:
-        raise SchedulerUnreachable("gone")
+        raise Unreachable("gone")
 
     def interrupted() -> None:
         monkeypatch.setattr(local, "get_work", lost)

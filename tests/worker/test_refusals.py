@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from broker_sched import LoginRefused, Scheduler, SchedulerRefused
+from broker_sched import LoginRefused, Refused, Scheduler
 from broker_sched.worker import retrying_scheduler as patience
 from broker_sched.worker.summary import ReturnCodes, return_code
 from broker_sched.worker.text_limits import MAX_TEXT, explanation, shortened, shortened_explanation, shortened_value
@@ -104,7 +104,7 @@ def test_a_proxy_that_refuses_one_report_does_not_end_the_worker(
 
     def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
         is_it = arguments.get("task_id") == root.task_id and arguments.get("status") == "DONE"
-        return SchedulerRefused("http://proxy refuses add_task (413): Too Large") if is_it else None
+        return Refused("http://proxy refuses add_task (413): Too Large") if is_it else None
 
     gate.refuses = refuses
     with worker_on(gate) as worker:
@@ -119,7 +119,7 @@ def test_tasks_that_are_too_much_at_once_are_scheduled_one_after_the_other(
     local: Scheduler, tasks: ModuleType, directory: str
 ) -> None:
     gate = Gate(local)
-    gate.refuses = lambda name, arguments: SchedulerRefused("(413): Too Large") if name == "add_tasks" else None
+    gate.refuses = lambda name, arguments: Refused("(413): Too Large") if name == "add_tasks" else None
     root = tasks.Sum(directory)
     with worker_on(gate) as worker:
         worker.add(root)
@@ -138,9 +138,7 @@ def test_what_is_too_long_to_be_scheduled_keeps_nothing_else_from_running(
 
     def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
         is_it = arguments.get("task_id") == large.task_id and "params" in arguments
-        return (
-            SchedulerRefused("http://proxy refuses add_task (413): Too Large") if is_it or name == "add_tasks" else None
-        )
+        return Refused("http://proxy refuses add_task (413): Too Large") if is_it or name == "add_tasks" else None
 
     gate.refuses = refuses
     with worker_on(gate) as worker:
@@ -164,10 +162,10 @@ def test_a_task_that_is_refused_whatever_is_told_of_it_is_named(
 
     def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
         is_it = name == "add_tasks" or arguments.get("task_id") == large.task_id
-        return SchedulerRefused("http://proxy refuses add_task (413): Too Large") if is_it else None
+        return Refused("http://proxy refuses add_task (413): Too Large") if is_it else None
 
     gate.refuses = refuses
-    with worker_on(gate) as worker, pytest.raises(SchedulerRefused, match=f"^{large.task_id}: .*Too Large"):
+    with worker_on(gate) as worker, pytest.raises(Refused, match=f"^{large.task_id}: .*Too Large"):
         worker.add(large)
 
 

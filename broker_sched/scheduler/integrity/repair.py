@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from broker_sched.errors import RedisUnavailable, SchedulerUnreachable
+from broker_sched.errors import RedisUnavailable, Unreachable
 from broker_sched.redis_backend.commands import Argument, Call
 from broker_sched.scheduler.integrity.check import TASK_INDEX_FIELDS, AtLeast, Difference
 
@@ -79,7 +79,7 @@ class Repair:
         while not self._over.wait(RENEW_SECONDS):
             try:
                 self._do("renew", repr(MARK_SECONDS))
-            except SchedulerUnreachable:  # the next one may be answered; without the mark nothing is written
+            except Unreachable:  # the next one may be answered; without the mark nothing is written
                 continue
 
     def _do(self, what: str, *more: Argument) -> tuple[int, int]:

@@ -25,7 +25,7 @@ DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text i
 def configure(namespace: Namespace, options: Mapping[str, str]) -> Commands[int]:
     """Make the namespace ready and write these options (name → text, as config.to_text makes it).
 
-    Returns the configuration's version. Raises SchemaMismatch; Refused when Redis's user lacks a permission.
+    Returns the configuration's version. Raises SchemaMismatch; RedisRefused when Redis's user lacks a permission.
     """
     yield from check_permissions(namespace)
     given = [text for pair in options.items() for text in pair]
@@ -34,7 +34,7 @@ def configure(namespace: Namespace, options: Mapping[str, str]) -> Commands[int]
 
 
 def check_permissions(namespace: Namespace) -> Commands[None]:
-    """Raises Refused when Redis's user may not run a command that some script needs, which would then stop half-way."""
+    """Raise RedisRefused when Redis's user may not run a command of some script, which would then stop half-way."""
     if missing := (yield Call("check_permissions", ())):
         raise denied(missing)
 

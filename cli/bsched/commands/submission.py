@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from broker_sched.errors import SchedulerUnreachable
+from broker_sched.errors import Unreachable
 from broker_sched.worker.summary import ReturnCodes
 from bsched.options.namespace import calling, namespace_options, reach_scheduler, url_option
 from bsched.progress import progress
@@ -155,7 +155,7 @@ class Followed:
         while True:
             try:
                 return self._look()
-            except SchedulerUnreachable as error:
+            except Unreachable as error:
                 if time.monotonic() > deadline:
                     raise
                 if not is_told:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from broker_sched import luigi_config
-from broker_sched.errors import SchedulerUnreachable
+from broker_sched.errors import Unreachable
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.default_scheduler import number
 from broker_sched.worker.retrying_scheduler import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
@@ -135,7 +135,7 @@ def _reached(open_: Callable[[], Reached], patience_seconds: float) -> Reached:
     while True:
         try:
             return open_()
-        except SchedulerUnreachable as error:
+        except Unreachable as error:
             if time.monotonic() + wait > deadline:
                 raise
             if str(error) != told:
