@@ -78,6 +78,6 @@ def as_python(options: dict[str, Any], steps: list[Step], difference: Difference
     """The failing sequence as a test that can be pasted, and the first answer that differs."""
     return (
         f"OPTIONS = {pformat(options, width=110, sort_dicts=False)}\n"
-        f"OPERATIONS = {pformat(steps, width=110, sort_dicts=False)}\n"
+        f"STEPS = {pformat(steps, width=110, sort_dicts=False)}\n"
         f"# step {difference.index}, {difference.step[0]}, is answered differently:\n{difference.text}"
     )

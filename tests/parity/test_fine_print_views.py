@@ -117,7 +117,7 @@ def test_graph_nodes_other_than_the_root_lack_display_name(both: Both) -> None:
     talk.add("leaf")
     graph = talk.dep_graph(task_id="top")
     assert "display_name" in graph["top"] and "display_name" not in graph["leaf"]
-    assert graph["Ghost_1"]["name"] == "MissingDep" and graph["Ghost_1"]["start_time"] == "UNKNOWN"
+    assert graph["Ghost_1"]["name"] == "Ghost" and graph["Ghost_1"]["start_time"] == "UNKNOWN"
     assert talk.dep_graph(task_id="nobody") == talk.inverse_dep_graph(task_id="nobody") == {}
 
 

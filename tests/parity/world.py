@@ -13,7 +13,7 @@ NEEDS: tuple[dict[str, float] | None, ...] = (
 )  # fmt: skip
 CONTESTED: tuple[dict[str, float] | None, ...] = ({"db": 1}, {"db": 1}, {"db": 2}, {"db": 0.5}, {"db": 1, "gpu": 1}, {})
 # Tasks nobody adds: they are only named as deps. Their ids show what is made of an id without a family.
-UNSEEN = ("Ghost_1", "missing_dep", "MissingDep(x=1)")
+UNSEEN = ("Ghost_1", "ghost", "Ghost(x=1)")
 
 
 class Family(NamedTuple):
