@@ -5,43 +5,57 @@ Source: luigi.scheduler.scheduler (the configuration class), 3.8.1: names, defau
 
 from __future__ import annotations
 
-import math
+import sys
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta
 
 from broker_sched.errors import ConfigurationError
+
+_LARGEST = sys.float_info.max  # as a bound it keeps infinity and NaN out
+
+Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=_LARGEST, description="a number of seconds, 0 or more")]
+RetrySeconds: TypeAlias = Annotated[
+    float, Meta(ge=-_LARGEST, le=_LARGEST, description="a number of seconds (negative: never)")
+]
+WholeSeconds: TypeAlias = Annotated[int, Meta(ge=0, description="a whole number of seconds, 0 or more")]
+Count: TypeAlias = Annotated[int, Meta(ge=0, description="a whole number, 0 or more")]
+YesNo: TypeAlias = Annotated[bool, Meta(description="true or false")]
 
 
 @dataclass(frozen=True)
 class SchedulerConfig:
-    """The options of a namespace. The names are Luigi's, as `luigi.cfg` has them; times are seconds."""
+    """The options of a namespace. The names are Luigi's, as `luigi.cfg` has them. msgspec checks their types."""
 
-    retry_delay: float = 900.0  # FAILED goes back to PENDING after this; negative: never
-    remove_delay: float = 600.0  # a task without stakeholders is removed after this
-    worker_disconnect_delay: float = 60.0  # a worker silent for longer is dead
-    disable_window: int = 3600  # failures older than this don't count
-    retry_count: int = 999999999  # so many failures within the window disable a task
-    disable_hard_timeout: int = 999999999  # any failure this long after the first disables
-    disable_persist: int = 86400  # how long a task stays disabled
-    max_shown_tasks: int = 100000  # task_list answers only a count above this
-    max_graph_nodes: int = 100000  # a graph stops growing at this
-    prune_on_get_work: bool = False  # prune inside every get_work
-    pause_enabled: bool = True  # pause and unpause have an effect
-    send_messages: bool = True  # messages to running tasks are accepted
-    stable_done_cooldown_secs: int = 10  # PENDING reported so soon after DONE is ignored
-    batch_emails: bool = False  # servers collect failures, and mail them together
-    record_task_history: bool = False  # Luigi's; no history is kept, so true is refused
+    retry_delay: RetrySeconds = 900.0  # FAILED goes back to PENDING after this
+    remove_delay: Seconds = 600.0  # a task without stakeholders is removed after this
+    worker_disconnect_delay: Seconds = 60.0  # a worker silent for longer is dead
+    disable_window: WholeSeconds = 3600  # failures older than this don't count
+    retry_count: Count = 999999999  # so many failures within the window disable a task
+    disable_hard_timeout: WholeSeconds = 999999999  # any failure this long after the first disables
+    disable_persist: WholeSeconds = 86400  # how long a task stays disabled
+    max_shown_tasks: Count = 100000  # task_list answers only a count above this
+    max_graph_nodes: Count = 100000  # a graph stops growing at this
+    prune_on_get_work: YesNo = False  # prune inside every get_work
+    pause_enabled: YesNo = True  # pause and unpause have an effect
+    send_messages: YesNo = True  # messages to running tasks are accepted
+    stable_done_cooldown_secs: WholeSeconds = 10  # PENDING reported so soon after DONE is ignored
+    batch_emails: YesNo = False  # servers collect failures, and mail them together
+    record_task_history: YesNo = False  # Luigi's; no history is kept, so true is refused
 
 
 TRUE_WORDS = frozenset(("1", "true", "yes", "on"))
 FALSE_WORDS = frozenset(("0", "false", "no", "off"))
-MAY_BE_NEGATIVE = frozenset(("retry_delay",))
 # Luigi's options that would do nothing here: any other value than the default is refused, with what to do instead.
 WITHOUT_EFFECT = {
     "record_task_history": "no task history is kept; the stream `events` has the latest changes of tasks' statuses",
 }
 OPTIONS = {field.name: field for field in fields(SchedulerConfig)}
+TYPES: dict[str, Any] = typing.get_type_hints(SchedulerConfig, include_extras=True)
 
 
 def parse_option(name: str, value: object) -> float | int | bool:
@@ -52,8 +66,6 @@ def parse_option(name: str, value: object) -> float | int | bool:
     if name not in OPTIONS:
         raise ConfigurationError(f"There is no option {name!r}. Known: {', '.join(sorted(OPTIONS))}.")
     found = _of_its_type(name, value)
-    if found < 0 and name not in MAY_BE_NEGATIVE:
-        raise ConfigurationError(f"Option {name} is 0 or more, not {value!r}.")
     if name in WITHOUT_EFFECT and found != OPTIONS[name].default:
         raise ConfigurationError(f"Option {name} can't be {value!r}: {WITHOUT_EFFECT[name]}.")
     return found
@@ -80,31 +92,21 @@ def from_hash(stored: Mapping[str, str]) -> SchedulerConfig:
 
 
 def _of_its_type(name: str, value: object) -> float | int | bool:
-    default = OPTIONS[name].default
-    if isinstance(default, bool):
-        return _parse_bool(name, value)
-    return _parse_number(name, value, whole=isinstance(default, int))
-
-
-def _parse_bool(name: str, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = str(value).strip().lower()
-    if word in TRUE_WORDS:
-        return True
-    if word in FALSE_WORDS:
-        return False
-    raise ConfigurationError(f"Option {name} is true or false, not {value!r}.")
-
-
-def _parse_number(name: str, value: object, whole: bool) -> float | int:
-    wanted = "a whole number" if whole else "a number of seconds"
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ConfigurationError(f"Option {name} is {wanted}, not {value!r}.")
+    kind = TYPES[name]
     try:
-        number = float(value)
-    except ValueError:
-        raise ConfigurationError(f"Option {name} is {wanted}, not {value!r}.") from None
-    if not math.isfinite(number) or (whole and number != int(number)):
-        raise ConfigurationError(f"Option {name} is {wanted}, not {value!r}.")
-    return int(number) if whole else number
+        found: float | int | bool = msgspec.convert(_read(value, kind.__origin__), kind)
+    except (msgspec.ValidationError, ValueError):
+        raise ConfigurationError(f"Option {name} is {kind.__metadata__[0].description}, not {value!r}.") from None
+    return found
+
+
+def _read(value: object, kind: type) -> object:
+    """A text, or a whole number written as 3.0, as what it stands for. Raises ValueError."""
+    if kind is bool and not isinstance(value, bool):
+        word = str(value).strip().lower()
+        if word not in TRUE_WORDS | FALSE_WORDS:
+            raise ValueError(word)
+        return word in TRUE_WORDS
+    if isinstance(value, str):
+        value = float(value)
+    return int(value) if kind is int and isinstance(value, float) and value.is_integer() else value

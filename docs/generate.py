@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import python_page
+from msgspec import Meta
 
+from broker_sched.contract import types
 from broker_sched.contract.scheduler_api import METHODS, Method
 from broker_sched.contract.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
@@ -35,6 +38,7 @@ def api() -> str:
         "says that this call was sent before. A lower number than one that was answered is `400`: it is a late copy, and",
         "nothing is changed. `RemoteScheduler` does all that; luigid ignores the header.\n",
     ]
+    parts += ["## Types\n", _types()]
     parts += [_method(method) for method in METHODS.values()]
     return "\n".join(parts)
 
@@ -88,32 +92,49 @@ def states() -> str:
 def _method(method: Method) -> str:
     rows = [f"| `{p.name}` | {_type(p.annotation)} | {_default(p)} |" for p in method.parameters]
     table = ["| argument | type | default |", "| --- | --- | --- |", *rows, ""] if rows else []
-    extra = "Further arguments are accepted and ignored.\n" if method.takes_any else ""
+    extra = " Further arguments are accepted and ignored." if method.takes_any else ""
     if not method.in_luigi:
-        extra = "Not in Luigi."
+        extra = " Not in Luigi."
     if method.collects:
-        extra = "Takes any names, each with a number.\n"
-    return "\n".join([f"## {method.name}\n", method.doc, "", *table, f"Reply: {_type(method.returns)}. {extra}"])
+        extra = f" Takes an {_type(method.collects.annotation)}."
+    return "\n".join([f"## {method.name}\n", method.doc, "", *table, f"Reply: {_type(method.returns)}.{extra}\n"])
 
 
 def _default(parameter: inspect.Parameter) -> str:
     return "required" if parameter.default is parameter.empty else f"`{parameter.default!r}`"
 
 
-def _type(annotation: Any) -> str:
+def _types() -> str:
+    """What the types are that have a name of their own."""
+    named = [each for each in vars(types).values() if hasattr(each, "__metadata__") and _title(each)]
+    rows = [f"| {_title(each)} | {_type(each, by_name=False)} |" for each in named]
+    return "\n".join(["| type | what it is |", "| --- | --- |", *rows, ""])
+
+
+def _title(annotation: Any) -> str:
+    return next((mark.title for mark in annotation.__metadata__ if mark.title), "")
+
+
+def _type(annotation: Any, by_name: bool = True) -> str:
+    """A type in words, with what msgspec checks of it, such as "list of up to 1,000 task ids or null"."""
     if annotation is None or annotation is type(None):
         return "null"
     if annotation is Any:
         return "any JSON"
     if hasattr(annotation, "__metadata__"):
-        return _type(annotation.__origin__)
+        if by_name and _title(annotation):
+            return _title(annotation)
+        described = [mark.description for mark in annotation.__metadata__ if mark.description]
+        return described[0] if described else _constrained(annotation.__origin__, annotation.__metadata__[0])
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType) and Any in arguments:
         return "any JSON"  # Python 3.10 makes Optional[Any] of what has None as its default
-    if origin in (list, Sequence) or getattr(origin, "__name__", "") == "Sequence":
-        return f"list of {_type(arguments[0])}"
-    if origin in (dict, Mapping) or getattr(origin, "__name__", "") == "Mapping":
-        return f"object of {_type(arguments[1])}"
+    if origin in (list, Sequence):
+        return f"list of {_plural(arguments[0])}"
+    if origin in (dict, Mapping):
+        return f"object ({'name' if arguments[0] is str else _type(arguments[0])} → {_type(arguments[1])})"
+    if origin is Literal:
+        return ", ".join(f"`{each}`" for each in arguments)
     if origin is tuple:
         return "pair"
     if arguments:
@@ -122,6 +143,24 @@ def _type(annotation: Any) -> str:
         return "{" + ", ".join(annotation.__annotations__) + "}"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     return names.get(annotation, str(annotation))
+
+
+def _plural(annotation: Any) -> str:
+    shown = _type(annotation)
+    return f"{shown}s" if re.fullmatch(r"text|pair|[a-z]+ id", shown) else re.sub("^object", "objects", shown)
+
+
+def _constrained(kind: Any, mark: Meta) -> str:
+    """A type with its lengths and bounds."""
+    if mark.max_length is not None:
+        few = f"{mark.min_length} to {mark.max_length:,}" if mark.min_length else f"up to {mark.max_length:,}"
+        return f"text of {few} characters" if kind is str else f"list of {few} {_plural(get_args(kind)[0])}"
+    until = "" if mark.le is None else f" to {_power(mark.le)}"
+    return f"{_type(kind)} from {mark.ge}{until}"
+
+
+def _power(number: float) -> str:
+    return "2^53" if number == 2**53 else f"{number:,}"
 
 
 def _cell(text: str) -> str:

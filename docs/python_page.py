@@ -7,6 +7,7 @@ import enum
 import inspect
 import re
 import textwrap
+import typing
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -85,8 +86,15 @@ def _table(config: type) -> list[str]:
     for name, (kind, default, comment) in _fields(config).items():
         if not comment:
             raise SystemExit(f"docs/python_page.py: {config.__name__}.{name} has no comment to say what it is.")
-        rows.append(f"| `{name}` | {_unit(name, kind)} | {_shown(default)} | {comment} |")
+        rows.append(f"| `{name}` | {_described(config, name) or _unit(name, kind)} | {_shown(default)} | {comment} |")
     return ["| option | | default | |", "| --- | --- | --- | --- |", *rows]
+
+
+def _described(config: type, name: str) -> str:
+    """What the option's type says about itself, where it has a description: "number of seconds, 0 or more"."""
+    kind = typing.get_type_hints(config, include_extras=True)[name]
+    told = [mark.description for mark in getattr(kind, "__metadata__", ()) if getattr(mark, "description", None)]
+    return told[0].removeprefix("a ") if told else ""
 
 
 def _unit(name: str, kind: str) -> str:

@@ -37,9 +37,6 @@ log = logging.getLogger("bsched.client")
 ATTEMPTS = 3
 WAIT_SECONDS = 30.0  # between attempts
 CONNECT_SECONDS = 10.0
-REPLY_SECONDS = 60.0  # a luigid with very many tasks takes its time
-# A heartbeat that is not answered by then is followed by the next one; await_work itself waits up to 30 s.
-ANSWERED_WITHIN = {"ping": 10.0, "await_work": 40.0}
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 MAY_PASS = (408, 425, 429)  # of the statuses from 400 to 499
 UNREADABLE = (
@@ -110,10 +107,10 @@ class RemoteScheduler(SchedulerAPI):
     def _ask(self, method: Method, body: str, request: Request | None) -> Any:
         """One attempt. All of one call have the same id, so that `bsched server` carries it out once."""
         url = f"{self._base}/api/{method.name}"
-        seconds = ANSWERED_WITHIN.get(method.name, REPLY_SECONDS)
+        seconds = (self._connect_seconds, method.answered_within_seconds)
         headers = {} if request is None else {HEADER: str(request)}
         try:
-            return self._answer(method, self._fetcher().post(url, body, (self._connect_seconds, seconds), headers))
+            return self._answer(method, self._fetcher().post(url, body, seconds, headers))
         except fetching.Unanswered as error:
             if isinstance(error, fetching.WrongScheme) and not self._has_answered:
                 raise Refused(f"There is no scheduler at {self._base}: {error}.") from None

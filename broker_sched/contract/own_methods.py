@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, TypeAlias
-
-from msgspec import Meta
+from collections.abc import Sequence
 
 from broker_sched.contract import replies as replies
-from broker_sched.contract.registry import JSON, Attempt, TaskId, WorkerId, rpc
-
-MAX_TASKS = 1000  # in one add_tasks
-MAX_LOG = 16_384  # characters kept of what a task writes
-LogText: TypeAlias = Annotated[str, Meta(max_length=MAX_LOG)]
-MAX_REASON = 4096  # characters of why a task can't be loaded
-MAX_REFUSED = 200  # tasks in one refuse_tasks: more than a batch has
-Reason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
-RefusedIds: TypeAlias = Annotated[Sequence[TaskId], Meta(min_length=1, max_length=MAX_REFUSED)]
-Scope: TypeAlias = Literal["module", "family"]
-Pause: TypeAlias = Annotated[float, Meta(ge=0, le=3600)]
-Size: TypeAlias = Annotated[int, Meta(ge=0)]
+from broker_sched.contract.registry import rpc
+from broker_sched.contract.types import (
+    AddTaskArguments,
+    Attempt,
+    AwaitSeconds,
+    LogText,
+    RefusalReason,
+    RefusalScope,
+    RefusalSeconds,
+    RefusedIds,
+    Size,
+    TaskId,
+    TaskIds,
+    WorkerId,
+)
 
 
 class OwnMethods:
-    """Ours alone. See SchedulerAPI."""
+    """The half of SchedulerAPI that Luigi does not have."""
 
     @rpc()
-    def add_tasks(
-        self, worker: WorkerId, tasks: Annotated[Sequence[Mapping[str, JSON]], Meta(max_length=MAX_TASKS)]
-    ) -> None:
+    def add_tasks(self, worker: WorkerId, tasks: AddTaskArguments) -> None:
         """Do add_task for each of up to 1,000 tasks, in this order.
 
         tasks: the arguments of add_task, without the worker. When one of them is wrong, nothing is changed.
         """
         raise NotImplementedError
 
-    @rpc(attempts=1)
-    def await_work(
-        self, worker: WorkerId, assistant: bool = False, seconds: Annotated[float, Meta(ge=0, le=30)] = 5.0
-    ) -> replies.Awaited:
+    @rpc(attempts=1, answered_within_seconds=40.0)  # it waits for up to 30 itself
+    def await_work(self, worker: WorkerId, assistant: bool = False, seconds: AwaitSeconds = 5.0) -> replies.Awaited:
         """Wait until there is work or a message for this worker, at most so long.
 
         ready: it should ask for work now. seconds 0: end its wait; was it woken just then, another worker is instead.
@@ -74,9 +70,9 @@ class OwnMethods:
         self,
         worker: WorkerId,
         task_ids: RefusedIds,
-        reason: Reason,
-        scope: Scope = "family",
-        seconds: Pause = 30.0,
+        reason: RefusalReason,
+        scope: RefusalScope = "family",
+        seconds: RefusalSeconds = 30.0,
         attempt: Attempt | None = None,
     ) -> list[str]:
         """Put tasks that this worker was handed out and can't load back to PENDING, with no failure. Returns their ids.
@@ -88,9 +84,7 @@ class OwnMethods:
         raise NotImplementedError
 
     @rpc(reads_only=True)
-    def task_statuses(
-        self, task_ids: Annotated[Sequence[TaskId], Meta(max_length=MAX_TASKS)]
-    ) -> dict[str, replies.TaskStanding]:
+    def task_statuses(self, task_ids: TaskIds) -> dict[str, replies.TaskStanding]:
         """How up to 1,000 tasks stand, by id; unknown ones are left out. refusal: why a PENDING one went back."""
         raise NotImplementedError
 
@@ -123,12 +117,12 @@ class OwnMethods:
         """
         raise NotImplementedError
 
-    @rpc()
+    @rpc(is_view=True)
     def submission(self, submission: WorkerId) -> replies.Submission:
         """How a submission stands, or ended within the last week. Reads all its tasks."""
         raise NotImplementedError
 
-    @rpc()
+    @rpc(is_view=True)
     def submission_list(self) -> list[replies.Submission]:
         """The active submissions, and those that ended within the last week; newest first."""
         raise NotImplementedError

@@ -1,41 +1,79 @@
-"""One method of the contract, how a signature is marked as one, and the types in it. See api.py."""
+"""How the contract's methods are marked, and read off their signatures into a table."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
-
-from msgspec import Meta
+from types import GenericAlias
+from typing import Any, NamedTuple, TypeVar
 
 from broker_sched.errors import InvalidArgument
-
-JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
-Number: TypeAlias = int | float
-TaskId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
-WorkerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=8192)]
-StartId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]  # made anew at each start of a worker
-Attempt: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]  # of a hand-out; see wire.Work
-Amount: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
-Resources: TypeAlias = Mapping[str, Amount]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Method(NamedTuple):
-    """One method of the contract, as read off SchedulerAPI."""
+    """One method of the contract."""
 
     name: str
     parameters: tuple[inspect.Parameter, ...]  # without self, types resolved
     returns: Any  # the reply's type
-    takes_any: bool  # on the wire, as Luigi has it, unknown arguments are accepted and ignored
-    collects: bool  # the keyword arguments are themselves the data (update_resources)
-    reads_only: bool  # changes nothing
-    attempts: int  # how often a client tries when it gets no answer; 1 for ping
-    allow_null: bool  # False: a null reply is an error (get_work)
+    collects: inspect.Parameter | None  # what all keyword arguments together are (update_resources)
     in_luigi: bool  # a stock luigid has it; else it is declared in own_methods.py
     doc: str
+    takes_any: bool  # on the wire, as Luigi has it, unknown arguments are accepted and ignored
+    reads_only: bool  # changes nothing
+    is_view: bool  # reads as much as there is. Of what a caller sees it changes nothing: it only does what is due
+    attempts: int  # how often a client tries when it gets no answer
+    answered_within_seconds: float  # for so long a client waits for an answer
+    allow_null: bool  # False: a null reply is an error (get_work)
+
+
+def rpc(
+    *,
+    reads_only: bool = False,
+    is_view: bool = False,
+    attempts: int = 3,
+    answered_within_seconds: float = 60.0,  # a luigid with very many tasks takes its time
+    allow_null: bool = True,
+    takes_any: bool = False,
+) -> Callable[[F], F]:
+    """Mark a method as part of the contract, with what a signature can't say; see Method."""
+    marks = locals()
+
+    def mark(function: F) -> F:
+        function.__dict__["rpc"] = marks
+        return function
+
+    return mark
+
+
+def read_methods(luigis: type, own: type) -> dict[str, Method]:
+    """Read the marked methods off two classes, by name: first Luigi's, then those that Luigi does not have."""
+    return {
+        name: _read(name, function, in_luigi=cls is luigis)
+        for cls in (luigis, own)
+        for name, function in vars(cls).items()
+        if hasattr(function, "rpc")
+    }
+
+
+def _read(name: str, function: Any, in_luigi: bool) -> Method:
+    hints = typing.get_type_hints(function, include_extras=True)
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
+    named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    collecting = [p for p in parameters if p.kind is p.VAR_KEYWORD]
+    return Method(
+        name=name,
+        parameters=tuple(p.replace(annotation=hints[p.name]) for p in named),
+        returns=hints["return"],
+        collects=next((p.replace(annotation=GenericAlias(Mapping, (str, hints[p.name]))) for p in collecting), None),
+        in_luigi=in_luigi,
+        doc=inspect.getdoc(function) or "",
+        **function.rpc,
+    )
 
 
 def no_such_argument(method: Method, name: str) -> InvalidArgument:
@@ -60,26 +98,3 @@ def refuse_misspelt(method: Method, arguments: Mapping[str, Any], add_task: Meth
                 refuse_misspelt(add_task, task if isinstance(task, Mapping) else {}, add_task)
             except InvalidArgument as error:
                 raise InvalidArgument(f"tasks[{index}].{error.field}", error.message) from None
-
-
-def rpc(
-    *,
-    reads_only: bool = False,
-    attempts: int = 3,
-    allow_null: bool = True,
-    collects: bool = False,
-    takes_any: bool = False,
-) -> Callable[[F], F]:
-    """Mark a method of SchedulerAPI as part of the contract, with what a signature can't say."""
-
-    def mark(function: F) -> F:
-        function.__dict__["rpc"] = {
-            "reads_only": reads_only,
-            "attempts": attempts,
-            "allow_null": allow_null,
-            "collects": collects,
-            "takes_any": takes_any,
-        }
-        return function
-
-    return mark

@@ -1,18 +1,17 @@
 """The shapes of the replies, as Luigi's clients and its page read them.
 
-Times are float seconds since the epoch. The names are Luigi's and are used
-nowhere else in this package.
+Times are float seconds since the epoch. The names are Luigi's, and are used nowhere else in this package.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
-JSON = Any  # any JSON value: a client's own data, or Luigi's own merging of keys
+from broker_sched.contract.types import JSON
 
 
 class PendingCounts(TypedDict, total=False):
-    """count_pending. A disabled worker's get_work has no n_pending_last_scheduled."""
+    """What a worker has still to do. n_pending_last_scheduled is missing where get_work answers a disabled worker."""
 
     n_pending_tasks: int  # PENDING or FAILED tasks this worker may run, upstream not disabled
     n_unique_pending: int  # of these, those no other worker may run
@@ -22,7 +21,7 @@ class PendingCounts(TypedDict, total=False):
 
 
 class Work(PendingCounts, total=False):
-    """get_work. Without work: task_id is null, and family, module, params are absent."""
+    """What a worker was handed out. When that is nothing, task_id is null, and the keys behind it are missing."""
 
     task_id: str | None  # null for a batch too
     task_family: str
@@ -34,29 +33,39 @@ class Work(PendingCounts, total=False):
 
 
 class Awaited(TypedDict):
-    ready: bool
+    """How a wait for work ended."""
+
+    ready: bool  # the worker should ask for work now
 
 
 class RpcMessage(TypedDict):
-    """What a worker is asked to do: a method of its own and the arguments."""
+    """What a worker is asked to do: the name of one of its own methods, and the arguments."""
 
     name: str
     kwargs: dict[str, JSON]
 
 
 class Ping(TypedDict):
+    """The messages that waited for the worker, oldest first. Each is given once."""
+
     rpc_messages: list[RpcMessage]
 
 
 class Paused(TypedDict):
+    """Whether handing out is paused."""
+
     paused: bool
 
 
 class Enabled(TypedDict):
+    """Whether pause has an effect."""
+
     enabled: bool
 
 
 class TaskStatus(TypedDict):
+    """The status that a task has after a call; null when there is no such task."""
+
     task_id: str | None
     status: str | None
 
@@ -70,39 +79,53 @@ class TaskStanding(TypedDict):
 
 
 class Stopping(TypedDict):
+    """Who was asked to end a task; worker null: nobody runs it."""
+
     task_id: str
     worker: str | None
 
 
 class SupersededReports(TypedDict):
-    count: int  # since the namespace was made
+    """How many reports about runs that did not count any more were refused since the namespace was made."""
+
+    count: int
 
 
 class MessageId(TypedDict):
+    """Under which id a task may answer a message; null when messages are off."""
+
     message_id: str | None
 
 
 class MessageResponse(TypedDict):
+    """What a task has answered to a message; null when there is no answer."""
+
     response: JSON
 
 
 class StatusMessage(TypedDict):
+    """The text beside a task; '' for an unknown task."""
+
     taskId: str
     statusMessage: str | None
 
 
 class ProgressPercentage(TypedDict):
+    """The progress beside a task; null for an unknown task."""
+
     taskId: str
     progressPercentage: float | None
 
 
 class RunningResources(TypedDict):
+    """What a running task holds; null when it never ran or is unknown."""
+
     taskId: str
     resources: dict[str, float] | None
 
 
 class TaskError(TypedDict, total=False):
-    """fetch_error. An unknown task has only taskId and error ''."""
+    """Why a task failed last. Of an unknown task there is only taskId, and error ''."""
 
     taskId: str
     error: str | None
@@ -113,10 +136,7 @@ class TaskError(TypedDict, total=False):
 
 
 class TaskLog(TypedDict):
-    """What the latest run wrote: its last characters, and how many there were in all.
-
-    status null: an unknown task.
-    """
+    """The last characters that a task's latest run wrote, and how many there were in all; status null: no such task."""
 
     task_id: str
     status: str | None
@@ -126,7 +146,7 @@ class TaskLog(TypedDict):
 
 
 class SubmissionState(TypedDict):
-    """state null: unknown."""
+    """How a submission stands after a call, as in Submission; state null: there is none of this name."""
 
     submission: str
     state: str | None
@@ -183,6 +203,8 @@ class Task(TypedDict, total=False):
 
 
 class Resource(TypedDict):
+    """A resource, how much of it there is, how much is used, by how many running tasks, and by which."""
+
     name: str
     num_total: float
     num_used: float

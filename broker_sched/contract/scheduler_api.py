@@ -1,43 +1,44 @@
 """The contract: every method, declared once.
 
-`SchedulerAPI` has the signatures, the types and the documentation (own_methods.py
-those of the methods that are ours alone). `METHODS` is read off it, and from
-`METHODS` come the server's routes, the remote client, the command line and
-docs/api.md. A subclass says how one call is carried, in `_invoke`; it inherits
-everything else.
+`SchedulerAPI` has the signatures, the types and the documentation of Luigi's methods, and inherits those that Luigi
+does not have from own_methods.py. `METHODS` is read off both, and from `METHODS` come the server's routes, the remote
+client, the command line and docs/api.md. A subclass says how one call is carried, in `_invoke`; it inherits everything
+else.
 
 Source of every behaviour named here: luigi.scheduler.Scheduler, 3.8.1.
 """
 
 from __future__ import annotations
 
-import inspect
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
 from broker_sched.contract import replies as replies
 from broker_sched.contract.own_methods import OwnMethods
-from broker_sched.contract.registry import (
+from broker_sched.contract.registry import Method, read_methods, refuse_misspelt, rpc
+from broker_sched.contract.types import (
     JSON,
     Attempt,
-    Method,
+    BatchedArgs,
+    BatchSize,
     Number,
+    ReportableStatus,
     Resources,
+    RetryPolicy,
     StartId,
     TaskId,
+    Visibility,
     WorkerId,
-    refuse_misspelt,
-    rpc,
+    WorkerInfo,
 )
 
 
 class SchedulerAPI(OwnMethods):
     """Luigi's scheduler API. Base of everything that a worker can take for a scheduler.
 
-    Every method may raise InvalidArgument (nothing was changed) and, when the
-    state can't be reached, RedisUnavailable or RPCError. Every change is atomic.
+    Every method may raise InvalidArgument (nothing was changed) and, when nobody answers, Unreachable. Every change is
+    atomic.
     """
 
     def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
@@ -56,7 +57,7 @@ class SchedulerAPI(OwnMethods):
     def add_task(
         self,
         task_id: TaskId,
-        status: str = "PENDING",
+        status: ReportableStatus = "PENDING",
         runnable: bool | None = True,
         deps: Sequence[TaskId] | None = None,
         new_deps: Sequence[TaskId] | None = None,
@@ -66,7 +67,7 @@ class SchedulerAPI(OwnMethods):
         family: str | None = "",
         module: str | None = None,
         params: Mapping[str, JSON] | None = None,
-        param_visibilities: Mapping[str, int] | None = None,
+        param_visibilities: Mapping[str, Visibility] | None = None,
         accepts_messages: bool | None = False,
         assistant: bool | None = False,
         tracking_url: str | None = None,
@@ -74,7 +75,7 @@ class SchedulerAPI(OwnMethods):
         worker: WorkerId,
         batchable: bool | None = None,
         batch_id: str | None = None,
-        retry_policy_dict: Mapping[str, Number | None] | None = None,
+        retry_policy_dict: RetryPolicy | None = None,
         owners: JSON = None,
         attempt: Attempt | None = None,
     ) -> None:
@@ -96,8 +97,8 @@ class SchedulerAPI(OwnMethods):
         self,
         worker: WorkerId,
         task_family: str,
-        batched_args: Sequence[str],
-        max_batch_size: Number = float("inf"),
+        batched_args: BatchedArgs,
+        max_batch_size: BatchSize = float("inf"),
     ) -> None:
         """Let get_work hand this worker several tasks of the family as one, with a list per batched parameter."""
         raise NotImplementedError
@@ -111,7 +112,7 @@ class SchedulerAPI(OwnMethods):
         expl: JSON,
         owners: JSON,
         worker: str | None = None,
-        param_visibilities: JSON = None,
+        param_visibilities: Mapping[str, Visibility] | None = None,
     ) -> None:
         """Tell that a task could not be scheduled. With batch_emails, a mail will say so.
 
@@ -194,7 +195,7 @@ class SchedulerAPI(OwnMethods):
         """Count the tasks this worker still has to do, alone or with others."""
         raise NotImplementedError
 
-    @rpc(attempts=1, takes_any=True)
+    @rpc(attempts=1, answered_within_seconds=10.0, takes_any=True)  # the next heartbeat follows
     def ping(self, worker: WorkerId, start_id: StartId | None = None) -> replies.Ping:
         """Tell that the worker lives, and take the messages that wait for it (each is given once).
 
@@ -208,7 +209,7 @@ class SchedulerAPI(OwnMethods):
     def add_worker(
         self,
         worker: WorkerId,
-        info: Mapping[str, JSON] | Sequence[tuple[str, JSON]],
+        info: WorkerInfo,
         start_id: StartId | None = None,
     ) -> None:
         """Merge info (a dict, or a list of pairs) into what is known of the worker.
@@ -231,7 +232,7 @@ class SchedulerAPI(OwnMethods):
         """Leave the worker a message to change its number of processes. An unknown one is created, as in Luigi."""
         raise NotImplementedError
 
-    @rpc(takes_any=True)
+    @rpc(is_view=True, takes_any=True)
     def worker_list(self, include_running: bool = True) -> list[dict[str, JSON]]:
         """List the workers, newest first, each merged with its info; prunes first."""
         raise NotImplementedError
@@ -302,7 +303,7 @@ class SchedulerAPI(OwnMethods):
 
     # Resources
 
-    @rpc(collects=True)
+    @rpc()
     def update_resources(self, /, **resources: Number) -> None:
         """Set the limits of the resources named; a resource without a limit has 1."""
         raise NotImplementedError
@@ -312,29 +313,29 @@ class SchedulerAPI(OwnMethods):
         """Set one limit; False, and no change, when the amount is no int or negative."""
         raise NotImplementedError
 
-    @rpc()
+    @rpc(is_view=True)
     def resource_list(self) -> list[replies.Resource]:
         """List the limits, what is in use, and by which running tasks; prunes first."""
         raise NotImplementedError
 
     # Views
 
-    @rpc(takes_any=True)
+    @rpc(is_view=True, takes_any=True)
     def graph(self) -> dict[str, JSON]:
         """All tasks with their deps; prunes first."""
         raise NotImplementedError
 
-    @rpc(takes_any=True)
+    @rpc(is_view=True, takes_any=True)
     def dep_graph(self, task_id: TaskId, include_done: bool = True) -> dict[str, JSON]:
         """The task and all it depends on, breadth first up to max_graph_nodes; prunes first."""
         raise NotImplementedError
 
-    @rpc(takes_any=True)
+    @rpc(is_view=True, takes_any=True)
     def inverse_dep_graph(self, task_id: TaskId, include_done: bool = True) -> dict[str, JSON]:
         """The task and all that depend on it, breadth first up to max_graph_nodes; prunes first."""
         raise NotImplementedError
 
-    @rpc(takes_any=True)
+    @rpc(is_view=True, takes_any=True)
     def task_list(
         self,
         status: str | None = "",
@@ -350,7 +351,7 @@ class SchedulerAPI(OwnMethods):
         """
         raise NotImplementedError
 
-    @rpc(takes_any=True)
+    @rpc(is_view=True, takes_any=True)
     def task_search(self, task_str: str) -> dict[str, dict[str, JSON]]:
         """The tasks whose id has this text in it, by status; prunes first."""
         raise NotImplementedError
@@ -380,29 +381,4 @@ def _calling(method: Method) -> Callable[..., Any]:
     return call
 
 
-def _read_methods() -> dict[str, Method]:
-    """Read the table off SchedulerAPI's signatures."""
-    methods = {}
-    for name, function in {**vars(SchedulerAPI), **vars(OwnMethods)}.items():
-        marks = getattr(function, "rpc", None)
-        if marks is None:
-            continue
-        hints = typing.get_type_hints(function, include_extras=True)
-        signature = inspect.signature(function)
-        named = tuple(
-            p.replace(annotation=hints[p.name])
-            for p in signature.parameters.values()
-            if p.name != "self" and p.kind is not p.VAR_KEYWORD
-        )
-        methods[name] = Method(
-            name=name,
-            parameters=named,
-            returns=hints["return"],
-            in_luigi=name not in vars(OwnMethods),
-            doc=inspect.getdoc(function) or "",
-            **marks,
-        )
-    return methods
-
-
-METHODS: dict[str, Method] = _read_methods()
+METHODS: dict[str, Method] = read_methods(SchedulerAPI, OwnMethods)

@@ -21,10 +21,6 @@ class Status(str, Enum):
     UNKNOWN = "UNKNOWN"  # a placeholder: named as a dep, not added yet
 
 
-# What a client may report. SUSPENDED, of old clients, is stored as PENDING.
-REPORTABLE = ("PENDING", "RUNNING", "DONE", "FAILED", "DISABLED", "UNKNOWN", "SUSPENDED")
-
-
 class Transition(NamedTuple):
     """One allowed change of status, and why it is allowed."""
 

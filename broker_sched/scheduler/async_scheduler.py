@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from broker_sched.contract.registry import Method
 from broker_sched.contract.request_ids import Request, repeated
+from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.validation import check
 from broker_sched.errors import BrokerSchedError, RedisUnavailable, SchemaMismatch
 from broker_sched.lua.loader import Script, load, names
@@ -28,11 +29,7 @@ from broker_sched.scheduler.operations.work import awaiting
 log = logging.getLogger("bsched.server")
 T = TypeVar("T")
 
-# Views, which read as much as there is. Of what a caller can see they change nothing: they only do what is due.
-VIEWS = frozenset(
-    """graph dep_graph inverse_dep_graph task_list task_search worker_list resource_list submission
-    submission_list""".split()
-)
+VIEWS = frozenset(method.name for method in METHODS.values() if method.is_view)
 VIEWS_AT_ONCE = 4
 PERMITTED_SECONDS = 10.0  # between two looks of /readyz at what Redis's user may do
 PERSIST_SECONDS = 3.0  # a call is repeated so long while Redis is away; then the client hears of it

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from broker_sched.contract.states import REPORTABLE
+from broker_sched.contract.types import REPORTABLE
 from tests.parity.pair import ADVANCE, LABEL, Step
 from tests.parity.views import draw_view
 from tests.parity.world import NEEDS, PRIORITIES, RESOURCE_NAMES, UNSEEN, Task, World, draw_world

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from broker_sched import RemoteScheduler, Scheduler
-from broker_sched.contract.own_methods import MAX_LOG
+from broker_sched.contract.types import MAX_LOG
 from broker_sched.worker.executors import task_process
 from broker_sched.worker.executors.output import Output
 from broker_sched.worker.executors.task_process import SchedulerCall

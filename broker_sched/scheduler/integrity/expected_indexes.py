@@ -11,7 +11,7 @@ from collections import defaultdict
 from fractions import Fraction
 from typing import Any
 
-from broker_sched.contract.validation import MAX_SAFE_INTEGER
+from broker_sched.contract.types import MAX_SAFE_INTEGER
 from broker_sched.redis_backend.encoding import to_bytes
 from broker_sched.scheduler.integrity.snapshot import Snapshot
 

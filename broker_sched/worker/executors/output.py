@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from broker_sched import interrupts
-from broker_sched.contract.own_methods import MAX_LOG
+from broker_sched.contract.types import MAX_LOG
 
 STDOUT, STDERR = 1, 2  # file descriptors
 CHUNK = 1 << 16  # bytes

@@ -1,0 +1,73 @@
+"""The types of arguments: what msgspec checks of a call, and docs/api.md shows.
+
+A range, a length or a list of allowed values stands in the type and nowhere else. Where it has a title, the
+documentation calls it so. A description completes "it must be …", there and in what a refused caller is told. NaN is
+refused by whatever bound a number has: it is on neither side of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+from msgspec import Meta
+
+MAX_SAFE_INTEGER = 2**53  # beyond it a double, and so a sorted set's score, loses digits
+MAX_ID = 8192  # characters of a task's or a worker's id
+MAX_TASKS = 1000  # in one add_tasks, or one task_statuses
+MAX_LOG = 16_384  # characters kept of what a task writes
+MAX_REASON = 4096  # characters of why a task can't be loaded
+MAX_REFUSED = 200  # tasks in one refuse_tasks: more than a batch has
+MAX_BATCHED_ARGS = 100
+
+JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
+
+# Names
+
+TaskId: TypeAlias = Annotated[str, Meta(title="task id", min_length=1, max_length=MAX_ID)]
+WorkerId: TypeAlias = Annotated[str, Meta(title="worker id", min_length=1, max_length=MAX_ID)]
+StartId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]  # made anew at each start of a worker
+Attempt: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]  # number of a hand-out; see replies.Work
+BatchedArgs: TypeAlias = Annotated[Sequence[str], Meta(max_length=MAX_BATCHED_ARGS)]
+RefusedIds: TypeAlias = Annotated[Sequence[TaskId], Meta(min_length=1, max_length=MAX_REFUSED)]
+TaskIds: TypeAlias = Annotated[Sequence[TaskId], Meta(max_length=MAX_TASKS)]
+AddTaskArguments: TypeAlias = Annotated[Sequence[Mapping[str, JSON]], Meta(max_length=MAX_TASKS)]
+WorkerInfo: TypeAlias = Mapping[str, JSON] | Sequence[tuple[str, JSON]]
+
+# Numbers
+
+Number: TypeAlias = Annotated[
+    Annotated[int, Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
+    | Annotated[float, Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)],
+    Meta(title="number", description="a finite number within ±2^53"),
+]
+Amount: TypeAlias = Annotated[
+    Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)] | Annotated[float, Meta(ge=0, le=MAX_SAFE_INTEGER)],
+    Meta(title="amount", description="a number from 0 to 2^53"),
+]
+BatchSize: TypeAlias = Annotated[
+    int | Annotated[float, Meta(ge=-sys.float_info.max)],  # any, infinity too, but NaN
+    Meta(description="a number of tasks, or infinity"),
+]
+Size: TypeAlias = Annotated[int, Meta(ge=0)]
+AwaitSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=30, description="a number of seconds from 0 to 30")]
+RefusalSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
+Resources: TypeAlias = Mapping[str, Amount]
+
+# Choices
+
+# What a client may report. SUSPENDED, of old clients, is stored as PENDING.
+ReportableStatus: TypeAlias = Literal["PENDING", "RUNNING", "DONE", "FAILED", "DISABLED", "UNKNOWN", "SUSPENDED"]
+REPORTABLE: tuple[str, ...] = get_args(ReportableStatus)
+Visibility: TypeAlias = Annotated[
+    Literal[0, 1, 2], Meta(title="visibility", description="0 (public), 1 (hidden) or 2 (private)")
+]
+RefusalScope: TypeAlias = Literal["module", "family"]
+RetryOption: TypeAlias = Literal["retry_count", "disable_hard_timeout", "disable_window"]
+RetryPolicy: TypeAlias = Mapping[RetryOption, Number | None]
+
+# Texts
+
+LogText: TypeAlias = Annotated[str, Meta(max_length=MAX_LOG)]
+RefusalReason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
