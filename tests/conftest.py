@@ -17,11 +17,15 @@ import hypothesis
 import pytest
 
 from broker_sched import Scheduler
+from broker_sched.redis_backend.encoding import to_bytes
 from tests.harness import RedisProcess, ServerProcess
-from tests.servers import RunningRedis, binaries
+from tests.nightly import NIGHTLY
+from tests.servers import RunningRedis, embedded_servers
 
-REAL = sorted(binaries())
-BACKENDS = ["fakeredis", *REAL]
+REAL = sorted(embedded_servers())
+KINDS = ["fakeredis", *REAL]
+# The one that `[embedded]` brings for this Python.
+DEFAULT_KIND = "redis62" if "redis62" in REAL else "valkey9" if "valkey9" in REAL else "redis8"
 SchedulerFactory = Callable[..., Scheduler]
 
 # A machine that stands still for a moment is no fault of an example.
@@ -67,10 +71,10 @@ class FakeClock:
 
 
 @cache
-def running(backend: str) -> RunningRedis:
+def running(kind: str) -> RunningRedis:
     """The server of this kind, one for all tests of this process."""
     directory = Path(tempfile.mkdtemp(prefix="bsched-test-"))
-    server = RunningRedis(binaries()[backend], directory)
+    server = RunningRedis(embedded_servers()[kind], directory)
     atexit.register(_end, server, directory, os.getpid())
     return server
 
@@ -124,22 +128,34 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=BACKENDS)
-def redis_url(request: pytest.FixtureRequest) -> str:
-    """Each kind of Redis in turn."""
-    return "memory:tests" if request.param == "fakeredis" else running(request.param).url
+@pytest.fixture(params=KINDS if NIGHTLY else [DEFAULT_KIND])
+def redis_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of Redis that the test runs on: one real server by day, each kind by night and in tests/dialects."""
+    return str(request.param)
 
 
-@pytest.fixture(params=REAL)
-def real_redis_url(request: pytest.FixtureRequest) -> str:
-    """Each kind of real server in turn."""
-    return running(request.param).url
+@pytest.fixture(params=REAL if NIGHTLY else [DEFAULT_KIND])
+def real_redis_kind(request: pytest.FixtureRequest) -> str:
+    """The same, and never fakeredis."""
+    return str(request.param)
+
+
+@pytest.fixture
+def redis_url(redis_kind: str) -> str:
+    """Where a Redis of the kind that the test runs on is."""
+    return "memory:tests" if redis_kind == "fakeredis" else running(redis_kind).url
+
+
+@pytest.fixture
+def real_redis_url(real_redis_kind: str) -> str:
+    """The same, and never fakeredis."""
+    return running(real_redis_kind).url
 
 
 @pytest.fixture
 def scheduler_factory(redis_url: str, clock: FakeClock) -> Iterator[SchedulerFactory]:
     """`scheduler_factory(namespace=…, retry_delay=5)`; a new namespace unless one is given."""
-    yield from _schedulers(redis_url, clock)
+    yield from schedulers(redis_url, clock)
 
 
 @pytest.fixture
@@ -156,12 +172,13 @@ def another(scheduler: Scheduler, scheduler_factory: SchedulerFactory) -> Schedu
 @pytest.fixture
 def real_scheduler(real_redis_url: str) -> Iterator[Scheduler]:
     """On a real server, by its clock."""
-    schedulers = _schedulers(real_redis_url, None)
-    yield next(schedulers)()
-    next(schedulers, None)
+    factory = schedulers(real_redis_url, None)
+    yield next(factory)()
+    next(factory, None)
 
 
-def _schedulers(url: str, clock: FakeClock | None) -> Iterator[SchedulerFactory]:
+def schedulers(url: str, clock: FakeClock | None) -> Iterator[SchedulerFactory]:
+    """A fixture's inside: schedulers at this URL, each of which is checked and removed when the test has ended."""
     made: list[Scheduler] = []
 
     def make(namespace: str | None = None, **options: Any) -> Scheduler:
@@ -175,5 +192,5 @@ def _schedulers(url: str, clock: FakeClock | None) -> Iterator[SchedulerFactory]
             assert scheduler.verify() == []
     for scheduler in made:
         for key in list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*", count=1000)):
-            scheduler._client.delete(key)
+            scheduler._client.delete(to_bytes(key))
         scheduler.close()

@@ -9,7 +9,7 @@ import pytest
 
 from broker_sched import InvalidArgument, RedisUnavailable, Scheduler
 from broker_sched.scheduler.integrity.snapshot import take
-from tests.servers import RunningRedis, binaries, until
+from tests.servers import RunningRedis, embedded_servers, until
 
 WRITES: dict[str, Callable[[Scheduler], object]] = {
     "add_task new": lambda s: s.add_task(worker="w", task_id="new", deps=["x", "y"], resources={"db": 1}),
@@ -40,9 +40,9 @@ WRITES: dict[str, Callable[[Scheduler], object]] = {
 FREEING = ("mark_as_done", "forgive_failures")
 
 
-@pytest.fixture(params=sorted(binaries()))
-def own_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningRedis]:
-    server = RunningRedis(binaries()[request.param], tmp_path / "own")
+@pytest.fixture
+def own_redis(real_redis_kind: str, tmp_path: Path) -> Iterator[RunningRedis]:
+    server = RunningRedis(embedded_servers()[real_redis_kind], tmp_path / "own")
     yield server
     server.kill()
 

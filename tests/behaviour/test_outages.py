@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,11 @@ import redis
 from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler, ScriptError
 from broker_sched.redis_backend.recovery import REFUSALS, RedisRefused, message_of, refusal_in
 from broker_sched.redis_backend.script_call import translate
-from broker_sched.scheduler import scheduler as module
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
-from tests.conftest import REAL
 from tests.documents import environment_of
 from tests.harness import ServerProcess
-from tests.servers import RunningRedis, any_server, binaries, die_with_parent, free_port, until
+from tests.refusing_redis import REFUSING, busy, oom
+from tests.servers import RunningRedis, any_server, die_with_parent, embedded_servers, free_port, until
 
 PIPELINE = """
 import os
@@ -37,102 +35,20 @@ class Small(Task):
 """
 
 
-@pytest.fixture(params=REAL)
-def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningRedis]:
-    """A server of the test's own, of each kind, that a test may make refuse."""
-    server = RunningRedis(binaries()[request.param], tmp_path / "redis", free_port())
+@pytest.fixture
+def own(real_redis_kind: str, tmp_path: Path) -> Iterator[RunningRedis]:
+    """A server of the test's own that a test may make refuse."""
+    server = RunningRedis(embedded_servers()[real_redis_kind], tmp_path / "redis", free_port())
     yield server
     server.kill()
 
 
-def readonly(client: Any) -> Callable[[], Any]:
-    client.execute_command("REPLICAOF", "127.0.0.1", "1")
-    return lambda: client.execute_command("REPLICAOF", "NO", "ONE")
-
-
-def oom(client: Any) -> Callable[[], Any]:
-    client.config_set("maxmemory", 1)
-    return lambda: client.config_set("maxmemory", 0)
-
-
-def noreplicas(client: Any) -> Callable[[], Any]:
-    client.config_set("min-replicas-to-write", 1)
-    return lambda: client.config_set("min-replicas-to-write", 0)
-
-
-def misconf(client: Any) -> Callable[[], Any]:
-    """Saving is on and has failed: the file's name is that of a directory."""
-    os.mkdir(os.path.join(client.config_get("dir")["dir"], "dump.rdb"))
-    client.config_set("save", "3600 1000000")
-    client.bgsave()
-    until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "saving has failed")
-    return lambda: client.config_set("stop-writes-on-bgsave-error", "no")
-
-
-def noperm(client: Any) -> Callable[[], Any]:
-    client.execute_command("ACL", "SETUSER", "default", "-evalsha", "-set", "-blpop", "-hgetall")
-    return lambda: client.execute_command("ACL", "SETUSER", "default", "+evalsha", "+set", "+blpop", "+hgetall")
-
-
-def busy(client: Any) -> Callable[[], Any]:
-    """A script that does not end."""
-    client.config_set("lua-time-limit", 1)
-    connection = client.connection_pool.get_connection()
-    connection.send_command("EVAL", "while true do end", 0)
-
-    def is_busy() -> bool:
-        try:
-            client.ping()
-        except redis.ResponseError as error:
-            return "BUSY" in str(error)
-        return False
-
-    until(is_busy, "the script runs")
-    return lambda: (client.script_kill(), connection.disconnect())
-
-
-KINDS = {
-    "READONLY": readonly,
-    "OOM": oom,
-    "NOREPLICAS": noreplicas,
-    "MISCONF": misconf,
-    "NOPERM": noperm,
-    "BUSY": busy,
-}
-CALLS: dict[str, Callable[[Any], Any]] = {
-    "get_work": lambda scheduler: scheduler.get_work(worker="w"),
-    "add_task": lambda scheduler: scheduler.add_task(worker="w", task_id="b"),
-    "await_work": lambda scheduler: scheduler.await_work(worker="w", seconds=0.2),
-    "ping": lambda scheduler: scheduler.ping(worker="w"),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_that_refuses_is_an_outage_with_its_name_and_then_all_goes_on(
-    own: RunningRedis, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "WAIT_SECONDS", 0.01)
-    scheduler = Scheduler(own.url)
-    scheduler.add_task(worker="w", task_id="a")
-    accept = KINDS[kind](own.client())
-    for name, call in CALLS.items():
-        scheduler._next_prune = 0.0  # so that get_work begins with a plain command
-        with pytest.raises(RedisUnavailable, match=kind):
-            call(scheduler)
-            pytest.fail(f"{name} was served")
-    accept()
-    until(lambda: own.client().ping(), "it serves again")
-    assert scheduler.get_work(worker="w")["task_id"] == "a"
-    assert scheduler.verify() == []
-    scheduler.close()
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", REFUSING)
 def test_a_server_answers_503_with_the_name_and_then_serves(own: RunningRedis, kind: str) -> None:
     server = ServerProcess("--redis", own.url).await_ready()
     try:
         server.call("add_task", worker="w", task_id="a")
-        accept = KINDS[kind](own.client())
+        accept = REFUSING[kind](own.client())
         reply = server.post("get_work", '{"worker": "w"}')
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
         assert kind in reply.json()["error"]["message"]
@@ -170,7 +86,7 @@ def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp
         stack.callback(worker.kill)
         until(lambda: "Running worker" in log.read_text(), "it runs")
         for number, kind in enumerate(("READONLY", "OOM", "NOREPLICAS", "NOPERM"), start=1):
-            accept = KINDS[kind](own.client())
+            accept = REFUSING[kind](own.client())
             until(lambda kind=kind: f"for get_work: {_meaning(kind)}" in log.read_text() or worker.poll(), kind)  # type: ignore[misc]  # a default binds the kind
             accept()
             assert worker.poll() is None, log.read_text()

@@ -15,7 +15,7 @@ import redis
 from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler
 from broker_sched.scheduler import scheduler as module
 from tests.harness import ServerProcess
-from tests.servers import RunningRedis, binaries, free_port, until
+from tests.servers import RunningRedis, embedded_servers, free_port, until
 
 pytestmark = pytest.mark.timeout(180)
 NAMESPACE = "moving"
@@ -72,13 +72,13 @@ class Move:
             client.execute_command("CLUSTER", "SETSLOT", self.slot, "NODE", self._ids[1])
 
 
-@pytest.fixture(params=["redis62", "redis8"])
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
+@pytest.fixture
+def cluster(real_redis_kind: str, tmp_path: Path) -> Iterator[Cluster]:
     nodes = []
     for number in range(3):
         port = free_port()  # the bus has the one 10,000 above
         options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000")
-        nodes.append(RunningRedis(binaries()[request.param], tmp_path / f"node{number}", port, options))
+        nodes.append(RunningRedis(embedded_servers()[real_redis_kind], tmp_path / f"node{number}", port, options))
     bounds = (0, 5461, 10923, 16384)
     for node, first, after in zip(nodes, bounds, bounds[1:]):
         node.client().execute_command("CLUSTER", "ADDSLOTS", *range(first, after))

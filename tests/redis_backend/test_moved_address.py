@@ -15,7 +15,7 @@ import redis
 
 from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler
 from tests.harness import ServerProcess
-from tests.servers import RunningRedis, binaries, free_port, until
+from tests.servers import RunningRedis, embedded_servers, free_port, until
 
 
 class Address:
@@ -63,9 +63,9 @@ class Pair(NamedTuple):
         self.old.client().execute_command("REPLICAOF", "127.0.0.1", "1")  # cut off, it keeps what it had
 
 
-@pytest.fixture(params=["redis62", "redis8"])
-def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
-    binary = binaries()[request.param]
+@pytest.fixture
+def pair(real_redis_kind: str, tmp_path: Path) -> Iterator[Pair]:
+    binary = embedded_servers()[real_redis_kind]
     old = RunningRedis(binary, tmp_path / "old", free_port())
     new = RunningRedis(binary, tmp_path / "new", free_port(), ("--replicaof", "127.0.0.1", str(old.port)))
     until(lambda: old.client().info("replication")["connected_slaves"] == 1, "the replica follows")

@@ -14,7 +14,7 @@ from broker_sched.lua.loader import load
 from broker_sched.redis_backend.permissions import PLAIN, needed, rule
 from tests.documents import ROOT
 from tests.harness import ServerProcess
-from tests.servers import RunningRedis, binaries, free_port, until
+from tests.servers import RunningRedis, embedded_servers, free_port, until
 
 NO_SCRIPT_CALLS = {
     "CLIENT|SETINFO",
@@ -50,9 +50,9 @@ class Restricted(NamedTuple):
             return client.execute_command("ACL", "LOG")
 
 
-@pytest.fixture(params=["redis62", "redis8"])
-def restricted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Restricted]:
-    server = RunningRedis(binaries()[request.param], tmp_path / "redis", free_port())
+@pytest.fixture
+def restricted(real_redis_kind: str, tmp_path: Path) -> Iterator[Restricted]:
+    server = RunningRedis(embedded_servers()[real_redis_kind], tmp_path / "redis", free_port())
     with server.client() as client:
         client.execute_command(*rule().split())
     yield Restricted(server, f"redis://bsched:PASSWORD@127.0.0.1:{server.port}")
