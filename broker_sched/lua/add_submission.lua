@@ -1,6 +1,8 @@
 -- Make a submission of the worker that has scheduled its tasks: it keeps its stake in them, and need not call any more.
 --
--- ARGV  6 submission, the worker's id  7 the tasks asked for (JSON)  8… their ids
+-- @args submission tasks task_ids…
+--   submission  the worker's id
+--   tasks       the ids of the tasks asked for, as a JSON list; task_ids are the same
 -- Reply its state, which a repeated call finds as it is by then; '' when there is no such worker, or it has no stake in
 --       one of the tasks: it was forgotten for a while, and what it had scheduled before
 -- Cost  O(tasks asked for)
@@ -9,15 +11,15 @@
 -- @include lib/workers/worker_sets.lua
 
 local function holds_all(worker)
-  for index = 8, #ARGV do
-    local stakeholder_set = call('HGET', key('task:', ARGV[index]), 'stakeholder_set') or '0'
+  for index = 1, #ARGS.task_ids do
+    local stakeholder_set = call('HGET', key('task:', ARGS.task_ids[index]), 'stakeholder_set') or '0'
     if not is_in_worker_set('stakeholder_set', stakeholder_set, worker.w) then return false end
   end
   return true
 end
 
 return answer(function()
-  local kept, worker = key('submission:', ARGV[6]), find_worker(ARGV[6])
+  local kept, worker = key('submission:', ARGS.submission), find_worker(ARGS.submission)
   if worker and not worker.submission then
     if not holds_all(worker) then return '' end
     call('HSET', key('worker:', worker.id), 'submission', '1')
@@ -25,7 +27,7 @@ return answer(function()
     call('SADD', key('submissions', ''), worker.w)
     call('DEL', kept) -- of an earlier one of this id
     call('ZREM', key('ended_submissions', ''), worker.id)
-    call('HSET', kept, 'state', 'ACTIVE', 'submitted', NOW_TEXT, 'tasks', ARGV[7])
+    call('HSET', kept, 'state', 'ACTIVE', 'submitted', NOW_TEXT, 'tasks', ARGS.tasks)
   end
   return call('HGET', kept, 'state') or ''
 end)

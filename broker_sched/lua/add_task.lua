@@ -1,13 +1,20 @@
 -- Create or update a task, report its status, sign the worker up for it: one atomic step.
 -- What many deps or dependents need beyond a budget becomes deferred steps; the reply says how many are left.
 --
--- ARGV  6 task_id  7 worker  8 status  9 flags: r runnable, a assistant, n has new deps; then the
---       number of the attempt that is reported on, where one is given  10 priority  11 family
---       12 module  13 params (JSON)  14 param_visibilities (JSON)  15 accepts_messages: '', 0, 1
---       16 tracking_url  17 batchable: '', 0, 1  18 batch_id  19 expl  20 resources (JSON, '' for none)
---       21 retry policy '<count>|<hard timeout>|<window>' or ''  22 number of deps, '' to leave them
---       23 token of staged deps or ''  24 owners (JSON, '' for none)  25… the deps, then the new deps
---       12, 13, 14, 16, 18 and 19 are '' for null, else '=' and the text.
+-- @args task_id worker status runnable assistant has_new_deps attempt priority family module params
+-- @args param_visibilities accepts_messages tracking_url batchable batch_id expl resources retry_policy
+-- @args replaces_deps deps_token owners deps…
+--   status      a status, or SUSPENDED
+--   runnable, assistant, has_new_deps     0, 1
+--   attempt     of the run that is reported on, '' for none
+--   family      '' for null
+--   accepts_messages, batchable           0, 1, '' for null
+--   module, params (JSON), param_visibilities (JSON), tracking_url, batch_id, expl
+--               '' for null, else '=' and the text
+--   resources, owners                     JSON, '' for none
+--   retry_policy  '<retry_count>|<disable_hard_timeout>|<disable_window>', each may be empty; '' for none
+--   replaces_deps  1 when `deps` take the place of those that the task has, 0 when they come on top
+--   deps_token  '' when `deps` names them, else the token under which they are staged, see stage_deps.lua
 -- Reply the number of deferred steps left; -1 when the run is superseded, and nothing was changed.
 -- Cost  O(deps), at most the caller's chunk of them, and a budget of deferred steps.
 -- Source: luigi.scheduler.Scheduler.add_task, 3.8.1.
@@ -18,8 +25,10 @@
 
 -- Nothing but that a task is to be run, and what it depends on?
 local function is_plain_report()
-  return ARGV[8] == 'PENDING' and ARGV[9] == 'r' and ARGV[14] == '' and ARGV[16] == '' and ARGV[17] ~= '1'
-    and ARGV[18] == '' and ARGV[19] == '' and ARGV[23] == '' and tonumber(ARGV[10]) >= OPTIONS.lowest_priority
+  return ARGS.status == 'PENDING' and ARGS.runnable == '1' and ARGS.assistant == '0' and ARGS.has_new_deps == '0'
+    and ARGS.attempt == '' and ARGS.param_visibilities == '' and ARGS.tracking_url == '' and ARGS.batchable ~= '1'
+    and ARGS.batch_id == '' and ARGS.expl == '' and ARGS.deps_token == ''
+    and tonumber(ARGS.priority) >= OPTIONS.lowest_priority
 end
 
 local function add_task()

@@ -1,9 +1,12 @@
 -- Merge info into what is known of a worker. An unknown worker is created.
 --
--- ARGV  6 worker  7 assistant: '', 0, 1 (as the info says)  8 slots: '' or a number (info.workers)
---       9 filter: which modules it takes others' tasks from, as a JSON list of patterns (see
---       lib/hand_out/restrictions.lua); '[]' any, '' not told  10 its start id, or ''  11… info: key, JSON, key, JSON,
---       …
+-- @args worker assistant slots modules start_id info…
+--   assistant   0, 1 as the info says; '' when it does not say
+--   slots       a number, the info's `workers`; '' when it does not say
+--   modules     which modules it takes others' tasks from: patterns as a JSON list, see
+--               lib/hand_out/restrictions.lua; '[]' any, '' when it does not say
+--   start_id    '' for none
+--   info        key, JSON, key, JSON, …
 -- Reply { 'known', 0 }; when it is new under an old name, nothing was merged yet, and there is more to do before:
 --       { 'more', deferred steps left } what the former one ran has failed in part: call again
 --       { 'alive', when the former one was heard of last (s), who it is } it may run tasks; call again later, in vain
@@ -28,22 +31,24 @@ end
 
 local function add_worker()
   local left = 0
-  if is_replaced(find_worker(ARGV[6]), ARGV[10]) then
-    local outcome, count, who = lose_runs(find_worker(ARGV[6]))
+  if is_replaced(find_worker(ARGS.worker), ARGS.start_id) then
+    local outcome, count, who = lose_runs(find_worker(ARGS.worker))
     if outcome ~= 'lost' then return { outcome, count, who } end
     left = count
   end
-  local worker = get_worker(ARGV[6])
-  if ARGV[10] ~= '' then call('HSET', key('worker:', worker.id), 'start_id', ARGV[10]) end
-  if ARGV[7] == '1' then
+  local worker = get_worker(ARGS.worker)
+  if ARGS.start_id ~= '' then call('HSET', key('worker:', worker.id), 'start_id', ARGS.start_id) end
+  if ARGS.assistant == '1' then
     call('HSET', key('worker:', worker.id), 'assistant', '1')
-  elseif ARGV[7] == '0' and worker.assistant then
+  elseif ARGS.assistant == '0' and worker.assistant then
     call('HDEL', key('worker:', worker.id), 'assistant')
     suspect_tasks_of(worker.id)
   end
-  if ARGV[8] ~= '' then call('HSET', key('worker:', worker.id), 'slots', ARGV[8]) end
-  if ARGV[9] ~= '' then set_filter(worker, ARGV[9]) end
-  for index = 11, #ARGV, 2 do call('HSET', key('worker_info:', worker.id), ARGV[index], ARGV[index + 1]) end
+  if ARGS.slots ~= '' then call('HSET', key('worker:', worker.id), 'slots', ARGS.slots) end
+  if ARGS.modules ~= '' then set_filter(worker, ARGS.modules) end
+  for index = 1, #ARGS.info, 2 do
+    call('HSET', key('worker_info:', worker.id), ARGS.info[index], ARGS.info[index + 1])
+  end
   return { 'known', left }
 end
 

@@ -1,6 +1,9 @@
 -- A worker that was given nothing will wait. Note that, unless there is something for it by now.
 --
--- ARGV  6 worker  7 assistant: 0, 1  8 mailbox  9 for how long (s); 0: it waits no more
+-- @args worker assistant mailbox seconds
+--   assistant   0, 1
+--   mailbox     the list wake:<mailbox> that the caller reads
+--   seconds     for how long it waits; 0: it waits no more
 -- Reply { 1 when it should ask for work at once, else 0, seconds until something is due for pruning or '' }
 -- Cost  that of get_work
 -- @include lib/core/header.lua
@@ -18,7 +21,7 @@
 -- @include lib/hand_out/staleness.lua
 
 local BUDGET = 60
-local AS_ASSISTANT = ARGV[7] == '1'
+local AS_ASSISTANT = ARGS.assistant == '1'
 
 -- Its wait is ended. A worker that was woken just now passes the call on.
 local function leave(worker)
@@ -41,10 +44,10 @@ local function next_due()
 end
 
 local function await_work()
-  local worker = find_worker(ARGV[6])
-  local seconds = tonumber(ARGV[9])
+  local worker = find_worker(ARGS.worker)
+  local seconds = tonumber(ARGS.seconds)
   if seconds == 0 then return worker and leave(worker) or { 0, '' } end
-  worker = touch_worker(ARGV[6])
+  worker = touch_worker(ARGS.worker)
   run_deferred(BUDGET)
   if call('EXISTS', key('messages:', worker.id)) == 1 then return { 1, '' } end
   local may_have_work = false
@@ -54,7 +57,7 @@ local function await_work()
     run_deferred(BUDGET) -- what was put right on the way is told to others
   end
   if may_have_work then return { 1, '' } end
-  call('HSET', key('worker:', worker.id), 'mailbox', ARGV[8])
+  call('HSET', key('worker:', worker.id), 'mailbox', ARGS.mailbox)
   for _, kind in ipairs({ 'idle', 'idle_assistants' }) do
     call('ZREMRANGEBYSCORE', key(kind, ''), '-inf', NOW_TEXT)
   end

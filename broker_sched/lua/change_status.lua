@@ -1,9 +1,11 @@
 -- Change a task's status by hand: forgive_failures, mark_as_done, re_enable_task, release_task.
 --
--- ARGV  6 task_id  7 what: forgive (FAILED → PENDING, its failures still count), done (RUNNING, FAILED or
---       DISABLED → DONE), enable (a scheduler disable → FAILED, its failures forgotten), release (RUNNING, or
---       BATCH_RUNNING, on that worker → PENDING, no failure)  8 worker, of release
---       9 attempt of the run that is released, '' for none
+-- @args task_id action worker attempt
+--   action      forgive (FAILED → PENDING, its failures still count), done (RUNNING, FAILED or DISABLED → DONE), enable
+--               (a scheduler disable → FAILED, its failures forgotten), release (RUNNING, or BATCH_RUNNING, on that
+--               worker → PENDING, no failure)
+--   worker      of release, else ''
+--   attempt     of the run that is released, '' for none
 -- Reply { status or '' when unknown, 1 when re-enabled else 0; -1 when the run is superseded, deferred steps left }
 -- Cost  O(1) and a budget of deferred steps
 -- Source: luigi.scheduler.Scheduler.forgive_failures, mark_as_done, re_enable_task, 3.8.1.
@@ -24,19 +26,19 @@ local DONE_FROM = { RUNNING = true, FAILED = true, DISABLED = true }
 local IS_RUNNING = { RUNNING = true, BATCH_RUNNING = true }
 
 local function change_status()
-  local task, what = load_task(ARGV[6]), ARGV[7]
+  local task, action = load_task(ARGS.task_id), ARGS.action
   if not task then return { '', 0, 0 } end
-  if what == 'release' and is_older(ARGV[9], task.attempt) then
-    return { task.status, refuse_superseded(task.id, task.status, ARGV[8], ARGV[9], what), 0 }
+  if action == 'release' and is_older(ARGS.attempt, task.attempt) then
+    return { task.status, refuse_superseded(task.id, task.status, ARGS.worker, ARGS.attempt, action), 0 }
   end
   local re_enabled = 0
-  if what == 'forgive' and task.status == 'FAILED' then
+  if action == 'forgive' and task.status == 'FAILED' then
     set_status(task, 'PENDING')
-  elseif what == 'done' and DONE_FROM[task.status] then
+  elseif action == 'done' and DONE_FROM[task.status] then
     set_status(task, 'DONE')
-  elseif what == 'release' and IS_RUNNING[task.status] and task.worker_running == ARGV[8] then
+  elseif action == 'release' and IS_RUNNING[task.status] and task.worker_running == ARGS.worker then
     release(task)
-  elseif what == 'enable' and task.status == 'DISABLED' and task.disabled_at then
+  elseif action == 'enable' and task.status == 'DISABLED' and task.disabled_at then
     re_enable(task)
     re_enabled = 1
   end

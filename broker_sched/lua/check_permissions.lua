@@ -2,7 +2,7 @@
 -- meanwhile, as a text: so nearly all fail on its type, and none has an effect that lasts.
 --
 -- KEYS[1]  `config`  KEYS[2]  a key that is never there
--- ARGV  1 to 5 as in lib/core/header.lua
+-- @args
 -- Reply { command, … }; empty when it may run all of them. Without DEL, which cleans up, no other is tried.
 -- Cost  O(commands)
 local key = KEYS[2]

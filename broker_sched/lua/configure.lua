@@ -1,21 +1,22 @@
 -- Make the namespace ready: write the schema version and the options that are given, or absent so far.
 --
--- ARGV  1 to 5 as in lib/core/header.lua  6 number of options given  7… option, value (given), then the defaults
+-- @args given_count options…
+--   options     name, value, … of those that are given, so many as given_count says, then of all defaults
 -- Reply the configuration's version, raised whenever an option changes
 -- Cost  O(options)
 local call = redis.call
-local config = ARGV[1] .. 'config'
+local config = ARGS.prefix .. 'config'
 local schema = call('HGET', config, 'schema')
-if schema and schema ~= ARGV[2] then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
+if schema and schema ~= ARGS.schema_version then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
 if not schema then
-  call('HSET', config, 'schema', ARGV[2], 'paused', '0', 'version', '0', 'lowest_priority', '0')
+  call('HSET', config, 'schema', ARGS.schema_version, 'paused', '0', 'version', '0', 'lowest_priority', '0')
   -- Ten digits from the first task on: numbers as text sort like numbers.
-  call('HSETNX', ARGV[1] .. 'counters', 'task', '1000000000')
+  call('HSETNX', ARGS.prefix .. 'counters', 'task', '1000000000')
 end
-local first_default = 7 + 2 * tonumber(ARGV[6])
+local first_default = 1 + 2 * tonumber(ARGS.given_count)
 local changed = false
-for index = 7, #ARGV, 2 do
-  local name, value = ARGV[index], ARGV[index + 1]
+for index = 1, #ARGS.options, 2 do
+  local name, value = ARGS.options[index], ARGS.options[index + 1]
   local old = call('HGET', config, name)
   if old ~= value and (index < first_default or not old) then
     call('HSET', config, name, value)

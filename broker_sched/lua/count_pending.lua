@@ -1,6 +1,6 @@
 -- Count what a worker still has to do. An unknown worker is created.
 --
--- ARGV  6 worker
+-- @args worker
 -- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … } }
 -- Cost  O(the worker's runner sets + running tasks in them)
 -- Source: luigi.scheduler.Scheduler.count_pending, 3.8.1.
@@ -9,4 +9,4 @@
 -- @include lib/workers/worker_sets.lua
 -- @include lib/workers/counts.lua
 
-return answer(function() return count_for(get_worker(ARGV[6])) end)
+return answer(function() return count_for(get_worker(ARGS.worker)) end)

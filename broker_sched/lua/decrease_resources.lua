@@ -1,6 +1,8 @@
 -- Give back part of what a RUNNING task holds, never below 0; the members of its batch likewise.
 --
--- ARGV  6 task_id  7 attempt of the run, '' for none  8… resource, amount, resource, amount, …
+-- @args task_id attempt amounts…
+--   attempt     of the run, '' for none
+--   amounts     resource, amount, resource, amount, …
 -- Reply 1; 0 when the task is not RUNNING; -1 when the run is superseded
 -- Cost  O(resources × members of the batch)
 -- Source: luigi.scheduler.Scheduler.decrease_running_task_resources, 3.8.1.
@@ -25,8 +27,8 @@ end
 local function decrease(task, is_counted)
   if not task.held or task.held == NOTHING then return end
   local before, held = amounts(task.held), cjson.decode(task.held)
-  for index = 8, #ARGV, 2 do
-    local name, amount = ARGV[index], tonumber(ARGV[index + 1])
+  for index = 1, #ARGS.amounts, 2 do
+    local name, amount = ARGS.amounts[index], tonumber(ARGS.amounts[index + 1])
     if held[name] and amount > 0 then
       held[name] = math.max(held[name] - amount, 0)
     end
@@ -43,9 +45,9 @@ local function decrease(task, is_counted)
 end
 
 local function decrease_resources()
-  local task = load_task(ARGV[6])
-  if task and is_older(ARGV[7], task.attempt) then
-    return refuse_superseded(task.id, task.status, '', ARGV[7], 'decrease_resources')
+  local task = load_task(ARGS.task_id)
+  if task and is_older(ARGS.attempt, task.attempt) then
+    return refuse_superseded(task.id, task.status, '', ARGS.attempt, 'decrease_resources')
   end
   if not task or task.status ~= 'RUNNING' then return 0 end
   decrease(task, true)

@@ -1,6 +1,6 @@
 -- Give a worker no more work. It leaves the workers of its tasks, but keeps its stake in them.
 --
--- ARGV  6 worker
+-- @args worker
 -- Reply the number of deferred steps left; -1 for a submission, which can only be cancelled
 -- Cost  O(its runner sets), in bites
 -- Source: luigi.scheduler.Scheduler.disable_worker, 3.8.1.
@@ -16,7 +16,7 @@
 -- @include lib/deferred/run_deferred.lua
 
 local function disable_worker()
-  local worker = get_worker(ARGV[6])
+  local worker = get_worker(ARGS.worker)
   if worker.submission then return -1 end
   worker.disabled = true
   call('HSET', key('worker:', worker.id), 'disabled', '1')

@@ -1,6 +1,8 @@
 -- A submission has ended, or is cancelled: its stake in its tasks ends, and what became of them is kept for a week.
 --
--- ARGV  6 submission  7 state  8 what became of its tasks (JSON)
+-- @args submission state counts
+--   state       DONE, FAILED, INCOMPLETE, CANCELLED
+--   counts      what became of its tasks (JSON)
 -- Reply { its state: that asked for, or the one it has; '' when unknown, number of deferred steps left }
 -- Cost  O(what it had), in deferred steps
 -- @include lib/core/header.lua
@@ -21,18 +23,20 @@ local BUDGET = 100
 
 local function note_end(id)
   local kept, ended = key('submission:', id), key('ended_submissions', '')
-  call('HSET', kept, 'state', ARGV[7], 'ended', NOW_TEXT, 'counts', ARGV[8])
+  call('HSET', kept, 'state', ARGS.state, 'ended', NOW_TEXT, 'counts', ARGS.counts)
   call('EXPIRE', kept, KEPT_SECONDS)
   call('ZADD', ended, NOW_TEXT, id)
   call('ZREMRANGEBYSCORE', ended, '-inf', number_text(NOW - KEPT_SECONDS))
 end
 
 return answer(function()
-  local submission = find_submission(ARGV[6])
-  local may_end = submission and (ARGV[7] == 'CANCELLED' or is_over(submission))
-  if not may_end then return { call('HGET', key('submission:', ARGV[6]), 'state') or '', run_deferred(BUDGET) } end
+  local submission = find_submission(ARGS.submission)
+  local may_end = submission and (ARGS.state == 'CANCELLED' or is_over(submission))
+  if not may_end then
+    return { call('HGET', key('submission:', ARGS.submission), 'state') or '', run_deferred(BUDGET) }
+  end
   note_end(submission.id)
   -- What is cancelled shall not be run while it waits for its removal: that is due at once.
-  remove_worker(submission.id, ARGV[7] == 'CANCELLED' and NOW - OPTIONS.remove_delay or NOW)
-  return { ARGV[7], run_deferred(BUDGET) }
+  remove_worker(submission.id, ARGS.state == 'CANCELLED' and NOW - OPTIONS.remove_delay or NOW)
+  return { ARGS.state, run_deferred(BUDGET) }
 end)

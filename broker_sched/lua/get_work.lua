@@ -1,8 +1,11 @@
 -- Hand out the best task, or batch, that this worker may run now.
 --
--- ARGV  6 worker  7 host ('' or '=host')  8 assistant: 0, 1; then p when just pruned; then ':' and
---       the worker's start id, where it tells one
---       9 current tasks: '' for null, else their number  10… the current tasks
+-- @args worker host assistant is_pruned start_id tells_current_tasks current_tasks…
+--   host        '' for null, else '=' and the text
+--   assistant   0, 1
+--   is_pruned   1 when the caller has just pruned, or was told to ask again; else 0
+--   start_id    '' for none
+--   tells_current_tasks  0 when the worker does not say which tasks it runs, else 1
 -- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … }, kind, … }, kind is
 --       none
 --       replaced  another worker has its name by now. Nothing was done.
@@ -23,17 +26,15 @@
 -- @include lib/workers/counts.lua
 -- @include lib/hand_out/choosing.lua
 
-local AS_ASSISTANT = string.sub(ARGV[8], 1, 1) == '1'
-local IS_PRUNED = string.sub(ARGV[8], 2, 2) == 'p'
-local START_ID = string.match(ARGV[8], ':(.*)$') or ''
+local AS_ASSISTANT = ARGS.assistant == '1'
 
 local function contact(worker)
   local fields = { 'last_get_work', NOW_TEXT }
-  if ARGV[7] ~= '' then
-    fields[3], fields[4] = 'host', optional(ARGV[7])
+  if ARGS.host ~= '' then
+    fields[3], fields[4] = 'host', optional(ARGS.host)
   end
-  if START_ID ~= '' and not worker.start_id then
-    fields[#fields + 1], fields[#fields + 2] = 'start_id', START_ID
+  if ARGS.start_id ~= '' and not worker.start_id then
+    fields[#fields + 1], fields[#fields + 2] = 'start_id', ARGS.start_id
   end
   if AS_ASSISTANT and not worker.disabled and not worker.assistant then
     fields[#fields + 1], fields[#fields + 2] = 'assistant', '1'
@@ -47,8 +48,8 @@ end
 -- @lazy get_any_work lib/hand_out/any_work.lua
 
 local function get_work()
-  if OPTIONS.prune_on_get_work == 1 and not IS_PRUNED then return { 'active', 0, 0, 0, {}, {}, 'prune' } end
-  if is_replaced(find_worker(ARGV[6]), START_ID) then return { 'active', 0, 0, 0, {}, {}, 'replaced' } end
+  if OPTIONS.prune_on_get_work == 1 and ARGS.is_pruned == '0' then return { 'active', 0, 0, 0, {}, {}, 'prune' } end
+  if is_replaced(find_worker(ARGS.worker), ARGS.start_id) then return { 'active', 0, 0, 0, {}, {}, 'replaced' } end
   return get_plain_work() or get_any_work()
 end
 
@@ -66,7 +67,7 @@ local function is_still_handed_out(reply)
   if kind ~= 'task' and kind ~= 'batch' then return true end
   local id = kind == 'task' and reply[8] or reply[12][1][1]
   local fields = call('HMGET', key('task:', id), 'status', 'worker_running', 'attempt')
-  return fields[1] == (kind == 'task' and 'RUNNING' or 'BATCH_RUNNING') and fields[2] == ARGV[6]
+  return fields[1] == (kind == 'task' and 'RUNNING' or 'BATCH_RUNNING') and fields[2] == ARGS.worker
     and fields[3] == reply[kind == 'task' and 12 or 13]
 end
 

@@ -1,5 +1,6 @@
 """Reads the .lua files, joins what they include, and maps a line of the whole back to file and line.
 
+    -- @args worker task_ids…           the names of its arguments, see arguments.py
     -- @include lib/tasks/tasks.lua     the file, unless it can be seen already; what follows stands in a function of
                                         its own
     -- @lazy merge, weigh lib/x.lua     functions that the file returns, made when first called
@@ -19,6 +20,9 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from broker_sched.lua.arguments import Arguments
+
+HEADER = "lib/core/header.lua"  # declares the arguments that every script is given before its own
 INCLUDE = re.compile(r"^-- @include (\S+)$")
 LAZY = re.compile(r"^-- @lazy (\w+(?:, \w+)*) (\S+)$")
 LINE_IN_ERROR = re.compile(r"(?:user_script|\[string \"<python>\"\]):(\d+)")
@@ -31,12 +35,14 @@ class Script(NamedTuple):
     source: str
     sha: str  # what EVALSHA is called with: SHA-1 hex of the source
     origins: tuple[str, ...]  # "lib/tasks/tasks.lua:12" for each line of the source
+    arguments: Arguments  # its own, which come after those of every script
 
 
 class _Joined:
     """The lines so far, where each comes from, and what they included."""
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: Arguments) -> None:
+        self.arguments = arguments  # all that the script is given
         self.lines: list[str] = []
         self.origins: list[str] = []
         self.seen: set[str] = set()
@@ -44,6 +50,13 @@ class _Joined:
     def add(self, line: str, origin: str) -> None:
         self.lines.append(line)
         self.origins.append(origin)
+
+    def add_code(self, line: str, origin: str) -> None:
+        """The line, with numbers for the names of arguments. Raises ValueError when the script has no such argument."""
+        try:
+            self.add(line if line.startswith("--") else self.arguments.numbered(line), origin)
+        except ValueError as error:
+            raise ValueError(f"{origin}: {error}") from None
 
     def add_file(self, file_name: str) -> None:
         """The file, its directives carried out, and the end of every function that an include opened."""
@@ -56,8 +69,7 @@ class _Joined:
             return 0
         self.seen.add(file_name)
         opened = 0
-        text = files(__package__).joinpath(file_name).read_text(encoding="utf-8")
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(_text_of(file_name).splitlines(), start=1):
             origin = f"{file_name}:{number}"
             if include := INCLUDE.match(line):
                 fresh = include.group(1) not in self.seen
@@ -67,7 +79,7 @@ class _Joined:
             elif lazy := LAZY.match(line):
                 self.add_lazy(lazy.group(1), lazy.group(2), origin)
             else:
-                self.add(line, origin)
+                self.add_code(line, origin)
         return opened
 
     def add_lazy(self, names: str, file_name: str, origin: str) -> None:
@@ -87,10 +99,15 @@ class _Joined:
 @cache
 def load(name: str) -> Script:
     """The script of broker_sched/lua/<name>.lua, everything it needs joined in."""
-    joined = _Joined()
+    arguments = Arguments.declared_in(_text_of(f"{name}.lua"))
+    joined = _Joined(Arguments.declared_in(_text_of(HEADER)).followed_by(arguments))
     joined.add_file(f"{name}.lua")
     source = "\n".join(joined.lines) + "\n"
-    return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), tuple(joined.origins))
+    return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), tuple(joined.origins), arguments)
+
+
+def _text_of(file_name: str) -> str:
+    return files(__package__).joinpath(file_name).read_text(encoding="utf-8")
 
 
 def names() -> list[str]:

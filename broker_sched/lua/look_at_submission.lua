@@ -1,6 +1,6 @@
 -- How a submission stands.
 --
--- ARGV  6 submission
+-- @args submission
 -- Reply { its hash as a flat list, empty when unknown, its worker number or '', pending, running, ready, 1 when over }
 -- Cost  O(its runner sets and their ready queues)
 -- @include lib/core/header.lua
@@ -10,8 +10,8 @@
 -- @include lib/workers/submissions.lua
 
 return answer(function()
-  local kept = call('HGETALL', key('submission:', ARGV[6]))
-  local submission = find_submission(ARGV[6])
+  local kept = call('HGETALL', key('submission:', ARGS.submission))
+  local submission = find_submission(ARGS.submission)
   if not submission then return { kept, '', 0, 0, 0, 0 } end
   local pending, running, ready = left_of(submission)
   return { kept, submission.w, pending, running, ready, is_over(submission) and 1 or 0 }

@@ -1,7 +1,7 @@
 -- Note for the mails that a task could not be scheduled, where mails are collected (batch_emails).
 --
--- ARGV  6 worker  7 family  8 params (JSON)  9 param_visibilities (JSON, '' when they are not told)
---       10 owners (JSON or '')  11 expl
+-- @args worker family params param_visibilities owners expl
+--   worker, params (JSON), param_visibilities (JSON), owners (JSON)   '' when they are not told
 -- Reply 0
 -- Cost  O(1)
 -- Source: luigi.scheduler.Scheduler.announce_scheduling_failure, 3.8.1.
@@ -13,7 +13,7 @@ local function or_nil(text)
 end
 
 return answer(function()
-  local params, visibilities, owners = or_nil(ARGV[8]), or_nil(ARGV[9]), or_nil(ARGV[10])
-  note_scheduling_failure(or_nil(ARGV[6]), ARGV[7], params, visibilities, owners, ARGV[11])
+  local params, visibilities, owners = or_nil(ARGS.params), or_nil(ARGS.param_visibilities), or_nil(ARGS.owners)
+  note_scheduling_failure(or_nil(ARGS.worker), ARGS.family, params, visibilities, owners, ARGS.expl)
   return 0
 end)

@@ -1,6 +1,7 @@
 -- Note that a worker lives and hand over the messages that wait for it.
 --
--- ARGV  6 worker  7 its start id, or ''
+-- @args worker start_id
+--   start_id    '' for none
 -- Reply the messages, each JSON; null when another worker has its name by now: then it has no contact, and no messages
 -- Cost  O(messages)
 -- Source: luigi.scheduler.Scheduler.ping, 3.8.1.
@@ -10,10 +11,12 @@
 local is_touched = false
 
 local function ping()
-  if is_replaced(find_worker(ARGV[6]), ARGV[7]) then return false end
-  local worker = touch_worker(ARGV[6])
+  if is_replaced(find_worker(ARGS.worker), ARGS.start_id) then return false end
+  local worker = touch_worker(ARGS.worker)
   is_touched = true
-  if ARGV[7] ~= '' and not worker.start_id then call('HSET', key('worker:', worker.id), 'start_id', ARGV[7]) end
+  if ARGS.start_id ~= '' and not worker.start_id then
+    call('HSET', key('worker:', worker.id), 'start_id', ARGS.start_id)
+  end
   local messages = call('LRANGE', key('messages:', worker.id), 0, -1)
   if #messages > 0 then call('DEL', key('messages:', worker.id)) end
   return messages
@@ -26,5 +29,5 @@ local function if_any(messages, is_repetition)
 end
 
 local reply = answer(ping, {}, if_any)
-if not is_touched and reply and not reply.err then touch_worker(ARGV[6]) end -- a repetition: it lives all the same
+if not is_touched and reply and not reply.err then touch_worker(ARGS.worker) end -- a repetition: it lives all the same
 return reply

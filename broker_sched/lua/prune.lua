@@ -1,6 +1,7 @@
 -- One bite of pruning; any process may do it.
 --
--- ARGV  6 budget: about how many steps
+-- @args budget
+--   budget      about how many steps
 -- Reply { 1 while there is more to do, else 0, ids of submissions that may be over }
 -- Cost  O(budget)
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
@@ -31,7 +32,7 @@ local function add_over(reply)
 end
 
 return answer(function()
-  local more = prune(tonumber(ARGV[6]))
+  local more = prune(tonumber(ARGS.budget))
   if more == 1 or call('EXISTS', key('submissions', '')) == 0 then return { more } end
   return add_over({ more })
 end)

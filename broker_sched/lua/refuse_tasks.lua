@@ -1,8 +1,10 @@
 -- A worker can't load what it was handed out: it goes back to PENDING, with no failure counted and with the reason, and
 -- this worker is not given the like for a while. Others are.
 --
--- ARGV  6 worker  7 what it refuses: module, family  8 for how long (s)  9 reason  10 attempt, '' for none
---       11… task_ids
+-- @args worker scope seconds reason attempt task_ids…
+--   scope       what it refuses: module, family
+--   seconds     for how long
+--   attempt     of the runs, '' for none
 -- Reply { deferred steps left, ids of the tasks that went back }
 -- Cost  O(tasks), and a budget of deferred steps
 -- @include lib/core/header.lua
@@ -36,15 +38,15 @@ local function put_back(task, expl)
     local refusals = (tonumber(task.refusals) or 0) + 1
     set_expl(task, expl)
     set(task, 'refusals', tostring(refusals))
-    task.apart = ARGV[7]
-    if ARGV[7] == 'family' then postpone(task) end
+    task.apart = ARGS.scope
+    if ARGS.scope == 'family' then postpone(task) end
   end
   finish_task(task)
 end
 
 -- Not to be given tasks of this label until then; what is over is forgotten.
 local function note_refusal(worker, label)
-  local refusals, until_when = key('refusals:', worker.id), string.format('%.6f', NOW + tonumber(ARGV[8]))
+  local refusals, until_when = key('refusals:', worker.id), string.format('%.6f', NOW + tonumber(ARGS.seconds))
   call('ZREMRANGEBYSCORE', refusals, '-inf', NOW_TEXT)
   call('ZADD', refusals, until_when, label)
   local latest = call('ZRANGE', refusals, -1, -1, 'WITHSCORES')[2]
@@ -53,17 +55,17 @@ local function note_refusal(worker, label)
 end
 
 local function refuse_tasks()
-  local worker, back = find_worker(ARGV[6]), {}
+  local worker, back = find_worker(ARGS.worker), {}
   if not worker then return { 0, back } end
-  local expl = cjson.encode(worker_named(worker.id) .. ' can\'t load it: ' .. ARGV[9])
-  for index = 11, #ARGV do
-    local task = load_task(ARGV[index])
+  local expl = cjson.encode(worker_named(worker.id) .. ' can\'t load it: ' .. ARGS.reason)
+  for index = 1, #ARGS.task_ids do
+    local task = load_task(ARGS.task_ids[index])
     local is_running = task and (task.status == 'RUNNING' or task.status == 'BATCH_RUNNING')
-    if task and is_older(ARGV[10], task.attempt) then
-      refuse_superseded(task.id, task.status, worker.id, ARGV[10], 'refuse')
+    if task and is_older(ARGS.attempt, task.attempt) then
+      refuse_superseded(task.id, task.status, worker.id, ARGS.attempt, 'refuse')
     elseif is_running and task.worker_running == worker.id then
       local module, family = labels_of(task)
-      note_refusal(worker, ARGV[7] == 'module' and module or family)
+      note_refusal(worker, ARGS.scope == 'module' and module or family)
       put_back(task, expl)
       back[#back + 1] = task.id
     end

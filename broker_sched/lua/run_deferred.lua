@@ -1,6 +1,7 @@
 -- Do one bite of the deferred steps that other calls left.
 --
--- ARGV  6 budget: about how many steps
+-- @args budget
+--   budget      about how many steps
 -- Reply the number of deferred steps left
 -- Cost  O(budget)
 -- @include lib/core/header.lua
@@ -14,4 +15,4 @@
 -- @include lib/tasks/statuses.lua
 -- @include lib/deferred/run_deferred.lua
 
-return answer(function() return run_deferred(tonumber(ARGV[6])) end)
+return answer(function() return run_deferred(tonumber(ARGS.budget)) end)

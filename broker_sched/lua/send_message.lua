@@ -1,6 +1,9 @@
 -- Leave a worker a message for its next ping. An unknown worker is created.
 --
--- ARGV  6 worker  7 the message, JSON  8 the option that must be on, or ''  9 its id, or ''
+-- @args worker message option message_id
+--   message     JSON
+--   option      the one that must be on, '' for none
+--   message_id  '' for none
 -- Reply its id, which is the first one's for a repetition; '' when the option is off
 -- Cost  O(1)
 -- Source: luigi.scheduler.Scheduler.set_worker_processes, send_scheduler_message, 3.8.1.
@@ -9,9 +12,9 @@
 -- @include lib/wakeups/wakeups.lua
 
 return answer(function()
-  if ARGV[8] ~= '' and OPTIONS[ARGV[8]] ~= 1 then return '' end
-  local worker = get_worker(ARGV[6])
-  call('RPUSH', key('messages:', worker.id), ARGV[7])
+  if ARGS.option ~= '' and OPTIONS[ARGS.option] ~= 1 then return '' end
+  local worker = get_worker(ARGS.worker)
+  call('RPUSH', key('messages:', worker.id), ARGS.message)
   wakeups.wake(worker.w)
-  return ARGV[9]
+  return ARGS.message_id
 end)

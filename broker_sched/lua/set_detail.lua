@@ -1,7 +1,9 @@
 -- Set a task's status message or progress; a RUNNING combined task passes it on to the members of its batch.
 --
--- ARGV  6 task_id  7 field: status_message, progress_percentage  8 value: '' for null, else '=' and the text
---       9 attempt of the run that says so, '' for none
+-- @args task_id field value attempt
+--   field       status_message, progress_percentage
+--   value       '' for null, else '=' and the text
+--   attempt     of the run that says so, '' for none
 -- Reply 1; 0 when the task is unknown; -1 when the run is superseded
 -- Cost  O(members of the batch)
 -- Source: luigi.scheduler.Scheduler.set_task_status_message, set_task_progress_percentage, 3.8.1.
@@ -9,19 +11,21 @@
 -- @include lib/tasks/superseded.lua
 
 local function write(id)
-  local value = optional(ARGV[8])
+  local value = optional(ARGS.value)
   if value then
-    call('HSET', key('detail:', id), ARGV[7], value)
+    call('HSET', key('detail:', id), ARGS.field, value)
   else
-    call('HDEL', key('detail:', id), ARGV[7])
+    call('HDEL', key('detail:', id), ARGS.field)
   end
 end
 
 local function set_detail()
-  local fields = call('HMGET', key('task:', ARGV[6]), 'status', 'batch_id', 'attempt')
+  local fields = call('HMGET', key('task:', ARGS.task_id), 'status', 'batch_id', 'attempt')
   if not fields[1] then return 0 end
-  if is_older(ARGV[9], fields[3]) then return refuse_superseded(ARGV[6], fields[1], '', ARGV[9], ARGV[7]) end
-  write(ARGV[6])
+  if is_older(ARGS.attempt, fields[3]) then
+    return refuse_superseded(ARGS.task_id, fields[1], '', ARGS.attempt, ARGS.field)
+  end
+  write(ARGS.task_id)
   if fields[1] == 'RUNNING' and fields[2] then
     for _, n in ipairs(call('SMEMBERS', key('batch:', fields[2]))) do write(call('HGET', key('ids', ''), n)) end
   end

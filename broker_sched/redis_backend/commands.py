@@ -7,27 +7,40 @@ with an asynchronous one. No method is written twice.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-# Texts only. hiredis 3.5 crashes where Ctrl-C comes while it turns a number into one.
-Argument: TypeAlias = str | bytes
+from broker_sched.lua.arguments import Argument as Argument
+from broker_sched.lua.loader import load
 
 
-class Call(NamedTuple):
-    """Run one Lua script, atomically. The reply is what the script returns."""
+class Call:
+    """Run one Lua script, atomically. The reply is what the script returns.
 
-    script: str  # file name below broker_sched/lua, without .lua
-    args: tuple[Argument, ...]  # the script's own arguments, after the common header
-    once: bool = False  # a repetition would do harm: send a request id, so that it gets the first answer
+    script: its file name below broker_sched/lua, without .lua.
+    once: a repetition would do harm, so a request id is sent, with which it gets the first answer.
+    given: the script's arguments by the names in its @args line: texts, and a list of texts for one with … behind it.
+    Raises TypeError for a name that is missing or that the script does not have.
+    """
+
+    __slots__ = ("args", "once", "script")
+
+    def __init__(self, script: str, /, *, once: bool = False, **given: Argument | Sequence[Argument]) -> None:
+        self.script = script
+        self.once = once
+        try:
+            self.args = load(script).arguments.ordered(given)  # as the script takes them
+        except TypeError as error:
+            raise TypeError(f"A call of {script}.lua has wrong arguments: {error}.") from None
 
 
 class Calls(NamedTuple):
-    """Run one script with several arguments, each run atomic, in this order; the reply is a list. For what may be
-    repeated."""
+    """Run scripts that may be repeated in one round trip, each run atomic, in this order; the reply is a list.
 
-    script: str
-    args: list[tuple[Argument, ...]]
+    All are runs of one script.
+    """
+
+    calls: list[Call]
 
 
 class Await(NamedTuple):

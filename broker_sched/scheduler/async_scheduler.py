@@ -193,7 +193,7 @@ class AsyncScheduler:
         if isinstance(step, Call):
             return await self._run(connection, step)
         if isinstance(step, Calls):
-            each = [evalsha(self.namespace, None, Call(step.script, args), "") for args in step.args]
+            each = [evalsha(self.namespace, None, call, "") for call in step.calls]
             return await self._persist(connection, [command for _, command in each], each[0][0])
         if isinstance(step, Await):
             return await self._await(connection, step)

@@ -247,7 +247,7 @@ class Scheduler(SchedulerAPI):
 
     def _run_together(self, calls: Calls) -> list[Any]:
         """Run scripts in one round trip; the first by itself, so that namespace and script are there."""
-        first, *others = (Call(calls.script, args) for args in calls.args)
+        first, *others = calls.calls
         replies = [self._run(first)]
         if not isinstance(self._client, RedisCluster):  # whose pipelines run no scripts
             with contextlib.suppress(BrokerSchedError):  # by itself each is put right, or explained

@@ -24,7 +24,7 @@ def begin(scheduler, method, **arguments):
 
 
 def run_deferred(scheduler):
-    while scheduler._run(Call("run_deferred", (80,))):
+    while scheduler._run(Call("run_deferred", budget="80")):
         pass
 
 
@@ -56,7 +56,7 @@ def test_a_dep_of_a_removed_wide_task_may_change_before_the_edge_is_dropped(sche
     for _ in range(2):
         clock.advance(2000)
         scheduler.ping(worker="w")
-        scheduler._run(Call("prune", (100,)))
+        scheduler._run(Call("prune", budget="100"))
         run_deferred_all_but_unlinking(scheduler)
     assert waiting(scheduler)[0].startswith("unlink"), "the test must come in between"
     for dep in deps[:5]:
@@ -67,7 +67,7 @@ def test_a_dep_of_a_removed_wide_task_may_change_before_the_edge_is_dropped(sche
 
 def run_deferred_all_but_unlinking(scheduler):
     while (deferred_steps := waiting(scheduler)) and not deferred_steps[0].startswith("unlink"):
-        scheduler._run(Call("run_deferred", (10,)))
+        scheduler._run(Call("run_deferred", budget="10"))
 
 
 def test_a_deferred_step_that_fails_is_set_aside_and_stops_nobody(scheduler):
@@ -151,3 +151,16 @@ def test_the_best_task_is_not_passed_over_when_those_before_it_turn_out_to_wait(
 
 def with_no_cooldown(scheduler):
     scheduler._client.hset(scheduler._namespace.key("config"), "stable_done_cooldown_secs", "0")
+
+
+def test_a_task_with_many_deps_is_not_handed_out_before_it_is_told_that_one_is_to_be_run_again(scheduler, clock):
+    for name in names("first", 400):
+        scheduler.add_task(worker="w", task_id=name, deps=["hub"])
+    deps = ["hub", *names("dep", 250)]
+    scheduler.add_task(worker="w", task_id="wide", family="W", deps=deps, priority=9)
+    for dep in deps:
+        scheduler.add_task(worker="other", task_id=dep, status="DONE")
+    clock.advance(1000)
+    begin(scheduler, "add_task", worker="other", task_id="hub", status="PENDING")
+    assert waiting(scheduler)[0].startswith("tell_dependents"), "the wide task must not be told yet"
+    assert "wide" not in begin(scheduler, "get_work", worker="w")

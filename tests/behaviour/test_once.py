@@ -2,8 +2,8 @@
 
 import redis.exceptions
 
-from broker_sched.redis_backend.commands import Call
 from broker_sched.redis_backend.script_call import evalsha
+from broker_sched.scheduler.operations.work import get_work
 
 
 class Losing:
@@ -115,7 +115,8 @@ def test_the_first_answer_is_kept_only_for_the_callers_last_request(scheduler):
     """Otherwise the kept answers would grow with the calls."""
     namespace = scheduler._namespace
     for number in range(5):
-        script, command = evalsha(namespace, None, Call("get_work", ("w", "", "0", "")), f"caller:{number}")
+        call = next(get_work(namespace, host=None, assistant=False, current_tasks=None, worker="w", start_id=None))
+        script, command = evalsha(namespace, None, call, f"caller:{number}")
         scheduler._evalsha(script, command, is_reading=False)
     kept = [key for key in scheduler._client.scan_iter(match=f"{namespace.prefix}reply:caller*")]
     assert len(kept) == 1

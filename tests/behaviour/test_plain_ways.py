@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from broker_sched.lua.loader import Script, load
+from broker_sched.lua.loader import load
 from broker_sched.redis_backend import script_call
 from broker_sched.redis_backend.commands import Call
 from broker_sched.scheduler.integrity.snapshot import take
@@ -58,7 +58,7 @@ def go(monkeypatch):
                 return script
             assert CHOICES[name] in script.source
             source = script.source.replace(CHOICES[name], ways[name])
-            return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), script.origins)
+            return script._replace(source=source, sha=hashlib.sha1(source.encode()).hexdigest())
 
         monkeypatch.setattr(script_call, "load", patched)
 
@@ -174,8 +174,14 @@ def ask(worker="w", **call):
 FIRST = add(task_id="first", family="F")
 BURY_V = [("advance", 61), ("ping", {"worker": "w"}), ("prune", {}), ("prune", {})]
 HISTORIES = {
-    "an assistant waits for work": [FIRST, ask(), ("wait", ("idle", 1)), add(task_id="new")],
-    "the worker itself waits": [FIRST, ask(), ("wait", ("w", 0)), add(task_id="new", deps=["x"]), add(task_id="ready")],
+    "an assistant waits for work": [FIRST, ask(), ("wait", ("idle", "1")), add(task_id="new")],
+    "the worker itself waits": [
+        FIRST,
+        ask(),
+        ("wait", ("w", "0")),
+        add(task_id="new", deps=["x"]),
+        add(task_id="ready"),
+    ],
     "another waits while resources are contested": [
         ("add_worker", {"worker": "w1", "info": {"workers": 3}}),
         ("update_resources", {"r": 2}),
@@ -185,7 +191,7 @@ HISTORIES = {
         add("w2", task_id="shared", resources={"r": 1}),
         add("w3", task_id="shared", resources={"r": 1}),
         add("w3", task_id="own", priority=10),
-        ("wait", ("w2", 0)),
+        ("wait", ("w2", "0")),
         ask("w3"),
     ],
     "a submission has a stake in the placeholder": [
@@ -302,7 +308,9 @@ def carry_out(scheduler, clock, steps):
         if method == "advance":
             clock.advance(given)
         elif method == "wait":
-            replies.append(scheduler._run(Call("await_work", (*given, "mailbox", "30"))))
+            worker, assistant = given
+            waiting = Call("await_work", worker=worker, assistant=assistant, mailbox="mailbox", seconds="30")
+            replies.append(scheduler._run(waiting))
             assert replies[-1][0] == 0, "there was work at once"
         elif method == "deferred_step":
             scheduler._client.rpush(scheduler._namespace.key("deferred_steps"), given)

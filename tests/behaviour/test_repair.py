@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from broker_sched import RedisUnavailable, Scheduler
-from broker_sched.scheduler.integrity.repair import MARK_SECONDS, Repair
+from broker_sched.scheduler.integrity.repair import Repair
 from broker_sched.scheduler.operations.tasks import run_deferred
 from tests.conftest import FakeClock, SchedulerFactory
 from tests.servers import die_with_parent
@@ -136,7 +136,7 @@ def test_the_time_that_a_repair_takes_is_no_silence_of_workers(
     with repair() as long:
         for _ in range(20):
             clock.advance(9)
-            long._do("renew", repr(MARK_SECONDS))
+            long._do("renew")
     clock.advance(9)
     another.prune()
     assert set(another.task_list(status="RUNNING")) == {"a"}

@@ -294,7 +294,7 @@ def test_a_submission_can_not_be_disabled(scheduler: Scheduler) -> None:
 def test_while_a_batch_runs_nobody_counts_its_tasks(scheduler: Scheduler) -> None:
     submit_batchable(scheduler, "s")
     begin_batch(scheduler)
-    assert scheduler._run(Call("prune", (100,))) == [0], "it is not over"
+    assert scheduler._run(Call("prune", budget="100")) == [0], "it is not over"
 
 
 def test_what_nobody_could_load_so_far_is_named(scheduler: Scheduler) -> None:

@@ -6,12 +6,13 @@ import time
 import pytest
 
 from broker_sched import Scheduler
-from broker_sched.redis_backend.commands import Call
+from broker_sched.redis_backend.commands import Await
+from broker_sched.scheduler.operations.work import awaiting
 
 
 def wait(scheduler, worker, assistant=False, seconds=1000):
     """Note that a worker waits; its mailbox has its own name. Returns whether it should ask at once instead."""
-    is_ready, _ = scheduler._run(Call("await_work", (worker, int(assistant), worker, seconds)))
+    is_ready, _ = scheduler._run(awaiting(Await(worker, assistant, seconds), worker))
     return bool(is_ready)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from broker_sched.lua.loader import Script, load
+from broker_sched.lua.loader import load
 from broker_sched.redis_backend import script_call
 from broker_sched.scheduler.operations import operators as upkeep
 from broker_sched.scheduler.operations import tasks as reporting
@@ -26,7 +26,7 @@ def small_bites(name):
     source = script.source
     for constant, old, new in SMALL:
         source = re.sub(rf"^local {constant} = {old}\b", f"local {constant} = {new}", source, flags=re.MULTILINE)
-    return Script(name, source, hashlib.sha1(source.encode()).hexdigest(), script.origins)
+    return script._replace(source=source, sha=hashlib.sha1(source.encode()).hexdigest())
 
 
 def take_small_bites(monkeypatch):

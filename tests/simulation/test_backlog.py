@@ -39,7 +39,7 @@ def random_call(chance, scheduler, clock, running):
     elif kind < 0.63:
         clock.advance(chance.choice([1, 6, 12]))
         for _ in range(chance.choice([1, 2])):  # a prune that is broken off
-            scheduler._run(Call("prune", (3,)))
+            scheduler._run(Call("prune", budget="3"))
     else:
         return worker, scheduler.get_work(worker=worker, assistant=chance.random() < 0.2)["task_id"]
     return worker, None

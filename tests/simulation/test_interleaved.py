@@ -130,7 +130,7 @@ def test_callers_that_take_turns_never_hand_out_a_task_too_early(hasty, clock, s
     for caller in callers:
         while caller.advance():
             pass
-    while hasty._run(Call("run_deferred", (50,))):
+    while hasty._run(Call("run_deferred", budget="50")):
         pass
     assert hasty.verify() == []
 

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from broker_sched.redis_backend.commands import Call
+from broker_sched.redis_backend.commands import Await
+from broker_sched.scheduler.operations.work import awaiting
 
 WORKERS = ["own_a", "own_b", "own_c", "assistant"]
 TASKS = [f"t{number}" for number in range(8)]
@@ -31,8 +32,7 @@ class SimulatedWorker:
             else:
                 self.state = "goes to wait"
         elif self.state == "goes to wait":
-            arguments = (self.name, int(self.is_assistant), self.name, 1000)
-            is_ready, _ = self.scheduler._run(Call("await_work", arguments))
+            is_ready, _ = self.scheduler._run(awaiting(Await(self.name, self.is_assistant, 1000), self.name))
             self.state = "asks" if is_ready else "waits"
 
     def is_woken(self):

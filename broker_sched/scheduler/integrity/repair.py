@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from broker_sched.errors import RedisUnavailable, Unreachable
-from broker_sched.redis_backend.commands import Argument, Call
+from broker_sched.redis_backend.commands import Call
 from broker_sched.scheduler.integrity.check import TASK_INDEX_FIELDS, AtLeast, Difference
 
 MARK_SECONDS = 10.0  # others wait so long when a repair dies
@@ -41,7 +41,7 @@ class Repair:
         deadline = time.monotonic() + TURN_SECONDS
         attempts = 0
         while True:
-            has_turn, deferred_steps = self._do("begin" if attempts < WORK_OFFS else "anyway", repr(MARK_SECONDS))
+            has_turn, deferred_steps = self._do("begin" if attempts < WORK_OFFS else "anyway")
             if has_turn:
                 break
             attempts += 1
@@ -57,7 +57,7 @@ class Repair:
     def __exit__(self, *exception: object) -> None:
         self._over.set()
         self._renewing.join()
-        self._do("end", repr(MARK_SECONDS))
+        self._do("end")
 
     def write(self, commands: Iterable[Command]) -> None:
         """Carry out the commands, some with each script."""
@@ -71,19 +71,21 @@ class Repair:
             self._write(words)
 
     def _write(self, words: list[str]) -> None:
-        has_turn, _ = self._do("write", *words)
+        has_turn, _ = self._do("write", words)
         if not has_turn:
             raise RedisUnavailable("The repair stood still for too long, and others have gone on; run it again.")
 
     def _renew(self) -> None:
         while not self._over.wait(RENEW_SECONDS):
             try:
-                self._do("renew", repr(MARK_SECONDS))
+                self._do("renew")
             except Unreachable:  # the next one may be answered; without the mark nothing is written
                 continue
 
-    def _do(self, what: str, *more: Argument) -> tuple[int, int]:
-        has_turn, deferred_steps = self._run(Call("repair", (self._token, what, *more)))
+    def _do(self, action: str, words: Sequence[str] = ()) -> tuple[int, int]:
+        has_turn, deferred_steps = self._run(
+            Call("repair", token=self._token, action=action, seconds=repr(MARK_SECONDS), words=words)
+        )
         return has_turn, deferred_steps
 
 

@@ -43,7 +43,10 @@ def are_collected(namespace: Namespace) -> Commands[bool]:
 def take(namespace: Namespace, holder: Holder, interval_seconds: float) -> Commands[Due]:
     """What is due, which this server then has to itself. Nothing while another server has it."""
     batch_emails, notes, unlisted, outbox = yield Call(
-        "take_mails", (holder.server, holder.milliseconds, f"{interval_seconds:g}")
+        "take_mails",
+        server=holder.server,
+        lock_ms=holder.milliseconds,
+        interval_seconds=f"{interval_seconds:g}",
     )
     mails = sorted(map(mail_from, outbox), key=lambda mail: mail.made)
     return Due(bool(batch_emails), notes, unlisted, mails)
@@ -62,19 +65,26 @@ def notes(namespace: Namespace, count: int) -> Commands[list[Note]]:
 def post(namespace: Namespace, holder: Holder, count: int, unlisted: int, mails: list[Mail]) -> Commands[bool]:
     """Put mails into the outbox in the place of so many notes. False: another server has taken over."""
     pairs: list[Argument] = [text for mail in mails for text in (mail.id, mail.as_json())]
-    return bool((yield Call("post_mails", (holder.server, str(count), str(unlisted), *pairs))))
+    posted = yield Call(
+        "post_mails", server=holder.server, note_count=str(count), unlisted_count=str(unlisted), mails=pairs
+    )
+    return bool(posted)
 
 
 def begin(namespace: Namespace, holder: Holder, mail: Mail) -> Commands[bool]:
     """Before sending: whether the mail still waits, and this server may send it."""
-    return bool((yield Call("settle_mail", (holder.server, holder.milliseconds, "begin", mail.id))))
+    return bool((yield _settle(holder, "begin", mail.id)))
 
 
 def end(namespace: Namespace, holder: Holder, mail: Mail) -> Commands[None]:
     """It was sent, or is given up."""
-    yield Call("settle_mail", (holder.server, holder.milliseconds, "end", mail.id))
+    yield _settle(holder, "end", mail.id)
 
 
 def leave(namespace: Namespace, holder: Holder) -> Commands[None]:
     """No more mails now: any server may take what comes next."""
-    yield Call("settle_mail", (holder.server, holder.milliseconds, "leave", ""))
+    yield _settle(holder, "leave", "")
+
+
+def _settle(holder: Holder, action: str, mail_id: str) -> Call:
+    return Call("settle_mail", server=holder.server, lock_ms=holder.milliseconds, action=action, mail_id=mail_id)

@@ -29,20 +29,20 @@ def configure(namespace: Namespace, options: Mapping[str, str]) -> Commands[int]
     """
     yield from check_permissions(namespace)
     given = [text for pair in options.items() for text in pair]
-    version = yield Call("configure", (str(len(options)), *given, *DEFAULTS))
+    version = yield Call("configure", given_count=str(len(options)), options=[*given, *DEFAULTS])
     return int(version)
 
 
 def check_permissions(namespace: Namespace) -> Commands[None]:
     """Raise RedisRefused when Redis's user may not run a command of some script, which would then stop half-way."""
-    if missing := (yield Call("check_permissions", ())):
+    if missing := (yield Call("check_permissions")):
         raise denied(missing)
 
 
 def prune(namespace: Namespace) -> Commands[None]:
     """Bites until nothing is due."""
     for _ in range(MAX_PRUNES):
-        more, *over = yield Call("prune", (str(PRUNE_BUDGET),))
+        more, *over = yield Call("prune", budget=str(PRUNE_BUDGET))
         for submission in over:
             yield from end_when_over(namespace, submission)
         if not more:
@@ -58,12 +58,12 @@ def cancel_submission(namespace: Namespace, *, submission: str) -> Commands[repl
 
 def pause(namespace: Namespace) -> Commands[None]:
     """One script."""
-    yield Call("set_fields", ("config", "pause_enabled", "paused", "1"))
+    yield Call("set_fields", hash="config", option="pause_enabled", fields=["paused", "1"])
 
 
 def unpause(namespace: Namespace) -> Commands[None]:
     """One script."""
-    yield Call("set_fields", ("config", "pause_enabled", "paused", "0"))
+    yield Call("set_fields", hash="config", option="pause_enabled", fields=["paused", "0"])
 
 
 def is_paused(namespace: Namespace) -> Commands[replies.Paused]:
@@ -96,7 +96,9 @@ def mark_as_done(namespace: Namespace, *, task_id: str | None) -> Commands[repli
 
 def re_enable_task(namespace: Namespace, *, task_id: str) -> Commands[dict[str, Any]]:
     """One script; then the task is read."""
-    _, re_enabled, left = yield Call("change_status", (task_id, "enable"), once=True)
+    _, re_enabled, left = yield Call(
+        "change_status", once=True, task_id=task_id, action="enable", worker="", attempt=""
+    )
     yield from run_deferred(left)
     if not re_enabled:
         return {}
@@ -108,12 +110,12 @@ def release_task(
     namespace: Namespace, *, task_id: str, worker: str, attempt: int | None
 ) -> Commands[replies.TaskStatus]:
     """One script."""
-    return (yield from _change_status(namespace, task_id, "release", worker, attempt_text(attempt)))
+    return (yield from _change_status(namespace, task_id, "release", worker, attempt))
 
 
 def disable_worker(namespace: Namespace, *, worker: str) -> Commands[None]:
     """One script, and more when it has many runner_sets."""
-    left = yield Call("disable_worker", (worker,))
+    left = yield Call("disable_worker", worker=worker)
     if left < 0:
         raise InvalidArgument("worker", f"{worker} is a submission: cancel_submission ends it")
     yield from run_deferred(left)
@@ -122,21 +124,25 @@ def disable_worker(namespace: Namespace, *, worker: str) -> Commands[None]:
 def update_resources(namespace: Namespace, *, resources: Mapping[str, float]) -> Commands[None]:
     """One script."""
     flat = [text for name, amount in resources.items() for text in (name, number(amount))]
-    yield Call("set_fields", ("resources", "", *flat))
+    yield Call("set_fields", hash="resources", option="", fields=flat)
 
 
 def update_resource(namespace: Namespace, *, resource: str, amount: Any) -> Commands[bool]:
     """One script. Luigi: True is an int."""
     if not isinstance(amount, int) or amount < 0:
         return False
-    yield Call("set_fields", ("resources", "", resource, str(int(amount))))
+    yield Call("set_fields", hash="resources", option="", fields=[resource, str(int(amount))])
     return True
 
 
-def _change_status(namespace: Namespace, task_id: str | None, what: str, *more: str) -> Commands[replies.TaskStatus]:
+def _change_status(
+    namespace: Namespace, task_id: str | None, action: str, worker: str = "", attempt: int | None = None
+) -> Commands[replies.TaskStatus]:
     if task_id is None:
         return {"task_id": None, "status": None}
-    status, outcome, left = yield Call("change_status", (task_id, what, *more), once=True)
+    status, outcome, left = yield Call(
+        "change_status", once=True, task_id=task_id, action=action, worker=worker, attempt=attempt_text(attempt)
+    )
     yield from refuse_superseded(namespace, outcome, task_id)
     yield from run_deferred(left)
     return {"task_id": task_id, "status": status or None}

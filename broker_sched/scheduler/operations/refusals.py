@@ -33,8 +33,16 @@ def refuse_tasks(
     attempt: int | None,
 ) -> Commands[list[str]]:
     """One script, and more when much follows from it."""
-    what = (worker, scope, repr(float(seconds)), reason, attempt_text(attempt))
-    left, back = yield Call("refuse_tasks", (*what, *task_ids), once=True)
+    left, back = yield Call(
+        "refuse_tasks",
+        once=True,
+        worker=worker,
+        scope=scope,
+        seconds=repr(float(seconds)),
+        reason=reason,
+        attempt=attempt_text(attempt),
+        task_ids=task_ids,
+    )
     yield from run_deferred(left)
     return list(back)
 

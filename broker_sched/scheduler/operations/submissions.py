@@ -24,7 +24,7 @@ MAX_SHOWN = 20  # failed tasks named
 
 def add_submission(namespace: Namespace, *, submission: str, tasks: Sequence[str]) -> Commands[replies.SubmissionState]:
     """One script; when it refuses, a look for the reason."""
-    state = yield Call("add_submission", (submission, to_json("tasks", list(tasks)), *tasks))
+    state = yield Call("add_submission", submission=submission, tasks=to_json("tasks", list(tasks)), task_ids=tasks)
     if not state:
         raise InvalidArgument("submission", (yield from _why_refused(namespace, submission, tasks)))
     return {"submission": submission, "state": state}
@@ -78,7 +78,7 @@ def cancel(namespace: Namespace, submission: str) -> Commands[str | None]:
     found, w, _ = yield from _look(namespace, submission)
     if w:
         yield from _count(namespace, found, w)
-    state, left = yield Call("end_submission", (submission, CANCELLED, _kept(found)))
+    state, left = yield Call("end_submission", submission=submission, state=CANCELLED, counts=_kept(found))
     yield from run_deferred(left)
     return state or None
 
@@ -93,7 +93,7 @@ def end_when_over(namespace: Namespace, submission: str) -> Commands[None]:
 
 def _look(namespace: Namespace, submission: str) -> Commands[tuple[replies.Submission, str, bool]]:
     """As it stands or ended, its number as a worker ('' when it has ended), whether nothing is left to be done."""
-    kept, w, pending, running, ready, is_over = yield Call("look_at_submission", (submission,))
+    kept, w, pending, running, ready, is_over = yield Call("look_at_submission", submission=submission)
     fields = pairs(kept)
     counted = json.loads(fields.get("counts", "{}"))
     found: replies.Submission = {
@@ -144,7 +144,7 @@ def _end(namespace: Namespace, found: replies.Submission) -> Commands[None]:
     counts = found["counts"]
     has_failed = any(counts.get(status) for status in HAS_FAILED)
     state = FAILED if has_failed else DONE if set(counts) <= {Status.DONE.value} else INCOMPLETE
-    _, left = yield Call("end_submission", (found["submission"], state, _kept(found)))
+    _, left = yield Call("end_submission", submission=found["submission"], state=state, counts=_kept(found))
     yield from run_deferred(left)
 
 

@@ -48,7 +48,7 @@ def decrease_running_task_resources(
 ) -> Commands[None]:
     """One script."""
     flat = [text for name, amount in decrease_resources.items() for text in (name, number(amount))]
-    reply = yield Call("decrease_resources", (task_id, attempt_text(attempt), *flat), once=True)
+    reply = yield Call("decrease_resources", once=True, task_id=task_id, attempt=attempt_text(attempt), amounts=flat)
     yield from refuse_superseded(namespace, reply, task_id)
 
 
@@ -88,7 +88,7 @@ def fetch_error(namespace: Namespace, *, task_id: str) -> Commands[replies.TaskE
 def set_worker_processes(namespace: Namespace, *, worker: str, n: int) -> Commands[None]:
     """One script."""
     message = to_json("n", {"name": "set_worker_processes", "kwargs": {"n": n}})
-    yield Call("send_message", (worker, message, "", ""), once=True)
+    yield _send_message(worker, message)
 
 
 def done_since_awaited(namespace: Namespace, *, task_id: str, deps: Sequence[str]) -> Commands[list[str]]:
@@ -125,13 +125,13 @@ def stop_task(namespace: Namespace, *, task_id: str, disable: bool) -> Commands[
     worker = fields[1] if fields[0] == "RUNNING" else None
     if worker is not None:
         message = to_json("task_id", {"name": "stop_task", "kwargs": {"task_id": task_id, "disable": disable}})
-        yield Call("send_message", (worker, message, "", ""), once=True)
+        yield _send_message(worker, message)
     return {"task_id": task_id, "worker": worker}
 
 
 def set_task_log(namespace: Namespace, *, task_id: str, log: str, size: int, attempt: int | None) -> Commands[None]:
     """One script."""
-    reply = yield Call("set_log", (task_id, f"{size} {log}", attempt_text(attempt)))
+    reply = yield Call("set_log", task_id=task_id, size=str(size), log=log, attempt=attempt_text(attempt))
     yield from refuse_superseded(namespace, reply, task_id)
 
 
@@ -156,7 +156,7 @@ def send_scheduler_message(
     message_id = str(uuid.uuid4())
     kwargs = {"task_id": task, "message_id": message_id, "content": content}
     message = to_json("content", {"name": "dispatch_scheduler_message", "kwargs": kwargs})
-    sent = yield Call("send_message", (worker, message, "send_messages", message_id), once=True)
+    sent = yield _send_message(worker, message, "send_messages", message_id)
     return {"message_id": sent or None}
 
 
@@ -164,22 +164,27 @@ def add_scheduler_message_response(
     namespace: Namespace, *, task_id: str, message_id: str, response: Any
 ) -> Commands[None]:
     """One script; the response of an unknown task is dropped."""
-    yield Call("message_response", (task_id, message_id, optional(to_json("response", response))))
+    text = optional(to_json("response", response))
+    yield Call("message_response", task_id=task_id, message_id=message_id, response=text)
 
 
 def get_scheduler_message_response(
     namespace: Namespace, *, task_id: str, message_id: str
 ) -> Commands[replies.MessageResponse]:
     """One script."""
-    response = yield Call("message_response", (task_id, message_id, ""), once=True)
+    response = yield Call("message_response", once=True, task_id=task_id, message_id=message_id, response="")
     return {"response": json.loads(response) if response else None}
 
 
 def _set_detail(
     namespace: Namespace, task_id: str, field: str, value: str | None, attempt: int | None
 ) -> Commands[None]:
-    reply = yield Call("set_detail", (task_id, field, optional(value), attempt_text(attempt)))
+    reply = yield Call("set_detail", task_id=task_id, field=field, value=optional(value), attempt=attempt_text(attempt))
     yield from refuse_superseded(namespace, reply, task_id)
+
+
+def _send_message(worker: str, message: str, option: str = "", message_id: str = "") -> Call:
+    return Call("send_message", once=True, worker=worker, message=message, option=option, message_id=message_id)
 
 
 def _task_and_detail(namespace: Namespace, task_id: str, field: str) -> Read:

@@ -10,7 +10,7 @@ from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.validation import check, to_json
 from broker_sched.errors import InvalidArgument, Superseded
 from broker_sched.mails.addresses import addresses_in
-from broker_sched.redis_backend.commands import Argument, Call, Calls, Commands
+from broker_sched.redis_backend.commands import Call, Calls, Commands
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.attempts import attempt_text, refuse_superseded
 
@@ -50,39 +50,47 @@ def add_task(
     attempt: int | None,
 ) -> Commands[None]:
     """One script; a long list of deps is staged before it and read in after it."""
-    flags = ("r" if runnable else "") + ("a" if assistant else "") + ("n" if new_deps else "") + attempt_text(attempt)
     visible = not any((param_visibilities or {}).values())
-    arguments: list[Argument] = [
-        task_id,
-        worker,
-        status,
-        flags,
-        number(priority),
-        family or "",
-        optional(module),
-        optional(to_json("params", params) if params else None),
-        optional(None if visible else to_json("param_visibilities", param_visibilities)),
-        flag(accepts_messages),
-        optional(tracking_url),
-        flag(batchable),
-        optional(batch_id),
-        optional(expl),
-        needs(resources),
-        policy(retry_policy_dict),
-    ]
-    told_owners = owners_text(owners)
     given = [*(deps or ()), *(new_deps or ())]
-    # A failure counted twice could disable the task; new deps take it from whoever runs it by then.
-    once = status == "FAILED" or bool(new_deps)
-    if len(given) <= MAX_DEPS_AT_ONCE:
-        left = yield Call(
-            "add_task", (*arguments, "" if deps is None else str(len(deps)), "", told_owners, *given), once
+
+    def report(deps_token: str, named: Sequence[str]) -> Call:
+        return Call(
+            "add_task",
+            # A failure counted twice could disable the task; new deps take it from whoever runs it by then.
+            once=status == "FAILED" or bool(new_deps),
+            task_id=task_id,
+            worker=worker,
+            status=status,
+            runnable=truth(runnable),
+            assistant=truth(assistant),
+            has_new_deps=truth(new_deps),
+            attempt=attempt_text(attempt),
+            priority=number(priority),
+            family=family or "",
+            module=optional(module),
+            params=optional(to_json("params", params) if params else None),
+            param_visibilities=optional(None if visible else to_json("param_visibilities", param_visibilities)),
+            accepts_messages=truth_or_null(accepts_messages),
+            tracking_url=optional(tracking_url),
+            batchable=truth_or_null(batchable),
+            batch_id=optional(batch_id),
+            expl=optional(expl),
+            resources=needs(resources),
+            retry_policy=policy(retry_policy_dict),
+            replaces_deps=truth(deps is not None),
+            deps_token=deps_token,
+            owners=owners_text(owners),
+            deps=named,
         )
+
+    if len(given) <= MAX_DEPS_AT_ONCE:
+        left = yield report("", given)
     else:
         token = uuid.uuid4().hex
+        call = report(token, ())  # whose arguments are checked before anything is staged
         for chunk in chunks(given, MAX_DEPS_AT_ONCE):
-            yield Call("stage_deps", (token, *chunk))
-        left = yield Call("add_task", (*arguments, "" if deps is None else "0", token, told_owners), once)
+            yield Call("stage_deps", token=token, task_ids=chunk)
+        left = yield call
     yield from refuse_superseded(namespace, left, task_id)
     yield from run_deferred(left)
 
@@ -118,7 +126,7 @@ def _begun(namespace: Namespace, worker: str, index: int, task: Mapping[str, Any
 
 def _send(together: list[tuple[Commands[None], Call]], refused: list[Superseded]) -> Commands[None]:
     for some in chunks(together, MAX_TASKS_AT_ONCE):
-        replies = yield Calls("add_task", [step.args for _, step in some])
+        replies = yield Calls([step for _, step in some])
         for (steps, _), reply in zip(some, replies):
             yield from _resumed(steps, reply, refused)
 
@@ -141,7 +149,7 @@ def add_task_batcher(
     """Register; the family's ready tasks are indexed for new parameter names."""
     maximum = number(max(-MAX_BATCH_SIZE, min(max_batch_size, MAX_BATCH_SIZE)))
     names = to_json("batched_args", sorted(set(batched_args)))
-    left = yield Call("add_task_batcher", (worker, task_family, maximum, names))
+    left = yield Call("add_task_batcher", worker=worker, family=task_family, max_batch_size=maximum, batched_args=names)
     yield from run_deferred(left)
 
 
@@ -159,14 +167,14 @@ def announce_scheduling_failure(
     """One script. Not `task_name`, which from Luigi's worker has hidden parameters in it."""
     yield Call(
         "note_scheduling_failure",
-        (
-            worker or "",
-            family,
-            to_json("params", params) if isinstance(params, dict) else "",
-            to_json("param_visibilities", param_visibilities) if isinstance(param_visibilities, dict) else "",
-            owners_text(owners),
-            expl if isinstance(expl, str) else to_json("expl", expl),
-        ),
+        worker=worker or "",
+        family=family,
+        params=to_json("params", params) if isinstance(params, dict) else "",
+        param_visibilities=to_json("param_visibilities", param_visibilities)
+        if isinstance(param_visibilities, dict)
+        else "",
+        owners=owners_text(owners),
+        expl=expl if isinstance(expl, str) else to_json("expl", expl),
     )
 
 
@@ -175,7 +183,7 @@ def run_deferred(left: int) -> Commands[None]:
     for _ in range(MAX_WORK_OFFS):
         if not left:
             return
-        left = yield Call("run_deferred", (str(WORK_OFF_BUDGET),))
+        left = yield Call("run_deferred", budget=str(WORK_OFF_BUDGET))
 
 
 def optional(text: str | None) -> str:
@@ -193,9 +201,14 @@ def owners_text(owners: Any) -> str:
     return to_json("owners", found) if found else ""
 
 
-def flag(value: bool | None) -> str:
+def truth(value: object) -> str:
+    """How a script takes a truth: 0 or 1."""
+    return "1" if value else "0"
+
+
+def truth_or_null(value: bool | None) -> str:
     """How a script takes an optional truth: '' for null, else 0 or 1."""
-    return "" if value is None else str(int(value))
+    return "" if value is None else truth(value)
 
 
 def number(value: float) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 from broker_sched.contract import replies as replies
 from broker_sched.contract.validation import to_json
 from broker_sched.errors import NameTaken
-from broker_sched.redis_backend.commands import Argument, Await, Call, Commands
+from broker_sched.redis_backend.commands import Await, Call, Commands
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.operators import prune
 from broker_sched.scheduler.operations.refusals import module_filter
-from broker_sched.scheduler.operations.tasks import optional, run_deferred
+from broker_sched.scheduler.operations.tasks import optional, run_deferred, truth
 
 MAX_SIFTINGS = 2000  # scripts in one call that only set apart what the worker must not have
 
@@ -30,16 +30,28 @@ def get_work(
     start_id: str | None,
 ) -> Commands[replies.Work]:
     """One script; a batch takes a second one, which gives it its id."""
-    flag, start = str(int(bool(assistant))), f":{start_id}" if start_id else ""
-    current: list[Argument] = [""] if current_tasks is None else [str(len(current_tasks)), *current_tasks]
-    reply = yield Call("get_work", (worker, optional(host), flag + start, *current), once=True)
+
+    def ask(is_pruned: bool) -> Call:
+        return Call(
+            "get_work",
+            once=True,
+            worker=worker,
+            host=optional(host),
+            assistant=truth(assistant),
+            is_pruned=truth(is_pruned),
+            start_id=start_id or "",
+            tells_current_tasks=truth(current_tasks is not None),
+            current_tasks=current_tasks or (),
+        )
+
+    reply = yield ask(is_pruned=False)
     if reply[6] == "prune":
         yield from prune(namespace)
-        reply = yield Call("get_work", (worker, optional(host), f"{flag}p{start}", *current), once=True)
+        reply = yield ask(is_pruned=True)
     for _ in range(MAX_SIFTINGS):
         if reply[6] != "more":
             break
-        reply = yield Call("get_work", (worker, optional(host), f"{flag}p{start}", *current), once=True)
+        reply = yield ask(is_pruned=True)
     kind, *handed = reply[6:]
     if kind == "replaced":
         raise _replaced(worker)
@@ -53,18 +65,16 @@ def get_work(
     elif kind == "batch":
         work["task_family"], work["task_module"] = handed[1], handed[2] or None
         work["attempt"] = int(handed[5])
-        yield from _name_batch(work, worker, handed[0], json.loads(handed[3]), handed[4])
+        yield from _name_batch(work, handed[0], json.loads(handed[3]), handed[4])
     return work
 
 
-def _name_batch(
-    work: replies.Work, worker: str, provisional_id: str, names: list[str], members: list[list[str]]
-) -> Commands[None]:
+def _name_batch(work: replies.Work, provisional_id: str, names: list[str], members: list[list[str]]) -> Commands[None]:
     """Luigi's batch id is the md5 of the member ids, which a script can't compute."""
     ids = [member[0] for member in members]
     params = [json.loads(member[1]) for member in members]
     batch_id = hashlib.new("md5", "|".join(ids).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-    yield Call("name_batch", (worker, provisional_id, batch_id))
+    yield Call("name_batch", provisional_id=provisional_id, batch_id=batch_id)
     work["task_params"] = {**params[0], **{name: [each.get(name) for each in params] for name in names}}
     work["batch_id"] = batch_id
     work["batch_task_ids"] = ids
@@ -72,7 +82,7 @@ def _name_batch(
 
 def count_pending(namespace: Namespace, *, worker: str) -> Commands[replies.PendingCounts]:
     """One script."""
-    reply = yield Call("count_pending", (worker,))
+    reply = yield Call("count_pending", worker=worker)
     return _counts(reply)
 
 
@@ -83,12 +93,18 @@ def await_work(namespace: Namespace, *, worker: str, assistant: bool, seconds: f
 
 def awaiting(step: Await, mailbox: str) -> Call:
     """The script that notes that a worker waits."""
-    return Call("await_work", (step.worker, str(int(step.assistant)), mailbox, repr(float(step.seconds))))
+    return Call(
+        "await_work",
+        worker=step.worker,
+        assistant=truth(step.assistant),
+        mailbox=mailbox,
+        seconds=repr(float(step.seconds)),
+    )
 
 
 def ping(namespace: Namespace, *, worker: str, start_id: str | None) -> Commands[replies.Ping]:
     """One script."""
-    messages = yield Call("ping", (worker, start_id or ""), once=True)
+    messages = yield Call("ping", once=True, worker=worker, start_id=start_id or "")
     if messages is None:
         raise _replaced(worker)
     return {"rpc_messages": [json.loads(message) for message in messages]}
@@ -102,7 +118,7 @@ def add_worker(
     `assistant`, `workers` and `allow_modules` are kept a second time, as scripts need them.
     """
     merged = dict(info)
-    assistant = str(int(bool(merged["assistant"]))) if "assistant" in merged else ""
+    assistant = truth(merged["assistant"]) if "assistant" in merged else ""
     slots = merged.get("workers")
     countable = isinstance(slots, (int, float)) and slots == slots
     flat = [text for name, value in merged.items() for text in (name, to_json(f"info.{name}", value))]
@@ -110,7 +126,15 @@ def add_worker(
     allowed = module_filter(merged["allow_modules"]) if "allow_modules" in merged else ""
     outcome = "more"
     while outcome == "more":
-        outcome, *told = yield Call("add_worker", (worker, assistant, told_slots, allowed, start_id or "", *flat))
+        outcome, *told = yield Call(
+            "add_worker",
+            worker=worker,
+            assistant=assistant,
+            slots=told_slots,
+            modules=allowed,
+            start_id=start_id or "",
+            info=flat,
+        )
         if outcome != "alive":
             yield from run_deferred(told[0])
     if outcome == "alive":

@@ -1,25 +1,26 @@
 -- What every script begins with: its header arguments, the time, the namespace's options, and the answer
 -- that a repeated request gets.
 --
--- KEYS[1]  the `config` key: it routes the call; all other keys are derived inside the namespace's slot.
--- ARGV[1]  prefix, bsched:{<namespace>}:
--- ARGV[2]  schema version the caller was written for
--- ARGV[3]  time in seconds, or '' for Redis TIME
--- ARGV[4]  request id <caller>:<number> for what must not happen twice, else ''; with '!' behind it when it was sent
---          before. A repeated request gets its first answer. One whose caller has had an answer to a higher number is
---          a late copy, whose answer nobody awaits: it is refused.
--- ARGV[5]  48 random bits, as a number: the weight of a worker that this call may create
--- ARGV[6…] the script's own arguments
+-- @args prefix schema_version now request_id random_bits
+--   prefix          bsched:{<namespace>}:
+--   schema_version  that the caller was written for
+--   now             in seconds, or '' for Redis TIME
+--   request_id      <caller>:<number> for what must not happen twice, else ''; with '!' behind it when it was sent
+--                   before. A repeated request gets its first answer. One whose caller has had an answer to a higher
+--                   number is a late copy, whose answer nobody awaits: it is refused.
+--   random_bits     48 of them, as a number: the weight of a worker that this call may create
+-- They come before the script's own arguments. Of the keys, the `config` key routes the call; all others are derived
+-- inside the namespace's slot.
 --
 -- A script's writes stay when it fails, and what was only counted is not written then. So a body checks first what it
 -- was given, and deferred steps, where others' mistakes may show, are run so that they can't make it fail.
 
 local call = redis.call
-local PREFIX = ARGV[1]
-local REQUEST_ID = ARGV[4]
+local PREFIX = ARGS.prefix
+local REQUEST_ID = ARGS.request_id
 local MAX_INLINE = 64 -- bytes; a longer value would cost a task's whole hash its compact encoding
 
-local NOW = tonumber(ARGV[3])
+local NOW = tonumber(ARGS.now)
 if not NOW then
   local time = call('TIME')
   NOW = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -58,7 +59,7 @@ local function read_config(names, is_repair)
   local values = call('HMGET', PREFIX .. 'config', 'schema', 'repairing', unpack(names))
   local schema, repairing = values[1], values[2]
   if not schema then return redis.error_reply('BSCHED_UNCONFIGURED') end
-  if schema ~= ARGV[2] then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
+  if schema ~= ARGS.schema_version then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
   if repairing and not is_repair and tonumber(string.match(repairing, ' (.*)$')) > NOW then
     return redis.error_reply('BSCHED_REPAIRING')
   end

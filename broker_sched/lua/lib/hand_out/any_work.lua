@@ -24,7 +24,7 @@ end
 -- The best-ranked of them that does not run according to the worker: its hand-out was lost.
 local function lost_task(tasks)
   local current, best = {}, nil
-  for index = 10, #ARGV do current[ARGV[index]] = true end
+  for index = 1, #ARGS.current_tasks do current[ARGS.current_tasks[index]] = true end
   for _, task in ipairs(tasks) do
     if not current[task.id] then
       local entry = { score = -tonumber(task.priority), rank = task.rank, task = task }
@@ -67,13 +67,13 @@ local function append_batch(reply, batch, names_text, batch_id)
 end
 
 local function get_any_work()
-  local worker = touch_worker(ARGV[6])
+  local worker = touch_worker(ARGS.worker)
   contact(worker)
   if worker.disabled then return { 'disabled', 0, 0, 0, {}, {}, 'none' } end
   run_deferred(BUDGET)
 
   local lost
-  if ARGV[9] ~= '' then
+  if ARGS.tells_current_tasks == '1' then
     local tasks = running_tasks(worker)
     lost = lost_task(tasks)
     release_orphaned_batches(worker, tasks)

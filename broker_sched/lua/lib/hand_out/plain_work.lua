@@ -6,12 +6,12 @@ local MAX_RUNNING = 100 -- on one worker
 
 -- Nothing that runs on this worker was lost: it names each itself, or does not tell.
 local function knows_what_it_runs(worker)
-  if ARGV[9] == '' then return true end
+  if ARGS.tells_current_tasks == '0' then return true end
   if call('EXISTS', key('worker_batches:', worker.id)) == 1 then return false end
   local numbers, current = call('SMEMBERS', key('running:', worker.id)), {}
   if #numbers == 0 then return true end
   if #numbers > MAX_RUNNING then return false end
-  for index = 10, #ARGV do current[ARGV[index]] = true end
+  for index = 1, #ARGS.current_tasks do current[ARGS.current_tasks[index]] = true end
   for _, id in ipairs(call('HMGET', key('ids', ''), unpack(numbers))) do
     if not current[id] then return false end
   end
@@ -64,9 +64,9 @@ end
 -- The reply; nil when the call is not that plain. Then at most the worker's contact was noted.
 local function get_plain_work()
   if AS_ASSISTANT or OPTIONS.paused == 1 or call('EXISTS', key('deferred_steps', '')) == 1 then return nil end
-  local worker = find_worker(ARGV[6])
+  local worker = find_worker(ARGS.worker)
   if not worker or worker.disabled or worker.refuses or not knows_what_it_runs(worker) then return nil end
-  touch_worker(ARGV[6])
+  touch_worker(ARGS.worker)
   contact(worker)
   local head, is_contested, left = best_for(worker, false, 'first')
   local task = head and read_plain_task(head, worker)

@@ -13,7 +13,7 @@ function is_stale(head)
   else
     suspects = {}
     for _, line in ipairs(call('LRANGE', key('deferred_steps', ''), 0, -1)) do
-      local dep = string.match(line, '^edges (%d+)')
+      local dep = string.match(line, '^tell_dependents (%d+)')
       if dep and call('SISMEMBER', key('deps:', n), dep) == 1 then suspects[#suspects + 1] = dep end
     end
   end

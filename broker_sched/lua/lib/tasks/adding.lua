@@ -13,9 +13,7 @@
 -- @include lib/tasks/explanations.lua
 
 local BUDGET = 150
-local ATTEMPT = string.match(ARGV[9], '%d*$') -- that is reported on; '' for none
-
-local function has_flag(flag) return string.find(ARGV[9], flag, 1, true) ~= nil end
+local HAS_NEW_DEPS = ARGS.has_new_deps == '1'
 
 -- Luigi: family, module, parameters and visibilities are set only while empty.
 local function describe(task)
@@ -23,9 +21,9 @@ local function describe(task)
     leave_batches(task) -- finish_task puts it where it then belongs
     set(task, 'batched', nil)
   end
-  if (task.family or '') == '' then set(task, 'family', ARGV[11] ~= '' and ARGV[11]) end
-  if not task.module and ARGV[12] ~= '=' then set(task, 'module', optional(ARGV[12])) end
-  local params, visibilities, detail = optional(ARGV[13]), optional(ARGV[14]), key('detail:', task.id)
+  if (task.family or '') == '' then set(task, 'family', ARGS.family ~= '' and ARGS.family) end
+  if not task.module and ARGS.module ~= '=' then set(task, 'module', optional(ARGS.module)) end
+  local params, visibilities, detail = optional(ARGS.params), optional(ARGS.param_visibilities), key('detail:', task.id)
   if task.params or (not params and not visibilities) then return end
   if not task.is_new and call('HEXISTS', detail, 'params') == 1 then return end
   if visibilities then call('HSETNX', detail, 'param_visibilities', visibilities) end
@@ -70,14 +68,14 @@ local function is_running(task)
 end
 
 local function is_newer_attempt(task)
-  return ATTEMPT ~= '' and tonumber(ATTEMPT) > tonumber(task.attempt or 0)
+  return ARGS.attempt ~= '' and tonumber(ARGS.attempt) > tonumber(task.attempt or 0)
 end
 
 -- A worker says that it runs a task which nobody runs. Luigi: of a batch, it holds what a member was given.
 local function take_over(task, worker, batch_id)
   set(task, 'worker_running', worker.id)
   set(task, 'time_running', NOW_TEXT)
-  set(task, 'attempt', ATTEMPT ~= '' and ATTEMPT or attempt_after(task.attempt))
+  set(task, 'attempt', ARGS.attempt ~= '' and ARGS.attempt or attempt_after(task.attempt))
   if batch_id then
     local n = call('SMEMBERS', key('batch:', batch_id))[1]
     local member = n and load_task(id_of(n))
@@ -115,11 +113,11 @@ end
 -- The deps that the call names, as glance gives them. Placeholders are made in the order given: it decides their rank.
 local function named_deps(worker)
   local deps = {}
-  for index = 25, #ARGV do
-    local id = ARGV[index]
+  for index = 1, #ARGS.deps do
+    local id = ARGS.deps[index]
     local dep = glance(id)
     if not dep and worker then
-      dep = create_task(id, 'UNKNOWN', ARGV[10])
+      dep = create_task(id, 'UNKNOWN', ARGS.priority)
       join_stakeholder_set(dep, worker)
       flush(dep)
     end
@@ -134,11 +132,11 @@ local function has_edges(task)
   return call('EXISTS', key('deps:', task.n), key('unlink:', task.n)) > 0
 end
 
--- Of the deps named, `count` replace those it has; nil: all come on top.
-local function change_edges(task, deps, count)
+-- The deps named take the place of those it has, or come on top.
+local function change_edges(task, deps, replaces)
   local wanted = {}
   for _, dep in ipairs(deps) do wanted[dep.n] = true end
-  if count then
+  if replaces then
     if call('SCARD', key('deps:', task.n)) > BUDGET then set_deps_aside(task.n) end
     for _, dep in ipairs(call('SMEMBERS', key('deps:', task.n))) do
       if wanted[dep] then wanted[dep] = nil else unlink(task.n, dep) end
@@ -149,17 +147,17 @@ end
 
 -- Returns the task's deps, as glance gives them, where the call names them all; else nil.
 local function set_deps(task, worker)
-  local count, token = tonumber(ARGV[22]), ARGV[23]
+  local replaces, token = ARGS.replaces_deps == '1', ARGS.deps_token
   if token ~= '' then
-    set_staged_deps(task, token, count, worker)
+    set_staged_deps(task, token, replaces, worker)
     return nil
   end
-  if count then forget_staged_deps(task) end
+  if replaces then forget_staged_deps(task) end
   local deps = named_deps(worker)
-  if not count and #deps == 0 then return nil end
+  if not replaces and #deps == 0 then return nil end
   if has_edges(task) then
-    change_edges(task, deps, count)
-    return count and deps
+    change_edges(task, deps, replaces)
+    return replaces and deps
   end
   if #deps > 0 then link_first(task.n, deps) end
   return deps
@@ -188,23 +186,23 @@ end
 
 local function may_change_status(task, worker, status)
   local started = status == 'DONE' or status == 'FAILED' or status == 'RUNNING'
-  return not is_running(task) or (started and task.worker_running == worker.id) or has_flag('n')
+  return not is_running(task) or (started and task.worker_running == worker.id) or HAS_NEW_DEPS
 end
 
 -- The members of the batch that a combined task runs, while they still wait in this attempt.
 local function has_members_in_attempt(batch_id)
   local n = call('SMEMBERS', key('batch:', batch_id))[1]
-  return n and call('HGET', key('task:', id_of(n)), 'attempt') == ATTEMPT
+  return n and call('HGET', key('task:', id_of(n)), 'attempt') == ARGS.attempt
 end
 
 -- Does the reported run not count any more? It does not when the task was handed out again, or runs elsewhere. When the
 -- task has ended, or was given back, without a newer run: that it is DONE counts as in Luigi; it runs again if nobody
 -- says how that run ended; but its failure was counted already, and must not undo a DONE.
 local function is_superseded(task, worker, status)
-  local batch_id = optional(ARGV[18])
+  local batch_id = optional(ARGS.batch_id)
   if status == 'RUNNING' and batch_id and not has_members_in_attempt(batch_id) then return true end
   if not task then return false end
-  if is_older(ATTEMPT, task.attempt) then return true end
+  if is_older(ARGS.attempt, task.attempt) then return true end
   if is_running(task) then return task.worker_running ~= worker.id end
   if is_newer_attempt(task) or status == 'DONE' then return false end
   if status == 'RUNNING' then
@@ -214,35 +212,35 @@ local function is_superseded(task, worker, status)
 end
 
 local function report(task, worker)
-  local status, batch_id = ARGV[8], optional(ARGV[18])
+  local status, batch_id = ARGS.status, optional(ARGS.batch_id)
   if batch_id then set_batch_id(task, batch_id) end
   local is_newer = is_newer_attempt(task)
   if status == 'RUNNING' and (not task.worker_running or (is_newer and not is_running(task))) then
     take_over(task, worker, batch_id)
   end
-  if is_newer then set(task, 'attempt', ATTEMPT) end
-  if ARGV[15] ~= '' then set(task, 'accepts_messages', ARGV[15] == '1' and '1') end
-  local tracking_url, expl = optional(ARGV[16]), optional(ARGV[19])
+  if is_newer then set(task, 'attempt', ARGS.attempt) end
+  if ARGS.accepts_messages ~= '' then set(task, 'accepts_messages', ARGS.accepts_messages == '1' and '1') end
+  local tracking_url, expl = optional(ARGS.tracking_url), optional(ARGS.expl)
   if tracking_url or task.status ~= 'RUNNING' then set_detail(task, 'tracking_url', tracking_url) end
-  if ARGV[17] ~= '' then set(task, 'batchable', ARGV[17] == '1' and '1') end
+  if ARGS.batchable ~= '' then set(task, 'batchable', ARGS.batchable == '1' and '1') end
   if not task.is_new then call('ZREM', key('due:remove', ''), task.n) end
   if task.refusals then forget_refusals(task) end
   if expl then set_expl(task, expl) end
-  if ARGV[24] ~= '' then call('HSET', key('detail:', task.id), 'owners', ARGV[24]) end
+  if ARGS.owners ~= '' then call('HSET', key('detail:', task.id), 'owners', ARGS.owners) end
   if may_change_status(task, worker, status) then
     -- Its run() wants more deps. When it began to is kept until it ends, so that it does not wait for them in vain.
-    if has_flag('n') and task.status == 'RUNNING' and not task.waits_since then set(task, 'waits_since', NOW_TEXT) end
+    if HAS_NEW_DEPS and task.status == 'RUNNING' and not task.waits_since then set(task, 'waits_since', NOW_TEXT) end
     set_status(task, status == 'SUSPENDED' and 'PENDING' or status)
   end
 end
 
 local function add_any_task()
-  local worker = touch_worker(ARGV[7])
-  local task, status = load_task(ARGV[6]), ARGV[8]
-  if ATTEMPT ~= '' and is_superseded(task, worker, status) then
-    return refuse_superseded(ARGV[6], task and task.status or '', worker.id, ATTEMPT, status)
+  local worker = touch_worker(ARGS.worker)
+  local task, status = load_task(ARGS.task_id), ARGS.status
+  if ARGS.attempt ~= '' and is_superseded(task, worker, status) then
+    return refuse_superseded(ARGS.task_id, task and task.status or '', worker.id, ARGS.attempt, status)
   end
-  if not worker.disabled and not task then task = create_task(ARGV[6], 'PENDING', ARGV[10]) end
+  if not worker.disabled and not task then task = create_task(ARGS.task_id, 'PENDING', ARGS.priority) end
   if not task or (worker.disabled and task.status ~= 'RUNNING') then return 0 end
   local cooldown = OPTIONS.stable_done_cooldown_secs
   if status == 'PENDING' and task.status == 'DONE' and NOW - tonumber(task.updated) < cooldown then return 0 end
@@ -250,16 +248,16 @@ local function add_any_task()
   local was_unknown = task.status == 'UNKNOWN'
   describe(task)
   report(task, worker)
-  local stakeholder_sets = not worker.disabled and not has_flag('a')
+  local stakeholder_sets = not worker.disabled and ARGS.assistant ~= '1'
   local deps = set_deps(task, stakeholder_sets and worker)
-  if (has_flag('n') or #ARGV > 24 or was_unknown) and not worker.submission then extend_stake(task) end
-  set_resources(task, ARGV[20])
+  if (HAS_NEW_DEPS or #ARGS.deps > 0 or was_unknown) and not worker.submission then extend_stake(task) end
+  set_resources(task, ARGS.resources)
   if stakeholder_sets then join_stakeholder_set(task, worker) end
   if task.stakeholder_set == '0' then call('SADD', key('without_stakeholders', ''), task.n) end
-  task.asked_priority = ARGV[10]
-  raise_priority(task, ARGV[10])
-  set(task, 'policy', ARGV[21] ~= '' and ARGV[21])
-  if has_flag('r') and status ~= 'FAILED' and not worker.disabled then join_workers(task, worker) end
+  task.asked_priority = ARGS.priority
+  raise_priority(task, ARGS.priority)
+  set(task, 'policy', ARGS.retry_policy ~= '' and ARGS.retry_policy)
+  if ARGS.runnable == '1' and status ~= 'FAILED' and not worker.disabled then join_workers(task, worker) end
   finish_task(task)
   propagate_to_all_deps(task, deps, stakeholder_sets and worker)
   return run_deferred(BUDGET)

@@ -13,13 +13,13 @@ end
 -- The task's fields, {} when it is unknown; nil when it is more than a placeholder in which this worker has a stake.
 local function read_placeholder(size, stakeholder_sets, w)
   local fields = {}
-  if size == 0 then return call('HEXISTS', key('missing_deps', ''), ARGV[6]) == 0 and fields or nil end
-  local flat = call('HGETALL', key('task:', ARGV[6]))
+  if size == 0 then return call('HEXISTS', key('missing_deps', ''), ARGS.task_id) == 0 and fields or nil end
+  local flat = call('HGETALL', key('task:', ARGS.task_id))
   for index = 1, #flat, 2 do fields[flat[index]] = flat[index + 1] end
   local is_plain = fields.status == 'UNKNOWN' and fields.stakeholder_set
-    and tonumber(fields.priority) == tonumber(ARGV[10])
+    and tonumber(fields.priority) == tonumber(ARGS.priority)
     and call('EXISTS', key('deps:', fields.n), key('unlink:', fields.n)) == 0
-    and call('HEXISTS', key('detail:', ARGV[6]), 'params') == 0
+    and call('HEXISTS', key('detail:', ARGS.task_id), 'params') == 0
   if not is_plain then return nil end
   local stakeholder_set = fields.stakeholder_set
   stakeholder_sets[stakeholder_set] = stakeholder_sets[stakeholder_set]
@@ -30,12 +30,12 @@ end
 -- The deps, each { n, status, … }, n false where a placeholder is to be made; nil when one needs more: a stake for
 -- this worker, a higher priority, or it blocks.
 local function read_deps(stakeholder_sets, w)
-  local deps, priority = {}, tonumber(ARGV[10])
-  for index = 25, #ARGV do
-    local id = ARGV[index]
+  local deps, priority = {}, tonumber(ARGS.priority)
+  for index = 1, #ARGS.deps do
+    local id = ARGS.deps[index]
     local dep = call('HMGET', key('task:', id), 'n', 'status', 'priority', 'stakeholder_set', 'ready', 'counted')
     local status, stakeholder_set = dep[2], dep[4]
-    if id == ARGV[6] then return nil end
+    if id == ARGS.task_id then return nil end
     if dep[1] then
       local may_block = status == 'PENDING' and (dep[5] or '') == '' and (dep[6] or '') == '' or status == 'DISABLED'
       if may_block or not stakeholder_set or tonumber(dep[3]) < priority then return nil end
@@ -65,11 +65,11 @@ end
 local function write_deps(n, deps, stakeholder_set)
   local numbers, unmet, made = {}, {}, {}
   for index, dep in ipairs(deps) do
-    local id = ARGV[24 + index]
+    local id = ARGS.deps[index]
     local number = dep[1] or made[id]
     if not number then
       number = write_new(id, 'UNKNOWN', stakeholder_set)
-      call('HSET', key('task:', id), 'n', number, 'rank', number, 'status', 'UNKNOWN', 'priority', ARGV[10],
+      call('HSET', key('task:', id), 'n', number, 'rank', number, 'status', 'UNKNOWN', 'priority', ARGS.priority,
         'created', NOW_TEXT, 'updated', NOW_TEXT, 'stakeholder_set', stakeholder_set)
       made[id] = number
     end
@@ -84,7 +84,7 @@ end
 
 local function write_ready(queue, runner_set, rank)
   local ready_key = key('ready:', queue)
-  call('ZADD', ready_key, number_text(-tonumber(ARGV[10])), rank)
+  call('ZADD', ready_key, number_text(-tonumber(ARGS.priority)), rank)
   if call('ZCARD', ready_key) == 1 then
     call('SADD', key('ready_queues', ''), queue)
     call('SADD', key('ready_queues:', runner_set), queue)
@@ -104,29 +104,30 @@ end
 local function fill_in(n)
   call('SMOVE', key('tasks:', 'UNKNOWN'), key('tasks:', 'PENDING'), n)
   call('ZREM', key('due:remove', ''), n)
-  call('HDEL', key('detail:', ARGV[6]), 'tracking_url')
-  record_event(ARGV[6], 'UNKNOWN', 'PENDING', '')
+  call('HDEL', key('detail:', ARGS.task_id), 'tracking_url')
+  record_event(ARGS.task_id, 'UNKNOWN', 'PENDING', '')
 end
 
 -- Names and values of the fields that are reported, where there is something in them.
 local function reported_fields()
-  local fields, module, params = {}, optional(ARGV[12]), optional(ARGV[13])
-  if ARGV[11] ~= '' then fields[1], fields[2] = 'family', ARGV[11] end
+  local fields, module, params = {}, optional(ARGS.module), optional(ARGS.params)
+  if ARGS.family ~= '' then fields[1], fields[2] = 'family', ARGS.family end
   if module and module ~= '' then fields[#fields + 1], fields[#fields + 2] = 'module', module end
   if params and #params > MAX_INLINE then
-    call('HSET', key('detail:', ARGV[6]), 'params', params)
+    call('HSET', key('detail:', ARGS.task_id), 'params', params)
   elseif params then
     fields[#fields + 1], fields[#fields + 2] = 'params', params
   end
-  if ARGV[24] ~= '' then call('HSET', key('detail:', ARGV[6]), 'owners', ARGV[24]) end
-  if ARGV[15] == '1' then fields[#fields + 1], fields[#fields + 2] = 'accepts_messages', '1' end
-  if ARGV[20] ~= '' then fields[#fields + 1], fields[#fields + 2] = 'resources', ARGV[20] end
-  if ARGV[21] ~= '' then fields[#fields + 1], fields[#fields + 2] = 'policy', ARGV[21] end
+  if ARGS.owners ~= '' then call('HSET', key('detail:', ARGS.task_id), 'owners', ARGS.owners) end
+  if ARGS.accepts_messages == '1' then fields[#fields + 1], fields[#fields + 2] = 'accepts_messages', '1' end
+  if ARGS.resources ~= '' then fields[#fields + 1], fields[#fields + 2] = 'resources', ARGS.resources end
+  if ARGS.retry_policy ~= '' then fields[#fields + 1], fields[#fields + 2] = 'policy', ARGS.retry_policy end
   return fields
 end
 
 local function write_task(known, deps, w, stakeholder_set, runner_set)
-  local n, task_key, needs = known.n or write_new(ARGV[6], 'PENDING', stakeholder_set), key('task:', ARGV[6]), ARGV[20]
+  local n = known.n or write_new(ARGS.task_id, 'PENDING', stakeholder_set)
+  local task_key, needs = key('task:', ARGS.task_id), ARGS.resources
   local fields, tally, counted = reported_fields(), runner_set .. (needs == '' and 'p' or 'r'), runner_set .. ':' .. w
   if write_deps(n, deps, stakeholder_set) then
     write_ready(runner_set .. '|' .. needs, runner_set, known.rank or n)
@@ -139,7 +140,7 @@ local function write_task(known, deps, w, stakeholder_set, runner_set)
     call('HSET', task_key, 'status', 'PENDING', 'updated', NOW_TEXT, 'workers', w, 'last', w, 'runner_set', runner_set,
       'tally', tally, 'counted', counted, unpack(fields))
   else
-    call('HSET', task_key, 'n', n, 'rank', n, 'status', 'PENDING', 'priority', ARGV[10], 'created', NOW_TEXT,
+    call('HSET', task_key, 'n', n, 'rank', n, 'status', 'PENDING', 'priority', ARGS.priority, 'created', NOW_TEXT,
       'updated', NOW_TEXT, 'workers', w, 'last', w, 'runner_set', runner_set, 'stakeholder_set', stakeholder_set,
       'tally', tally, 'counted', counted, unpack(fields))
   end
@@ -155,10 +156,10 @@ end
 
 -- Returns 0, the number of deferred steps left; nil when the report is not that plain, and nothing was written.
 local function add_plain_task()
-  local size = call('HLEN', key('task:', ARGV[6]))
+  local size = call('HLEN', key('task:', ARGS.task_id))
   if size ~= 0 and size ~= FIELDS_OF_PLACEHOLDER then return nil end
   if call('EXISTS', key('deferred_steps', ''), key('submissions', '')) > 0 then return nil end
-  local worker = call('HMGET', key('worker:', ARGV[7]), 'w', 'weight', 'disabled', 'submission')
+  local worker = call('HMGET', key('worker:', ARGS.worker), 'w', 'weight', 'disabled', 'submission')
   local w, weight = worker[1], worker[2]
   if not w or worker[3] == '1' or worker[4] == '1' then return nil end
   local stakeholder_set = worker_set_of_one('stakeholder_set', w, weight)
@@ -168,7 +169,7 @@ local function add_plain_task()
   local known = read_placeholder(size, stakeholder_sets, w)
   local deps = known and read_deps(stakeholder_sets, w)
   if not deps or wakes_others(deps) then return nil end
-  call('ZADD', key('workers', ''), NOW_TEXT, ARGV[7])
+  call('ZADD', key('workers', ''), NOW_TEXT, ARGS.worker)
   write_task(known, deps, w, stakeholder_set, runner_set)
   return 0
 end

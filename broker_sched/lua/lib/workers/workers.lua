@@ -7,7 +7,7 @@ local known_workers = {}
 local function create_worker(id)
   local w = tostring(call('HINCRBY', key('counters', ''), 'worker', 1))
   -- A call may create several workers: each gets its own share of the random bits.
-  local weight = (tonumber(ARGV[5]) + tonumber(w) * 7919) % 281474976710656
+  local weight = (tonumber(ARGS.random_bits) + tonumber(w) * 7919) % 281474976710656
   call('HSET', key('worker:', id), 'w', w, 'weight', string.format('%.0f', weight),
     'started', NOW_TEXT)
   call('HSET', key('worker_ids', ''), w, id)
