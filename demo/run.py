@@ -25,7 +25,8 @@ from urllib.request import urlopen
 from expected import expected_report, source_text
 
 from broker_sched.redis_backend import embedded_server as embedded
-from broker_sched.redis_backend.clients import connect, describe
+from broker_sched.redis_backend.clients import connect
+from broker_sched.redis_backend.urls import describe
 
 HERE = Path(__file__).resolve().parent
 PYTHONPATH = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))

@@ -1,75 +1,39 @@
-"""From a URL to a client: one Redis, Sentinel, Cluster, the embedded server, or memory.
-
-| URL | what |
-| --- | --- |
-| redis://[user:password@]host[:port][/db], rediss://… | one server, with TLS for rediss |
-| unix://[user:password@]/path/to.sock[?db=n] | one server on a unix socket |
-| redis+sentinel://[user:password@]host:port[,host:port…]/service[/db] | the primary that Sentinel names; |
-|   ?sentinel_username=…&sentinel_password=… | log in to the Sentinels too |
-| redis+cluster://[user:password@]host:port[,host:port…] | a Cluster; a namespace lives in one slot of it |
-| local:, local:///directory | a private server of this user, started when first used (embedded.py) |
-| memory:, memory:NAME | inside this process, gone with it |
+"""From a URL to a redis-py client, and to the address of the primary.
 
 Nothing here retries: a call that redis-py repeats behind our back would run twice. Whoever calls repeats, with the
-same request id. Nothing here shows a password: what is logged or raised goes through `describe`.
+same request id. Nothing here shows a password: what is logged or raised goes through `urls.describe`.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote
 
-import fakeredis
 import redis
 import redis.exceptions
-from fakeredis.commands_mixins.scripting_mixin import ScriptingCommandsMixin
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import UnixDomainSocketConnection
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from broker_sched import interrupts
 from broker_sched.errors import ConfigurationError, RedisUnavailable
 from broker_sched.redis_backend import embedded_server as embedded
-from broker_sched.redis_backend import memory_json
-from broker_sched.redis_backend import urls as endpoint
 from broker_sched.redis_backend.encoding import ERRORS
-from broker_sched.redis_backend.urls import Endpoint, RedisURL, parse, tls_context
-
-__all__ = ["Endpoint", "chosen", "connect", "describe", "is_in_process", "is_single", "resolve"]
+from broker_sched.redis_backend.urls import (
+    Endpoint,
+    RedisURL,
+    chosen,
+    describe,
+    embedded_directory,
+    is_in_process,
+    parse,
+    tls_context,
+)
 
 CONNECT_SECONDS = 5.0
-REPLY_SECONDS = 30.0
+REPLY_SECONDS = 10.0  # as a server waits, see multiplexed_connection; a URL may say otherwise (socket_timeout)
 SENTINEL_SECONDS = 1.0  # for a Sentinel to answer; then the next one is asked
-_memories: dict[str, fakeredis.FakeServer] = {}
-_memories_lock = threading.Lock()
-
-
-def chosen(url: str | None) -> str:
-    """The URL given, else BSCHED_REDIS, else `local:`."""
-    return url or os.environ.get("BSCHED_REDIS") or "local:"
-
-
-def is_in_process(url: str | None) -> bool:
-    """Whether this is memory:, which no other process sees."""
-    return chosen(url).startswith("memory:")
-
-
-def is_single(url: Any) -> bool:
-    """Whether this URL leads to one server with as many connections as we like; a client of the caller's does not."""
-    if not isinstance(url, (str, type(None))) or is_in_process(url):
-        return False
-    scheme, _, rest = chosen(url).partition(":")
-    return scheme in ("local", "unix", "redis", "rediss") and "max_connections=" not in rest
-
-
-def describe(url: str | None) -> str:
-    """The URL for logs and messages, without its secrets."""
-    return endpoint.describe(chosen(url))
 
 
 def connect(url: str | redis.Redis | RedisCluster | None) -> Any:
@@ -83,7 +47,9 @@ def connect(url: str | redis.Redis | RedisCluster | None) -> Any:
         return _decoding(url)
     url = chosen(url)
     if is_in_process(url):
-        return _memory(url)
+        from broker_sched.redis_backend.memory_server import client_of  # slow to import, and seldom wanted
+
+        return client_of(url)
     if url.startswith("local:"):
         return _embedded(url)
     parts = parse(url)
@@ -112,7 +78,7 @@ def resolve(url: str | None, prefix: str) -> Endpoint:
     """
     url = chosen(url)
     if url.startswith("local:"):
-        return Endpoint("localhost", 0, unix_path=_socket_path(embedded.start(_directory(url))))
+        return Endpoint("localhost", 0, unix_path=_socket_path(embedded.start(embedded_directory(url))))
     parts = parse(url)
     host, port = parts.hosts[0]
     if parts.scheme == "redis+sentinel":
@@ -139,7 +105,7 @@ class EmbeddedConnection(UnixDomainSocketConnection):
 
 
 def _embedded(url: str) -> redis.Redis:
-    directory = _directory(url)
+    directory = embedded_directory(url)
     settings = {**_settings(None), "path": _socket_path(embedded.start(directory)), "directory": directory}
     return _owning(redis.ConnectionPool(connection_class=EmbeddedConnection, **settings))
 
@@ -234,26 +200,6 @@ def _owning(pool: redis.ConnectionPool) -> redis.Redis:
     client = redis.Redis(connection_pool=pool)
     client.auto_close_connection_pool = True
     return client
-
-
-def _memory(url: str) -> Any:
-    name = url.partition(":")[2]
-    memory_json.carry_surrogates()
-    interrupts.whole(ScriptingCommandsMixin.eval)  # half a script would leave what no Redis ever does
-    with _memories_lock:
-        server = _memories.setdefault(name, fakeredis.FakeServer())
-    # Any other protocol is asked for with a number, see steps.Argument.
-    return fakeredis.FakeRedis(server=server, decode_responses=True, encoding_errors=ERRORS, protocol=2)
-
-
-def _directory(url: str) -> str | None:
-    """`local:///srv/state` → /srv/state; `local:` → None."""
-    rest = url.partition(":")[2]
-    if not rest:
-        return None
-    if not rest.startswith("///"):
-        raise ConfigurationError("The embedded Redis is `local:` or `local:///absolute/directory`.")
-    return unquote(rest[2:])
 
 
 def _socket_path(url: str) -> str:

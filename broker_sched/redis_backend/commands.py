@@ -1,8 +1,8 @@
 """What a method asks of Redis, apart from how it is carried there.
 
-A method is a generator: it yields a `Call` or a `Read`, is sent the reply, and
-returns its result. `Scheduler` drives it with a blocking client, the HTTP server
-with an asynchronous one. No method is written twice.
+A method is a generator: it yields a `Call` or a `Read`, is sent the reply, and returns its result.
+`scheduler/execution.py` turns each into what is sent to Redis. `Scheduler` carries that with a blocking connection,
+`AsyncScheduler` with one that many requests share. No method is written twice.
 """
 
 from __future__ import annotations
@@ -52,11 +52,24 @@ class Await(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Send read-only commands together. Not atomic; the reply is a list, one item a command."""
+    """Send commands that only read together. Not atomic; the reply is a list, one item a command.
+
+    A replica would answer them, too: so whoever carries them asks now and then whether this is the primary.
+    """
 
     commands: list[tuple[Argument, ...]]  # ("HGETALL", key), …
 
 
+class Write(NamedTuple):
+    """Send commands that write together. Not atomic; the reply is a list, one item a command. For what may be repeated.
+
+    A replica refuses them.
+    """
+
+    commands: list[tuple[Argument, ...]]  # ("SET", key, value, "NX"), …
+
+
 T = TypeVar("T")
 # What comes back is whatever Redis answers: nested lists, strings, integers, None.
-Commands: TypeAlias = Generator[Call | Calls | Read | Await, Any, T]
+Command: TypeAlias = Call | Calls | Read | Write | Await
+Commands: TypeAlias = Generator[Command, Any, T]

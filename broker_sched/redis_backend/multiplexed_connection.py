@@ -1,41 +1,43 @@
-"""One connection to Redis that many coroutines share: their commands follow each other closely.
+"""What `AsyncScheduler` sends commands over: one connection that many coroutines share.
 
-Each send leaves at once, without waiting for the replies to those before it; replies
-come back first in, first out. A broken connection fails all that is in flight with
-ConnectionLost, and the next `send` opens a new one, to wherever Redis is by then.
+Each send leaves at once, without waiting for the replies to those before it; replies come back first in, first out.
+A broken connection fails all that is in flight with ConnectionLost, and the next `send` opens a new one, to wherever
+Redis is by then. `memory:`, which has no connection, is carried by `InProcess`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
 import hiredis
-import redis
 import redis.exceptions
 
-from broker_sched.errors import BrokerSchedError, ConfigurationError, RedisUnavailable
-from broker_sched.redis_backend.clients import Endpoint
+from broker_sched.errors import ConfigurationError, RedisUnavailable
+from broker_sched.redis_backend.clients import REPLY_SECONDS, resolve
 from broker_sched.redis_backend.commands import Argument
-from broker_sched.redis_backend.encoding import ERRORS, pack, sendable
-from broker_sched.redis_backend.recovery import REPLICA, RedisRefused, is_replica, message_of, no_redis
-from broker_sched.redis_backend.script_call import translate
+from broker_sched.redis_backend.encoding import ERRORS, pack
+from broker_sched.redis_backend.error_replies import (
+    REPLICA,
+    RedisRefused,
+    is_replica,
+    no_redis,
+    translate,
+)
+from broker_sched.redis_backend.recovery import ConnectionLost, ReplyError
+from broker_sched.redis_backend.sync_connection import SyncConnection
+from broker_sched.redis_backend.urls import Endpoint, is_in_process
 
 FIND_SECONDS = 20.0  # for asking Sentinels or a Cluster, of which some may be down
 CONNECT_SECONDS = 2.0  # for connecting and logging in; and a send waits no longer for a connection
-REPLY_SECONDS = 10.0  # the oldest command may wait so long for its reply; then the connection is given up
 MAX_IN_FLIGHT = 20_000  # sends waiting on one connection; more are refused
 
-Command: TypeAlias = Sequence[Argument]
-ReplyError = hiredis.ReplyError
+RawCommand: TypeAlias = Sequence[Argument]
 _NOTHING = object()  # what the reader gives when the next reply is not complete
-
-
-class ConnectionLost(RedisUnavailable):
-    """The connection broke. Whether the commands in flight were carried out is unknown."""
 
 
 class AsyncConnection(Protocol):
@@ -43,8 +45,11 @@ class AsyncConnection(Protocol):
 
     blocks: bool
 
-    async def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Send the commands together; one reply each, an error reply as a ReplyError. May raise ConnectionLost."""
+    async def send(self, commands: Sequence[RawCommand]) -> list[Any]:
+        """Send the commands together; one reply each, an error reply as a ReplyError.
+
+        Raises ConnectionLost when there is no connection or it breaks, RedisUnavailable when Redis can't be used.
+        """
 
     def drop(self, reason: str) -> None:
         """Give up the connection: it leads to the wrong place."""
@@ -75,16 +80,16 @@ class _Link(asyncio.Protocol):
         self._waiting: deque[_Waiting] = deque()
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self.lost: str | None = None  # the reason, once it is
+        self.lost: RedisUnavailable | None = None  # the reason, once it is
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, not the base class
         self._keep_watch()
 
-    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
+    def send(self, commands: Sequence[RawCommand]) -> asyncio.Future[list[Any]]:
         future: asyncio.Future[list[Any]] = self._loop.create_future()
         if self._transport is None or self.lost is not None:
-            future.set_exception(ConnectionLost(self.lost or "There is no connection yet."))
+            future.set_exception(ConnectionLost(str(self.lost or "There is no connection yet.")))
         elif len(self._waiting) >= MAX_IN_FLIGHT:
             future.set_exception(RedisUnavailable(f"{MAX_IN_FLIGHT} calls wait for Redis already; try again."))
         else:
@@ -104,13 +109,15 @@ class _Link(asyncio.Protocol):
                     waiting.popleft()
                     if not first.future.done():  # its request may have been cancelled
                         first.future.set_result(first.replies)
-        except (hiredis.ProtocolError, IndexError) as error:
-            self.abandon(str(no_redis(error)))
+        except hiredis.ProtocolError as error:
+            self.abandon(no_redis(error))
+        except IndexError:
+            self.abandon(ConnectionLost("Redis sent a reply to no command"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.abandon(f"The connection to Redis broke: {exc or 'closed by Redis'}")
+        self.abandon(ConnectionLost(f"The connection to Redis broke: {exc or 'closed by Redis'}"))
 
-    def abandon(self, reason: str) -> None:
+    def abandon(self, reason: RedisUnavailable) -> None:
         """Fail what is in flight and close."""
         if self.lost is not None:
             return
@@ -119,7 +126,7 @@ class _Link(asyncio.Protocol):
             self._watch.cancel()
         for waiting in self._waiting:
             if not waiting.future.done():
-                waiting.future.set_exception(ConnectionLost(reason))
+                waiting.future.set_exception(type(reason)(*reason.args))  # of its own: each raise adds to it
         self._waiting.clear()
         if self._transport is not None:
             self._transport.abort()
@@ -127,7 +134,7 @@ class _Link(asyncio.Protocol):
     def _keep_watch(self) -> None:
         """A Redis that neither answers nor hangs up must not keep the callers waiting for ever."""
         if self._waiting and self._loop.time() - self._waiting[0].since > self._reply_seconds:
-            self.abandon(f"Redis did not answer within {self._reply_seconds:g} s")
+            self.abandon(ConnectionLost(f"Redis did not answer within {self._reply_seconds:g} s"))
         elif self.lost is None:
             self._watch = self._loop.call_later(min(1.0, self._reply_seconds / 4), self._keep_watch)
 
@@ -157,7 +164,7 @@ class MultiplexedConnection:
         self._link: _Link | None = None
         self._opening: asyncio.Task[_Link] | None = None
 
-    async def send(self, commands: Sequence[Command]) -> list[Any]:
+    async def send(self, commands: Sequence[RawCommand]) -> list[Any]:
         """Send the commands together and return their replies."""
         link = self._link
         if link is None or link.lost is not None:
@@ -167,7 +174,7 @@ class MultiplexedConnection:
     def drop(self, reason: str) -> None:
         """Fail what is in flight; the next send looks for Redis anew."""
         if self._link is not None:
-            self._link.abandon(reason)
+            self._link.abandon(ConnectionLost(reason))
 
     async def close(self) -> None:
         """Close for good."""
@@ -218,12 +225,12 @@ class MultiplexedConnection:
         try:
             await self._log_in(link, endpoint)
         except BaseException:
-            link.abandon("The login failed")
+            link.abandon(ConnectionLost("The login failed"))
             raise
         return link
 
     async def _log_in(self, link: _Link, endpoint: Endpoint) -> None:
-        commands: list[Command] = [("CLIENT", "SETNAME", self._name)]
+        commands: list[RawCommand] = [("CLIENT", "SETNAME", self._name)]
         if endpoint.password is not None:
             login = [endpoint.username, endpoint.password] if endpoint.username else [endpoint.password]
             commands.insert(0, ("AUTH", *login))
@@ -233,9 +240,12 @@ class MultiplexedConnection:
         for command, reply in zip(commands, await link.send(commands)):
             # The name is only a courtesy, and who may not ask for the role can't know it.
             if isinstance(reply, ReplyError) and command[0] not in ("CLIENT", "ROLE"):
-                raise _refusal(str(reply))
+                error = translate(None, str(reply))
+                is_known = isinstance(error, RedisUnavailable)
+                raise error if is_known else RedisUnavailable(f"Redis refuses the login: {reply}")
             if command[0] == "ROLE" and is_replica(reply):
-                raise ConnectionLost(str(RedisRefused(REPLICA)))
+                replica = RedisRefused(REPLICA)
+                raise ConnectionLost(str(replica)) from replica
 
 
 class InProcess:
@@ -243,34 +253,38 @@ class InProcess:
 
     blocks = True
 
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
+    def __init__(self, connection: SyncConnection) -> None:
+        self._connection = connection
 
-    async def send(self, commands: Sequence[Command]) -> list[Any]:
+    async def send(self, commands: Sequence[RawCommand]) -> list[Any]:
         """Carry out the commands."""
-        pipeline: Any = self._client.pipeline(transaction=False)  # Any: redis-py leaves this part untyped
-        pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
-        for command in commands:
-            pipeline.execute_command(*sendable(command))
-        return [_as_reply(reply) for reply in pipeline.execute(raise_on_error=False)]
+        return self._connection.send(commands)
 
     def drop(self, reason: str) -> None:
         """There is no connection to give up."""
 
     async def close(self) -> None:
         """Close the client."""
-        self._client.close()
+        self._connection.close()
 
 
-def _as_reply(reply: Any) -> Any:
-    """What redis-py and fakeredis make of a reply, back in the shape Redis gives it."""
-    if isinstance(reply, redis.exceptions.ResponseError):
-        return ReplyError(message_of(reply))
-    if isinstance(reply, dict):
-        return [each for pair in reply.items() for each in pair]
-    return list(reply) if isinstance(reply, set) else reply
+def open_connections(url: str | None, prefix: str) -> tuple[AsyncConnection, AsyncConnection, AsyncConnection]:
+    """The connections for calls, for views and for wakeups. Blocks while a `local:` Redis is started or Sentinel asked.
 
+    Raises ConfigurationError when the URL can't be used, RedisUnavailable when `local:` does not start. Any other
+    Redis that is away is waited for at the first send.
+    """
+    if is_in_process(url):
+        connection = InProcess(SyncConnection(url))
+        return connection, connection, connection
 
-def _refusal(message: str) -> BrokerSchedError:
-    error = translate(None, message)
-    return error if isinstance(error, RedisUnavailable) else RedisUnavailable(f"Redis refuses the login: {message}")
+    def find() -> Endpoint:
+        return resolve(url, prefix)
+
+    with contextlib.suppress(redis.exceptions.RedisError):
+        find()
+    return (
+        MultiplexedConnection(find, "bsched-calls"),
+        MultiplexedConnection(find, "bsched-views"),
+        MultiplexedConnection(find, "bsched-wakes"),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from broker_sched.lua.loader import sources
-from broker_sched.redis_backend.recovery import NOPERM, RedisRefused
+from broker_sched.redis_backend.error_replies import NOPERM, RedisRefused
 
 # What we send outside scripts, and what for.
 PLAIN = {

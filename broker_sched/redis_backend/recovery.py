@@ -1,136 +1,172 @@
-"""What Redis answers when it does not serve us now, or not here: one table for both transports.
+"""The one policy for what goes wrong on the way to Redis: what is done after each error reply and each lost connection.
 
-A refused script has written nothing: Redis looks before it begins, or at its first write. So all of these may be
-repeated, and none is a fault of the call. What follows is the same for both transports:
+| what came back | what is done |
+| --- | --- |
+| no error | done |
+| NOSCRIPT | load the script and send the same again, once |
+| BSCHED_UNCONFIGURED | configure the namespace and send the same again, once |
+| READONLY, MASTERDOWN, UNBLOCKED, MOVED | look anew for the primary and send again after a while |
+| a connection lost: refused, broken, no reply in time | the same |
+| LOADING, BUSY, TRYAGAIN, CLUSTERDOWN | send again after a while |
+| BSCHED_REPAIRING | send again after a while, for longer |
+| OOM, NOREPLICAS, MISCONF, NOAUTH, WRONGPASS, NOPERM, and any other error | fail |
 
-- `look_anew`: this server is not the right one (any more). Every connection is closed, so that the address, the
-  Sentinels or the Cluster are asked again, and the call is repeated.
-- `is_passing`: it is over soon. The call is repeated for some seconds.
-- Everything else lasts. The caller is told at once.
-
-In the end the caller gets RedisUnavailable with Redis's own name for it, an HTTP client 503. A worker waits.
+It does no I/O and reads no clock: `Scheduler` and `AsyncScheduler` carry out what it says, each in its own way. They
+differ in their Limits, and in nothing else. A call may be repeated since what must not happen twice has a request id.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
-from broker_sched.errors import RedisUnavailable
+import hiredis
 
-
-class Refusal(NamedTuple):
-    """One kind of answer, and what to do about it."""
-
-    codes: tuple[str, ...]  # how the error reply begins
-    texts: tuple[str, ...]  # what else tells it: Redis puts words of its own around a script's error
-    meaning: str
-    look_anew: bool = False
-    is_passing: bool = False
-
-    @property
-    def name(self) -> str:
-        """As Redis has it."""
-        return self.codes[0]
-
-
-REFUSALS = (
-    Refusal(
-        ("READONLY",),
-        ("read only replica",),
-        "this is a read only replica (READONLY): use the primary's URL, or Sentinel's",
-        look_anew=True,
-    ),
-    Refusal(("MASTERDOWN",), (), "this replica has lost its primary (MASTERDOWN)", look_anew=True),
-    Refusal(("UNBLOCKED",), (), "this server has become a replica (UNBLOCKED)", look_anew=True),
-    Refusal(
-        ("MOVED",),
-        (),
-        "this node of a Cluster does not have the namespace (MOVED): use redis+cluster://",
-        look_anew=True,
-    ),
-    Refusal(("LOADING",), (), "Redis is still loading (LOADING)", is_passing=True),
-    Refusal(("BUSY",), (), "Redis is busy with a script (BUSY)", is_passing=True),
-    Refusal(
-        ("TRYAGAIN", "ASK"),
-        ("non local key", "TTL exhausted"),  # the latter is redis-py's, when it has tried again often enough
-        "the Cluster is moving this namespace to another node (TRYAGAIN)",
-        is_passing=True,
-    ),
-    Refusal(
-        ("BSCHED_REPAIRING",),
-        ("BSCHED_REPAIRING",),
-        "an index of this namespace is being repaired (bsched verify --repair); it takes some seconds",
-        is_passing=True,
-    ),
-    Refusal(("CLUSTERDOWN",), (), "the Cluster is down (CLUSTERDOWN)", is_passing=True),
-    Refusal(("OOM",), ("when used memory",), "Redis is out of memory (OOM): raise maxmemory, or remove tasks"),
-    Refusal(
-        ("NOREPLICAS",),
-        ("Not enough good replicas",),
-        "too few replicas are there (NOREPLICAS): see min-replicas-to-write",
-    ),
-    Refusal(("MISCONF",), ("MISCONF",), "Redis can't write to its disk (MISCONF): see its log"),
-    Refusal(
-        ("NOAUTH",),
-        ("unauthenticated multibulk length",),
-        "Redis refuses (NOAUTH): it wants a password; put one into the URL",
-    ),
-    Refusal(("WRONGPASS",), (), "Redis refuses the user or the password (WRONGPASS)"),
-    Refusal(
-        ("NOPERM",),
-        ("ACL failure in script", "can't run this command or subcommand", "can't access at least one of the keys"),
-        "Redis refuses (NOPERM): its user may not do all that is needed; docs/operations.md has the list",
-    ),
+from broker_sched.errors import BrokerSchedError, RedisUnavailable
+from broker_sched.lua.loader import Script
+from broker_sched.redis_backend.error_replies import (
+    REPAIRING,
+    RedisRefused,
+    Unconfigured,
+    translate,
 )
-REPLICA = REFUSALS[0]
-REPAIRING = next(each for each in REFUSALS if each.name == "BSCHED_REPAIRING")
-NOPERM = next(each for each in REFUSALS if each.name == "NOPERM")
-# redis-py takes the code off, and has a class for it; a class of its own for what it has given up.
-_CODES = {
-    "ReadOnlyError": "READONLY",
-    "MasterDownError": "MASTERDOWN",
-    "MovedError": "MOVED",
-    "BusyLoadingError": "LOADING",
-    "AskError": "ASK",
-    "TryAgainError": "TRYAGAIN",
-    "ClusterDownError": "CLUSTERDOWN",
-    "OutOfMemoryError": "OOM",
-    "NoPermissionError": "NOPERM",
-    "NoScriptError": "NOSCRIPT",
-}
+
+ReplyError = hiredis.ReplyError  # an error reply, as it stands among the replies
 
 
-class RedisRefused(RedisUnavailable):
-    """Redis answered, and does not serve this now."""
-
-    def __init__(self, refusal: Refusal, message: str = "") -> None:
-        super().__init__(message or f"{refusal.meaning[0].upper()}{refusal.meaning[1:]}.")
-        self.refusal = refusal
+class ConnectionLost(RedisUnavailable):
+    """There was no connection, or it broke. Whether the commands in flight were carried out is unknown."""
 
 
-def refusal_in(message: str) -> Refusal | None:
-    """What an error reply, as Redis sends it, refuses; None when it is another kind of error."""
-    word = message.partition(" ")[0].lstrip("-")
-    for refusal in REFUSALS:
-        if word in refusal.codes or any(text in message for text in refusal.texts):
-            return refusal
+class Limits(NamedTuple):
+    """How long a call is repeated before its caller is told."""
+
+    attempts: int | None  # how often it is sent, at the most; None: as often as the time allows
+    seconds: float  # from the first failure on
+    repair_seconds: float  # the same while an index is repaired; such attempts are not counted
+    first_wait_seconds: float  # between two attempts, doubled each time
+    longest_wait_seconds: float
+
+
+# A direct caller has nobody who would try again for it. Attempts count where a connection fails at once, and time
+# where each attempt takes long: a Redis that accepts connections and does not answer.
+DIRECT = Limits(attempts=5, seconds=10.0, repair_seconds=120.0, first_wait_seconds=0.2, longest_wait_seconds=1.6)
+# A server's clients repeat their calls themselves, and a request that waits for long holds memory.
+SERVER = Limits(attempts=None, seconds=3.0, repair_seconds=3.0, first_wait_seconds=0.05, longest_wait_seconds=0.8)
+
+
+class SendAgain(NamedTuple):
+    """Wait so many seconds, then send the same again."""
+
+    seconds: float
+
+
+class LookAnew(NamedTuple):
+    """Give up the connections, so that the primary is looked for; wait so many seconds, then send the same again."""
+
+    seconds: float
+    reason: str
+    is_lost: bool  # the connection that was used broke; else it leads to a server that is not the primary
+
+
+class LoadScript(NamedTuple):
+    """Load this script and send the same again."""
+
+    script: Script
+
+
+class Configure(NamedTuple):
+    """Make the namespace ready and send the same again."""
+
+
+class Fail(NamedTuple):
+    """Raise this error: the caller is told."""
+
+    error: BrokerSchedError
+
+
+Verdict: TypeAlias = SendAgain | LookAnew | LoadScript | Configure | Fail
+# What came back when commands were sent: a reply for each, or why there is none.
+Outcome: TypeAlias = "Sequence[Any] | BrokerSchedError"
+Failure: TypeAlias = "ReplyError | BrokerSchedError"
+
+
+def failure_in(outcome: Outcome) -> Failure | None:
+    """The first error among the replies, or why there are none. None: the commands were carried out."""
+    if isinstance(outcome, BrokerSchedError):
+        return outcome
+    for reply in outcome:
+        if isinstance(reply, ReplyError):
+            return reply
     return None
 
 
-def message_of(error: Any) -> str:
-    """The error reply that redis-py made this exception of, as Redis has sent it."""
-    code = _CODES.get(type(error).__name__)
-    return f"{code} {error}" if code else str(error)
+class Recovery:
+    """What is done about one call, or commands that are sent together, from the first failure on.
 
+    limits: how long it is repeated. script: the one that is run, if any, which can be loaded.
+    """
 
-def no_redis(error: Exception) -> RedisUnavailable:
-    """What answers sends something that is no reply of Redis."""
-    return RedisUnavailable(
-        f"What answers at this address is no Redis ({error}). Is it the port of an HTTP server? A server's URL is "
-        "given with --scheduler-url or --url; a Redis that wants TLS has a URL that begins with rediss://."
-    )
+    def __init__(self, limits: Limits, script: Script | None = None) -> None:
+        self._limits = limits
+        self._script = script
+        self._first_failure: float | None = None
+        self._attempts = 0  # those that count
+        self._wait = limits.first_wait_seconds
+        self._done: set[type[Verdict]] = set()  # what was tried at this server, and helps only once
 
+    def after(self, failure: Failure, now: float) -> Verdict:
+        """What to do after this failure. now: seconds of any clock that only rises, the same at each call."""
+        if self._first_failure is None:
+            self._first_failure = now
+        if isinstance(failure, ConnectionLost):
+            return self._after_loss(failure, now)
+        if isinstance(failure, BrokerSchedError):
+            return self._after_refusal(failure, now) if isinstance(failure, RedisRefused) else Fail(failure)
+        message = str(failure)
+        if message.startswith("NOSCRIPT") and self._script is not None and self._is_first(LoadScript):
+            return LoadScript(self._script)  # SCRIPT FLUSH, a failover, another Redis
+        error = translate(self._script, message)
+        if isinstance(error, RedisRefused):
+            return self._after_refusal(error, now)
+        if isinstance(error, Unconfigured) and self._is_first(Configure):
+            return Configure()  # somebody emptied Redis
+        return Fail(error)
 
-def is_replica(reply: Any) -> bool:
-    """Whether this reply to ROLE is a replica's. Who may not ask can't be told."""
-    return isinstance(reply, list) and bool(reply) and reply[0] == "slave"
+    def _after_loss(self, failure: ConnectionLost, now: float) -> Verdict:
+        self._attempts += 1
+        wait = self._next_wait(now, self._limits.seconds)
+        if wait is not None:
+            return LookAnew(wait, str(failure), is_lost=True)
+        if isinstance(failure.__cause__, RedisRefused):  # the connection would have led to a replica
+            return Fail(failure.__cause__)
+        attempts = "1 attempt" if self._attempts == 1 else f"{self._attempts} attempts"
+        error = RedisUnavailable(f"Redis did not answer after {attempts}: {failure}")
+        error.__cause__ = failure
+        return Fail(error)
+
+    def _after_refusal(self, error: RedisRefused, now: float) -> Verdict:
+        refusal = error.refusal
+        if not (refusal.look_anew or refusal.is_passing):
+            return Fail(error)
+        is_repair = refusal is REPAIRING
+        self._attempts += not is_repair
+        wait = self._next_wait(now, self._limits.repair_seconds if is_repair else self._limits.seconds)
+        if wait is None:
+            return Fail(error)
+        return LookAnew(wait, f"Redis answered {refusal.name}", False) if refusal.look_anew else SendAgain(wait)
+
+    def _next_wait(self, now: float, seconds: float) -> float | None:
+        """How long to wait before the next attempt; None when there shall be none."""
+        wait, limits = self._wait, self._limits
+        has_attempts = limits.attempts is None or self._attempts < limits.attempts
+        if not has_attempts or self._first_failure is None or now + wait > self._first_failure + seconds:
+            return None
+        self._wait = min(2 * wait, limits.longest_wait_seconds)
+        self._done.clear()  # another server may answer next
+        return wait
+
+    def _is_first(self, kind: type[Verdict]) -> bool:
+        is_first = kind not in self._done
+        self._done.add(kind)
+        return is_first

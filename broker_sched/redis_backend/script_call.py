@@ -1,4 +1,4 @@
-"""How a Call becomes an EVALSHA, and how Redis's errors become ours. Shared by both transports."""
+"""How a script call becomes an EVALSHA, with the header that every script expects."""
 
 from __future__ import annotations
 
@@ -6,17 +6,9 @@ import os
 import random
 
 from broker_sched.clock import Clock, stamp
-from broker_sched.contract.request_ids import HEADER
-from broker_sched.errors import BrokerSchedError, InvalidArgument, SchemaMismatch, ScriptError
-from broker_sched.lua.loader import Script, load, locate
+from broker_sched.lua.loader import Script, load
 from broker_sched.redis_backend.commands import Argument, Call
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
-from broker_sched.redis_backend.recovery import RedisRefused, refusal_in
-
-
-class Unconfigured(BrokerSchedError):
-    """The namespace has no configuration: new, or flushed. The driver runs `configure` and calls again."""
-
 
 _weights = random.Random()  # our own: nobody seeds it but the system, in each process anew
 if hasattr(os, "register_at_fork"):
@@ -42,23 +34,3 @@ def evalsha(namespace: Namespace, clock: Clock | None, call: Call, request_id: s
         str(_weights.getrandbits(48)),
     ]
     return script, ["EVALSHA", script.sha, "2", namespace.key("config"), namespace.key("nothing"), *header, *call.args]
-
-
-def translate(script: Script | None, message: str) -> BrokerSchedError:
-    """Our error for an error reply. Redis 7 puts `ERR ` and the script's sha around a script's own message."""
-    if "BSCHED_UNCONFIGURED" in message:
-        return Unconfigured("The namespace is gone from Redis.")
-    if "BSCHED_SCHEMA" in message:
-        found = message.split("BSCHED_SCHEMA ", 1)[1].split()[0]
-        return SchemaMismatch(found, SCHEMA_VERSION)
-    if "BSCHED_LATE" in message:
-        latest = message.split("BSCHED_LATE ", 1)[1].split()[0]
-        return InvalidArgument(
-            HEADER,
-            f"is lower than {latest}, a number for which its caller has had an answer: this is a late copy of an older "
-            "call, or the caller's numbers do not rise. It was not carried out",
-        )
-    if refusal := refusal_in(message):
-        return RedisRefused(refusal)
-    where = f" in {script.name}.lua" if script else ""
-    return ScriptError(f"A script failed{where}: {locate(script, message) if script else message}")

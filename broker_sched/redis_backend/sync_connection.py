@@ -1,50 +1,188 @@
-"""Sends commands over connections of its own, which costs a third of what a client's call does."""
+"""What `Scheduler` sends commands over: it waits for the replies. For many threads, and after a fork.
+
+Two transports differ in what they cost. `OwnConnections` takes connections out of a client's pool and speaks over them
+itself, which costs a third of what a client's call does. `ThroughClient` calls the client, for all that only the client
+knows how to reach: Sentinel, a Cluster, memory, a limited pool, and whatever client the caller gave.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import redis
 import redis.exceptions
+from redis.cluster import RedisCluster
 
+from broker_sched.errors import RedisUnavailable
+from broker_sched.redis_backend.clients import connect
 from broker_sched.redis_backend.commands import Argument
-from broker_sched.redis_backend.encoding import pack
+from broker_sched.redis_backend.encoding import pack, sendable
+from broker_sched.redis_backend.error_replies import (
+    NOPERM,
+    REPLICA,
+    is_replica,
+    message_of,
+    no_redis,
+    refusal_in,
+    translate,
+)
+from broker_sched.redis_backend.recovery import ConnectionLost, ReplyError
+from broker_sched.redis_backend.urls import is_in_process, is_single
+
+ROLE_SECONDS = 1.0  # who only reads asks so often whether the connection still leads to the primary
+BLOCK_SECONDS = 4.0  # a blocking command waits so long at the most: less than a reply is waited for
+LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
+# An error reply, or that redis-py has got one again and again. Looked at before LOST, which some are, too.
+ANSWERED = (redis.exceptions.ResponseError, redis.exceptions.BusyLoadingError, redis.exceptions.ClusterError)
+LOGIN_REFUSED = (redis.exceptions.AuthenticationError,)  # a LOST for redis-py
+
+RawCommand: TypeAlias = Sequence[Argument]
+RedisClient: TypeAlias = "redis.Redis | RedisCluster"
+
+
+class Transport(Protocol):
+    """How commands reach Redis. An error reply stands among the replies; all else is raised as redis-py raises it."""
+
+    def send(self, commands: Sequence[RawCommand], reads_only: bool) -> list[Any]:
+        """Send the commands together and return their replies."""
+
+    def drop(self) -> None:
+        """Close the connections that nobody uses at the moment."""
 
 
 class SyncConnection:
-    """Connections from the pool of a client that nobody else uses, as many as there are threads at once.
+    """Carries commands to the Redis that a URL names, or a redis-py client of the caller's own.
 
-    They are not given back, so the pool must not be limited. Safe to use from many threads, and after a fork.
+    Raises what `clients.connect` raises. Any other Redis that is away is found out at the first command.
+    """
+
+    def __init__(self, url: str | RedisClient | None) -> None:
+        self.client = connect(url)
+        self._transport: Transport = OwnConnections(self.client) if is_single(url) else ThroughClient(self.client)
+        is_memory = isinstance(url, (str, type(None))) and is_in_process(url)
+        # Memory has no replica; a Cluster's replicas serve nothing, and its client finds out for itself.
+        self._may_move = not is_memory and not isinstance(self.client, RedisCluster)
+        self._may_ask_role = self._may_move
+        self._next_role = 0.0
+        given = self.client.get_connection_kwargs().get("socket_timeout")
+        self.block_seconds = min(BLOCK_SECONDS, given / 2) if given else BLOCK_SECONDS
+
+    def send(self, commands: Sequence[RawCommand], reads_only: bool = False) -> list[Any]:
+        """Send the commands together; one reply each, an error reply as a ReplyError.
+
+        reads_only: a replica would answer them, too, so it is asked every second whether this is one by now.
+        Raises ConnectionLost when there is no connection or it breaks, RedisUnavailable when no Redis answers there.
+        """
+        asks_role = reads_only and self._may_ask_role and time.monotonic() >= self._next_role
+        try:
+            replies = self._transport.send([("ROLE",), *commands] if asks_role else commands, reads_only)
+        except redis.exceptions.InvalidResponse as error:
+            raise no_redis(error) from None
+        except (*ANSWERED, *LOGIN_REFUSED) as error:
+            return [ReplyError(message_of(error))]
+        except LOST as error:
+            self._next_role = 0.0
+            raise ConnectionLost(str(error)) from error
+        return self._from_primary(replies) if asks_role else replies
+
+    def ask(self, *command: Argument) -> Any:
+        """The reply to one command that only reads, tried once. Raises RedisUnavailable, and ScriptError for errors."""
+        (reply,) = self.send([command], reads_only=True)
+        if isinstance(reply, ReplyError):
+            raise translate(None, str(reply))
+        return reply
+
+    def keys(self, pattern: str) -> Iterator[str]:
+        """The keys that match, in bites, of every node of a Cluster; one may come twice. Raises as `ask`."""
+        try:
+            yield from self.client.scan_iter(match=pattern, count=1000)
+        except (*ANSWERED, *LOGIN_REFUSED) as error:
+            raise translate(None, message_of(error)) from None
+        except LOST as error:
+            raise RedisUnavailable(f"Redis does not answer: {error}") from error
+
+    def drop(self) -> None:
+        """Give up the connections that nobody uses: they may lead to the wrong place. The next ones look anew."""
+        self._next_role = 0.0
+        self._transport.drop()
+        if self._may_move:
+            self.client.connection_pool.disconnect(inuse_connections=False)
+
+    def close(self) -> None:
+        """Close the connections for good."""
+        self.client.close()
+
+    def _from_primary(self, replies: list[Any]) -> list[Any]:
+        """The replies without that to ROLE; those of a replica count for nothing."""
+        role, *others = replies
+        if is_replica(role):
+            return [ReplyError(f"{REPLICA.name} this server is a replica")]
+        if isinstance(role, ReplyError):
+            if refusal_in(str(role)) not in (NOPERM, None):
+                return [role]
+            self._may_ask_role = False  # who may not ask, or is not understood, can't know
+        self._next_role = time.monotonic() + ROLE_SECONDS
+        return others
+
+
+class ThroughClient:
+    """Sends by the client's own calls."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def send(self, commands: Sequence[RawCommand], reads_only: bool) -> list[Any]:
+        """Send the commands together, except to a Cluster, whose pipelines take only what reads."""
+        runs_script = any(command[0] == "EVALSHA" for command in commands)
+        is_alone = len(commands) == 1 and (runs_script or commands[0][0] == "BLPOP")
+        if is_alone or (isinstance(self._client, RedisCluster) and (runs_script or not reads_only)):
+            return [self._one(command) for command in commands]
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
+        for command in commands:
+            pipeline.execute_command(*sendable(command))
+        return [_as_reply(reply) for reply in pipeline.execute(raise_on_error=False)]
+
+    def drop(self) -> None:
+        """Nothing: the client has its connections in its pool."""
+
+    def _one(self, command: RawCommand) -> Any:
+        try:
+            return self._client.execute_command(*sendable(command))
+        except redis.exceptions.ResponseError as error:
+            return ReplyError(message_of(error))
+
+
+def _as_reply(reply: Any) -> Any:
+    """What redis-py and fakeredis make of a reply, back in the shape Redis gives it."""
+    if isinstance(reply, redis.exceptions.ResponseError):
+        return ReplyError(message_of(reply))
+    if isinstance(reply, Exception):
+        raise reply
+    if isinstance(reply, dict):
+        return [each for pair in reply.items() for each in pair]
+    return list(reply) if isinstance(reply, set) else reply
+
+
+class OwnConnections:
+    """Sends over connections from the pool of a client that nobody else uses, as many as there are threads at once.
+
+    They are not given back, so the pool must not be limited.
     """
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool: Any = client.connection_pool  # Any: redis-py leaves its connections untyped
         self._owned = _Owned(os.getpid(), deque())
 
-    def execute(self, command: list[Argument]) -> Any:
-        """The reply. Raises what redis-py raises; after a lost connection the next call makes a new one."""
-        owned = self._mine()
-        connection = self._idle_or_new(owned)
-        try:
-            connection.send_packed_command((pack(command),), check_health=False)
-            reply = connection.read_response()
-        except redis.exceptions.ResponseError:
-            owned.idle.append(connection)
-            raise
-        except BaseException:  # whatever it was: a reply may still be on its way
-            self._drop(connection, owned.idle)
-            raise
-        owned.idle.append(connection)
-        return reply
-
-    def execute_all(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-        """The replies to commands that are sent together. Raises the first error reply, when all have been read."""
-        owned = self._mine()
-        connection = self._idle_or_new(owned)
+    def send(self, commands: Sequence[RawCommand], reads_only: bool = False) -> list[Any]:
+        """The replies. After a lost connection the next call makes a new one."""
+        idle = self._mine().idle
+        connection = self._idle_or_new(idle)
         replies: list[Any] = []
         try:
             packed = b"".join([pack(command) for command in commands])  # one piece, one system call
@@ -53,21 +191,18 @@ class SyncConnection:
                 try:
                     replies.append(connection.read_response())
                 except redis.exceptions.ResponseError as error:
-                    replies.append(error)
-        except BaseException:  # as above
-            self._drop(connection, owned.idle)
+                    replies.append(ReplyError(message_of(error)))
+        except BaseException:  # whatever it was: a reply may still be on its way
+            self._close(connection, idle)
             raise
-        owned.idle.append(connection)
-        for reply in replies:
-            if isinstance(reply, redis.exceptions.ResponseError):
-                raise reply
+        idle.append(connection)
         return replies
 
     def drop(self) -> None:
-        """Close what is idle: it leads to the wrong place."""
+        """Close what is idle."""
         idle = self._mine().idle
         with contextlib.suppress(IndexError):
-            self._drop(idle.pop(), idle)
+            self._close(idle.pop(), idle)
 
     def _mine(self) -> _Owned:
         owned = self._owned  # read once: another thread may replace it
@@ -75,13 +210,13 @@ class SyncConnection:
             owned = self._owned = _Owned(os.getpid(), deque())
         return owned
 
-    def _idle_or_new(self, owned: _Owned) -> Any:
+    def _idle_or_new(self, idle: deque[Any]) -> Any:
         try:
-            return owned.idle.pop()
+            return idle.pop()
         except IndexError:
             return self._pool.get_connection()
 
-    def _drop(self, connection: Any, idle: deque[Any]) -> None:
+    def _close(self, connection: Any, idle: deque[Any]) -> None:
         """Close this connection, and the idle ones: what broke one broke them, too."""
         while True:
             connection.disconnect()

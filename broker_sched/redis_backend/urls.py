@@ -1,4 +1,14 @@
-"""Where Redis is: what a URL says, and how it is shown without its secrets.
+"""Where Redis is: which URL holds, what it says, and how it is shown without its secrets.
+
+| URL | what |
+| --- | --- |
+| redis://[user:password@]host[:port][/db], rediss://… | one server, with TLS for rediss |
+| unix://[user:password@]/path/to.sock[?db=n] | one server on a unix socket |
+| redis+sentinel://[user:password@]host:port[,host:port…]/service[/db] | the primary that Sentinel names; |
+|   ?sentinel_username=…&sentinel_password=… | log in to the Sentinels too |
+| redis+cluster://[user:password@]host:port[,host:port…] | a Cluster; a namespace lives in one slot of it |
+| local:, local:///directory | a private server of this user, started when first used (embedded_server.py) |
+| memory:, memory:NAME | inside this process, gone with it (memory_server.py) |
 
 A URL either fits one of the patterns below as a whole or is refused. So text that is not percent-encoded, such as a
 password with `/`, `?` or `#` in it, is never taken for a host, and never shown.
@@ -6,6 +16,7 @@ password with `/`, `?` or `#` in it, is never taken for a host, and never shown.
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from collections.abc import Callable, Mapping
@@ -87,6 +98,34 @@ class RedisURL:
         return {name: value for name, value in self.options.items() if not name.startswith("sentinel_")}
 
 
+def chosen(url: str | None) -> str:
+    """The URL given, else BSCHED_REDIS, else `local:`."""
+    return url or os.environ.get("BSCHED_REDIS") or "local:"
+
+
+def is_in_process(url: str | None) -> bool:
+    """Whether this is memory:, which no other process sees."""
+    return chosen(url).startswith("memory:")
+
+
+def is_single(url: Any) -> bool:
+    """Whether this URL leads to one server with as many connections as we like; a client of the caller's does not."""
+    if not isinstance(url, (str, type(None))) or is_in_process(url):
+        return False
+    scheme, _, rest = chosen(url).partition(":")
+    return scheme in ("local", "unix", "redis", "rediss") and "max_connections=" not in rest
+
+
+def embedded_directory(url: str) -> str | None:
+    """The directory that a `local:` URL names: `local:///srv/state` → /srv/state; `local:` → None."""
+    rest = url.partition(":")[2]
+    if not rest:
+        return None
+    if not rest.startswith("///"):
+        raise ConfigurationError("The embedded Redis is `local:` or `local:///absolute/directory`.")
+    return unquote(rest[2:])
+
+
 def parse(url: str) -> RedisURL:
     """Take a URL apart. Raises ConfigurationError, which shows none of its secrets."""
     found = _match(url)
@@ -112,8 +151,9 @@ def parse(url: str) -> RedisURL:
     )
 
 
-def describe(url: str) -> str:
-    """The URL for logs and messages: login and query left out, and all that can't be told from them."""
+def describe(url: str | None) -> str:
+    """The URL that holds, for logs and messages: login and query left out, and all that can't be told from them."""
+    url = chosen(url)
     scheme = url.partition(":")[0]
     if scheme in ("local", "memory"):
         return url if re.fullmatch(r"[\w:./\-]*", url) else f"{scheme}:***"

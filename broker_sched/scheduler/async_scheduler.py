@@ -1,9 +1,8 @@
-"""Carries the methods' steps to Redis for many requests at once. The server's counterpart of `Scheduler`."""
+"""`AsyncScheduler`: the scheduler's methods for many requests at once. The server's counterpart of `Scheduler`."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import uuid
 from collections.abc import Mapping
@@ -11,18 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from broker_sched.contract.registry import Method
-from broker_sched.contract.request_ids import Request, repeated
+from broker_sched.contract.request_ids import Request
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.validation import check
 from broker_sched.errors import BrokerSchedError, RedisUnavailable, SchemaMismatch
-from broker_sched.lua.loader import Script, load, names
-from broker_sched.redis_backend.commands import Await, Call, Calls, Commands, Read
-from broker_sched.redis_backend.multiplexed_connection import AsyncConnection, Command, ConnectionLost, ReplyError
+from broker_sched.lua.loader import load, names
+from broker_sched.redis_backend.commands import Await, Commands, Read, Write
+from broker_sched.redis_backend.error_replies import RedisRefused
+from broker_sched.redis_backend.multiplexed_connection import AsyncConnection
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
-from broker_sched.redis_backend.recovery import NOPERM, RedisRefused
-from broker_sched.redis_backend.script_call import Unconfigured, evalsha, translate
+from broker_sched.redis_backend.recovery import SERVER, Configure, LookAnew, SendAgain
+from broker_sched.scheduler.execution import Effect, Effects, Execution, FreeCallers, Send, load_scripts, take_lock
 from broker_sched.scheduler.long_poll import LongPolls
-from broker_sched.scheduler.operations import OPERATIONS, configure
+from broker_sched.scheduler.operations import OPERATIONS
 from broker_sched.scheduler.operations.operators import check_permissions
 from broker_sched.scheduler.operations.work import awaiting
 
@@ -32,13 +32,6 @@ T = TypeVar("T")
 VIEWS = frozenset(method.name for method in METHODS.values() if method.is_view)
 VIEWS_AT_ONCE = 4
 PERMITTED_SECONDS = 10.0  # between two looks of /readyz at what Redis's user may do
-PERSIST_SECONDS = 3.0  # a call is repeated so long while Redis is away; then the client hears of it
-FIRST_WAIT_SECONDS = 0.05  # between attempts, doubled each time
-LONGEST_WAIT_SECONDS = 0.8
-
-
-class NotNow(ConnectionLost):
-    """Redis refuses for the moment. The connection is good."""
 
 
 class AsyncScheduler:
@@ -63,96 +56,53 @@ class AsyncScheduler:
         self._calls = calls
         self._views = views
         self._long_polls = LongPolls(long_polls, namespace.key("wake", self.id))
-        self._options = dict(options or {})
-        self._resources = dict(resources or {})
-        self._configured = False
+        self._execution = Execution(
+            namespace, SERVER, FreeCallers(self.id), options=options, resources=resources, loads_all=True
+        )
         self._permitted_at = 0.0  # event loop time
         self._configuring: asyncio.Task[None] | None = None
-        self._counter = itertools.count()
-        # Redis keeps the last answer of each caller, so a caller may have one call in flight. Each call takes one.
-        self._free_callers: list[str] = []
-        self._callers = itertools.count()
         self._view_slots = asyncio.Semaphore(VIEWS_AT_ONCE)
         self._threads = ThreadPoolExecutor(VIEWS_AT_ONCE, thread_name_prefix="view")
 
     async def invoke(self, method: Method, arguments: Mapping[str, Any], request: Request | None = None) -> Any:
-        """Check the arguments and carry out one method of the contract. request: the client's name for this call."""
-        checked = check(method, arguments)
-        steps = OPERATIONS[method.name](self.namespace, **checked)
-        if method.name not in VIEWS:
-            return await (self._carry_all(steps, request) if self._configured else self.drive(steps, request))
-        async with self._view_slots:
-            return await self._drive_view(steps)
+        """Check the arguments and carry out one method of the contract. request: the client's name for this call.
 
-    async def drive(self, steps: Commands[T], request: Request | None = None) -> T:
-        """Carry out a method's steps and return its result."""
-        if not self._configured:
-            await self.configure()
-        return await self._carry_all(steps, request)
+        Raises InvalidArgument, RedisUnavailable when Redis does not serve us within some seconds, and what the method
+        raises.
+        """
+        checked = check(method, arguments)
+        commands = OPERATIONS[method.name](self.namespace, **checked)
+        if method.name not in VIEWS:
+            return await self._carry(self._execution.run(commands, request), self._calls)
+        async with self._view_slots:
+            return await self._carry_view(self._execution.run(commands))
+
+    async def drive(self, commands: Commands[T]) -> T:
+        """Carry out a method's commands and return its result."""
+        return await self._carry(self._execution.run(commands), self._calls)
 
     async def configure(self) -> None:
-        """Load the scripts, make the namespace ready and write the options. Raises SchemaMismatch."""
+        """Load the scripts, make the namespace ready and write the options. Raises SchemaMismatch, RedisUnavailable.
+
+        All who ask at the same time wait for the same attempt.
+        """
         if self._configuring is None:
             self._configuring = asyncio.create_task(self._configure())
             self._configuring.add_done_callback(self._after_configuring)
         await asyncio.shield(self._configuring)
 
-    async def _configure(self) -> None:
-        await self._load_scripts()
-        await self._carry_all(configure(self.namespace, self._options))
-        if self._resources:
-            await self._carry_all(OPERATIONS["update_resources"](self.namespace, resources=self._resources))
-        self._configured = True
-        self._permitted_at = asyncio.get_running_loop().time()
-
-    async def _load_scripts(self) -> None:
-        await self._persist(self._calls, [("SCRIPT", "LOAD", load(name).source) for name in names()])
-
-    def _after_configuring(self, task: asyncio.Task[None]) -> None:
-        self._configuring = None
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; when nobody does any more, asyncio shall not complain
-
     async def why_not_ready(self) -> str | None:
         """None when Redis answers with the scripts loaded and the schema this program needs; else the reason."""
         try:
-            if not self._configured:
-                await self.configure()
             await self._check_permissions()
-            shas = [load(name).sha for name in names()]
-            ask = Read([("SCRIPT", "EXISTS", *shas), ("HGET", self.namespace.key("config"), "schema")])
-            loaded, schema = await self._carry(self._calls, ask)
-            if schema is None:  # Redis was emptied
-                await self.configure()
-            elif schema != SCHEMA_VERSION:
-                raise SchemaMismatch(schema, SCHEMA_VERSION)
-            else:
-                # It is written down already, so nothing changes; but whoever may not write now is told so.
-                await self._carry(
-                    self._calls, Read([("HSETNX", self.namespace.key("config"), "schema", SCHEMA_VERSION)])
-                )
-            if not all(loaded):  # SCRIPT FLUSH, or a failover
-                await self._load_scripts()
+            await self.drive(self._readiness())
         except BrokerSchedError as error:
             return str(error)
         return None
 
-    async def _check_permissions(self) -> None:
-        """At intervals. Raises RedisRefused, and then no call is served until they are granted."""
-        now = asyncio.get_running_loop().time()
-        if now - self._permitted_at > PERMITTED_SECONDS:
-            try:
-                await self._carry_all(check_permissions(self.namespace))
-            except RedisRefused:
-                self._configured = False
-                raise
-            self._permitted_at = now
-
     async def take_lock(self, name: str, milliseconds: int) -> bool:
         """Take a lock of this namespace that goes away by itself; False when another process has it."""
-        command = ("SET", self.namespace.key(name), self.id, "NX", "PX", str(milliseconds))
-        (taken,) = await self._carry(self._calls, Read([command]))
-        return bool(taken)
+        return await self.drive(take_lock(self.namespace, name, self.id, milliseconds))
 
     def end_waiting(self) -> None:
         """Answer those who wait for work: this server is about to leave."""
@@ -165,136 +115,92 @@ class AsyncScheduler:
         await self._views.close()
         await self._long_polls.close()
 
-    async def _drive_view(self, steps: Commands[T]) -> T:
-        """As drive, but what a view makes of thousands of replies is computed beside the event loop."""
-        if not self._configured:
-            await self.configure()
-        loop = asyncio.get_running_loop()
-        reply: Any = None
-        while True:
-            step = await loop.run_in_executor(self._threads, _advance, steps, reply)
-            if isinstance(step, _Finished):
-                return step.value  # type: ignore[no-any-return]  # as StopIteration
-            reply = await self._carry(self._views, step)
+    async def _configure(self) -> None:
+        await self._carry(self._execution.configuring(), self._calls)
+        self._permitted_at = asyncio.get_running_loop().time()
 
-    async def _carry_all(self, steps: Commands[T], request: Request | None = None) -> T:
-        reply: Any = None
+    def _after_configuring(self, task: asyncio.Task[None]) -> None:
+        self._configuring = None
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; when nobody does any more, asyncio shall not complain
+
+    def _readiness(self) -> Commands[None]:
+        """Raises when calls can't be served; what can be set right is."""
+        config = self.namespace.key("config")
+        loaded, schema = yield Read(
+            [("SCRIPT", "EXISTS", *(load(name).sha for name in names())), ("HGET", config, "schema")]
+        )
+        if schema is None:  # Redis was emptied
+            yield from self._execution.configuration()
+        elif schema != SCHEMA_VERSION:
+            raise SchemaMismatch(schema, SCHEMA_VERSION)
+        else:
+            # It is written down already, so nothing changes; but whoever may not write now is told so.
+            yield Write([("HSETNX", config, "schema", SCHEMA_VERSION)])
+            if not all(loaded):  # SCRIPT FLUSH, or a failover
+                yield load_scripts()
+
+    async def _check_permissions(self) -> None:
+        """At intervals. Raises RedisRefused, and then no call is served until they are granted."""
+        now = asyncio.get_running_loop().time()
+        if now - self._permitted_at > PERMITTED_SECONDS:
+            try:
+                await self.drive(check_permissions(self.namespace))
+            except RedisRefused:
+                self._execution.lacks_permission = True
+                raise
+            self._permitted_at = now
+
+    async def _carry(self, effects: Effects[T], connection: AsyncConnection) -> T:
+        """Do what is to be done, one thing after another."""
+        outcome: Any = None
         while True:
             try:
-                step = steps.send(reply)
+                effect = effects.send(outcome)
             except StopIteration as finished:
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
-            if isinstance(step, Call):  # nearly always: it goes the shortest way
-                reply = await self._run(self._calls, step, request)
+            if isinstance(effect, Send):  # nearly always
+                try:
+                    outcome = await connection.send(effect.commands)
+                except RedisUnavailable as error:
+                    outcome = error
             else:
-                reply = await self._carry(self._calls, step)
+                outcome = await self._wait(effect, connection)
 
-    async def _carry(self, connection: AsyncConnection, step: Call | Calls | Read | Await) -> Any:
-        if isinstance(step, Call):
-            return await self._run(connection, step)
-        if isinstance(step, Calls):
-            each = [evalsha(self.namespace, None, call, "") for call in step.calls]
-            return await self._persist(connection, [command for _, command in each], each[0][0])
-        if isinstance(step, Await):
-            return await self._await(connection, step)
-        return await self._persist(connection, step.commands) if step.commands else []
+    async def _carry_view(self, effects: Effects[T]) -> T:
+        """The same, but what a view makes of thousands of replies is computed beside the event loop."""
+        loop = asyncio.get_running_loop()
+        outcome: Any = None
+        while True:
+            effect = await loop.run_in_executor(self._threads, _advance, effects, outcome)
+            if isinstance(effect, _Finished):
+                return effect.value  # type: ignore[no-any-return]  # as StopIteration
+            outcome = await self._carry(_only(effect), self._views)
 
-    async def _await(self, connection: AsyncConnection, step: Await) -> bool:
-        with self._long_polls.expecting(step.worker) as woken:
-            is_ready, _ = await self._run(connection, awaiting(step, self.id))
-            return bool(is_ready) or (step.seconds > 0 and await self._long_polls.wait(woken, step.seconds))
+    async def _wait(self, effect: SendAgain | LookAnew | Configure | Await, connection: AsyncConnection) -> Any:
+        if isinstance(effect, Await):
+            return await self._await(effect, connection)
+        if isinstance(effect, Configure):
+            return await self.configure()
+        if isinstance(effect, LookAnew):
+            self._look_anew(effect, connection)
+        return await asyncio.sleep(effect.seconds)
 
-    async def _run(self, connection: AsyncConnection, call: Call, request: Request | None = None) -> Any:
-        """Run a script. Each attempt has the same request id, where it matters that nothing happens twice."""
-        if not call.once:
-            script, command = evalsha(self.namespace, None, call, "")
-            try:
-                return (await self._attempt(connection, [command], script))[0]
-            except ConnectionLost as error:
-                return (await self._again(connection, [command], script, error))[0]
-        caller = ""
-        if request is None:
-            caller = self._free_callers.pop() if self._free_callers else f"{self.id}.{next(self._callers)}"
-        request_id = request.next_id(call.script) if request else f"{caller}:{next(self._counter)}"
-        script, command = evalsha(self.namespace, None, call, request_id)
-        try:
-            replies = await self._attempt(connection, [command], script)
-        except ConnectionLost as error:
-            # A copy of the lost command may still arrive, so this caller makes no other call afterwards.
-            script, command = evalsha(self.namespace, None, call, repeated(request_id))
-            return (await self._again(connection, [command], script, error))[0]
-        if caller:
-            self._free_callers.append(caller)
-        return replies[0]
+    def _look_anew(self, effect: LookAnew, connection: AsyncConnection) -> None:
+        """Give up the other connections, too: a replica answers what only reads, so these would not find out.
 
-    async def _persist(
-        self, connection: AsyncConnection, commands: list[Any], script: Script | None = None
-    ) -> list[Any]:
-        try:
-            return await self._attempt(connection, commands, script)
-        except ConnectionLost as error:
-            return await self._again(connection, commands, script, error)
+        A view's connection that was lost says nothing about them: Redis closes one that it must keep too much for.
+        """
+        if effect.is_lost and connection is not self._calls:
+            return
+        for other in (self._calls, self._views, self._long_polls.connection):
+            if not (effect.is_lost and other is connection):  # which is gone, and may be open anew by now
+                other.drop(effect.reason)
 
-    async def _again(
-        self, connection: AsyncConnection, commands: list[Any], script: Script | None, error: ConnectionLost
-    ) -> list[Any]:
-        """Send until answered, for PERSIST_SECONDS at the most."""
-        if connection is self._calls and not isinstance(error, NotNow):
-            # The address may lead elsewhere by now. What only reads would not find out: a replica answers it.
-            for other in (self._views, self._long_polls.connection):
-                other.drop("The connection for calls was lost")
-        now = asyncio.get_running_loop().time
-        deadline = now() + PERSIST_SECONDS
-        wait = FIRST_WAIT_SECONDS
-        while now() + wait < deadline:
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
-            try:
-                return await self._attempt(connection, commands, script)
-            except ConnectionLost as latest:
-                error = latest
-        raise RedisUnavailable(str(error)) from error
-
-    def _look_anew(self, reason: str) -> None:
-        """Give up every connection: each looks for the primary anew."""
-        for connection in (self._calls, self._views, self._long_polls.connection):
-            connection.drop(reason)
-
-    async def _attempt(
-        self, connection: AsyncConnection, commands: list[Command], script: Script | None, may_configure: bool = True
-    ) -> list[Any]:
-        replies = await connection.send(commands)
-        for reply in replies:
-            if isinstance(reply, ReplyError):
-                return await self._after_error(connection, commands, script, str(reply), may_configure)
-        return replies
-
-    async def _after_error(
-        self,
-        connection: AsyncConnection,
-        commands: list[Command],
-        script: Script | None,
-        message: str,
-        may_configure: bool,
-    ) -> list[Any]:
-        """What can be set right is, and the commands are sent again; the rest is raised as one of our errors."""
-        if message.startswith("NOSCRIPT") and script is not None:  # SCRIPT FLUSH, a failover, another Redis
-            replies = await connection.send([("SCRIPT", "LOAD", script.source), *commands])
-            if not isinstance(replies[1], ReplyError):
-                return replies[1:]
-            message = str(replies[1])
-        error = translate(script, message)
-        if isinstance(error, RedisRefused) and error.refusal is NOPERM:
-            self._configured = False  # which begins with a look at what is permitted, so that no script stops half-way
-        if isinstance(error, RedisRefused) and error.refusal.look_anew:
-            self._look_anew(f"Redis answered {error.refusal.name}")
-            raise ConnectionLost(str(error))
-        if isinstance(error, RedisRefused) and error.refusal.is_passing:
-            raise NotNow(str(error))
-        if not isinstance(error, Unconfigured) or not may_configure:
-            raise error
-        await self.configure()  # somebody emptied Redis: start the namespace anew
-        return await self._attempt(connection, commands, script, may_configure=False)
+    async def _await(self, command: Await, connection: AsyncConnection) -> bool:
+        with self._long_polls.expecting(command.worker) as woken:
+            is_ready, _ = await self._carry(self._execution.call(awaiting(command, self.id)), connection)
+            return bool(is_ready) or (command.seconds > 0 and await self._long_polls.wait(woken, command.seconds))
 
 
 class _Finished:
@@ -306,8 +212,12 @@ class _Finished:
         self.value = value
 
 
-def _advance(steps: Commands[Any], reply: Any) -> Call | Calls | Read | Await | _Finished:
+def _only(effect: Effect) -> Effects[Any]:
+    return (yield effect)
+
+
+def _advance(effects: Effects[Any], outcome: Any) -> Effect | _Finished:
     try:
-        return steps.send(reply)
+        return effects.send(outcome)
     except StopIteration as finished:
         return _Finished(finished.value)

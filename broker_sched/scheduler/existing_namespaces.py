@@ -5,24 +5,24 @@ from __future__ import annotations
 import difflib
 import re
 import time
-from typing import Any
 
 from broker_sched.redis_backend.namespace import prefix_of
+from broker_sched.redis_backend.sync_connection import SyncConnection
 
 LOOK_SECONDS = 2.0  # a Redis of millions of other keys is not looked through to its end
 _CONFIG = re.compile(r"bsched:\{(.+)\}:config")
 
 
-def exists(client: Any, namespace: str) -> bool:
-    """Whether anybody has ever made this namespace ready. Any: redis.Redis or RedisCluster."""
-    return bool(client.hexists(f"{prefix_of(namespace)}config", "schema"))
+def exists(connection: SyncConnection, namespace: str) -> bool:
+    """Whether anybody has ever made this namespace ready. Raises RedisUnavailable when Redis is away."""
+    return bool(connection.ask("HEXISTS", f"{prefix_of(namespace)}config", "schema"))
 
 
-def existing(client: Any) -> list[str]:
-    """The namespaces that are there, as far as they are found in time."""
+def existing(connection: SyncConnection) -> list[str]:
+    """The namespaces that are there, sorted, as far as they are found within 2 s. Raises as `exists`."""
     found = set()
     until = time.monotonic() + LOOK_SECONDS
-    for key in client.scan_iter(match="bsched:{*}:config", count=1000):
+    for key in connection.keys("bsched:{*}:config"):
         match = _CONFIG.fullmatch(key)
         if match:
             found.add(match.group(1))

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from broker_sched.errors import BrokerSchedError
-from broker_sched.redis_backend.multiplexed_connection import AsyncConnection, ReplyError
+from broker_sched.redis_backend.multiplexed_connection import AsyncConnection
+from broker_sched.redis_backend.recovery import ReplyError
 
 Woken: TypeAlias = "asyncio.Future[None]"
 

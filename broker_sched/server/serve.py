@@ -21,10 +21,10 @@ from typing import Any
 
 from broker_sched.errors import ConfigurationError, RedisUnavailable
 from broker_sched.mails.settings import MailSettings, why_silent
-from broker_sched.redis_backend.clients import describe
 from broker_sched.redis_backend.commands import Commands
-from broker_sched.redis_backend.connections import open_connections
+from broker_sched.redis_backend.multiplexed_connection import open_connections
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.redis_backend.urls import describe
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.mailing import Mailing
 from broker_sched.server.app import App

@@ -3,7 +3,6 @@
 import pytest
 
 from broker_sched import InvalidArgument
-from broker_sched.redis_backend.commands import Call
 
 
 def layered(count):
@@ -76,14 +75,15 @@ def test_the_worker_is_that_of_the_call(scheduler):
 
 def test_scripts_flushed_in_the_middle_are_loaded_again(scheduler, monkeypatch):
     scheduler.add_task(worker="w", task_id="first")
-    run = scheduler._run
+    send, flushed = scheduler._connection.send, []
 
-    def flushing(call, *more):
-        reply = run(call, *more)
-        if isinstance(call, Call) and call.script == "add_task" and call.args[0] == "t0":
-            scheduler._client.script_flush()
-        return reply
+    def flushing(commands, *more):
+        if len(commands) < 5 or flushed:
+            return send(commands, *more)
+        first = send(commands[:1], *more)
+        flushed.append(scheduler._client.script_flush())
+        return first + send(commands[1:], *more)
 
-    monkeypatch.setattr(scheduler, "_run", flushing)
+    monkeypatch.setattr(scheduler._connection, "send", flushing)
     scheduler.add_tasks(worker="w", tasks=[{"task_id": f"t{number}"} for number in range(5)])
-    assert len(scheduler.task_list()) == 6
+    assert flushed and len(scheduler.task_list()) == 6

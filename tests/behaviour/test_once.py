@@ -3,6 +3,7 @@
 import redis.exceptions
 
 from broker_sched.redis_backend.script_call import evalsha
+from broker_sched.redis_backend.sync_connection import SyncConnection, ThroughClient
 from broker_sched.scheduler.operations.work import get_work
 
 
@@ -30,9 +31,16 @@ class Losing:
 
 def losing(scheduler, replies=1):
     scheduler._client = Losing(scheduler._client)
-    scheduler._sync_connection = None  # it would go past the client
+    scheduler._connection = losing_connection(scheduler._client)
     scheduler._client.lose = replies
     return scheduler
+
+
+def losing_connection(client):
+    """One that calls the client: connections of its own would go past it."""
+    connection = SyncConnection(client._client)
+    connection._transport = ThroughClient(client)
+    return connection
 
 
 def test_work_whose_reply_was_lost_is_answered_again_and_not_handed_out_twice(scheduler):
@@ -116,8 +124,8 @@ def test_the_first_answer_is_kept_only_for_the_callers_last_request(scheduler):
     namespace = scheduler._namespace
     for number in range(5):
         call = next(get_work(namespace, host=None, assistant=False, current_tasks=None, worker="w", start_id=None))
-        script, command = evalsha(namespace, None, call, f"caller:{number}")
-        scheduler._evalsha(script, command, is_reading=False)
+        _, command = evalsha(namespace, None, call, f"caller:{number}")
+        scheduler._connection.send([command])
     kept = [key for key in scheduler._client.scan_iter(match=f"{namespace.prefix}reply:caller*")]
     assert len(kept) == 1
     assert 0 < scheduler._client.ttl(kept[0]) <= 900

@@ -15,8 +15,7 @@ import pytest
 import redis
 
 from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler, ScriptError
-from broker_sched.redis_backend.recovery import REFUSALS, RedisRefused, message_of, refusal_in
-from broker_sched.redis_backend.script_call import translate
+from broker_sched.redis_backend.error_replies import REFUSALS, RedisRefused, message_of, refusal_in, translate
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from tests.documents import environment_of
 from tests.harness import ServerProcess

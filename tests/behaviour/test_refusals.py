@@ -360,13 +360,13 @@ def test_a_task_that_was_refused_just_now_waits_also_for_others_that_want_the_sa
 
 def scripts_of(monkeypatch, scheduler):
     """What scripts are run from here on."""
-    run, found = scheduler._run, []
+    run, found = scheduler._execution.call, []
 
     def counted(call, *request):
         found.append(call)
         return run(call, *request)
 
-    monkeypatch.setattr(scheduler, "_run", counted)
+    monkeypatch.setattr(scheduler._execution, "call", counted)
     return found
 
 

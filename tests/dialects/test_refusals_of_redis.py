@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from broker_sched import RedisUnavailable, Scheduler
+from broker_sched.redis_backend.recovery import DIRECT
 from broker_sched.scheduler import scheduler as module
 from tests.refusing_redis import REFUSING
 from tests.servers import RunningRedis, embedded_servers, free_port, until
@@ -34,7 +35,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 def test_an_answer_that_refuses_is_an_outage_with_its_name_and_then_all_goes_on(
     own: RunningRedis, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(module, "DIRECT", DIRECT._replace(first_wait_seconds=0.01))
     scheduler = Scheduler(own.url)
     scheduler.add_task(worker="w", task_id="a")
     accept = REFUSING[kind](own.client())

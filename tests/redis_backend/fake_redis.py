@@ -9,8 +9,8 @@ from typing import Any
 
 import hiredis
 
-from broker_sched.redis_backend.clients import Endpoint
 from broker_sched.redis_backend.multiplexed_connection import MultiplexedConnection
+from broker_sched.redis_backend.urls import Endpoint
 
 OK = b"+OK\r\n"
 HANG_UP = b"hang up"

@@ -12,7 +12,9 @@ import redis
 from redis.cluster import RedisCluster
 
 from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
-from broker_sched.redis_backend.clients import connect, describe, is_in_process, resolve
+from broker_sched.redis_backend.clients import connect, resolve
+from broker_sched.redis_backend.recovery import DIRECT
+from broker_sched.redis_backend.urls import describe, is_in_process
 from tests.servers import RunningRedis, any_server, binaries, free_port, until
 
 SECRET = "s3cr&t"
@@ -85,7 +87,7 @@ def test_a_refused_login_is_told_without_the_password(guarded: RunningRedis, log
 
 
 def test_redis_out_of_reach_is_told_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker_sched.scheduler.scheduler.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("broker_sched.scheduler.scheduler.DIRECT", DIRECT._replace(first_wait_seconds=0.01))
     with pytest.raises(RedisUnavailable, match="did not answer after 5 attempts") as caught:
         Scheduler(f"redis://ops:{IN_URL}@127.0.0.1:{free_port()}")
     assert SECRET not in str(caught.value)

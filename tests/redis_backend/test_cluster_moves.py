@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler
-from broker_sched.scheduler import scheduler as module
+from broker_sched.redis_backend.recovery import DIRECT
 from tests.harness import ServerProcess
 from tests.servers import RunningRedis, embedded_servers, free_port, until
 
@@ -119,11 +119,9 @@ CALLS: dict[str, Any] = {
 }
 
 
-def test_while_a_slot_is_on_the_move_every_call_is_refused_before_its_first_write(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "ATTEMPTS", 1)
+def test_while_a_slot_is_on_the_move_every_call_is_refused_before_its_first_write(cluster: Cluster) -> None:
     scheduler = Scheduler(cluster.url, NAMESPACE, prune_interval_seconds=None)
+    scheduler._execution.limits = DIRECT._replace(attempts=1)
     fill(scheduler)
     assert scheduler.get_work(worker="w")["task_id"] == "r5"
     move = Move(cluster, slot_of(cluster))
@@ -136,7 +134,7 @@ def test_while_a_slot_is_on_the_move_every_call_is_refused_before_its_first_writ
                 call(scheduler)
                 pytest.fail(f"{name} was carried out")
     move.end()
-    monkeypatch.setattr(module, "ATTEMPTS", 5)
+    scheduler._execution.limits = DIRECT
     assert scheduler.verify() == []
     for call in CALLS.values():
         call(scheduler)

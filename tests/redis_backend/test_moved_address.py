@@ -133,7 +133,7 @@ def test_an_address_that_leads_to_a_replica_for_good_is_told(pair: Pair) -> None
     scheduler = Scheduler(pair.address.url, prune_interval_seconds=None)
     pair.old.client().execute_command("REPLICAOF", "127.0.0.1", "1")
     for ask in (scheduler.config, lambda: scheduler.submission("s"), lambda: scheduler.ping(worker="w")):
-        scheduler._next_look = 0.0
+        scheduler._connection._next_role = 0.0
         with pytest.raises(RedisUnavailable, match="READONLY"):
             ask()
 

@@ -14,8 +14,6 @@ import pytest
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.errors import InvalidArgument, RedisUnavailable, ScriptError
 from broker_sched.redis_backend import multiplexed_connection as pipeline_module
-from broker_sched.redis_backend.clients import Endpoint
-from broker_sched.redis_backend.commands import Read
 from broker_sched.redis_backend.multiplexed_connection import (
     ConnectionLost,
     InProcess,
@@ -23,6 +21,9 @@ from broker_sched.redis_backend.multiplexed_connection import (
     ReplyError,
 )
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.redis_backend.recovery import SERVER
+from broker_sched.redis_backend.sync_connection import SyncConnection
+from broker_sched.redis_backend.urls import Endpoint
 from broker_sched.scheduler import async_scheduler as driver_module
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from tests.redis_backend.fake_redis import HANG_UP, OK, PRIMARY, REPLICA, SILENCE, FakeRedis
@@ -221,7 +222,7 @@ def test_cancelled_request_leaves_the_others_their_replies() -> None:
 def test_nonsense_from_redis_breaks_the_connection_not_the_server() -> None:
     async def scenario() -> None:
         async with FakeRedis(lambda command: OK if command[0] == "CLIENT" else b"HTTP/1.1 400\r\n") as fake:
-            with pytest.raises(ConnectionLost, match="is no Redis"):
+            with pytest.raises(RedisUnavailable, match="is no Redis"):
                 await fake.pipeline().send([("GET", "k")])
 
     run(scenario())
@@ -256,7 +257,7 @@ def test_more_than_the_limit_in_flight_is_refused(monkeypatch: pytest.MonkeyPatc
 
 def test_in_process_redis_answers_alike() -> None:
     async def scenario() -> None:
-        lane = InProcess(fakeredis.FakeRedis(decode_responses=True))
+        lane = InProcess(SyncConnection(fakeredis.FakeRedis(decode_responses=True)))
         replies = await lane.send(
             [("HSET", "h", "a", 1), ("HGETALL", "h"), ("SET", "k", "v", "NX"), ("SET", "k", "w", "NX")]
         )
@@ -285,8 +286,13 @@ class Scripted:
 
 def driver_on(fake: FakeRedis) -> AsyncScheduler:
     driver = AsyncScheduler(Namespace.named("test"), fake.pipeline(), fake.pipeline(), fake.pipeline())
-    driver._configured = True
+    driver._execution.is_configured = True
     return driver
+
+
+async def view(driver: AsyncScheduler, command: tuple[str, ...]) -> list[Any]:
+    """The replies to a command that only reads, over the connection for views."""
+    return await driver._carry(driver._execution.send([command], reads_only=True), driver._views)
 
 
 def request_ids(fake: FakeRedis) -> list[str]:
@@ -346,7 +352,7 @@ def test_redis_that_stays_away_is_unavailable_after_a_bounded_time(monkeypatch: 
                 await driver_on(fake).invoke(PING, {"worker": "w"})
             assert time.monotonic() - started < 10
 
-    monkeypatch.setattr(driver_module, "PERSIST_SECONDS", 0.5)
+    monkeypatch.setattr(driver_module, "SERVER", SERVER._replace(seconds=0.5))
     run(scenario())
 
 
@@ -373,7 +379,7 @@ def test_a_connection_that_leads_to_a_replica_is_not_used() -> None:
         async with FakeRedis(echo) as fake:
             fake.roles = [REPLICA, REPLICA, PRIMARY]
             driver = driver_on(fake)
-            assert await driver._carry(driver._views, Read([("ECHO", "x")])) == ["x"]
+            assert await view(driver, ("ECHO", "x")) == ["x"]
             assert fake.finds == 3
             assert fake.sent("ECHO") == [["ECHO", "x"]]
 
@@ -397,10 +403,10 @@ def test_when_calls_are_told_that_they_are_on_a_replica_what_only_reads_connects
         async with FakeRedis(Scripted(NO_MESSAGES, readonly, NO_MESSAGES)) as fake:
             driver = driver_on(fake)
             await driver.invoke(PING, {"worker": "w"})
-            await driver._carry(driver._views, Read([("GET", "x")]))
+            await view(driver, ("GET", "x"))
             assert fake.finds == 2
             await driver.invoke(PING, {"worker": "w"})
-            await driver._carry(driver._views, Read([("GET", "x")]))
+            await view(driver, ("GET", "x"))
             assert fake.finds == 4
 
     run(scenario())

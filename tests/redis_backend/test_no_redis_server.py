@@ -11,7 +11,7 @@ import pytest
 
 from broker_sched import ConfigurationError, Scheduler
 from broker_sched.redis_backend import embedded_server as embedded
-from broker_sched.redis_backend.clients import is_in_process
+from broker_sched.redis_backend.urls import is_in_process
 from tests.documents import ROOT
 
 PIPELINE = """

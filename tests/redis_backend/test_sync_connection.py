@@ -10,7 +10,8 @@ import redis.exceptions
 
 from broker_sched import Scheduler
 from broker_sched.redis_backend import sync_connection as link
-from broker_sched.redis_backend.sync_connection import SyncConnection
+from broker_sched.redis_backend.recovery import ReplyError
+from broker_sched.redis_backend.sync_connection import OwnConnections
 
 PARENT, CHILD = 100, 200  # process ids
 
@@ -54,39 +55,44 @@ class Client:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> SyncConnection:
+def made(monkeypatch: pytest.MonkeyPatch) -> OwnConnections:
     monkeypatch.setattr("os.getpid", lambda: PARENT)
-    return SyncConnection(Client())  # type: ignore[arg-type]  # all of a client that it needs
+    return OwnConnections(Client())  # type: ignore[arg-type]  # all of a client that it needs
 
 
-def test_one_thread_uses_one_connection(made: SyncConnection) -> None:
-    assert made.execute(["PING"]) is made.execute(["PING"])
+def ask(made: OwnConnections) -> Any:
+    """The reply to a command."""
+    (reply,) = made.send([["PING"]])
+    return reply
 
 
-def test_an_error_reply_leaves_the_connection_usable(made: SyncConnection) -> None:
-    connection = made.execute(["PING"])
+def test_one_thread_uses_one_connection(made: OwnConnections) -> None:
+    assert ask(made) is ask(made)
+
+
+def test_an_error_reply_leaves_the_connection_usable(made: OwnConnections) -> None:
+    connection = ask(made)
     connection.failure = redis.exceptions.ResponseError("no such command")
-    with pytest.raises(redis.exceptions.ResponseError):
-        made.execute(["PONG"])
+    assert isinstance(ask(made), ReplyError)
     connection.failure = None
-    assert made.execute(["PING"]) is connection
+    assert ask(made) is connection
 
 
-def test_after_a_loss_this_and_the_idle_connections_are_closed(made: SyncConnection) -> None:
-    first, second = made.execute(["PING"]), Connection()
+def test_after_a_loss_this_and_the_idle_connections_are_closed(made: OwnConnections) -> None:
+    first, second = ask(made), Connection()
     made._owned.idle.appendleft(second)
     first.failure = redis.exceptions.ConnectionError("lost")
     with pytest.raises(redis.exceptions.ConnectionError):
-        made.execute(["PING"])
+        ask(made)
     assert (first.is_open, second.is_open) == (False, False)
-    assert made.execute(["PING"]) not in (first, second)
+    assert ask(made) not in (first, second)
 
 
 def test_no_thread_of_a_forked_child_uses_its_parents_connection(
-    made: SyncConnection, monkeypatch: pytest.MonkeyPatch
+    made: OwnConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even while another thread is just noticing that this is a child."""
-    parents = made.execute(["PING"])
+    parents = ask(made)
     monkeypatch.setattr("os.getpid", lambda: CHILD)
     noticing, go_on = threading.Event(), threading.Event()
 
@@ -97,11 +103,11 @@ def test_no_thread_of_a_forked_child_uses_its_parents_connection(
 
     owned = link._Owned
     monkeypatch.setattr(link, "_Owned", slowly)
-    first = threading.Thread(target=made.execute, args=(["PING"],))
+    first = threading.Thread(target=ask, args=(made,))
     first.start()
     assert noticing.wait(10)
     monkeypatch.setattr(link, "_Owned", owned)
-    made.execute(["PING"])
+    ask(made)
     go_on.set()
     first.join()
     assert parents.uses == 1

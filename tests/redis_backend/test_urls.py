@@ -8,8 +8,8 @@ import ssl
 import pytest
 
 from broker_sched import ConfigurationError
-from broker_sched.redis_backend.clients import connect, describe, resolve
-from broker_sched.redis_backend.urls import parse
+from broker_sched.redis_backend.clients import connect, resolve
+from broker_sched.redis_backend.urls import describe, parse
 
 PREFIX = "bsched:{default}:"
 SECRET = "geheim"

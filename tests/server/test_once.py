@@ -12,6 +12,7 @@ import pytest
 from broker_sched import RemoteScheduler, Scheduler
 from broker_sched.client import transport as fetching
 from broker_sched.errors import Unreachable
+from broker_sched.redis_backend.recovery import DIRECT
 from tests.cutting import POINTS, CuttingProxy
 from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port
@@ -46,7 +47,7 @@ def cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[tuple[Any, CuttingProxy]]:
     """A scheduler behind a proxy that can cut its connection."""
-    monkeypatch.setattr("broker_sched.scheduler.scheduler.WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("broker_sched.scheduler.scheduler.DIRECT", DIRECT._replace(first_wait_seconds=0.001))
     if request.param == "standard library":
         monkeypatch.setattr(fetching, "fetcher", fetching._Plain)
     is_direct = request.param == "direct"

@@ -75,6 +75,15 @@ def test_who_reaches_no_redis_imports_none_of_its_clients(name: str) -> None:
     assert not {"redis", "fakeredis", "lupa", "luigi"} & set(done.stdout.split())
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_one_place_reaches_redis(path: Path) -> None:
+    """Besides it, only RQ's executor does: RQ has a Redis of its own."""
+    rooms = (PACKAGE / "redis_backend", PACKAGE / "worker" / "executors" / "rq")
+    if not any(path.is_relative_to(room) for room in rooms):
+        clients = {"redis", "fakeredis", "hiredis"} & {module.split(".")[0] for module in imports_of(path)}
+        assert not clients, f"{path.name} imports {', '.join(sorted(clients))}"
+
+
 def test_luigi_is_no_dependency_of_the_program() -> None:
     assert not [path for path in SOURCES if any(name.split(".")[0] == "luigi" for name in imports_of(path))]
 

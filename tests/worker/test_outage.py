@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from broker_sched import RedisUnavailable, Scheduler
+from broker_sched.redis_backend.recovery import DIRECT
 from broker_sched.worker import heartbeat
 from broker_sched.worker import retrying_scheduler as patience
 from tests.harness import ServerProcess
@@ -37,7 +38,7 @@ def lasting_redis(tmp_path: Path) -> Iterator[RunningRedis]:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.1)
     monkeypatch.setattr(patience, "LONGEST_WAIT_SECONDS", 0.3)
-    monkeypatch.setattr("broker_sched.scheduler.scheduler.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("broker_sched.scheduler.scheduler.DIRECT", DIRECT._replace(first_wait_seconds=0.01))
 
 
 def test_a_killed_redis_that_comes_back_costs_nothing_but_time(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from broker_sched.errors import ConfigurationError
-from broker_sched.redis_backend.clients import describe
+from broker_sched.redis_backend.urls import describe
 from broker_sched.worker.executors.protocol import Executor
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-import redis.exceptions
 
 from broker_sched import RemoteScheduler, Scheduler, luigi_config
-from broker_sched.errors import ConfigurationError
-from broker_sched.redis_backend.clients import connect, describe, is_in_process
+from broker_sched.errors import BrokerSchedError, ConfigurationError
 from broker_sched.redis_backend.namespace import prefix_of
+from broker_sched.redis_backend.sync_connection import SyncConnection
+from broker_sched.redis_backend.urls import describe, is_in_process
 from broker_sched.scheduler.existing_namespaces import existing, exists, missing
 from broker_sched.worker.default_scheduler import luigis_address
 from bsched.checked_scheduler import CheckedScheduler
@@ -59,14 +59,14 @@ def open_scheduler(redis_url: str | None, namespace: str, **options: Any) -> Sch
 def open_existing(redis_url: str | None, namespace: str) -> Scheduler:
     """The same for who only looks at a namespace or tends it: one that is not there is misspelt."""
     refuse_memory(redis_url)
-    client = connect(redis_url)
+    connection = SyncConnection(redis_url)
     try:
-        if not exists(client, namespace):
-            raise click.ClickException(missing(namespace, existing(client), f"Redis {describe(redis_url)}"))
-    except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException):
+        if not exists(connection, namespace):
+            raise click.ClickException(missing(namespace, existing(connection), f"Redis {describe(redis_url)}"))
+    except BrokerSchedError:
         pass  # the scheduler tries again, and tells of it
     finally:
-        client.close()
+        connection.close()
     return open_scheduler(redis_url, namespace)
 
 

@@ -16,8 +16,8 @@ from broker_sched.errors import ConfigurationError
 from broker_sched.luigi_config import LuigiConfig
 from broker_sched.mails.settings import SECTIONS as MAIL_SECTIONS
 from broker_sched.mails.settings import MailSettings, parse_settings, variable_of
-from broker_sched.redis_backend.clients import describe
 from broker_sched.redis_backend.embedded_server import NoRedisServer
+from broker_sched.redis_backend.urls import describe
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.default_scheduler import (
     DEFAULT_PORT,

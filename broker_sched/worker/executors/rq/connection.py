@@ -8,7 +8,8 @@ import redis
 from redis.sentinel import SentinelConnectionPool
 
 from broker_sched.errors import ConfigurationError
-from broker_sched.redis_backend.clients import connect, describe
+from broker_sched.redis_backend.clients import connect
+from broker_sched.redis_backend.urls import describe
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 

@@ -11,7 +11,7 @@ from types import TracebackType
 import redis
 
 from broker_sched.errors import RedisUnavailable
-from broker_sched.redis_backend.clients import describe
+from broker_sched.redis_backend.urls import describe
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.executors.rq.connection import client_for
 from broker_sched.worker.executors.rq.fleet import Fleet

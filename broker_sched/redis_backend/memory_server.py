@@ -1,14 +1,32 @@
-"""The JSON of scripts in fakeredis: like that of Redis it shall carry lone surrogates, which its own stumbles over."""
+"""`memory:` and `memory:NAME`: a Redis inside this process (fakeredis), shared by all that name it, gone at its end.
+
+Like that of Redis the JSON of its scripts shall carry lone surrogates, which fakeredis's own stumbles over.
+"""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+import fakeredis
 from fakeredis.commands_mixins import scripting_mixin as scripting
 
-from broker_sched.redis_backend.encoding import to_bytes
+from broker_sched import interrupts
+from broker_sched.redis_backend.encoding import ERRORS, to_bytes
 
+_servers: dict[str, fakeredis.FakeServer] = {}
+_lock = threading.Lock()
 _TO_LUA, _TO_PYTHON = "_cjson_python_to_lua", "_cjson_lua_to_python"
+
+
+def client_of(url: str) -> Any:
+    """A redis-py client of the server that this URL names, made when it is first named."""
+    carry_surrogates()
+    interrupts.whole(scripting.ScriptingCommandsMixin.eval)  # half a script would leave what no Redis ever does
+    with _lock:
+        server = _servers.setdefault(url.partition(":")[2], fakeredis.FakeServer())
+    # Any other protocol is asked for with a number, see commands.Argument.
+    return fakeredis.FakeRedis(server=server, decode_responses=True, encoding_errors=ERRORS, protocol=2)
 
 
 def carry_surrogates() -> None:

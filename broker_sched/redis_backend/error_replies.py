@@ -1,0 +1,173 @@
+"""What each error reply of Redis means, as one of our errors.
+
+A script that Redis refuses has written nothing: Redis looks before it begins, or at its first write. So every call that
+met one of these refusals may be repeated, and none is a fault of the call. `recovery.py` says what is done about each:
+
+- `look_anew`: this server is not the right one (any more).
+- `is_passing`: it is over soon.
+- Everything else lasts.
+
+In the end the caller gets RedisUnavailable with Redis's own name for it, an HTTP client 503. A worker waits.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from broker_sched.contract.request_ids import HEADER
+from broker_sched.errors import BrokerSchedError, InvalidArgument, RedisUnavailable, SchemaMismatch, ScriptError
+from broker_sched.lua.loader import Script, locate
+from broker_sched.redis_backend.namespace import SCHEMA_VERSION
+
+
+class Refusal(NamedTuple):
+    """One kind of error reply with which Redis does not serve a call now, or not at this server."""
+
+    codes: tuple[str, ...]  # how the error reply begins
+    texts: tuple[str, ...]  # what else tells it: Redis puts words of its own around a script's error
+    meaning: str
+    look_anew: bool = False
+    is_passing: bool = False
+
+    @property
+    def name(self) -> str:
+        """The word with which Redis begins such a reply."""
+        return self.codes[0]
+
+
+REFUSALS = (
+    Refusal(
+        ("READONLY",),
+        ("read only replica",),
+        "this is a read only replica (READONLY): use the primary's URL, or Sentinel's",
+        look_anew=True,
+    ),
+    Refusal(("MASTERDOWN",), (), "this replica has lost its primary (MASTERDOWN)", look_anew=True),
+    Refusal(("UNBLOCKED",), (), "this server has become a replica (UNBLOCKED)", look_anew=True),
+    Refusal(
+        ("MOVED",),
+        (),
+        "this node of a Cluster does not have the namespace (MOVED): use redis+cluster://",
+        look_anew=True,
+    ),
+    Refusal(("LOADING",), (), "Redis is still loading (LOADING)", is_passing=True),
+    Refusal(("BUSY",), (), "Redis is busy with a script (BUSY)", is_passing=True),
+    Refusal(
+        ("TRYAGAIN", "ASK"),
+        ("non local key", "TTL exhausted"),  # the latter is redis-py's, when it has tried again often enough
+        "the Cluster is moving this namespace to another node (TRYAGAIN)",
+        is_passing=True,
+    ),
+    Refusal(
+        ("BSCHED_REPAIRING",),
+        ("BSCHED_REPAIRING",),
+        "an index of this namespace is being repaired (bsched verify --repair); it takes some seconds",
+        is_passing=True,
+    ),
+    Refusal(("CLUSTERDOWN",), (), "the Cluster is down (CLUSTERDOWN)", is_passing=True),
+    Refusal(("OOM",), ("when used memory",), "Redis is out of memory (OOM): raise maxmemory, or remove tasks"),
+    Refusal(
+        ("NOREPLICAS",),
+        ("Not enough good replicas",),
+        "too few replicas are there (NOREPLICAS): see min-replicas-to-write",
+    ),
+    Refusal(("MISCONF",), ("MISCONF",), "Redis can't write to its disk (MISCONF): see its log"),
+    Refusal(
+        ("NOAUTH",),
+        ("unauthenticated multibulk length",),
+        "Redis refuses (NOAUTH): it wants a password; put one into the URL",
+    ),
+    Refusal(("WRONGPASS",), (), "Redis refuses the user or the password (WRONGPASS)"),
+    Refusal(
+        ("NOPERM",),
+        ("ACL failure in script", "can't run this command or subcommand", "can't access at least one of the keys"),
+        "Redis refuses (NOPERM): its user may not do all that is needed; docs/operations.md has the list",
+    ),
+)
+REPLICA = REFUSALS[0]
+REPAIRING = next(each for each in REFUSALS if each.name == "BSCHED_REPAIRING")
+NOPERM = next(each for each in REFUSALS if each.name == "NOPERM")
+# redis-py takes the code off, and has a class for it; a class of its own for what it has given up.
+_CODES = {
+    "ReadOnlyError": "READONLY",
+    "MasterDownError": "MASTERDOWN",
+    "MovedError": "MOVED",
+    "BusyLoadingError": "LOADING",
+    "AskError": "ASK",
+    "TryAgainError": "TRYAGAIN",
+    "ClusterDownError": "CLUSTERDOWN",
+    "OutOfMemoryError": "OOM",
+    "NoPermissionError": "NOPERM",
+    "NoScriptError": "NOSCRIPT",
+}
+
+
+class Unconfigured(BrokerSchedError):
+    """The namespace has no configuration: nobody has used it yet, or somebody emptied Redis."""
+
+
+class RedisRefused(RedisUnavailable):
+    """Redis answered, and does not serve the call now. `refusal` says which kind of answer it was."""
+
+    def __init__(self, refusal: Refusal, message: str = "") -> None:
+        super().__init__(message or f"{refusal.meaning[0].upper()}{refusal.meaning[1:]}.")
+        self.refusal = refusal
+
+
+def refusal_in(message: str) -> Refusal | None:
+    """The refusal that an error reply, as Redis sends it, stands for; None when it is another kind of error."""
+    word = message.partition(" ")[0].lstrip("-")
+    for refusal in REFUSALS:
+        if word in refusal.codes or any(text in message for text in refusal.texts):
+            return refusal
+    return None
+
+
+def translate(script: Script | None, message: str) -> BrokerSchedError:
+    """The error of ours that stands for an error reply. script: the one that was run, if any.
+
+    Redis 7 puts `ERR ` and the script's sha around a script's own message.
+    """
+    if "BSCHED_UNCONFIGURED" in message:
+        return Unconfigured("The namespace is gone from Redis.")
+    if "BSCHED_SCHEMA" in message:
+        found = message.split("BSCHED_SCHEMA ", 1)[1].split()[0]
+        return SchemaMismatch(found, SCHEMA_VERSION)
+    if "BSCHED_LATE" in message:
+        latest = message.split("BSCHED_LATE ", 1)[1].split()[0]
+        return InvalidArgument(
+            HEADER,
+            f"is lower than {latest}, a number for which its caller has had an answer: this is a late copy of an older "
+            "call, or the caller's numbers do not rise. It was not carried out",
+        )
+    if refusal := refusal_in(message):
+        return RedisRefused(refusal)
+    if script is None:
+        return ScriptError(f"Redis answered with an error: {message}")
+    return ScriptError(f"A script failed in {script.name}.lua: {locate(script, message)}")
+
+
+def message_of(error: Any) -> str:
+    """The error reply that redis-py made this exception of, as Redis has sent it."""
+    code = _CODES.get(type(error).__name__) or _login_code(error)
+    return f"{code} {error}" if code else str(error)
+
+
+def _login_code(error: Any) -> str | None:
+    """redis-py has one class for two codes."""
+    if type(error).__name__ != "AuthenticationError":
+        return None
+    return "NOAUTH" if "required" in str(error) else "WRONGPASS"
+
+
+def no_redis(error: Exception) -> RedisUnavailable:
+    """The error for an address at which something answers that does not speak Redis's protocol."""
+    return RedisUnavailable(
+        f"What answers at this address is no Redis ({error}). Is it the port of an HTTP server? A server's URL is "
+        "given with --scheduler-url or --url; a Redis that wants TLS has a URL that begins with rediss://."
+    )
+
+
+def is_replica(reply: Any) -> bool:
+    """Whether a reply to ROLE is a replica's. Not known, so False, where Redis's user may not ask."""
+    return isinstance(reply, list) and bool(reply) and reply[0] == "slave"

@@ -1,0 +1,263 @@
+"""What both schedulers do with a method's commands: one generator, which does no I/O.
+
+It yields what is to be done, and is sent what came of it: replies to what it wants sent, nothing after a wait. So
+`Scheduler` and `AsyncScheduler` only carry: they send, wait, and look anew for the primary, each in its own way. What
+is done after a failure is said by `redis_backend.recovery`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from broker_sched.clock import Clock
+from broker_sched.contract.request_ids import Request, RequestIds, repeated
+from broker_sched.errors import BrokerSchedError, RedisUnavailable
+from broker_sched.lua.loader import Script, load, names
+from broker_sched.redis_backend.commands import Argument, Await, Call, Calls, Commands, Read, Write
+from broker_sched.redis_backend.error_replies import NOPERM, RedisRefused
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.redis_backend.recovery import (
+    Configure,
+    Fail,
+    Limits,
+    LoadScript,
+    LookAnew,
+    Recovery,
+    SendAgain,
+    failure_in,
+)
+from broker_sched.redis_backend.script_call import evalsha
+from broker_sched.scheduler.operations import OPERATIONS, configure
+from broker_sched.scheduler.operations.operators import check_permissions
+
+T = TypeVar("T")
+# Scripts that may write nothing. Any other that reaches a replica is refused.
+READING = frozenset({"count_pending", "look_at_submission"})
+
+
+class Send(NamedTuple):
+    """Send these together. The answer is the list of replies, or the error why there are none."""
+
+    commands: Sequence[Sequence[Argument]]
+    reads_only: bool
+
+
+Effect: TypeAlias = Send | SendAgain | LookAnew | Configure | Await
+Effects: TypeAlias = Generator[Effect, Any, T]
+
+
+class Callers(Protocol):
+    """Names for scripts that must not run twice. Redis keeps the last answer of each caller."""
+
+    def new(self) -> Request:
+        """A name for a script that is run for the first time, of a caller that has nothing in flight."""
+
+    def note_answer(self, request: Request) -> None:
+        """It was answered at the first attempt: its caller may make another call."""
+
+    def note_loss(self) -> None:
+        """A reply did not come."""
+
+
+class ThreadCallers(RequestIds):
+    """Each thread is a caller, and after a loss another one."""
+
+    def note_answer(self, request: Request) -> None:
+        """The thread has nothing in flight any more."""
+
+
+class FreeCallers:
+    """As many callers as there are calls in flight at once.
+
+    A copy of a lost command may still arrive, so its caller makes no other call afterwards.
+    """
+
+    def __init__(self, client: str) -> None:
+        self._client = client
+        self._free: list[str] = []
+        self._callers = itertools.count()
+        self._numbers = itertools.count()
+
+    def new(self) -> Request:
+        """A name for a script, of a caller that is free."""
+        caller = self._free.pop() if self._free else f"{self._client}.{next(self._callers)}"
+        return Request(caller, str(next(self._numbers)))
+
+    def note_answer(self, request: Request) -> None:
+        """Its caller is free."""
+        self._free.append(request.caller)
+
+    def note_loss(self) -> None:
+        """Nothing: the caller is not given back."""
+
+
+class Execution:
+    """Turns commands into what is to be sent, until they are answered or the policy gives up.
+
+    limits: how long a call is repeated. options, resources: written to the namespace when it is made ready. loads_all:
+        load all scripts then, instead of each when Redis lacks it.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        limits: Limits,
+        callers: Callers,
+        *,
+        clock: Clock | None = None,
+        options: Mapping[str, str] | None = None,
+        resources: Mapping[str, float] | None = None,
+        loads_all: bool = False,
+    ) -> None:
+        self.namespace = namespace
+        self.limits = limits
+        self.is_configured = False  # as far as is known
+        self.lacks_permission = False  # likewise
+        self._callers = callers
+        self._clock = clock
+        self._options = dict(options or {})
+        self._resources = dict(resources or {})
+        self._loads_all = loads_all
+
+    def run(self, commands: Commands[T], request: Request | None = None) -> Effects[T]:
+        """Carry out a method's commands and return its result. request: the client's name for this call.
+
+        Begins by making the namespace ready, where that was not done yet. Raises what the method raises,
+        RedisUnavailable, SchemaMismatch and ScriptError.
+        """
+        if not self.is_configured:
+            yield Configure()
+        if self.lacks_permission:  # looked at first, so that no script stops half-way
+            yield from self._run(check_permissions(self.namespace), None)
+            self.lacks_permission = False
+        return (yield from self._run(commands, request))
+
+    def configuring(self) -> Effects[None]:
+        """What Configure stands for: load the scripts, make the namespace ready, write the options and limits."""
+        effects = self._run(self.configuration(), None)
+        outcome: Any = None
+        while True:
+            try:
+                effect = effects.send(outcome)
+            except StopIteration:
+                break
+            if isinstance(effect, Configure):  # which is under way, and must not wait for itself
+                raise RedisUnavailable("Somebody emptied Redis while the namespace was made ready; try again.")
+            outcome = yield effect
+        self.is_configured, self.lacks_permission = True, False
+
+    def configuration(self) -> Commands[None]:
+        """The same as commands."""
+        if self._loads_all:
+            yield load_scripts()
+        yield from configure(self.namespace, self._options)
+        if self._resources:
+            yield from OPERATIONS["update_resources"](self.namespace, resources=self._resources)
+
+    def call(self, call: Call, request: Request | None = None) -> Effects[Any]:
+        """Run one script and return its reply. Where it must not run twice, all attempts have one request id."""
+        own = self._callers.new() if call.once and request is None else None
+        named = request or own
+        request_id = named.next_id(call.script) if call.once and named else ""
+        script, command = self._evalsha(call, request_id)
+        outcome = yield Send([command], call.script in READING)
+        if failure_in(outcome) is None:  # nearly always
+            if own is not None:
+                self._callers.note_answer(own)
+            return outcome[0]
+
+        def again(is_repetition: bool) -> list[list[Argument]]:
+            return [self._evalsha(call, repeated(request_id) if is_repetition and request_id else request_id)[1]]
+
+        return (yield from self._recover(outcome, again, script, call.script in READING))[0]
+
+    def send(self, commands: Sequence[Sequence[Argument]], reads_only: bool) -> Effects[list[Any]]:
+        """Send commands that are no scripts, and return their replies."""
+        if not commands:
+            return []
+        outcome = yield Send(commands, reads_only)
+        if failure_in(outcome) is None:
+            return outcome  # type: ignore[no-any-return]  # what is sent to a generator is untyped
+        return (yield from self._recover(outcome, lambda is_repetition: commands, None, reads_only))
+
+    def _run(self, commands: Commands[T], request: Request | None) -> Effects[T]:
+        reply: Any = None
+        while True:
+            try:
+                command = commands.send(reply)
+            except StopIteration as finished:
+                return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
+            if isinstance(command, Call):
+                reply = yield from self.call(command, request)
+            elif isinstance(command, Await):
+                reply = yield command
+            elif isinstance(command, Calls):
+                reply = yield from self._call_together(command.calls)
+            else:
+                reply = yield from self.send(command.commands, isinstance(command, Read))
+
+    def _call_together(self, calls: list[Call]) -> Effects[list[Any]]:
+        if not calls:
+            return []
+        (script, _), reads_only = self._evalsha(calls[0], ""), calls[0].script in READING
+
+        def commands() -> list[list[Argument]]:
+            return [self._evalsha(call, "")[1] for call in calls]
+
+        outcome = yield Send(commands(), reads_only)
+        if failure_in(outcome) is None:
+            return outcome  # type: ignore[no-any-return]  # as above
+        return (yield from self._recover(outcome, lambda is_repetition: commands(), script, reads_only))
+
+    def _evalsha(self, call: Call, request_id: str) -> tuple[Script, list[Argument]]:
+        return evalsha(self.namespace, self._clock, call, request_id)
+
+    def _recover(
+        self,
+        outcome: Any,
+        make: Callable[[bool], Sequence[Sequence[Argument]]],
+        script: Script | None,
+        reads_only: bool,
+    ) -> Effects[list[Any]]:
+        """Do what the policy says until there is no error. make: the commands anew, told whether they may have run."""
+        recovery = Recovery(self.limits, script)
+        is_repetition = False
+        first: list[Sequence[Argument]] = []
+        while (failure := failure_in(outcome)) is not None:
+            verdict = recovery.after(failure, time.monotonic())
+            first = []
+            if isinstance(verdict, Fail):
+                self._note(verdict.error)
+                raise verdict.error
+            if isinstance(verdict, LoadScript):
+                first = [("SCRIPT", "LOAD", verdict.script.source)]
+            else:
+                is_repetition = is_repetition or not isinstance(verdict, Configure)
+                if isinstance(verdict, LookAnew) and verdict.is_lost:
+                    self._callers.note_loss()
+                yield verdict
+            outcome = yield Send([*first, *make(is_repetition)], reads_only)
+        return list(outcome[len(first) :])
+
+    def _note(self, error: BrokerSchedError) -> None:
+        if isinstance(error, RedisRefused) and error.refusal is NOPERM:
+            self.lacks_permission = True
+
+
+def one(call: Call) -> Commands[Any]:
+    """The commands of who wants one script run, and its reply."""
+    return (yield call)
+
+
+def load_scripts() -> Write:
+    """Loads every script, so that no call has to."""
+    return Write([("SCRIPT", "LOAD", load(name).source) for name in names()])
+
+
+def take_lock(namespace: Namespace, name: str, holder: str, milliseconds: int) -> Commands[bool]:
+    """Take a lock of this namespace that goes away by itself; False when another process has it."""
+    (taken,) = yield Write([("SET", namespace.key(name), holder, "NX", "PX", str(milliseconds))])
+    return bool(taken)
