@@ -27,7 +27,7 @@ ROOMS = {
     "tasks": "errors contract luigi_config",
     "mails": "errors interrupts luigi_config tasks",
     "scheduler": "errors clock config contract interrupts lua mails redis_backend",
-    "server": "errors config contract mails redis_backend scheduler",
+    "server": "errors config contract luigi_config mails redis_backend scheduler",
     "client": "errors contract",
     "worker": "errors config contract interrupts luigi_config mails tasks",
     "worker/executors/rq": "errors redis_backend tasks worker",
