@@ -7,8 +7,8 @@
 --       one of the tasks: it was forgotten for a while, and what it had scheduled before
 -- Cost  O(tasks asked for)
 -- @include lib/core/header.lua
+-- @include lib/workers/runner_sets.lua
 -- @include lib/workers/workers.lua
--- @include lib/workers/worker_sets.lua
 
 local function holds_all(worker)
   for index = 1, #ARGS.task_ids do

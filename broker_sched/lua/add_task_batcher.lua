@@ -6,14 +6,7 @@
 -- Cost  O(1); indexing the family's ready batchable tasks for new names is a deferred step
 -- Source: luigi.scheduler.Scheduler.add_task_batcher, 3.8.1.
 -- @include lib/core/header.lua
--- @include lib/workers/worker_sets.lua
--- @include lib/workers/workers.lua
--- @include lib/tasks/resources.lua
--- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
--- @include lib/tasks/links.lua
--- @include lib/tasks/statuses.lua
+-- @include lib/deferred/backlog.lua
 -- @include lib/deferred/run_deferred.lua
 
 local function add_task_batcher()

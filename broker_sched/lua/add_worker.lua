@@ -15,7 +15,6 @@
 -- Source: luigi.scheduler.Scheduler.add_worker, 3.8.1.
 -- @include lib/core/header.lua
 -- @include lib/workers/workers.lua
--- @include lib/core/ids.lua
 -- @lazy lose_runs lib/workers/replaced_worker.lua
 
 -- A worker tells its filter when it begins: what an earlier one of its name refused, it may well load.

@@ -7,18 +7,11 @@
 -- Reply { 1 when it should ask for work at once, else 0, seconds until something is due for pruning or '' }
 -- Cost  that of get_work
 -- @include lib/core/header.lua
--- @include lib/workers/worker_sets.lua
+-- @include lib/wakeups/wakeups.lua
 -- @include lib/workers/workers.lua
--- @include lib/tasks/resources.lua
--- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
--- @include lib/tasks/links.lua
--- @include lib/tasks/statuses.lua
 -- @include lib/deferred/run_deferred.lua
--- @include lib/workers/counts.lua
+-- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/choosing.lua
--- @include lib/hand_out/staleness.lua
 
 local BUDGET = 60
 local AS_ASSISTANT = ARGS.assistant == '1'

@@ -10,17 +10,12 @@
 -- Cost  O(1) and a budget of deferred steps
 -- Source: luigi.scheduler.Scheduler.forgive_failures, mark_as_done, re_enable_task, 3.8.1.
 -- @include lib/core/header.lua
--- @include lib/workers/worker_sets.lua
--- @include lib/workers/workers.lua
--- @include lib/tasks/resources.lua
 -- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
 -- @include lib/tasks/links.lua
 -- @include lib/tasks/statuses.lua
--- @include lib/deferred/run_deferred.lua
--- @include lib/tasks/superseded.lua
 -- @include lib/tasks/release_task.lua
+-- @include lib/tasks/superseded.lua
+-- @include lib/deferred/run_deferred.lua
 
 local DONE_FROM = { RUNNING = true, FAILED = true, DISABLED = true }
 local IS_RUNNING = { RUNNING = true, BATCH_RUNNING = true }

@@ -6,7 +6,6 @@
 -- Source: luigi.scheduler.Scheduler.count_pending, 3.8.1.
 -- @include lib/core/header.lua
 -- @include lib/workers/workers.lua
--- @include lib/workers/worker_sets.lua
 -- @include lib/workers/counts.lua
 
 return answer(function() return count_for(get_worker(ARGS.worker)) end)

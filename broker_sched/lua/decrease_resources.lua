@@ -7,8 +7,7 @@
 -- Cost  O(resources × members of the batch)
 -- Source: luigi.scheduler.Scheduler.decrease_running_task_resources, 3.8.1.
 -- @include lib/core/header.lua
--- @include lib/workers/worker_sets.lua
--- @include lib/workers/workers.lua
+-- @include lib/core/ids.lua
 -- @include lib/tasks/resources.lua
 -- @include lib/tasks/tasks.lua
 -- @include lib/wakeups/wake_up.lua

@@ -6,18 +6,9 @@
 -- Reply { its state: that asked for, or the one it has; '' when unknown, number of deferred steps left }
 -- Cost  O(what it had), in deferred steps
 -- @include lib/core/header.lua
--- @include lib/workers/worker_sets.lua
--- @include lib/workers/workers.lua
--- @include lib/tasks/resources.lua
--- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
--- @include lib/tasks/links.lua
--- @include lib/tasks/statuses.lua
--- @include lib/deferred/run_deferred.lua
--- @include lib/workers/counts.lua
--- @include lib/workers/submissions.lua
 -- @include lib/workers/remove_worker.lua
+-- @include lib/workers/submissions.lua
+-- @include lib/deferred/run_deferred.lua
 
 local BUDGET = 100
 

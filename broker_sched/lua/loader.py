@@ -3,10 +3,11 @@
     -- @args worker task_ids…           the names of its arguments, see arguments.py
     -- @include lib/tasks/tasks.lua     the file, unless it can be seen already; what follows stands in a function of
                                         its own
-    -- @lazy merge, weigh lib/x.lua     functions that the file returns, made when first called
+    -- @lazy merge, weigh lib/x.lua     functions of the file, made when one of them is called first
 
-What a lazy file includes can't be seen outside it, and comes again where it is included again: it must keep nothing
-that has to be kept once.
+Each file names in this way every file of which it uses something itself. What a lazy file includes can't be seen
+outside it, and comes again where it is included again. So what a lazy file shares with the rest of the script, because
+it keeps something that is to be kept once, the file with the @lazy line includes too.
 
 Every run of a script makes its functions anew, so both matter for speed: Lua finds a captured local by walking
 all captured locals of the same function, which nesting keeps few; and what is rarely called is rarely made.
@@ -45,7 +46,8 @@ class _Joined:
         self.arguments = arguments  # all that the script is given
         self.lines: list[str] = []
         self.origins: list[str] = []
-        self.seen: set[str] = set()
+        self.seen: set[str] = set()  # files whose functions and variables can be seen
+        self.made_lazily: set[tuple[str, str]] = set()  # functions that can be seen, each with the file that has it
 
     def add(self, line: str, origin: str) -> None:
         self.lines.append(line)
@@ -77,21 +79,28 @@ class _Joined:
                 if fresh:
                     self.add("return (function()", origin)
             elif lazy := LAZY.match(line):
-                self.add_lazy(lazy.group(1), lazy.group(2), origin)
+                wanted = [(name, lazy.group(2)) for name in lazy.group(1).split(", ")]
+                if fresh_names := [name for name, source in wanted if (name, source) not in self.made_lazily]:
+                    self.add_lazy(fresh_names, lazy.group(2), origin)
             else:
                 self.add_code(line, origin)
         return opened
 
-    def add_lazy(self, names: str, file_name: str, origin: str) -> None:
+    def add_lazy(self, names: list[str], file_name: str, origin: str) -> None:
         """Each name is a function that makes the real ones and calls the one of its name."""
-        self.add(f"local {names}", origin)
+        all_names = ", ".join(names)
+        self.add(f"local {all_names}", origin)
         self.add("do local function make()", origin)
-        self.add(f"{names} = (function()", origin)
-        outside = set(self.seen)
-        self.add_file(file_name)
-        self.seen = outside  # what the file included can't be seen from here on
+        self.add(f"{all_names} = (function()", origin)
+        seen, made_lazily = set(self.seen), set(self.made_lazily)
+        opened = self.add_lines(file_name)
+        self.add(f"return {all_names}", origin)
+        for _ in range(opened):
+            self.add("end)()", origin)
+        # What the file included can't be seen from here on.
+        self.seen, self.made_lazily = seen, made_lazily | {(name, file_name) for name in names}
         self.add("end)() end", origin)
-        for name in names.split(", "):
+        for name in names:
             self.add(f"{name} = function(...) make() return {name}(...) end", origin)
         self.add("end", origin)
 

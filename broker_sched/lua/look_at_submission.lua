@@ -4,9 +4,6 @@
 -- Reply { its hash as a flat list, empty when unknown, its worker number or '', pending, running, ready, 1 when over }
 -- Cost  O(its runner sets and their ready queues)
 -- @include lib/core/header.lua
--- @include lib/workers/workers.lua
--- @include lib/workers/worker_sets.lua
--- @include lib/workers/counts.lua
 -- @include lib/workers/submissions.lua
 
 return answer(function()

@@ -5,15 +5,9 @@
 -- Reply the number of members
 -- Cost  O(members)
 -- @include lib/core/header.lua
--- @include lib/workers/worker_sets.lua
--- @include lib/workers/workers.lua
--- @include lib/tasks/resources.lua
+-- @include lib/core/ids.lua
 -- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
--- @include lib/tasks/links.lua
 -- @include lib/tasks/statuses.lua
--- @include lib/deferred/run_deferred.lua
 
 local function name_batch()
   local numbers = call('SMEMBERS', key('batch:', ARGS.provisional_id))

@@ -6,7 +6,7 @@
 -- Cost  O(1)
 -- Source: luigi.scheduler.Scheduler.announce_scheduling_failure, 3.8.1.
 -- @include lib/core/header.lua
--- @lazy note_failure, note_scheduling_failure lib/tasks/mail_notes.lua
+-- @include lib/tasks/mail_notes.lua
 
 local function or_nil(text)
   return text ~= '' and text or nil

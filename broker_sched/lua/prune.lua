@@ -6,18 +6,8 @@
 -- Cost  O(budget)
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
 -- @include lib/core/header.lua
--- @include lib/workers/worker_sets.lua
--- @include lib/workers/workers.lua
--- @include lib/tasks/resources.lua
--- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
--- @include lib/tasks/links.lua
--- @include lib/tasks/statuses.lua
--- @include lib/deferred/run_deferred.lua
--- @lazy prune lib/tasks/pruning.lua
--- @include lib/workers/counts.lua
 -- @include lib/workers/submissions.lua
+-- @lazy prune lib/tasks/pruning.lua
 
 local MAX_SUBMISSIONS = 20 -- looked at in a bite, whichever they are
 

@@ -8,19 +8,15 @@
 -- Reply { deferred steps left, ids of the tasks that went back }
 -- Cost  O(tasks), and a budget of deferred steps
 -- @include lib/core/header.lua
--- @include lib/workers/worker_sets.lua
 -- @include lib/workers/workers.lua
--- @include lib/tasks/resources.lua
+-- @include lib/workers/missed_workers.lua
 -- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
 -- @include lib/tasks/links.lua
--- @include lib/tasks/statuses.lua
--- @include lib/deferred/run_deferred.lua
+-- @include lib/tasks/explanations.lua
 -- @include lib/tasks/release_task.lua
 -- @include lib/tasks/superseded.lua
--- @include lib/tasks/explanations.lua
--- @include lib/workers/missed_workers.lua
+-- @include lib/deferred/run_deferred.lua
+-- @include lib/hand_out/labels.lua
 
 local LONGEST_POSTPONEMENT = 60 -- seconds
 

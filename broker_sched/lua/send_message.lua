@@ -8,8 +8,8 @@
 -- Cost  O(1)
 -- Source: luigi.scheduler.Scheduler.set_worker_processes, send_scheduler_message, 3.8.1.
 -- @include lib/core/header.lua
--- @include lib/workers/workers.lua
 -- @include lib/wakeups/wakeups.lua
+-- @include lib/workers/workers.lua
 
 return answer(function()
   if ARGS.option ~= '' and OPTIONS[ARGS.option] ~= 1 then return '' end

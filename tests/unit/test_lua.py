@@ -12,23 +12,15 @@ from broker_sched.lua.arguments import Arguments
 from broker_sched.redis_backend import script_call
 from broker_sched.redis_backend.commands import Call
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
+from tests.unit.lua_files import LUA, SOURCES, STANDARD, code_of, text_of
 from tests.unit.lua_globals import globals_of
-
-# What a script may read: Redis's own, and the standard library as Redis 6.2 to 8 and fakeredis all have it.
-ALLOWED = set(
-    """redis KEYS ARGV cjson string table math tonumber tostring type pairs ipairs unpack setmetatable rawset
-    pcall error next""".split()
-)
-LUA = files("broker_sched.lua")
-LIBRARIES = [f"lib/{folder.name}/{f.name}" for folder in LUA.joinpath("lib").iterdir() for f in folder.iterdir()]
-SOURCES = sorted([*(f"{name}.lua" for name in loader.names()), *LIBRARIES])
 
 
 @pytest.mark.parametrize("name", loader.names())
 def test_a_script_writes_no_global_and_reads_only_those_every_server_has(name):
     read, written = globals_of(loader.load(name).source)
     assert written == set()
-    assert read <= ALLOWED
+    assert read <= STANDARD
 
 
 def test_the_globals_check_sees_both_kinds():
@@ -54,16 +46,13 @@ def test_an_error_names_file_and_line_instead_of_a_line_of_the_whole():
     script = loader.load("get_work")
     line = script.source.splitlines().index("local function number_in(rank)") + 1
     expected = (
-        LUA.joinpath("lib/hand_out/choosing.lua").read_text().splitlines().index("local function number_in(rank)") + 1
+        LUA.joinpath("lib/hand_out/ready_queues.lua").read_text().splitlines().index("local function number_in(rank)")
+        + 1
     )
-    assert loader.locate(script, f"user_script:{line}: boom") == f"lib/hand_out/choosing.lua:{expected}: boom"
-    assert loader.locate(script, f'[string "<python>"]:{line}: boom') == f"lib/hand_out/choosing.lua:{expected}: boom"
-
-
-def test_each_included_file_stands_in_a_script_once():
-    for name in loader.names():
-        lines = [origin for origin in loader.load(name).origins if origin == "lib/core/header.lua:1"]
-        assert len(lines) <= 1
+    assert loader.locate(script, f"user_script:{line}: boom") == f"lib/hand_out/ready_queues.lua:{expected}: boom"
+    assert (
+        loader.locate(script, f'[string "<python>"]:{line}: boom') == f"lib/hand_out/ready_queues.lua:{expected}: boom"
+    )
 
 
 def test_no_number_of_an_argument_stands_in_any_file():
@@ -73,12 +62,8 @@ def test_no_number_of_an_argument_stands_in_any_file():
 @pytest.mark.parametrize("name", loader.names())
 def test_every_argument_that_a_script_declares_is_read(name):
     arguments = loader.load(name).arguments
-    used = set(re.findall(r"\bARGS\.(\w+)", "".join(code_of(file) for file in files_of(name))))
+    used = set(re.findall(r"\bARGS\.(\w+)", "".join(code_of(text_of(file)) for file in files_of(name))))
     assert used >= {*arguments.names, *filter(None, [arguments.tail])}
-
-
-def code_of(file):
-    return "\n".join(line for line in LUA.joinpath(file).read_text().splitlines() if not line.startswith("--"))
 
 
 def files_of(name):

@@ -4,6 +4,9 @@
 --                                         have one
 --   batch_keys:<n>  where a task stands                        batchable:<family>      the ready batchable ones
 
+-- @include lib/core/header.lua
+-- @include lib/tasks/tasks.lua
+
 local MAX_EXACT = 9007199254740992 -- 2^53: from here on, two integers may be one double
 
 -- Values as text that is equal exactly when they are; `null` and other odd values by their name. Fails for a number
@@ -62,5 +65,3 @@ local function enter_batches(task)
     end
   end
 end
-
-return enter_batches, leave_batches, batch_signature

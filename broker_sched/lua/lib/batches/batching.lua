@@ -2,6 +2,19 @@
 -- batchers:<worker_id>    hash family → '<maximum> <JSON list of the batched parameters, sorted>'
 -- batch_names:<family>    all such lists that were ever registered
 
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
+-- @include lib/workers/runner_sets.lua
+-- @include lib/workers/counts.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/tasks/attempts.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+-- @include lib/batches/batch_index.lua
+-- @include lib/hand_out/ready_queues.lua
+-- @include lib/hand_out/stale_heads.lua
+-- @lazy refuses lib/hand_out/restrictions.lua
+
 local MAX_BATCH = 150 -- members handed out at once; a larger batch comes in several
 
 local function batcher_of(worker, family)
@@ -67,5 +80,3 @@ local function hand_out_batch(batch, worker)
   end
   return batch_id
 end
-
-return batch_of, hand_out_batch

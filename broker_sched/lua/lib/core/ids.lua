@@ -1,5 +1,7 @@
 -- From a task's number to its id: hash `ids`.
 
+-- @include lib/core/header.lua
+
 local id_by_number = {}
 
 -- The task's id; false when there is neither such a task nor such a missing dep.

@@ -18,6 +18,15 @@
 -- not done, the line to go on with. A deferred step that fails is set aside in the list `failed_deferred_steps`, for
 -- verify to report: it must not stop the call that happened to come by, nor all later ones.
 
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
+-- @include lib/workers/workers.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/deferred/backlog.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+
 local run = {}
 
 -- The task and the worker behind their numbers; nil for what is gone.
@@ -260,13 +269,13 @@ local function run_deferred_steps(budget)
   local deferred_steps_key = key('deferred_steps', '')
   local next_own = 1
   while budget > 0 do
-    local line = todo[next_own]
+    local line = backlog.own[next_own]
     if line then
       next_own = next_own + 1
     else
       line = has_backlog() and call('LPOP', deferred_steps_key)
       if not line then break end
-      backlog = backlog - 1
+      backlog.waiting = backlog.waiting - 1
     end
     local kind, words = string.match(line, '^(%S+) (.*)$')
     local is_done, steps, rest = pcall(run[kind], words, budget)
@@ -274,13 +283,13 @@ local function run_deferred_steps(budget)
       call('RPUSH', key('failed_deferred_steps', ''), line .. '\t' .. message_of(steps))
       steps, rest = budget, nil
     end
-    if rest then table.insert(todo, next_own, rest) end
+    if rest then table.insert(backlog.own, next_own, rest) end
     budget = budget - math.max(steps, 1)
   end
   has_backlog()
-  for index = next_own, #todo do backlog = call('RPUSH', deferred_steps_key, todo[index]) end
-  todo = {}
-  return backlog
+  for index = next_own, #backlog.own do
+    backlog.waiting = call('RPUSH', deferred_steps_key, backlog.own[index])
+  end
+  backlog.own = {}
+  return backlog.waiting
 end
-
-return run_deferred_steps

@@ -1,16 +1,21 @@
 -- get_work for every case: lost hand-outs, batches, assistants, deferred steps that wait, rivals that go first.
 
--- @include lib/workers/worker_sets.lua
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
+-- @include lib/wakeups/wakeups.lua
+-- @include lib/workers/workers.lua
+-- @include lib/workers/counts.lua
 -- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
 -- @include lib/tasks/links.lua
 -- @include lib/tasks/statuses.lua
 -- @include lib/deferred/run_deferred.lua
--- @include lib/hand_out/staleness.lua
+-- @include lib/hand_out/ready_queues.lua
+-- @include lib/hand_out/choosing.lua
+-- @include lib/hand_out/contact.lua
 -- @lazy batch_of, hand_out_batch lib/batches/batching.lua
 
 local BUDGET = 60
+local AS_ASSISTANT = ARGS.assistant == '1'
 
 -- The tasks that run on this worker according to us.
 local function running_tasks(worker)
@@ -68,7 +73,7 @@ end
 
 local function get_any_work()
   local worker = touch_worker(ARGS.worker)
-  contact(worker)
+  note_contact(worker)
   if worker.disabled then return { 'disabled', 0, 0, 0, {}, {}, 'none' } end
   run_deferred(BUDGET)
 
@@ -103,5 +108,3 @@ local function get_any_work()
   run_deferred(BUDGET)
   return reply
 end
-
-return get_any_work

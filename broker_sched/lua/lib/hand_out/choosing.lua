@@ -1,137 +1,42 @@
--- Choosing the task that get_work hands out. Never looks at more than the heads of the ready queues, except in
--- the greedy merge, whose steps are at most running tasks + idle slots + ready queues.
--- Source of the rule: luigi.scheduler.Scheduler.get_work, 3.8.1; docs/architecture.md has the proofs.
+-- Choosing the task that a worker is given, with all that plain_work.lua leaves out: deferred steps that wait, the
+-- starvation guard where running tasks alone don't tell, and what a worker must not have.
 
-local MAX_STALE_HEADS = 20
-
-local function before(a, b)
-  if a.score ~= b.score then return a.score < b.score end
-  return a.rank < b.rank
-end
-
-local function number_in(rank)
-  return string.match(rank, ':(%d+)$') or rank
-end
-
-local queues_of = {} -- by runner set, '' for all, as read in this script
-local needs_by_queue = {}
-local heads = {} -- by ready queue, as read in this script; false when it is empty
-
-local function needs_of(queue)
-  local needs = needs_by_queue[queue]
-  if not needs then
-    needs = string.match(queue, '|(.*)$')
-    needs_by_queue[queue] = needs
-  end
-  return needs
-end
-
--- The best of a ready queue: { ready queue, needs, score, rank }; false when it is empty.
-local function head_of(queue)
-  if heads[queue] == nil then
-    local head = call('ZRANGE', key('ready:', queue), 0, 0, 'WITHSCORES')
-    heads[queue] = head[1] and { queue = queue, needs = needs_of(queue), score = tonumber(head[2]), rank = head[1] }
-  end
-  return heads[queue]
-end
-
--- The ready queues of a runner set that have ready tasks; '' all such ready queues.
-local function ready_queues(runner_set)
-  if not queues_of[runner_set] then
-    queues_of[runner_set] = call('SMEMBERS', key(runner_set == '' and 'ready_queues' or 'ready_queues:', runner_set))
-  end
-  return queues_of[runner_set]
-end
-
+-- @include lib/core/ids.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/tasks/links.lua
+-- @include lib/hand_out/ready_queues.lua
+-- @include lib/hand_out/best_head.lua
+-- @include lib/hand_out/stale_heads.lua
 -- @lazy refuses lib/hand_out/restrictions.lua
+-- @lazy merge lib/hand_out/starvation_guard.lua
 
-local POSTPONED = '^%d+@[^|]*!|'
-
--- The ready queues whose tasks this worker may be given, as far as their names tell; an assistant: all that some worker
--- can or could run. Without those that it refuses. Returns them, and whether some are left out for their turn:
--- turn  'first' only those whose tasks nobody refused just now, 'last' only the others
-local function own_queues(worker, as_assistant, turn)
-  local queues, left, is_picky = {}, false, worker.refuses or worker.modules
-  local function add(queue)
-    if turn and (string.find(queue, POSTPONED) ~= nil) ~= (turn == 'last') then
-      left = true
-    elseif not is_picky or not refuses(worker, queue) then
-      queues[#queues + 1] = queue
-    end
+-- The task that is this worker's turn; nil when there is none.
+local function best_task(worker, as_assistant)
+  local best, is_contested, left = best_for(worker, as_assistant, 'first', is_stale)
+  if is_contested then best = merge(worker, as_assistant, 'first') end
+  if not best and left then
+    best, is_contested = best_for(worker, as_assistant, 'last', is_stale)
+    if is_contested then best = merge(worker, as_assistant, 'last') end
   end
-  if as_assistant then
-    for _, queue in ipairs(ready_queues('')) do
-      if not string.find(queue, '^0[|@]') then add(queue) end
-    end
-    return queues, left
-  end
-  for _, runner_set in ipairs(runner_sets_of(worker)) do
-    for _, queue in ipairs(ready_queues(runner_set)) do add(queue) end
-  end
-  return queues, left
+  return best and load_task(id_of(number_in(best.rank))), is_contested
 end
 
--- All ready queues whose tasks others may be given before this worker's: in the first turn not those that were refused
--- just now, so that they keep resources from nobody.
-local function queues_in_turn(turn)
-  local queues = {}
-  for _, queue in ipairs(ready_queues('')) do
-    if turn ~= 'first' or not string.find(queue, POSTPONED) then queues[#queues + 1] = queue end
+local MAX_MOVED, CONTESTED_COST = 40, 5 -- tasks set apart by one script; what looking through contested ones costs
+
+-- The task this worker should run next; nil when there is none, or, as the second value says, when there were too many
+-- on the way that it must not have. They are set apart, each once, so that nobody meets them here again.
+local function choose(worker, as_assistant)
+  if not worker.refuses and not worker.modules then return (best_task(worker, as_assistant)) end
+  local budget = MAX_MOVED
+  while budget > 0 do
+    local task, is_contested = best_task(worker, as_assistant)
+    local kind = task and refuses(worker, task)
+    if not kind then return task, false end
+    local left = task.ready
+    task.apart = kind
+    finish_task(task)
+    forget_queues(left, task.ready)
+    budget = budget - (is_contested and CONTESTED_COST or 1)
   end
-  return queues
-end
-
--- A task was moved from one ready queue to another.
-local function forget_queues(...)
-  queues_of = {}
-  for _, queue in ipairs({ ... }) do heads[queue] = nil end
-end
-
-local is_stale -- see staleness.lua; nil where no deferred step waits, and no head can be stale
-
--- The head of a ready queue, those put right on the way left out; nil also when there were too many of them: the next
--- calls go on.
-local function sound_head_of(queue)
-  for _ = 1, MAX_STALE_HEADS do
-    local head = head_of(queue)
-    if not head or not is_stale or not is_stale(head) then return head end
-    heads[queue] = nil
-  end
-  return false
-end
-
--- Read at once what these ready queues' needs have to be compared with.
-local function look_up_needs(queues)
-  local names, seen = {}, {}
-  for _, queue in ipairs(queues) do
-    for name in pairs(amounts(needs_of(queue))) do
-      if not seen[name] then names[#names + 1] = name end
-      seen[name] = true
-    end
-  end
-  look_up(names)
-end
-
--- The best head of these ready queues that fits beside what is in use.
-local function best_head(queues)
-  local best
-  look_up_needs(queues)
-  for _, queue in ipairs(queues) do
-    if fits(needs_of(queue)) then
-      local head = sound_head_of(queue)
-      if head and (not best or before(head, best)) then best = head end
-    end
-  end
-  return best
-end
-
--- @lazy has_runnable_rival lib/hand_out/rivals.lua
-
--- The best task that this worker may be given: its head, and whether better tasks may have to go first. nil when there
--- is none. Last, whether there are ready queues whose turn is when there is none.
-local function best_for(worker, as_assistant, turn)
-  local queues, left = own_queues(worker, as_assistant, turn)
-  local best = best_head(queues)
-  if not best then return nil, false, left end
-  return best, best.needs ~= '' and has_runnable_rival(best, turn), left
+  return nil, true
 end

@@ -23,5 +23,3 @@ local function mark_of(task)
   if stands == family .. '!' then return '@' .. family end
   return (stands == module or stands == family) and '@' .. stands or ''
 end
-
-return labels_of, mark_of

@@ -2,6 +2,19 @@
 -- nothing. Whatever is not that plain is found out before a task changes, and left to any_work.lua, which has every
 -- rule; both write the same.
 
+-- @include lib/core/header.lua
+-- @include lib/core/events.lua
+-- @include lib/core/ids.lua
+-- @include lib/wakeups/wakeups.lua
+-- @include lib/workers/runner_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/workers/counts.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/attempts.lua
+-- @include lib/hand_out/ready_queues.lua
+-- @include lib/hand_out/best_head.lua
+-- @include lib/hand_out/contact.lua
+
 local MAX_RUNNING = 100 -- on one worker
 
 -- Nothing that runs on this worker was lost: it names each itself, or does not tell.
@@ -63,11 +76,11 @@ end
 
 -- The reply; nil when the call is not that plain. Then at most the worker's contact was noted.
 local function get_plain_work()
-  if AS_ASSISTANT or OPTIONS.paused == 1 or call('EXISTS', key('deferred_steps', '')) == 1 then return nil end
+  if ARGS.assistant == '1' or OPTIONS.paused == 1 or call('EXISTS', key('deferred_steps', '')) == 1 then return nil end
   local worker = find_worker(ARGS.worker)
   if not worker or worker.disabled or worker.refuses or not knows_what_it_runs(worker) then return nil end
   touch_worker(ARGS.worker)
-  contact(worker)
+  note_contact(worker)
   local head, is_contested, left = best_for(worker, false, 'first')
   local task = head and read_plain_task(head, worker)
   local is_odd = is_contested or (not head and left) or (head and not task)

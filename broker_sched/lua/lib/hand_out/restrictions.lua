@@ -1,7 +1,9 @@
 -- What a worker must not have: what it refused just now (refusals:<worker_id>, a sorted set of labels by until
 -- when), and of others' tasks what its filter leaves out (field `modules` of worker:<worker_id>, see fits_pattern).
 
--- @lazy labels_of, mark_of lib/hand_out/labels.lua
+-- @include lib/core/header.lua
+-- @include lib/workers/runner_sets.lua
+-- @lazy labels_of lib/hand_out/labels.lua
 
 local refused = {} -- by worker id: { label = true } of what it refuses now
 local filters = {} -- by worker id: its patterns, decoded
@@ -92,5 +94,3 @@ local function refuses(worker, what)
   local module = string.match(family, '^[^:]*')
   return kind_of_refusal(worker, runner_set, module, family ~= module and family)
 end
-
-return refuses

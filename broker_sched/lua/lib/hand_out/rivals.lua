@@ -1,6 +1,8 @@
 -- The first question of the starvation guard: is there a better task that wants what this one wants, and that live
 -- workers might run? Mostly there is none, and the running tasks alone tell.
 
+-- @include lib/tasks/resources.lua
+-- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/streams.lua
 
 local function shares(needs, wanted)
@@ -45,5 +47,3 @@ end
 local function has_runnable_rival(candidate, turn)
   return can_any_run(rivals_of(candidate, turn))
 end
-
-return has_runnable_rival

@@ -4,7 +4,16 @@
 -- shrink. So the steps are at most running tasks + idle slots + ready queues, and while deferred steps wait the
 -- candidates that turn out to have an unmet dep.
 
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
+-- @include lib/workers/runner_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/hand_out/ready_queues.lua
+-- @include lib/hand_out/stale_heads.lua
 -- @include lib/hand_out/streams.lua
+-- @lazy refuses lib/hand_out/restrictions.lua
 
 -- A binary heap of streams by their current entry.
 local function push(heap, stream)
@@ -115,5 +124,3 @@ local function merge(worker, as_assistant, turn)
   end
   return nil
 end
-
-return merge

@@ -1,5 +1,10 @@
 -- What the starvation guard reads: running tasks and ready queues as streams in rank order, and workers' slots.
 
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/hand_out/ready_queues.lua
+
 local PAGE = 16
 
 -- Read the ids of a page's tasks at once.

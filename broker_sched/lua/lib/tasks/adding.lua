@@ -1,16 +1,18 @@
 -- add_task for every case: a task that is there or not, any status, batches, changed deps, whoever reports it.
 
--- @include lib/workers/worker_sets.lua
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
 -- @include lib/workers/workers.lua
 -- @include lib/tasks/resources.lua
 -- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
+-- @include lib/tasks/attempts.lua
+-- @include lib/deferred/backlog.lua
 -- @include lib/tasks/links.lua
 -- @include lib/tasks/statuses.lua
--- @include lib/deferred/run_deferred.lua
--- @include lib/tasks/superseded.lua
 -- @include lib/tasks/explanations.lua
+-- @include lib/tasks/superseded.lua
+-- @include lib/deferred/run_deferred.lua
+-- @lazy leave_batches lib/batches/batch_index.lua
 
 local BUDGET = 150
 local HAS_NEW_DEPS = ARGS.has_new_deps == '1'
@@ -262,5 +264,3 @@ local function add_any_task()
   propagate_to_all_deps(task, deps, stakeholder_sets and worker)
   return run_deferred(BUDGET)
 end
-
-return add_any_task

@@ -1,5 +1,9 @@
 -- Why a task failed: its field `expl`, JSON as Luigi's clients keep it; a long one in detail:<task_id>.
 
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
+-- @include lib/tasks/tasks.lua
+
 local function batch_members(task)
   return task.batch_id and call('SMEMBERS', key('batch:', task.batch_id)) or {}
 end

@@ -1,20 +1,13 @@
 -- Edges between tasks: deps:<n> and dependents:<n> (sets of numbers, kept in step), unmet:<n> (its deps that
 -- are not DONE; '!' while deps are still being read in), blockers:<n> (its deps that make it UPSTREAM_DISABLED).
--- Work that may be long is a deferred step: run here within a budget, the rest waits in the list `deferred_steps` for
--- the next calls. A deferred step brings things in line with the *current* state, so doing one twice, late or after a
--- flip back is harmless.
+-- What may be long is left to deferred steps.
 
-local todo = {}
-local backlog -- how many deferred steps wait in Redis; nil before this script has looked
-
-local function has_backlog()
-  backlog = backlog or call('LLEN', key('deferred_steps', ''))
-  return backlog > 0
-end
-
-local function add_deferred_step(...)
-  todo[#todo + 1] = table.concat({ ... }, ' ')
-end
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/deferred/backlog.lua
 
 local MAX_SORTED = 512 -- SSCAN gives a set of up to this many numbers whole, whatever the count
 

@@ -4,6 +4,8 @@
 -- mail:unlisted  how many there were beyond MAX_NOTES
 -- mail:server    there while a server that sends mails was seen within a week: without one, nothing is noted
 
+-- @include lib/core/header.lua
+
 local MAX_NOTES = 10000
 local MAX_TEXT = 4000 -- bytes of a note's error and of its parameters
 local MAX_DECODED = 1000000 -- bytes: a longer explanation is not decoded
@@ -67,5 +69,3 @@ local function note_scheduling_failure(worker_id, family, params, visibilities, 
     batched = batched_names(worker_id, family), worker = worker_id, error = error_text(error),
   })
 end
-
-return note_failure, note_scheduling_failure

@@ -10,7 +10,14 @@
 --            some worker must not have: see labels.lua
 --   batched  1 while it stands in the batch indexes, see batch_index.lua
 
--- @lazy labels_of, mark_of lib/hand_out/labels.lua
+-- @include lib/core/header.lua
+-- @include lib/wakeups/wakeups.lua
+-- @include lib/workers/runner_sets.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/wakeups/wake_up.lua
+-- @lazy enter_batches, leave_batches lib/batches/batch_index.lua
+-- @lazy mark_of lib/hand_out/labels.lua
 
 local function change_tally(task, tally, amount)
   if not tally then return end

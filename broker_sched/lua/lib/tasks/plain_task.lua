@@ -2,6 +2,9 @@
 -- and no dep of it needs more than a placeholder. All is decided before anything is written: what is not that plain is
 -- left to adding.lua, which has every rule. Both write the same, this at half the cost.
 
+-- @include lib/core/header.lua
+-- @include lib/core/events.lua
+
 local FIELDS_OF_PLACEHOLDER = 7 -- n, rank, status, priority, created, updated, stakeholder set
 
 -- The worker set that is this worker alone; false or nil when there is none yet.
@@ -173,5 +176,3 @@ local function add_plain_task()
   write_task(known, deps, w, stakeholder_set, runner_set)
   return 0
 end
-
-return add_plain_task

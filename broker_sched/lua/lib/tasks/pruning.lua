@@ -2,9 +2,17 @@
 -- are over, retries, postponements that are over, removals. In this order, as the reference does per task.
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
 
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
+-- @include lib/workers/missed_workers.lua
+-- @include lib/workers/remove_worker.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/deferred/backlog.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
 -- @include lib/tasks/explanations.lua
 -- @include lib/tasks/remove_task.lua
--- @include lib/workers/remove_worker.lua
+-- @include lib/deferred/run_deferred.lua
 
 local MAX_WORKERS = 20
 
@@ -134,5 +142,3 @@ local function prune(budget)
   end
   return 0
 end
-
-return prune

@@ -1,5 +1,9 @@
 -- A running task goes back to PENDING without a failure.
 
+-- @include lib/core/header.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/tasks/statuses.lua
+
 -- Of a batch, the members are to run again; the combined task goes, as one that failed. A member by itself leaves it.
 local function release(task)
   if task.status == 'RUNNING' and task.batch_id then

@@ -1,5 +1,15 @@
 -- Removing a task and everything kept for it. Dependents stay: for them its id becomes a missing dep, an unmet dep.
 
+-- @include lib/core/header.lua
+-- @include lib/core/events.lua
+-- @include lib/core/ids.lua
+-- @include lib/workers/worker_sets.lua
+-- @include lib/tasks/tasks.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/deferred/backlog.lua
+-- @include lib/tasks/links.lua
+-- @include lib/tasks/statuses.lua
+
 local MAX_DEPS_AT_ONCE = 100
 
 local function drop_deps(task)

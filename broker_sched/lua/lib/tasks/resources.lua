@@ -6,6 +6,7 @@
 -- another, smallest first (Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997); in `used` it is their
 -- texts, largest first, with spaces between.
 
+-- @include lib/core/header.lua
 -- @include lib/wakeups/wakeups.lua
 
 local NOTHING = '1' -- a task's field `held` when it was handed out and needs nothing

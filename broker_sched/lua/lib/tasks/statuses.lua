@@ -9,9 +9,15 @@
 -- due:retry, due:enable, due:remove   sorted sets of numbers by time
 -- without_stakeholders, orphaned runs         numbers of tasks that the next prune must look at
 
+-- @include lib/core/header.lua
 -- @include lib/core/events.lua
+-- @include lib/core/ids.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
 -- @include lib/tasks/attempts.lua
--- @lazy note_failure, note_scheduling_failure lib/tasks/mail_notes.lua
+-- @include lib/tasks/links.lua
+-- @lazy note_failure lib/tasks/mail_notes.lua
 
 -- Runner that is neither stakeholder nor assistant: the next prune fails what it runs.
 local function is_orphaned_run(task)

@@ -3,6 +3,8 @@
 -- Stock clients send no attempt: for them Luigi's rules are all there is. (That a worker can't load a task is another
 -- refusal, see refuse_tasks.lua and labels.lua.)
 
+-- @include lib/core/header.lua
+
 local SUPERSEDED = -1
 
 -- Is this attempt older than the task's latest one? '' (none was sent) never is.

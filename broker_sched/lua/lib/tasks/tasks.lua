@@ -5,7 +5,10 @@
 --
 -- A script changes a task through the one table that load_task gives, and ends with finish_task.
 
+-- @include lib/core/header.lua
 -- @include lib/core/ids.lua
+-- @include lib/workers/runner_sets.lua
+-- @include lib/workers/worker_sets.lua
 
 -- Fields that say where it is indexed. '' is nowhere: a task that is not indexed any more has its change written with
 -- the other ones, in one command.

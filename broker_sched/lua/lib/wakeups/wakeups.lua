@@ -4,13 +4,28 @@
 -- A script notes here what may have become possible, and wakes at its end (wake_up.lua), and only when anybody waits.
 -- One table, since a Lua function may capture no more than 60 variables.
 
+-- @include lib/core/header.lua
+
 local wakeups = {
   open_queues = {}, -- by ready queue: for how many of its tasks this script made it possible to run
   freed = {}, -- names of resources of which this script gave something back, or that a ready task wants no more
+  is_idle = nil, -- does any worker wait that is no assistant? nil before this script has looked
+  may_leave = nil, -- the workers, { w = true }, for which no task counts any more, perhaps; nil while there are none
 }
 
 function wakeups.note(queue)
   wakeups.open_queues[queue] = (wakeups.open_queues[queue] or 0) + 1
+end
+
+-- The last task that counted in this runner set does no more: its workers may wait for nothing (may_leave.lua). They
+-- are noted now, since the runner set may be gone when the script ends.
+function wakeups.note_without_tasks(runner_set)
+  if wakeups.is_idle == nil then wakeups.is_idle = call('EXISTS', key('idle', '')) == 1 end
+  if not wakeups.is_idle then return end
+  wakeups.may_leave = wakeups.may_leave or {}
+  for _, w in ipairs(call('SRANDMEMBER', key('runner_set:', runner_set .. ':workers'), 50)) do
+    wakeups.may_leave[w] = true
+  end
 end
 
 function wakeups.is_anybody_waiting()

@@ -2,10 +2,14 @@
 -- they don't all run for the same task. Those who get work wake others in turn; who dies on the way is missed when
 -- others ask on their own, some seconds later.
 
+-- @include lib/core/header.lua
+-- @include lib/wakeups/wakeups.lua
+-- @include lib/workers/workers.lua
+-- @include lib/tasks/resources.lua
+-- @lazy refuses lib/hand_out/restrictions.lua
+
 local MAX_WOKEN = 50 -- by one script
 local MAX_LOOKED_AT = 50 -- of a runner set's workers
-
--- @lazy refuses lib/hand_out/restrictions.lua
 
 -- Whether the worker may have the ready queue's tasks. Of those that stand with the others it finds out when it asks,
 -- and sets apart what it must not have, which wakes the next one.
@@ -69,5 +73,3 @@ local function wake_up()
     end
   end
 end
-
-return wake_up

@@ -3,6 +3,10 @@
 -- Reply: { state, pending, unique, last_scheduled, { task_id, worker, task_id, worker, … }, { worker, {info…}, … } }
 -- Source: luigi.scheduler.Scheduler.count_pending, 3.8.1.
 
+-- @include lib/core/header.lua
+-- @include lib/workers/runner_sets.lua
+-- @include lib/workers/workers.lua
+
 local runner_sets_by_number = {}
 
 local function runner_sets_of(worker)

@@ -2,6 +2,9 @@
 -- missed:<worker_id>   that sentence, for the prune that fails its tasks
 -- Luigi keeps the explanation of an earlier failure, or none (docs/decisions/0003).
 
+-- @include lib/core/header.lua
+-- @include lib/workers/workers.lua
+
 local MISSED_SECONDS = 3600
 
 -- Seconds since the epoch as 2026-11-28 06:05:23 UTC. The civil calendar in days, years begin in March.

@@ -1,4 +1,9 @@
+
+
+-- @include lib/core/header.lua
+-- @include lib/workers/workers.lua
 -- @include lib/workers/missed_workers.lua
+-- @include lib/deferred/backlog.lua
 
 -- A dead worker is gone at once; its runner sets and stakeholder sets follow as a deferred step, what it ran is looked
 -- at as orphaned run. `since`: from when on its tasks have lacked it.

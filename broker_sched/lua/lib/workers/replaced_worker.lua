@@ -1,15 +1,13 @@
 -- A worker that is new under an old name: what the former one ran is lost, and has failed.
 
--- @include lib/workers/worker_sets.lua
--- @include lib/tasks/resources.lua
+-- @include lib/core/header.lua
+-- @include lib/core/ids.lua
+-- @include lib/workers/missed_workers.lua
 -- @include lib/tasks/tasks.lua
--- @lazy enter_batches, leave_batches, batch_signature lib/batches/batch_index.lua
--- @include lib/tasks/placing.lua
 -- @include lib/tasks/links.lua
 -- @include lib/tasks/statuses.lua
--- @include lib/deferred/run_deferred.lua
 -- @include lib/tasks/explanations.lua
--- @include lib/workers/missed_workers.lua
+-- @include lib/deferred/run_deferred.lua
 
 local SILENT_SECONDS = 5 -- a worker that pings each second has ended, or is cut off, when it was silent for so long
 local MISSED_PINGS = 2 -- and one that told of a longer `ping_interval`, when so many of them failed to come
@@ -53,5 +51,3 @@ local function lose_runs(worker)
   end
   return has_runs(worker.id) and 'more' or 'lost', run_deferred(BUDGET)
 end
-
-return lose_runs

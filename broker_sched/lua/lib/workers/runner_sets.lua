@@ -1,6 +1,9 @@
 -- Runner sets, as far as they are only read and counted in: the sums of the tasks of one, and who is in it. See
 -- worker_sets.lua.
 
+-- @include lib/core/header.lua
+-- @include lib/wakeups/wakeups.lua
+
 local COUNTERS = { 'tasks', 'pending', 'with_resources', 'counted' }
 
 local counters_by_runner_set = {}
@@ -22,23 +25,11 @@ local function counters_of(runner_set)
   return counters
 end
 
--- The last task that counted in this runner set does no more: its workers may wait for nothing (may_leave.lua). They
--- are noted now, since the runner set may be gone at the end; in a table that all know, as Lua lets functions capture
--- no more.
-local function note_without_tasks(runner_set)
-  if at_end.is_idle == nil then at_end.is_idle = call('EXISTS', key('idle', '')) == 1 end
-  if not at_end.is_idle then return end
-  at_end.may_leave = at_end.may_leave or {}
-  for _, w in ipairs(call('SRANDMEMBER', key('runner_set:', runner_set .. ':workers'), 50)) do
-    at_end.may_leave[w] = true
-  end
-end
-
 local function count_in(runner_set, name, amount)
   local counters = counters_of(runner_set)
   counters[name] = counters[name] + amount
   counters.changes[name] = true
-  if name == 'counted' and counters.counted == 0 then note_without_tasks(runner_set) end
+  if name == 'counted' and counters.counted == 0 then wakeups.note_without_tasks(runner_set) end
   return counters[name]
 end
 

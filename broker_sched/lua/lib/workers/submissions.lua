@@ -3,6 +3,11 @@
 -- stakeholder sets that the worker had that scheduled its tasks. What is kept of it when it has ended is the hash
 -- submission:<id>.
 
+-- @include lib/core/header.lua
+-- @include lib/workers/runner_sets.lua
+-- @include lib/workers/workers.lua
+-- @include lib/workers/counts.lua
+
 local KEPT_SECONDS = 604800
 
 local function find_submission(id)

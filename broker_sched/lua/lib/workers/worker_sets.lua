@@ -7,6 +7,7 @@
 -- A worker set is found by its key: the sum of its workers' random weights, modulo 2^52. Of two worker sets with one
 -- key the second is not interned; who joins tells them apart by size and by being a member itself.
 
+-- @include lib/core/header.lua
 -- @include lib/workers/runner_sets.lua
 
 local WEIGHT_LIMIT = 4503599627370496

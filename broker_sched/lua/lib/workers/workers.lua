@@ -2,6 +2,8 @@
 -- sorted set `workers` by last contact; a submission, which never calls, is in the set `submissions` instead. Inside
 -- worker sets a worker is its number w; a worker that was pruned and comes back has a new one.
 
+-- @include lib/core/header.lua
+
 local known_workers = {}
 
 local function create_worker(id)

@@ -1,0 +1,87 @@
+-- The ready queues that get_work looks at, and their heads: it never looks at more of the ready tasks, save what the
+-- starvation guard merges.
+
+-- @include lib/core/header.lua
+-- @include lib/workers/counts.lua
+-- @lazy refuses lib/hand_out/restrictions.lua
+
+local function before(a, b)
+  if a.score ~= b.score then return a.score < b.score end
+  return a.rank < b.rank
+end
+
+local function number_in(rank)
+  return string.match(rank, ':(%d+)$') or rank
+end
+
+local queues_of = {} -- by runner set, '' for all, as read in this script
+local needs_by_queue = {}
+local heads = {} -- by ready queue, as read in this script; false when it is empty
+
+local function needs_of(queue)
+  local needs = needs_by_queue[queue]
+  if not needs then
+    needs = string.match(queue, '|(.*)$')
+    needs_by_queue[queue] = needs
+  end
+  return needs
+end
+
+-- The best of a ready queue: { ready queue, needs, score, rank }; false when it is empty.
+local function head_of(queue)
+  if heads[queue] == nil then
+    local head = call('ZRANGE', key('ready:', queue), 0, 0, 'WITHSCORES')
+    heads[queue] = head[1] and { queue = queue, needs = needs_of(queue), score = tonumber(head[2]), rank = head[1] }
+  end
+  return heads[queue]
+end
+
+-- The ready queues of a runner set that have ready tasks; '' all such ready queues.
+local function ready_queues(runner_set)
+  if not queues_of[runner_set] then
+    queues_of[runner_set] = call('SMEMBERS', key(runner_set == '' and 'ready_queues' or 'ready_queues:', runner_set))
+  end
+  return queues_of[runner_set]
+end
+
+local POSTPONED = '^%d+@[^|]*!|'
+
+-- The ready queues whose tasks this worker may be given, as far as their names tell; an assistant: all that some worker
+-- can or could run. Without those that it refuses. Returns them, and whether some are left out for their turn:
+-- turn  'first' only those whose tasks nobody refused just now, 'last' only the others
+local function own_queues(worker, as_assistant, turn)
+  local queues, left, is_picky = {}, false, worker.refuses or worker.modules
+  local function add(queue)
+    if turn and (string.find(queue, POSTPONED) ~= nil) ~= (turn == 'last') then
+      left = true
+    elseif not is_picky or not refuses(worker, queue) then
+      queues[#queues + 1] = queue
+    end
+  end
+  if as_assistant then
+    for _, queue in ipairs(ready_queues('')) do
+      if not string.find(queue, '^0[|@]') then add(queue) end
+    end
+    return queues, left
+  end
+  for _, runner_set in ipairs(runner_sets_of(worker)) do
+    for _, queue in ipairs(ready_queues(runner_set)) do add(queue) end
+  end
+  return queues, left
+end
+
+-- All ready queues whose tasks others may be given before this worker's: in the first turn not those that were refused
+-- just now, so that they keep resources from nobody.
+local function queues_in_turn(turn)
+  local queues = {}
+  for _, queue in ipairs(ready_queues('')) do
+    if turn ~= 'first' or not string.find(queue, POSTPONED) then queues[#queues + 1] = queue end
+  end
+  return queues
+end
+
+-- A task was moved from one ready queue to another.
+local function forget_queues(...)
+  queues_of = {}
+  for _, queue in ipairs({ ... }) do heads[queue] = nil end
+end
