@@ -9,17 +9,17 @@ UNSAFE = frozenset(("Cc", "Cs", "Zl", "Zp"))  # categories of characters: contro
 
 
 def addresses_in(text: str | Iterable[str] | None) -> list[str]:
-    """The addresses in a text with commas, or in a list of such texts; each once."""
+    """Return the addresses in a text with commas, or in a list of such texts; one that is there twice is given once."""
     texts = [] if text is None else [text] if isinstance(text, str) else [str(each) for each in text]
     found = (address.strip() for each in texts for address in each.split(","))
     return list(dict.fromkeys(address for address in found if address))
 
 
 def is_usable(address: str) -> bool:
-    """Whether an address can be written into a header, and given to a program."""
+    """Return whether an address can be written into a header, and given to a program."""
     return bool(address) and not address.startswith("-") and address == one_line(address)
 
 
 def one_line(text: str) -> str:
-    """The text without anything that could end a line of a header; such characters become spaces."""
+    """Return the text with a space for each character that could end a line of a header."""
     return "".join(" " if unicodedata.category(char) in UNSAFE else char for char in text)

@@ -17,7 +17,7 @@ MAX_GROUPS = 200  # in one mail; of the others only their number
 
 
 def disable_mails(notes: Iterable[Note], settings: MailSettings, namespace: str) -> list[Mail]:
-    """One mail to the receivers for each task that was disabled."""
+    """Make one mail to the receivers for each task that was disabled; of many at once a single one."""
     recipients = tuple(filter(is_usable, settings.email.receivers))
     if not recipients:
         return []
@@ -28,7 +28,10 @@ def disable_mails(notes: Iterable[Note], settings: MailSettings, namespace: str)
 
 
 def batch_mails(notes: Sequence[Note], unlisted: int, settings: MailSettings, namespace: str) -> list[Mail]:
-    """A mail for each receiver, with everything, and for each owner, with what is theirs."""
+    """Make a mail for each receiver, with everything, and for each owner, with what is theirs.
+
+    unlisted: how many failures more there were than notes.
+    """
     email, batch = settings.email, settings.batch_notifier
     mails = []
     for recipient, of_recipient in _by_recipient(notes, settings).items():
@@ -49,7 +52,7 @@ def batch_mails(notes: Sequence[Note], unlisted: int, settings: MailSettings, na
 
 @dataclass
 class Group:
-    """Tasks that stand in one entry of a mail."""
+    """The tasks that share an entry of a mail, and how often they failed."""
 
     label: str
     failures: int = 0
@@ -71,15 +74,15 @@ class Group:
 
     @property
     def order(self) -> tuple[int, int, str]:
-        """What failed most comes first."""
+        """The key to sort groups by: the one that failed most comes first."""
         return -self.failures - self.scheduling, -self.disables, self.label
 
     @property
     def row(self) -> tuple[str, str]:
-        """Its label; how often, and the command that shows the latest failure."""
-        told = _told(self.failures, self.disables, self.scheduling)
+        """The group's label, and how often its tasks failed with the command that shows the latest failure."""
+        counts = _counts_text(self.failures, self.disables, self.scheduling)
         more = f"\nbsched call fetch_error task_id={self.latest_id}" if self.latest_id else ""
-        return self.label, told + more
+        return self.label, counts + more
 
 
 def _by_recipient(notes: Iterable[Note], settings: MailSettings) -> dict[str, list[Note]]:
@@ -121,10 +124,10 @@ def _last_lines(error: str, lines: int) -> str:
 
 def _counted(notes: Sequence[Note]) -> str:
     scheduling = sum(note.is_scheduling for note in notes)
-    return _told(len(notes) - scheduling, sum(note.is_disabled for note in notes), scheduling)
+    return _counts_text(len(notes) - scheduling, sum(note.is_disabled for note in notes), scheduling)
 
 
-def _told(failures: int, disables: int, scheduling: int) -> str:
+def _counts_text(failures: int, disables: int, scheduling: int) -> str:
     parts = (count(failures, "failure"), count(disables, "disable"), count(scheduling, "scheduling failure"))
     return ", ".join(filter(None, parts))
 

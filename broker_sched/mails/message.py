@@ -18,7 +18,10 @@ MAX_SUBJECT = 200  # characters
 
 @dataclass(frozen=True)
 class Mail:
-    """What is to be sent, to whom. `id` makes its Message-ID: a copy that is sent again can be told as such."""
+    """A mail that is to be sent, and to whom.
+
+    `id` makes its Message-ID, by which a copy that is sent again can be known.
+    """
 
     recipients: tuple[str, ...]
     subject: str
@@ -28,11 +31,11 @@ class Mail:
     made: float = field(default_factory=time.time)  # s
 
     def as_json(self) -> str:
-        """To be read by mail_from."""
+        """Return the mail as JSON, which mail_from() reads."""
         return json.dumps(dataclasses.asdict(self))
 
     def message(self, sender: str) -> EmailMessage:
-        """With its headers. Whatever the subject holds, it stays one line of them."""
+        """Make the message with its headers. Whatever the subject holds, it stays one line of them."""
         message = EmailMessage(email.policy.SMTP)
         message["Subject"] = subject_of(self.subject)
         message["From"] = sender
@@ -45,20 +48,20 @@ class Mail:
 
 
 def mail_from(text: str) -> Mail:
-    """The mail that as_json wrote."""
+    """Read a mail that Mail.as_json() wrote; fields of another version are left out."""
     found = json.loads(text)
     known = {each.name: found[each.name] for each in dataclasses.fields(Mail) if each.name in found}
     return Mail(**{**known, "recipients": tuple(known["recipients"])})
 
 
 def subject_of(text: str, prefix: str = "") -> str:
-    """A subject: one line, not too long."""
+    """Make a subject of a text: one line of at most MAX_SUBJECT characters, after the prefix."""
     line = " ".join(one_line(f"{prefix} {text}").split())
     return line if len(line) <= MAX_SUBJECT else f"{line[: MAX_SUBJECT - 1]}…"
 
 
 def cut(text: str, length: int) -> str:
-    """The text in at most so many characters: its beginning and, more of that, its end; the middle is left out."""
+    """Return the text in at most `length` characters: its beginning and, more of that, its end; not its middle."""
     if len(text) <= length:
         return text
     note = f"\n… {len(text) - length:,} or more characters are left out here …\n"
@@ -70,7 +73,7 @@ def cut(text: str, length: int) -> str:
 
 
 def without_surrogates(text: str) -> str:
-    """The text as UTF-8 can carry it."""
+    """Return the text with a `?` for each character that UTF-8 can't carry."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

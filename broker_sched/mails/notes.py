@@ -12,7 +12,8 @@ PUBLIC = 0
 
 @dataclass(frozen=True)
 class Note:
-    """A task failed, and was disabled for it perhaps; or, without a task_id, could not be scheduled."""
+    """A note that a task failed, and was disabled for it perhaps; or, without a task_id, that it could not be
+    scheduled."""
 
     family: str
     time: float  # s
@@ -26,17 +27,17 @@ class Note:
 
     @property
     def is_scheduling(self) -> bool:
-        """Whether it could not be scheduled."""
+        """Whether the note is about a task that could not be scheduled."""
         return not self.task_id
 
     @property
     def name(self) -> str:
-        """Family and public parameters."""
+        """The task's family and public parameters, as mails call it."""
         return _named(self.family, self.params)
 
     @property
     def name_of_batch(self) -> str:
-        """The same without the batched parameters."""
+        """The task's family and public parameters, without those of which a batch has a list."""
         params = self.params
         if params is not None:
             params = {name: value for name, value in params.items() if name not in self.batched}
@@ -44,7 +45,7 @@ class Note:
 
 
 def note_from(kept: Mapping[str, Any]) -> Note:
-    """From what lua/lib/tasks/mail_notes.lua wrote."""
+    """Make a note of what lua/lib/tasks/mail_notes.lua has written."""
     visibilities = json.loads(kept["visibilities"]) if kept.get("visibilities") else None
     params = json.loads(kept["params"]) if kept.get("params") else None
     if visibilities is None and not kept.get("task_id"):

@@ -1,4 +1,4 @@
-"""Sends mails beside whatever else is done: a queue, and a thread that takes from it."""
+"""Sends mails beside whatever else is done: a queue of mails, and a thread that sends them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ AT_EXIT_SECONDS = 10.0  # for mails that wait when the program ends, and nobody 
 
 
 class Sender:
-    """A thread that lives while mails wait. What can't be sent is tried again for an hour, or until close()."""
+    """A thread that lives while mails wait.
+
+    A mail that can't be sent is tried again for an hour, or until await_sending().
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -37,8 +40,11 @@ class Sender:
         self._reason = ""  # of the latest failure
         self._too_many = 0  # mails that were not kept
 
-    def put(self, mail: Mail) -> None:
-        """Send it soon. Returns at once."""
+    def queue_mail(self, mail: Mail) -> None:
+        """Have the mail sent soon.
+
+        Returns at once; of more than MAX_WAITING mails that wait only the number is kept.
+        """
         with self._changed:
             if len(self._waiting) >= MAX_WAITING:
                 self._too_many += 1
@@ -49,8 +55,11 @@ class Sender:
             if self._thread is None:
                 self._start()
 
-    def close(self, seconds: float) -> None:
-        """Wait so long until all is sent. What is not is given up, and logged. A later put() begins anew."""
+    def await_sending(self, seconds: float) -> None:
+        """Wait so many seconds until all is sent.
+
+        What is not is given up, and logged. A later queue_mail() starts anew.
+        """
         deadline = time.monotonic() + seconds
         with self._changed:
             self._is_closing = True
@@ -71,7 +80,7 @@ class Sender:
 
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:  # not in a fork, where the thread does not run
-            self.close(AT_EXIT_SECONDS)
+            self.await_sending(AT_EXIT_SECONDS)
 
     def _work(self) -> None:
         while True:

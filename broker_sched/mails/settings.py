@@ -25,7 +25,7 @@ PORTS = 65535
 
 
 def own_address() -> str:
-    """The sender where none is given: broker_sched at this host."""
+    """Return the sender's address where none is given: broker_sched at this host."""
     return f"broker_sched@{socket.gethostname()}"
 
 
@@ -43,13 +43,13 @@ class EmailSettings:
 
     @property
     def receivers(self) -> list[str]:
-        """The addresses in `receiver`."""
+        """The addresses that are named in `receiver`, each once."""
         return addresses_in(self.receiver)
 
 
 @dataclass(frozen=True)
 class SmtpSettings:
-    """The mail server of the method smtp: [smtp] of luigi.cfg."""
+    """The mail server that the method smtp sends to: [smtp] of luigi.cfg."""
 
     host: str = "localhost"
     port: int = 0  # 0: 25, or with ssl 465
@@ -64,14 +64,14 @@ class SmtpSettings:
 
 @dataclass(frozen=True)
 class SendgridSettings:
-    """The key of the method sendgrid: [sendgrid] of luigi.cfg."""
+    """The key that the method sendgrid needs: [sendgrid] of luigi.cfg."""
 
     apikey: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """What a server with batch_emails collects into one mail: [batch_notifier] of luigi.cfg."""
+    """How a server with batch_emails collects failures into one mail: [batch_notifier] of luigi.cfg."""
 
     email_interval: int = 60  # minutes from the first failure to the mail
     batch_mode: str = "unbatched_params"  # tasks in one entry: same family and unbatched parameters; same family; each
@@ -82,7 +82,10 @@ class BatchSettings:
 
 @dataclass(frozen=True)
 class MailSettings:
-    """All options of mails, for `Worker(mails=…)`. Without it, a worker reads luigi.cfg and the environment."""
+    """All options of mails, as `Worker(mails=…)` takes them.
+
+    Without it, a worker reads luigi.cfg and the environment.
+    """
 
     email: EmailSettings = EmailSettings()
     smtp: SmtpSettings = SmtpSettings()
@@ -91,7 +94,7 @@ class MailSettings:
 
     @property
     def sender(self) -> str:
-        """The address that mails come from."""
+        """The address that mails are sent from."""
         return self.email.sender or own_address()
 
 
@@ -106,7 +109,7 @@ ALSO_CALLED = {"batch_notifier": "batch_email"}
 
 
 def parse_settings(config: LuigiConfig, environment: Mapping[str, str] = os.environ) -> MailSettings:
-    """The settings in luigi's configuration; the environment's BSCHED_<SECTION>_<OPTION> goes before them.
+    """Read the settings from luigi's configuration; the environment's BSCHED_<SECTION>_<OPTION> goes before them.
 
     Raises ConfigurationError, which names the file or the variable, the option and what is allowed, and no secret.
     """
@@ -124,7 +127,7 @@ def parse_settings(config: LuigiConfig, environment: Mapping[str, str] = os.envi
 
 
 def why_silent(settings: MailSettings) -> str | None:
-    """Why no mails are sent, as far as settings and terminal decide it; None: they are."""
+    """Return why no mails are sent, as far as settings and terminal decide it; None when they are."""
     if settings.email.format == "none":
         return "[email] format is none"
     if not settings.email.force_send and sys.stdout is not None and sys.stdout.isatty():
@@ -133,7 +136,7 @@ def why_silent(settings: MailSettings) -> str | None:
 
 
 def variable_of(section: str, option: str) -> str:
-    """The name of an option in the environment."""
+    """Return the name that an option of mails has in the environment."""
     return f"BSCHED_{section}_{option}".upper()
 
 

@@ -23,27 +23,30 @@ class Section:
 
 
 def rendered(sections: Iterable[Section], as_html: bool) -> str:
-    """The body of a mail."""
+    """Make the body of a mail of its sections, as HTML or as plain text."""
     if as_html:
         return "<html>\n<body>\n" + "\n".join(_html(section) for section in sections) + "\n</body>\n</html>\n"
     return "\n".join(_plain(section) for section in sections)
 
 
 def public_name(task: TaskLike) -> str:
-    """A task as mails call it. Its own text has hidden parameters in it, where it is one of luigi."""
+    """Return a task's name as mails have it, without hidden parameters, which luigi's own text of a task shows."""
     params = task.to_str_params(only_significant=True, only_public=True)
     name = f"{task.task_family}({', '.join(f'{name}={value}' for name, value in params.items())})"
     return cut(name, MAX_NAME)
 
 
 def how_to_see_more(task_id: str, url: str | None) -> str:
-    """The command that shows what the scheduler keeps of a failure. url: of the server, None for Redis itself."""
+    """Return the command that shows what the scheduler keeps of a failure.
+
+    url: of the server, None for Redis itself.
+    """
     where = ["--url", url] if url else []
     return shlex.join(["bsched", "call", *where, "fetch_error", f"task_id={task_id}"])
 
 
 def count(number: int, what: str) -> str:
-    """'1 failure', '2 failures'; '' for none."""
+    """Return '1 failure' or '2 failures'; '' for none."""
     return f"{number} {what}{'' if number == 1 else 's'}" if number else ""
 
 

@@ -46,14 +46,17 @@ class NotSent(BrokerSchedError):
 
 
 class Transport(Protocol):
-    """Whatever sends mails."""
+    """Sends a mail in some way; there is one class for each [email] method."""
 
     def send(self, mail: Mail) -> None:
-        """Send it. Raises NotSent."""
+        """Send the mail, and return once it is handed over. Raises NotSent."""
 
 
 def transport_for(settings: MailSettings) -> Transport:
-    """What the settings name. Raises ConfigurationError when this machine lacks the program or the package for it."""
+    """Make the transport that the settings name.
+
+    Raises ConfigurationError when this machine lacks the program or package for it.
+    """
     method = settings.email.method
     for address in (settings.sender, *settings.email.receivers):
         if not is_usable(address):
@@ -73,14 +76,17 @@ def transport_for(settings: MailSettings) -> Transport:
 
 
 class Smtp:
-    """To a mail server. Each mail has a connection of its own."""
+    """Sends mails to a mail server. Each mail has a connection of its own."""
 
     def __init__(self, settings: MailSettings) -> None:
         self._sender = settings.sender
         self._smtp = settings.smtp
 
     def send(self, mail: Mail) -> None:
-        """Send it; recipients that are refused while others are not are named in NotSent."""
+        """Send the mail to the mail server.
+
+        Raises NotSent, which names recipients that are refused while others are not.
+        """
         try:
             with self._connection() as connection:
                 refused = connection.send_message(mail.message(self._sender), self._sender, list(mail.recipients))
@@ -162,7 +168,7 @@ def _limited(connection: smtplib.SMTP, seconds: float) -> Iterator[None]:
 
 
 class Sendmail:
-    """By the program sendmail of this machine's own mail server."""
+    """Sends mails by the program sendmail of this machine's own mail server."""
 
     def __init__(self, settings: MailSettings) -> None:
         self._sender = settings.sender
@@ -174,7 +180,7 @@ class Sendmail:
         self._program = found
 
     def send(self, mail: Mail) -> None:
-        """Hand it over."""
+        """Hand the mail to the program, and wait for its end. Raises NotSent."""
         command = [self._program, "-i", "-f", self._sender, "--", *mail.recipients]
         try:
             done = subprocess.run(
@@ -190,14 +196,14 @@ class Sendmail:
 
 
 class Sendgrid:
-    """By SendGrid's library."""
+    """Sends mails by SendGrid's library, which must be installed."""
 
     def __init__(self, settings: MailSettings) -> None:
         self._sender = settings.sender
         self._apikey = settings.sendgrid.apikey
 
     def send(self, mail: Mail) -> None:
-        """One request."""
+        """Send the mail with one request to SendGrid. Raises NotSent."""
         sendgrid = importlib.import_module("sendgrid")  # here, since few have it
         made = sendgrid.Mail(from_email=self._sender, to_emails=list(mail.recipients), subject=subject_of(mail.subject))
         made.add_content(mail.body, "text/html" if mail.is_html else "text/plain")
@@ -205,13 +211,13 @@ class Sendgrid:
 
 
 class Ses:
-    """By Amazon SES; boto3 finds the login and the region, as everywhere."""
+    """Sends mails by Amazon SES; boto3 finds the login and the region, as everywhere."""
 
     def __init__(self, settings: MailSettings) -> None:
         self._sender = settings.sender
 
     def send(self, mail: Mail) -> None:
-        """One request."""
+        """Send the mail with one request to Amazon SES. Raises NotSent."""
         boto3 = importlib.import_module("boto3")
         content = {
             "Source": self._sender,
@@ -222,13 +228,13 @@ class Ses:
 
 
 class Sns:
-    """By a topic of Amazon SNS: the first recipient is its ARN."""
+    """Publishes mails to a topic of Amazon SNS, whose ARN is the first recipient."""
 
     def __init__(self, settings: MailSettings) -> None:
         del settings  # a topic knows the rest
 
     def send(self, mail: Mail) -> None:
-        """One request."""
+        """Publish the mail with one request to Amazon SNS. Raises NotSent."""
         subject = subject_of(mail.subject).encode("ascii", "replace").decode()
         if len(subject) > MAX_SNS_SUBJECT:
             subject = f"{subject[: MAX_SNS_SUBJECT - 3]}..."
@@ -238,7 +244,10 @@ class Sns:
 
 
 def _asked(service: str, request: Callable[[], object], *secrets: str) -> None:
-    """Carry out a request by a library. Whatever it raises is NotSent; some libraries would wait for ever."""
+    """Carry out a request by a library, for SERVICE_SECONDS at the most: some would wait for ever.
+
+    Whatever it raises becomes NotSent, without the secrets.
+    """
     raised: list[Exception] = []
 
     def carry_out() -> None:

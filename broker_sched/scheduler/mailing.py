@@ -20,7 +20,7 @@ from broker_sched.mails.settings import MailSettings
 from broker_sched.mails.transport import NotSent, Transport, transport_for
 from broker_sched.redis_backend.commands import Commands
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.scheduler.operations import mails as steps
+from broker_sched.scheduler.operations import mails as mail_operations
 from broker_sched.scheduler.scheduler import Scheduler
 
 log = logging.getLogger("bsched.mails")
@@ -38,7 +38,7 @@ SECONDS_IN_MINUTE = 60
 class Mailing:
     """Makes and sends the mails of a namespace, from start() to stop().
 
-    drive: carries out steps and returns their result; called by a thread of its own.
+    drive: carries out the commands of an operation and returns its result; called by a thread of its own.
     Raises ConfigurationError for settings that can't be used.
     """
 
@@ -46,7 +46,7 @@ class Mailing:
         self._namespace = namespace
         self._settings = settings
         self._drive = drive
-        self._holder = steps.Holder(uuid.uuid4().hex, LOCK_SECONDS + MAX_TIMEOUTS * settings.smtp.timeout)
+        self._holder = mail_operations.Holder(uuid.uuid4().hex, LOCK_SECONDS + MAX_TIMEOUTS * settings.smtp.timeout)
         self._transport: Transport = transport_for(settings)
         self._stopping = threading.Event()
         self._is_finishing = False
@@ -57,23 +57,30 @@ class Mailing:
 
     @classmethod
     def of(cls, scheduler: Scheduler, settings: MailSettings) -> Mailing:
-        """For a scheduler that no server serves."""
+        """Make the mailing of a scheduler that no server serves."""
         return cls(scheduler._namespace, settings, scheduler._drive)
 
     def start(self, at_once: bool = False) -> None:
-        """Begin. at_once: what happens from now on is noted for the mails, even before the thread has begun."""
+        """Start the thread.
+
+        at_once: what happens from now on is noted for the mails, even before the thread has begun.
+        """
         if at_once:
             self._look()
         start_beside(self._thread)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """End; what waits is left to others, or to the next start. A mail that is being sent has so long to end."""
+        """End the thread; what waits is left to others, or to the next start.
+
+        A mail that is being sent has so many seconds to end.
+        """
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
 
     def finish(self, seconds: float) -> None:
-        """End with what is still being collected, as far as that can be sent so soon."""
+        """End the thread, and send before that what is still being collected, as far as it can be sent in so many
+        seconds."""
         self._is_finishing = True
         self.stop(seconds)
         if self._thread.is_alive() or self._trouble is not None or self._failures:
@@ -82,12 +89,12 @@ class Mailing:
     def turn(self, is_last: bool = False) -> None:
         """Do what is due now. is_last: what is still being collected, too. Raises what `drive` raises."""
         interval = 0.0 if is_last else float(self._settings.batch_notifier.email_interval * SECONDS_IN_MINUTE)
-        due: steps.Due = self._drive(steps.take(self._namespace, self._holder, interval))
+        due: mail_operations.Due = self._drive(mail_operations.take_due_mails(self._namespace, self._holder, interval))
         outbox = [*due.outbox, *(self._posted(due) if due.notes else [])]
         if outbox and (is_last or time.monotonic() >= self._next_attempt):
             self._send(outbox)
         if outbox or due.notes:
-            self._drive(steps.leave(self._namespace, self._holder))
+            self._drive(mail_operations.give_up_turn(self._namespace, self._holder))
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -99,7 +106,7 @@ class Mailing:
         """Do what is due, whatever happens. Returns for how long to pause (s)."""
         pause = TURN_SECONDS
         try:
-            if self._settings.email.receivers or self._drive(steps.are_collected(self._namespace)):
+            if self._settings.email.receivers or self._drive(mail_operations.are_collected(self._namespace)):
                 self.turn(is_last)
             else:
                 pause = IDLE_SECONDS
@@ -113,9 +120,9 @@ class Mailing:
             self._trouble = None
         return pause
 
-    def _posted(self, due: steps.Due) -> list[Mail]:
+    def _posted(self, due: mail_operations.Due) -> list[Mail]:
         """The mails that the notes make, which are in the outbox now; none when another server has taken over."""
-        noted = self._drive(steps.notes(self._namespace, due.notes))
+        noted = self._drive(mail_operations.read_notes(self._namespace, due.notes))
         namespace, settings = self._namespace.name, self._settings
         if due.batch_emails:
             mails = batch_mails(noted, due.unlisted, settings, namespace)
@@ -123,12 +130,14 @@ class Mailing:
             collected = [note for note in noted if not note.is_disabled]
             mails = disable_mails(noted, settings, namespace)
             mails += batch_mails(collected, due.unlisted, settings, namespace)
-        is_posted = self._drive(steps.post(self._namespace, self._holder, due.notes, due.unlisted, mails))
+        is_posted = self._drive(
+            mail_operations.post_mails(self._namespace, self._holder, due.notes, due.unlisted, mails)
+        )
         return mails if is_posted else []
 
     def _send(self, outbox: list[Mail]) -> None:
         for mail in outbox:
-            if self._must_stop() or not self._drive(steps.begin(self._namespace, self._holder, mail)):
+            if self._must_stop() or not self._drive(mail_operations.begin_sending(self._namespace, self._holder, mail)):
                 return
             try:
                 self._sent(mail)
@@ -136,14 +145,14 @@ class Mailing:
                 is_over = error.is_final or time.time() > mail.made + MAX_AGE_SECONDS
                 if is_over:
                     log.error("The mail %r to %s was not sent: %s", mail.subject, ", ".join(mail.recipients), error)
-                    self._drive(steps.end(self._namespace, self._holder, mail))
+                    self._drive(mail_operations.end_sending(self._namespace, self._holder, mail))
                 if error.is_about_this_mail and is_over:
                     continue
                 self._wait_after(error)
                 if not error.is_about_this_mail:
                     return  # the others would not be sent, either
             else:
-                self._drive(steps.end(self._namespace, self._holder, mail))
+                self._drive(mail_operations.end_sending(self._namespace, self._holder, mail))
                 if self._failures:
                     log.info("Mails can be sent again.")
                 self._failures = 0

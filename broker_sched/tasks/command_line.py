@@ -16,7 +16,8 @@ _given: dict[str, dict[str, str]] = {}
 
 
 def install(given: Given) -> None:
-    """From now on these are the defaults in this process, and in those forked from it; for luigi's classes, too."""
+    """Make these texts the defaults of parameters from now on, in this process and in those forked from it; for luigi's
+    classes, too."""
     copied = {family: dict(texts) for family, texts in given.items()}  # a fork is given its own
     _given.clear()
     _given.update(copied)
@@ -24,12 +25,12 @@ def install(given: Given) -> None:
 
 
 def installed() -> Given:
-    """For a process that is not forked, which installs them itself."""
+    """Return the texts that are installed, for a process that is not forked, which installs them itself."""
     return _given
 
 
 def default_of(family: str, name: str) -> str | None:
-    """A parameter's text, if one was given."""
+    """Return the text that was given for a parameter of the family; None when none was."""
     texts = _given.get(family)
     return None if texts is None else texts.get(name)
 
@@ -44,4 +45,4 @@ def _tell_luigi() -> None:
 
 
 class _Found(SimpleNamespace):
-    """What luigi's parser is to its parameters: something with known_args."""
+    """Stands where luigi's parameters look for luigi's own parser of the command line: something with known_args."""

@@ -166,7 +166,7 @@ def _joined(value: Any) -> Any:
 
 
 def _own(parameter: Any, text: str) -> Iterator[Any]:
-    """The parameter's own way."""
+    """Read the text in the parameter's own way, by its parse()."""
     yield parameter.parse(text)
 
 

@@ -37,7 +37,7 @@ def classes_of(family: str) -> list[type[Any]]:
 
 
 def all_classes() -> list[type[Any]]:
-    """The native classes, in order of definition."""
+    """Return the native task classes that are defined so far, in order of definition."""
     return list(_CLASSES.values())
 
 

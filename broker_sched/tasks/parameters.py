@@ -30,14 +30,14 @@ _order = itertools.count()  # parameters are in order of definition, over all cl
 
 
 class Visibility(IntEnum):
-    """Who sees a parameter."""
+    """Says who sees a parameter: everyone, only workers, or nobody outside the process."""
 
     PUBLIC = 0  # everyone
     HIDDEN = 1  # workers; not the views, not the task's id
     PRIVATE = 2  # nobody: it stays in this process, so a task that others are to run needs a default for it
 
     def serialize(self) -> int:
-        """The number on the wire."""
+        """Return the number that stands for it in Luigi's protocol."""
         return int(self)
 
 
@@ -73,7 +73,7 @@ class Parameter:
 
 
 class Batch(tuple[Any, ...]):
-    """The values of a batched parameter in the combined task: one for each member."""
+    """The values of a batched parameter in the combined task: each member of the batch has one."""
 
     __slots__ = ()
 
@@ -90,43 +90,43 @@ class BoundParameter:
 
     @property
     def significant(self) -> bool:
-        """It is part of the task's identity."""
+        """Whether the parameter is part of the task's identity, and so of its id."""
         return self.options.significant
 
     @property
     def visibility(self) -> Visibility:
-        """Who sees it."""
+        """Whether everyone sees the parameter, only workers do, or nobody outside the process."""
         return self.options.visibility
 
     @property
     def positional(self) -> bool:
-        """It may be given without its name."""
+        """Whether the parameter may be given without its name."""
         return self.options.positional
 
     @property
     def description(self) -> str | None:
-        """For people."""
+        """What the parameter is for, as help texts show it; None for nothing."""
         return self.options.description
 
     @property
     def batchable(self) -> bool:
-        """A batch has a list of its values."""
+        """Whether a batch has a list of the parameter's values."""
         return self.options.batchable or self.options.batch_method is not None
 
     def normalize(self, value: Any) -> Any:
-        """The value, checked and frozen. Raises ValueError."""
+        """Check a value, and return it frozen. Raises ValueError that says what is right."""
         if isinstance(value, Batch) and self.batchable:
             return Batch(self.type.check(one) for one in value)
         return self.type.check(value)
 
     def serialize(self, value: Any) -> str:
-        """The text of a normalized value."""
+        """Return the text of a value that normalize() has returned."""
         if isinstance(value, Batch):
             return json.dumps([self.type.write(one) for one in value])
         return self.type.write(value)
 
     def parse(self, text: str | Sequence[str]) -> Any:
-        """The value of a text; of a list of texts, the value that a batch has. Raises ValueError."""
+        """Read a value from its text, or from a list of texts the value that a batch has. Raises ValueError."""
         if isinstance(text, str):
             batch = self._parse_batch(text) if text.startswith("[") else None
             return self.type.read(text) if batch is None else batch
@@ -189,7 +189,8 @@ def _own(cls: type, inherited: Parameters, base: type) -> dict[str, BoundParamet
 
 
 def _refuse_declarations(cls: type) -> None:
-    """`n = Parameter()` and `n = luigi.IntParameter()` would be no parameters, and nobody would be told."""
+    """Raise TaskDefinitionError for `n = Parameter()` and `n = luigi.IntParameter()`, which without an annotation would
+    be no parameters, unseen."""
     for name, value in vars(cls).items():
         if isinstance(value, Parameter) or (callable(getattr(value, "parse", None)) and hasattr(value, "_parse_list")):
             raise TaskDefinitionError(
@@ -271,7 +272,10 @@ def _is_setting(name: str, base: type) -> bool:
 
 
 def bind(family: str, known: Parameters, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Every parameter's value, from arguments and defaults, in order. Raises ParameterError with all that is wrong."""
+    """Return every parameter's value, from arguments and defaults, in order.
+
+    Raises ParameterError that names all that is wrong.
+    """
     given, problems = _placed(known, args, kwargs)
     values = {}
     for name, parameter in known.items():
@@ -293,7 +297,7 @@ def bind(family: str, known: Parameters, args: tuple[Any, ...], kwargs: Mapping[
 def _placed(
     known: Parameters, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], dict[str, str]]:
-    """Name → value given, and name → problem."""
+    """Return name → value given, and name → what is wrong with it."""
     if not args and kwargs.keys() <= known.keys():
         return kwargs, {}
     positional = [name for name, parameter in known.items() if parameter.positional]
@@ -313,7 +317,10 @@ def _placed(
 
 
 def parse(family: str, known: Parameters, texts: Mapping[str, str | Sequence[str]]) -> dict[str, Any]:
-    """The values of texts, for bind(). Texts of no parameter are left out. Raises ParameterError."""
+    """Read the values of parameters from texts, for bind().
+
+    Texts of no parameter are left out. Raises ParameterError.
+    """
     values, problems = {}, {}
     for name, parameter in known.items():
         if name in texts:

@@ -15,7 +15,7 @@ URL_PASSWORD = re.compile(r"(://[^/@\s:]*):[^/@\s]*@")
 
 
 class TaskTypeError(WorkerError, TypeError):
-    """What was given as a task is none, or lacks something that every task has. The message names it."""
+    """Raised for what should be a task, and lacks something that a task has. The message names it."""
 
 
 class TaskLike(Protocol):
@@ -38,30 +38,30 @@ class TaskLike(Protocol):
 
     @property
     def task_module(self) -> str:
-        """The module that its class is found in."""
+        """The name of the module in which the task's class is found."""
 
     @property
     def batchable(self) -> bool:
-        """Whether several of its family may run as one."""
+        """Whether several tasks of this family may run as one."""
 
     @property
     def accepts_messages(self) -> bool:
         """Whether messages may be sent to it while it runs."""
 
     def complete(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Return whether there is nothing left to do."""
 
     def requires(self) -> Any:
-        """The tasks it depends on, in any structure."""
+        """Return the tasks that this one depends on, in any structure."""
 
     def deps(self) -> Iterable[Any]:
-        """The tasks it depends on, as a flat iterable."""
+        """Return the tasks that this one depends on, as a flat iterable."""
 
     def input(self) -> Any:
-        """The outputs of what it requires, in the structure of requires()."""
+        """Return the outputs of the required tasks, in the structure of requires()."""
 
     def output(self) -> Any:
-        """Targets, in any structure."""
+        """Return the targets that the task makes, in any structure."""
 
     def on_success(self) -> Any:
         """Called after a run that ended well; what it returns is kept as the explanation."""
@@ -70,21 +70,21 @@ class TaskLike(Protocol):
         """Called after one that failed; what it returns is kept as the explanation."""
 
     def process_resources(self) -> Mapping[str, float]:
-        """What it holds while it runs: {name: amount}."""
+        """Return the resources that the task holds while it runs: {name: amount}."""
 
     def to_str_params(self, only_significant: bool = False, only_public: bool = False) -> dict[str, str]:
-        """Its parameters as text, without the private ones."""
+        """Return parameter → text, without the private parameters."""
 
     @classmethod
     def get_params(cls) -> list[tuple[str, Any]]:
-        """Its parameters with their declarations, in order."""
+        """Return (name, declaration) of each parameter, in order."""
 
     @classmethod
     def batch_param_names(cls) -> list[str]:
-        """The parameters that a batch has as lists."""
+        """Return the names of the parameters of which a batch has a list."""
 
     def trigger_event(self, event: str, *args: Any) -> None:
-        """Call the handlers of an event."""
+        """Call the handlers that listen to the event, with the task and these arguments."""
 
 
 class _Needed:
@@ -101,7 +101,7 @@ class _Needed:
 
 
 def check_task(thing: Any) -> TaskLike:
-    """The thing itself, when it is a task.
+    """Return the thing itself, when it is a task.
 
     Raises TaskTypeError, one message with everything that it lacks. A class is refused: a task is an instance.
     """
@@ -147,7 +147,7 @@ def flatten(struct: Any) -> list[Any]:
 
 
 def checked_deps(deps: Iterable[Any], whence: str) -> None:
-    """Raises TaskTypeError for what is no task, naming whence it came, such as `requires() of Report_2024`."""
+    """Raise TaskTypeError for a dep that is no task, naming whence it came, such as `requires() of Report_2024`."""
     for dep in deps:
         try:
             check_task(dep)
@@ -170,7 +170,7 @@ def deps_of(task: TaskLike) -> list[TaskLike]:
 
 
 def owners_of(task: TaskLike) -> list[str]:
-    """The addresses in `owner_email`: a text with commas, a list, or None.
+    """Return the mail addresses in the task's `owner_email`, which is a text with commas, a list, or None.
 
     Source: luigi.task.Task.owner_email, 3.8.1.
     """
@@ -215,7 +215,7 @@ def no_targets_of(task: TaskLike) -> str | None:
 
 
 def without_password(text: str) -> str:
-    """The text, with the passwords of URLs in it replaced by ***."""
+    """Return the text, in which the passwords of URLs are replaced by ***."""
     return URL_PASSWORD.sub(r"\1:***@", text)
 
 

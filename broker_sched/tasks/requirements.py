@@ -50,16 +50,16 @@ class DynamicRequirements:
 
     @cached_property
     def flat_requirements(self) -> list[Any]:
-        """The tasks as a list."""
+        """The required tasks as a flat list, in order, which may hold one twice."""
         return flatten(self.requirements)
 
     @cached_property
     def paths(self) -> Any:
-        """Their outputs, in the structure of the requirements: what the yield gives."""
+        """The outputs of the required tasks, in the structure of the requirements: what the yield gives."""
         return outputs_of(self.requirements)
 
     def complete(self, complete_fn: CompleteFn | None = None) -> bool:
-        """Whether all are complete; complete_fn, where given, is asked about each instead of its complete()."""
+        """Return whether all are complete; complete_fn, where given, is asked about each instead of its complete()."""
         ask = complete_fn or _is_complete
         if self.custom_complete is not None:
             return self.custom_complete(ask)

@@ -30,7 +30,7 @@ ISO_DURATION = re.compile(
 
 
 def read_date(value: Any) -> datetime.date:
-    """A date. A datetime loses its time of day, as in Luigi."""
+    """Make a date of a date or its text. A datetime loses its time of day, as in Luigi. Raises ValueError."""
     if isinstance(value, datetime.datetime):
         return value.date()
     if isinstance(value, datetime.date):
@@ -109,7 +109,7 @@ def read_decimal(value: Any) -> decimal.Decimal:
 
 
 def read_enum(kind: type[Enum]) -> Callable[[Any], Enum]:
-    """A member, or its name."""
+    """Make a member of an enum class of a member or its name. Raises ValueError."""
 
     def read(value: Any) -> Enum:
         if isinstance(value, kind) and value.name in kind.__members__:
@@ -122,7 +122,7 @@ def read_enum(kind: type[Enum]) -> Callable[[Any], Enum]:
 
 
 def read_path(kind: type[PurePath]) -> Callable[[Any], PurePath]:
-    """A path, or its text."""
+    """Make a path of a path or its text. Raises ValueError."""
 
     def read(value: Any) -> PurePath:
         if isinstance(value, (str, os.PathLike)):

@@ -28,7 +28,7 @@ INSTALL = {
 
 
 class TargetError(BrokerSchedError):
-    """A target can't be opened, read or written as asked. The message says why."""
+    """Raised when a target can't be used as it was asked to be."""
 
 
 @runtime_checkable
@@ -36,7 +36,7 @@ class Target(Protocol):
     """Something that a task makes. Any object with exists() will do."""
 
     def exists(self) -> bool:
-        """Whether it is there."""
+        """Return whether what the target stands for is there."""
 
 
 class LocalTarget:
@@ -61,7 +61,7 @@ class LocalTarget:
 
     @property
     def fn(self) -> str:
-        """The path; Luigi's older name."""
+        """The path, under the name that it has in older versions of Luigi."""
         return self.path
 
     def __repr__(self) -> str:
@@ -71,11 +71,11 @@ class LocalTarget:
         return self.path
 
     def exists(self) -> bool:
-        """Whether there is a file or directory."""
+        """Return whether there is a file or directory at the path."""
         return os.path.exists(self.path)
 
     def makedirs(self) -> None:
-        """Make the directory that it is in."""
+        """Make the directory that the path is in, where there is none."""
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
 
     def remove(self) -> None:
@@ -119,7 +119,7 @@ class LocalTarget:
         return str(place.with_name(f".{place.name[:100]}.{uuid4().hex[:12]}.tmp"))
 
     def _take(self, temporary: str) -> None:
-        """Give the temporary file the name."""
+        """Give the temporary file or directory the target's name."""
         if self.fsync and os.path.isfile(temporary):
             _sync(temporary)
         os.replace(temporary, self.path)
@@ -205,7 +205,7 @@ class FSSpecTarget:
         return f"{parent}/.{name[:100]}.{uuid4().hex[:12]}.tmp"
 
     def _opened(self, url: str | None = None) -> tuple[Any, str]:
-        """fsspec's file system, and the path in it."""
+        """Return fsspec's file system for the URL, and the path in it."""
         fsspec = _load_fsspec()
         try:
             system, path = fsspec.core.url_to_fs(url or self.url, **self.options)

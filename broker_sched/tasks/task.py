@@ -59,7 +59,7 @@ def task_id_of(family: str, texts: Mapping[str, str]) -> str:
 
 
 class _Family:
-    """task_family, of a class and of its instances."""
+    """Makes task_family an attribute of a class and of its instances."""
 
     def __get__(self, task: Any, cls: type[Task]) -> str:
         return cls.get_task_family()
@@ -160,12 +160,12 @@ class Task(EventSource):
         return {name: value for name, value in self.__dict__.items() if name not in REPORTERS}
 
     def initialized(self) -> bool:
-        """Whether __init__ has run."""
+        """Return whether __init__ has run to its end."""
         return "task_id" in self.__dict__
 
     @property
     def task_module(self) -> str:
-        """The module to import to get its class."""
+        """The name of the module to import to get the task's class."""
         return type(self).__module__
 
     @classmethod
@@ -183,7 +183,7 @@ class Task(EventSource):
 
     @classmethod
     def get_params(cls) -> list[tuple[str, BoundParameter]]:
-        """The parameters in order: (name, parameter)."""
+        """Return (name, parameter) of each parameter, in order of definition."""
         return list(cls._parameters.items())
 
     @classmethod
@@ -193,7 +193,7 @@ class Task(EventSource):
 
     @classmethod
     def batch_param_names(cls) -> list[str]:
-        """The parameters that a batch has a list of."""
+        """Return the names of the parameters of which a batch has a list."""
         return [name for name, parameter in cls.get_params() if parameter.batchable]
 
     @property
@@ -268,21 +268,21 @@ class Task(EventSource):
         return "Runtime error:\n" + "".join(traceback.format_exception(exception))
 
     def process_resources(self) -> Mapping[str, float]:
-        """What it holds while it runs: {name: amount}."""
+        """Return the resources that the task holds while it runs: {name: amount}."""
         return self.resources
 
     # What the framework asks
 
     def input(self) -> Any:
-        """The outputs of what it requires, in the structure of requires()."""
+        """Return the outputs of the required tasks, in the structure of requires()."""
         return outputs_of(self.requires())
 
     def deps(self) -> list[Any]:
-        """What it requires, as a list."""
+        """Return the required tasks as a flat list."""
         return flatten(self._requires())
 
     def _requires(self) -> list[Any]:
-        """For templates: what is required besides what their subclasses' requires() says."""
+        """Return what requires() returns; a template may add what is required besides what its subclasses say."""
         return flatten(self.requires())
 
     @contextlib.contextmanager
@@ -305,5 +305,5 @@ class WrapperTask(Task):
     """A task that only stands for others: complete when all that it requires is."""
 
     def complete(self) -> bool:
-        """Whether all that it requires is complete."""
+        """Return whether all that the task requires is complete."""
         return all(task.complete() for task in flatten(self.requires()))

@@ -26,10 +26,10 @@ SETS = (set, frozenset, collections.abc.Set)
 
 @dataclass(frozen=True)
 class ValueType:
-    """What one annotation allows.
+    """Knows which values one annotation allows, and how they are read and written.
 
     check: any value → the frozen value. read: text → the frozen value. Both raise ValueError that says what is right,
-    without the value. write: a frozen value → its text; read gives the same value back.
+    without the value itself. write: the frozen value → text.
     """
 
     shown: str
@@ -68,7 +68,7 @@ def shown(annotation: Any) -> str:
 
 
 def _bare(annotation: Any) -> Any:
-    """Without Annotated, NewType and alias."""
+    """Return the annotation without Annotated, NewType and type aliases around it."""
     while True:
         if typing.get_origin(annotation) is Annotated:
             annotation = typing.get_args(annotation)[0]
@@ -203,7 +203,7 @@ def _parsed(text: str, kind: Any) -> Any:
 
 
 def _written(value: Any) -> str:
-    """JSON, as Luigi writes it."""
+    """Write a value as JSON, with the separators that Luigi uses."""
     return json.dumps(_as_json(value))
 
 

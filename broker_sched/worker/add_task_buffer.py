@@ -20,10 +20,10 @@ OnRefused = Callable[[dict[str, Any], Refused], None]
 
 
 class AddTaskBuffer:
-    """Collects what is scheduled, until there is enough of it, or flush().
+    """Collects the tasks that a worker schedules, and sends many of them with one call.
 
     on_refused: called with the arguments of a task that is refused by itself, as one that is too long for a server or a
-    proxy is, and with the error; it may try something shorter. Without one the error is raised.
+    proxy is, and with the error; it may send something shorter. Without one the error is raised.
     """
 
     def __init__(self, scheduler: RetryingScheduler, worker_id: str) -> None:
@@ -31,10 +31,13 @@ class AddTaskBuffer:
         self._worker_id = worker_id
         self._collected: list[dict[str, Any]] = []  # arguments of add_task, without the worker
         self._since = 0.0
-        self._knows_bulk = hasattr(scheduler.scheduler, "add_tasks")
+        self._knows_add_tasks = hasattr(scheduler.scheduler, "add_tasks")
 
-    def put(self, task: dict[str, Any], on_refused: OnRefused | None = None) -> None:
-        """Tell of this task, soon."""
+    def add_task(self, task: dict[str, Any], on_refused: OnRefused | None = None) -> None:
+        """Take the arguments of one add_task call, without the worker, to be sent soon, at the latest by flush().
+
+        Raises what the scheduler raises when this call makes the buffer full.
+        """
         if not self._collected:
             self._since = time.monotonic()
         self._collected.append(task)
@@ -42,17 +45,18 @@ class AddTaskBuffer:
             self.flush(on_refused)
 
     def flush(self, on_refused: OnRefused | None = None) -> None:
-        """Tell of all that is collected."""
+        """Send all collected tasks now: by add_tasks, or one after the other where the scheduler does not know that or
+        refuses them together. Raises what the scheduler raises."""
         tasks, self._collected = self._collected, []
         if not tasks:
             return
-        if self._knows_bulk and len(tasks) > 1:
+        if self._knows_add_tasks and len(tasks) > 1:
             try:
                 self._scheduler.call("add_tasks", worker=self._worker_id, tasks=tasks)
                 self._log(tasks)
                 return
             except UnknownMethod:
-                self._knows_bulk = False
+                self._knows_add_tasks = False
             except (InvalidArgument, LoginRefused, Superseded):  # of the last one, the others are done
                 raise
             except Refused as error:  # too long for a proxy, maybe; one after the other it is known which
@@ -61,13 +65,13 @@ class AddTaskBuffer:
                 )
         for task in tasks:
             try:
-                self._tell(task, on_refused)
+                self._send_task(task, on_refused)
             except Refused as error:
                 if type(error) is Refused:  # a proxy's limit, which does not know of which task it is
                     raise Refused(f"{shortened(task['task_id'], LONGEST_ID)}: {error}") from error
                 raise
 
-    def _tell(self, task: dict[str, Any], on_refused: OnRefused | None) -> None:
+    def _send_task(self, task: dict[str, Any], on_refused: OnRefused | None) -> None:
         try:
             self._scheduler.call("add_task", worker=self._worker_id, **task)
         except Refused as error:

@@ -24,8 +24,11 @@ class InVain(WorkerError):
 
 
 class AwaitedDeps:
-    """The scheduler knows which deps were DONE since a task began to wait, whichever worker ran them. Of luigid, which
-    does not, a worker asks about those that it has put the task back for itself."""
+    """Finds out whether a task that waits for deps does so in vain.
+
+    The scheduler knows which deps were DONE since a task began to wait, whichever worker ran them. Of luigid, which
+    does not, a worker asks about those that it has put the task back for itself.
+    """
 
     def __init__(self, scheduler: RetryingScheduler, is_complete: Completion) -> None:
         self._scheduler = scheduler
@@ -33,8 +36,12 @@ class AwaitedDeps:
         self._is_known = True  # by the scheduler
         self._awaited: dict[str, set[str]] = defaultdict(set)  # task_id → ids that it was put back for, for luigid
 
-    def check(self, task: TaskLike, deps: Sequence[TaskLike], may_again: Callable[[tuple[str, ...]], bool]) -> None:
-        """Before the task is put back to wait for deps. Raises InVain.
+    def check_deps(
+        self, task: TaskLike, deps: Sequence[TaskLike], may_again: Callable[[tuple[str, ...]], bool]
+    ) -> None:
+        """Look, before a task is put back to wait for deps, whether these can ever make it go on.
+
+        Raises InVain when they can't.
 
         may_again: whether it may go back though all of these ids are complete: what its run() has seen may be late.
         """
@@ -57,8 +64,8 @@ class AwaitedDeps:
         if not self._is_known:
             self._awaited[task.task_id].update(ids)
 
-    def forget(self, task_id: str) -> None:
-        """The task has ended, or is scheduled anew."""
+    def forget_task(self, task_id: str) -> None:
+        """Drop what is kept about a task, since it has ended or is scheduled anew."""
         self._awaited.pop(task_id, None)
 
     def _done(self, ids: list[str], task_id: str) -> set[str]:

@@ -14,7 +14,7 @@ from broker_sched.tasks.protocol import TaskLike, TaskTypeError, no_targets_of
 
 @dataclass(frozen=True)
 class Failure:
-    """complete() raised, or gave something that is no truth."""
+    """Stands for an answer of complete() that raised, or returned neither True nor False."""
 
     trace: str
 
@@ -26,7 +26,11 @@ class Completion:
         self.known = known  # ids of complete tasks; None: no cache
 
     def __call__(self, task: TaskLike) -> bool:
-        """Whether it is complete. Raises what complete() raises."""
+        """Return whether the task is complete.
+
+        Raises what complete() raises, TypeError when it returned neither True nor False, TaskTypeError when the task's
+        output has no exists().
+        """
         if self.known is not None and task.task_id in self.known:
             return True
         try:
@@ -43,7 +47,7 @@ class Completion:
         return bool(found)
 
     def or_failure(self, task: TaskLike) -> bool | Failure:
-        """The same, with the stack trace instead of an exception."""
+        """Return whether the task is complete, or a Failure with the stack trace where asking raised an exception."""
         try:
             return self(task)
         except (Exception, SystemExit):  # a task may not end its worker
@@ -51,30 +55,30 @@ class Completion:
 
 
 class InTurn:
-    """Asks one task after the other, first come, first served."""
+    """Asks one task after the other, in this process, in the order of ask_about()."""
 
     def __init__(self, completion: Completion) -> None:
         self._completion = completion
         self._waiting: list[TaskLike] = []
 
-    def ask(self, task: TaskLike) -> None:
-        """Put a task in line."""
+    def ask_about(self, task: TaskLike) -> None:
+        """Put a task at the end of the line of those that answers() asks."""
         self._waiting.append(task)
 
     def answers(self) -> Iterator[tuple[TaskLike, bool | Failure]]:
-        """Task and answer, until nothing is in line; more may be asked meanwhile."""
+        """Yield each task with its answer, until nobody is in line; more may be put into it meanwhile."""
         position = 0
         while position < len(self._waiting):
             task = self._waiting[position]
             position += 1
             yield task, self._completion.or_failure(task)
 
-    def close(self) -> None:
-        """Nothing to give back."""
+    def end_processes(self) -> None:
+        """Do nothing: everything was asked in this process."""
 
 
 class InParallel:
-    """Asks several at once, in processes of their own."""
+    """Asks several tasks at once, in processes of their own; `processes` of them, or with 0 one for each processor."""
 
     def __init__(self, completion: Completion, processes: int, context: Any) -> None:
         self._completion = completion
@@ -86,12 +90,12 @@ class InParallel:
         )
         self._waiting: dict[Future[bool | Failure], TaskLike] = {}
 
-    def ask(self, task: TaskLike) -> None:
-        """Hand a task to a process."""
+    def ask_about(self, task: TaskLike) -> None:
+        """Hand a task to the next process that is free."""
         self._waiting[self._pool.submit(_answer, task)] = task
 
     def answers(self) -> Iterator[tuple[TaskLike, bool | Failure]]:
-        """Task and answer, as they come; more may be asked meanwhile."""
+        """Yield each task with its answer, first answered first; more may be handed over meanwhile."""
         while self._waiting:
             done, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
             for future in done:
@@ -101,8 +105,8 @@ class InParallel:
                     self._completion.known.add(task.task_id)
                 yield task, answer
 
-    def close(self) -> None:
-        """End the processes."""
+    def end_processes(self) -> None:
+        """End the processes, and wait until they have ended; tasks that were not asked yet are dropped."""
         self._pool.shutdown(cancel_futures=True)
 
 

@@ -60,7 +60,10 @@ class WorkerConfig:
 
     @classmethod
     def parse(cls, options: dict[str, Any]) -> WorkerConfig:
-        """From keyword arguments; numbers and truths may be text. Raises ConfigurationError, naming the option."""
+        """Make the options from keyword arguments; numbers and truths may be text.
+
+        Raises ConfigurationError, naming the option.
+        """
         fields = {field.name: field for field in dataclasses.fields(cls)}
         for name in options:
             if name not in fields:
@@ -77,13 +80,14 @@ class WorkerConfig:
 
     @classmethod
     def beside_luigi(cls, options: dict[str, Any]) -> WorkerConfig:
-        """As parse(); in a program that has imported luigi, its [worker] section gives what is not in options."""
+        """Do what parse() does; in a program that has imported luigi, its [worker] section gives what is not in
+        options."""
         defaults = cls.from_luigi(luigi_config.read()) if luigi_config.is_luigi_used() else {}
         return cls.parse({**defaults, **options})
 
     @classmethod
     def from_luigi(cls, luigi: LuigiConfig) -> dict[str, Any]:
-        """What luigi's configuration sets, for parse(). Raises ConfigurationError naming file and option."""
+        """Return what luigi's configuration sets, for parse(). Raises ConfigurationError naming file and option."""
         section = luigi.section("worker")
         found = {}
         for field in dataclasses.fields(cls):

@@ -9,23 +9,26 @@ from broker_sched.errors import WorkerError
 
 
 class DependencyGraph:
-    """The deps of tasks by their ids, those that a run() asked for included."""
+    """Keeps the deps of tasks by their ids, those that a run() asked for included."""
 
     def __init__(self) -> None:
         self._deps: dict[str, tuple[str, ...]] = {}
 
-    def note(self, task_id: str, deps: Iterable[str]) -> None:
-        """What its requires() says now."""
+    def note_deps(self, task_id: str, deps: Iterable[str]) -> None:
+        """Keep the ids that the task's requires() gives now, in the place of those noted before."""
         self._deps[task_id] = tuple(deps)
 
-    def want(self, task_id: str, deps: Collection[str], is_done: Callable[[str], bool]) -> None:
-        """What its run() asks for, too. Raises WorkerError when one of that needs the task itself."""
+    def note_new_deps(self, task_id: str, deps: Collection[str], is_done: Callable[[str], bool]) -> None:
+        """Add the ids that the task's run() asks for. Raises WorkerError when one of these needs the task itself.
+
+        is_done: whether the task of an id is done, so that nobody waits for it.
+        """
         came_from: dict[str, str] = dict.fromkeys(deps, task_id)
         waiting = list(came_from)
         while waiting:
             found = waiting.pop()
             if found == task_id:
-                raise WorkerError(_told([*_way(came_from, task_id), task_id]))
+                raise WorkerError(_message([*_path_to(came_from, task_id), task_id]))
             if not is_done(found):
                 new = [dep for dep in self._deps.get(found, ()) if dep not in came_from]
                 came_from.update(dict.fromkeys(new, found))
@@ -33,8 +36,11 @@ class DependencyGraph:
         self._deps[task_id] = tuple(dict.fromkeys((*self._deps.get(task_id, ()), *deps)))
 
     def cycles(self, task_ids: Iterable[str]) -> tuple[list[list[str]], set[str]]:
-        """Among these tasks: cycles, each as ids of which each requires the next and the last the first; and the ids
-        of all that can't run, because they are in a cycle or need what is. O(tasks and their deps)."""
+        """Find the tasks, among these, that can never run. O(tasks and their deps).
+
+        Returns the cycles, each as a list of ids of which each requires the next, and the last the first; and the ids
+        of all that can't run, because they are in a cycle or need a task that is.
+        """
         deps = {task_id: self._deps[task_id] for task_id in task_ids if task_id in self._deps}
         stuck = _stuck(deps)
         cycles, seen = [], set()
@@ -50,13 +56,13 @@ class DependencyGraph:
         return cycles, stuck
 
 
-def told_cycle(cycle: list[str]) -> str:
-    """What to say about a cycle of requires()."""
-    return _told([*cycle, cycle[0]])
+def cycle_message(cycle: list[str]) -> str:
+    """Return what to tell the user about a cycle that cycles() found."""
+    return _message([*cycle, cycle[0]])
 
 
-def _told(ids: list[str]) -> str:
-    return f"Tasks that need each other can never run: {' → '.join(ids)}. Take one of these steps out."
+def _message(ids: list[str]) -> str:
+    return f"Tasks that need each other can never run: {' → '.join(ids)}. Remove one of these deps."
 
 
 def _stuck(deps: dict[str, tuple[str, ...]]) -> set[str]:
@@ -75,8 +81,8 @@ def _stuck(deps: dict[str, tuple[str, ...]]) -> set[str]:
     return {task_id for task_id, count in missing.items() if count}
 
 
-def _way(came_from: dict[str, str], task_id: str) -> list[str]:
-    """From the task to the one that needs it."""
+def _path_to(came_from: dict[str, str], task_id: str) -> list[str]:
+    """Return the ids from the task up to the one that needs it."""
     way = [came_from[task_id]]
     while way[-1] != task_id:
         way.append(came_from[way[-1]])

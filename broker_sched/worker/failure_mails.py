@@ -48,32 +48,41 @@ class FailureMails:
 
     @classmethod
     def of(cls, settings: MailSettings | None, worker_id: str, config: WorkerConfig, scheduler: Any) -> FailureMails:
-        """For a worker. settings: None for those of luigi's configuration and the environment."""
+        """Make the mails of a worker. settings: None for those of luigi's configuration and the environment."""
         url = getattr(scheduler, "url", None)  # of a RemoteScheduler, without a login
         settings = settings or parse_settings(luigi_config.read())
         return cls(settings, worker_id, config, url if isinstance(url, str) else None)
 
     def failed(self, task: TaskLike, expl: str) -> None:
-        """A task failed where it ran. expl: JSON of what on_failure returned, or the reason.
+        """Mail that a task failed where it ran. expl: JSON of what on_failure returned, or the reason.
 
         Luigi: an external task that is asked again and again does not count.
         """
         if self._config.send_failure_email and not (self._config.retry_external_tasks and is_external(task)):
-            self._tell(task, "failed", "It failed while it ran, or was ended.", _text_of(expl), is_known=True)
+            self._mail(task, "failed", "It failed while it ran, or was ended.", _text_of(expl), is_known=True)
 
     def not_scheduled(self, task: TaskLike, trace: str) -> None:
-        """complete() or deps() of a task raised, or the scheduler refuses it."""
+        """Mail that complete() or deps() of a task raised, or that the scheduler refuses it.
+
+        trace: the stack trace or reason.
+        """
         if self._config.send_failure_email:
             what = "It was not scheduled, and what it needs may not have been."
-            self._tell(task, "could not be scheduled", what, trace, is_known=False)
+            self._mail(task, "could not be scheduled", what, trace, is_known=False)
 
     def broke(self, task: TaskLike, trace: str) -> None:
-        """Scheduling ended with an error that is not the task's own. Luigi: sent whatever send_failure_email is."""
+        """Mail that scheduling ended with an error that is not the task's own.
+
+        Luigi: sent whatever send_failure_email is.
+        """
         what = "Scheduling ended with this error. What it needs may not have been scheduled."
-        self._tell(task, "broke scheduling", what, trace, is_known=False)
+        self._mail(task, "broke scheduling", what, trace, is_known=False)
 
     def not_loaded(self, family: str, task_ids: Sequence[str], reason: str) -> None:
-        """Tasks of other workers were handed out that can't be made here. Luigi: whatever send_failure_email is."""
+        """Mail that tasks of other workers were handed out that can't be made here.
+
+        Luigi: sent whatever send_failure_email is.
+        """
         recipients = self._usable(self._settings.email.receivers, family)
         if recipients and self._may_send(recipients):
             about = (*(("Id", task_id) for task_id in task_ids), *self._where())
@@ -82,12 +91,15 @@ class FailureMails:
             self._put(recipients, f"{what} on {self._host}", sections)
 
     @open_in_whole
-    def close(self, is_hurried: bool = False) -> None:
-        """Wait for a while until all is sent, and say what is not. is_hurried: somebody wants the worker to end."""
-        if self._sender is not None:
-            self._sender.close(HURRIED_SECONDS if is_hurried else LAST_SECONDS)
+    def await_sending(self, is_hurried: bool = False) -> None:
+        """Wait for a while until all mails are sent, and log those that are not.
 
-    def _tell(self, task: TaskLike, what: str, headline: str, error: str, is_known: bool) -> None:
+        is_hurried: somebody wants the worker to end.
+        """
+        if self._sender is not None:
+            self._sender.await_sending(HURRIED_SECONDS if is_hurried else LAST_SECONDS)
+
+    def _mail(self, task: TaskLike, what: str, headline: str, error: str, is_known: bool) -> None:
         try:
             found = addresses_in([*self._settings.email.receivers, *owners_of(task)])
             recipients = self._usable(found, task.task_family)
@@ -137,11 +149,11 @@ class FailureMails:
         is_html = email.format == "html"
         mail = Mail(tuple(recipients), subject_of(subject, email.prefix), rendered(sections, is_html), is_html)
         if self._sender is not None:
-            self._sender.put(mail)
+            self._sender.queue_mail(mail)
 
 
 def _text_of(expl: str) -> str:
-    """What on_failure returned, as people read it."""
+    """Return what on_failure returned as text for people. expl: its JSON, or plain text."""
     try:
         found: Any = json.loads(expl)
     except ValueError:

@@ -15,26 +15,26 @@ AT_ONCE = 1000  # tasks in one call
 
 
 def look_back(scheduler: RetryingScheduler, task_ids: Sequence[str], root_ids: Sequence[str]) -> dict[str, Standing]:
-    """How these tasks stand; {} when the scheduler does not tell, which is logged.
+    """Ask the scheduler how these tasks stand. Returns {} when it does not say, which is logged.
 
     root_ids: a stock luigid is asked for their graphs, which must hold the tasks.
     """
     if not task_ids:
         return {}
     try:
-        found = _told(scheduler, task_ids, root_ids)
+        found = _statuses(scheduler, task_ids, root_ids)
     except BrokerSchedError as error:
         log.warning("What others made of %d tasks that did not run here can't be told: %s", len(task_ids), error)
         return {}
     asked = set(task_ids)
     return {
-        task_id: Standing(told["status"], told.get("worker_running"), told.get("refusal"))
-        for task_id, told in found.items()
+        task_id: Standing(shown["status"], shown.get("worker_running"), shown.get("refusal"))
+        for task_id, shown in found.items()
         if task_id in asked
     }
 
 
-def _told(scheduler: RetryingScheduler, task_ids: Sequence[str], root_ids: Sequence[str]) -> dict[str, Any]:
+def _statuses(scheduler: RetryingScheduler, task_ids: Sequence[str], root_ids: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     try:
         for start in range(0, len(task_ids), AT_ONCE):

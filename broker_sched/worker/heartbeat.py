@@ -23,9 +23,12 @@ LONG_SECONDS = 8.0  # without an answer, two intervals aside: the scheduler may 
 
 
 class Heartbeat:
-    """Pings every interval_seconds from start() to stop(). on_message gets each {"name", "kwargs"} of the replies,
-    on_return is called after a long silence, and while the scheduler refuses the login, or says that another worker has
-    this one's name. start_id, has_name: see Introduction."""
+    """Pings the scheduler every interval_seconds, from start_pinging() to stop_pinging(), in a thread of its own.
+
+    on_message: called with each message {"name", "kwargs"} of a reply. on_return: called after a long silence, and
+    while the scheduler refuses the login or says that another worker has this one's name. start_id, has_name: those of
+    the WorkerStart.
+    """
 
     def __init__(
         self,
@@ -46,48 +49,49 @@ class Heartbeat:
         self._has_name = has_name
         self._refusals: list[NameTaken] = []  # in a row; a single one may have been on its way when the name was given
         self._is_stopping = False
-        self._hurry = threading.Event()  # do not wait for the next turn
+        self._ping_soon = threading.Event()  # do not wait for the next turn
         self.is_answered = True
         self._last_answer = time.time()  # not monotonic: that may stand still while the machine sleeps
         self._was_silent = False
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
+    def start_pinging(self) -> None:
+        """Start the thread that pings the scheduler."""
         interrupts.start_beside(self._thread)
 
-    def stop(self) -> None:
-        """End; a ping in flight may still arrive."""
+    def stop_pinging(self) -> None:
+        """End the thread, and wait for it for STOP_SECONDS; a ping in flight may still arrive."""
         self._is_stopping = True
-        self._hurry.set()
+        self._ping_soon.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(STOP_SECONDS)
 
-    def hurry(self) -> None:
-        """Ping now: there may be a message."""
-        self._hurry.set()
+    def ping_now(self) -> None:
+        """Have the scheduler pinged without waiting for the next turn: there may be a message."""
+        self._ping_soon.set()
 
     def is_heard(self) -> bool:
-        """Whether the scheduler has answered just now, so that the next call is likely to be answered, too."""
+        """Return whether the scheduler has answered just now, so that the next call is likely to be answered, too."""
         return self.is_answered and time.time() - self._last_answer < SHORT_SECONDS + self._interval_seconds
 
     def check_name(self) -> None:
-        """Raises NameTaken when another worker has this one's name by now."""
+        """Raise NameTaken when another worker has this one's name by now; else do nothing."""
         if len(self._refusals) > 1:
             raise self._refusals[-1]
 
     def was_silent(self) -> bool:
-        """Whether the scheduler and this worker have not heard of each other for long, since the last reset()."""
+        """Return whether the scheduler and this worker have not heard of each other for long, since the last
+        note_answer()."""
         return self._was_silent or time.time() - self._last_answer > LONG_SECONDS + 2 * self._interval_seconds
 
-    def reset(self) -> None:
-        """The scheduler has answered, now and by other means."""
+    def note_answer(self) -> None:
+        """Note that the scheduler has answered another call just now."""
         self._last_answer, self._was_silent = time.time(), False
 
     def _beat(self) -> None:
         while True:
-            self._hurry.wait(self._interval_seconds)
-            self._hurry.clear()
+            self._ping_soon.wait(self._interval_seconds)
+            self._ping_soon.clear()
             if self._is_stopping:
                 return
             try:

@@ -11,7 +11,8 @@ from typing import Any
 
 
 def worker_info(processes: int) -> list[tuple[str, Any]]:
-    """Name and value: salt, workers, host, username, pid, sudo_user; what the system does not tell is left out."""
+    """Return name and value of salt, workers, host, username, pid and sudo_user; what the system does not tell is left
+    out."""
     info: list[tuple[str, Any]] = [
         ("salt", f"{random.SystemRandom().randrange(10_000_000_000):010d}"),
         ("workers", processes),
@@ -26,5 +27,5 @@ def worker_info(processes: int) -> list[tuple[str, Any]]:
 
 
 def worker_id(info: list[tuple[str, Any]]) -> str:
-    """`Worker(salt=…, workers=…, host=…, …)`"""
+    """Make a worker's id of its info, as Luigi does: `Worker(salt=…, workers=…, host=…, …)`."""
     return f"Worker({', '.join(f'{name}={value}' for name, value in info)})"

@@ -10,19 +10,19 @@ from broker_sched.worker.work_source import Work
 
 
 class KeepAlive:
-    """Remembers since when a worker is idle."""
+    """Remembers since when a worker is idle, and says whether it waits for more work."""
 
     def __init__(self, config: WorkerConfig, is_assistant: bool) -> None:
         self._config = config
         self._is_assistant = is_assistant
         self._idle_since: float | None = None
 
-    def is_busy(self) -> None:
-        """It does something."""
+    def note_busy(self) -> None:
+        """Note that the worker has something to do, so that it is not idle."""
         self._idle_since = None
 
-    def stays(self, work: Work) -> bool:
-        """Whether it waits, by the counts of a reply that handed out nothing."""
+    def should_stay(self, work: Work) -> bool:
+        """Return whether the worker waits for more. work: a reply that handed out nothing, whose counts decide it."""
         config = self._config
         self._idle_since = self._idle_since or time.monotonic()
         if not config.keep_alive:
@@ -39,7 +39,7 @@ class KeepAlive:
         return not longest or time.monotonic() - self._idle_since < longest
 
     def seconds_left(self) -> float:
-        """Until it has been idle for too long."""
+        """Return the seconds until max_keep_alive_idle_duration is over; infinity where it has no effect."""
         longest = self._config.max_keep_alive_idle_duration
         if not longest or self._idle_since is None or self._is_assistant:
             return math.inf

@@ -42,7 +42,9 @@ class ModuleTrial:
         self._is_stopping = is_stopping
 
     def survives(self, module: str) -> bool:
-        """Try a module. False: the worker is to leave, so this was given up.
+        """Import a module in a process of its own.
+
+        Returns False when the worker is to leave, so that the trial was given up.
 
         Raises TaskNotLoadable when the import hangs or ends its process.
         """
@@ -56,19 +58,19 @@ class ModuleTrial:
             last.callback(ours.close)
             last.callback(_end, process)
             _start(process, theirs)
-            deadline, told = time.monotonic() + self._seconds, ""
-            while told != "through" and process.is_alive() and not self._is_stopping():
+            deadline, said = time.monotonic() + self._seconds, ""
+            while said != "through" and process.is_alive() and not self._is_stopping():
                 if (left := deadline - time.monotonic()) <= 0:
                     raise _hopeless(module, f"it had not ended after {self._seconds:g} s (import_timeout)")
-                self._wait(min(left, SLICE_SECONDS), ours if told == "" else process.sentinel)
-                told = _last_words(ours) or told
-            told = _last_words(ours) or told
-            if told == "through":
+                self._wait(min(left, SLICE_SECONDS), ours if said == "" else process.sentinel)
+                said = _last_words(ours) or said
+            said = _last_words(ours) or said
+            if said == "through":
                 return True
             if process.is_alive():
                 return False
             process.join()
-            if told == "begun":  # else the process could not even begin, which is not the module's fault
+            if said == "begun":  # else the process could not even begin, which is not the module's fault
                 code = process.exitcode
                 how = f"exit code {code}" if code >= 0 else SIGNALS.get(-code, f"signal {-code}").removeprefix("it ")
                 raise _hopeless(module, f"it ended the process that tried it ({how})")
@@ -83,7 +85,7 @@ def _start(process: Any, theirs: Any) -> None:
 
 @interrupts.whole
 def _end(process: Any) -> None:
-    """SIGKILL to it and all that it has started."""
+    """Send SIGKILL to the process and to all that it has started."""
     if process.pid is None or not process.is_alive():  # its number may be another's by now
         return
     with contextlib.suppress(psutil.Error):
@@ -95,11 +97,11 @@ def _end(process: Any) -> None:
 
 
 def _last_words(connection: Any) -> str:
-    told = ""
+    said = ""
     with contextlib.suppress(EOFError, OSError):
         while connection.poll():
-            told = str(connection.recv())
-    return told
+            said = str(connection.recv())
+    return said
 
 
 def _hopeless(module: str, why: str) -> TaskNotLoadable:
@@ -115,7 +117,10 @@ def _is_daemon() -> bool:
 
 
 def _try(module: str, worker_pid: int, theirs: Any) -> None:
-    """What the process does. What it writes is not shown: the worker's own import writes it again."""
+    """Import the module and say so; this is what the process does.
+
+    Nothing that it writes is shown: the worker's own import writes it again.
+    """
     for number in (signal.SIGINT, signal.SIGUSR1):  # to the process group: for the worker, which ends this
         signal.signal(number, lambda number, frame: None)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from broker_sched.errors import UnknownMethod
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
-from broker_sched.worker.task_registration import carried
+from broker_sched.worker.task_registration import attempt_argument
 from broker_sched.worker.text_limits import shortened
 
 log = logging.getLogger("bsched.worker")
@@ -39,7 +39,8 @@ class Label(NamedTuple):
 
 
 class Refusals:
-    """Remembers what was refused, and how often since it could be loaded last."""
+    """Gives back to the scheduler what this worker can't load, and remembers how often it did since it could load it
+    last."""
 
     def __init__(self, scheduler: RetryingScheduler, worker_id: str) -> None:
         self._scheduler = scheduler
@@ -49,24 +50,26 @@ class Refusals:
         self._aside: Counter[str] = Counter()  # by task id
         self._can_refuse = True
 
-    def loaded(self, module: str, family: str) -> None:
-        """A task of it could be loaded."""
+    def note_loaded(self, module: str, family: str) -> None:
+        """Note that a task of this module and family could be loaded, so that its refusals begin anew."""
         self._counts.pop(Label(module, None), None)
         self._counts.pop(Label(module, family), None)
         self._warned.discard(Label(module, None))
 
-    def refuse(self, task_ids: Sequence[str], label: Label, reason: str, is_known: bool, attempt: int | None) -> bool:
-        """Give tasks back. False: this scheduler (a stock luigid) can't do that.
+    def refuse_tasks(
+        self, task_ids: Sequence[str], label: Label, reason: str, is_known: bool, attempt: int | None
+    ) -> bool:
+        """Give tasks back. Returns False when this scheduler (a stock luigid) has no way to do that.
 
-        is_known: other tasks of the family are known here, which shall not be kept off for long.
-        attempt: as they were handed out.
+        is_known: other tasks of the family are known here, which shall not be kept off for long. attempt: the number
+        that get_work gave with them.
         """
         scope, (first, longest) = ("module", MODULE_SECONDS) if label.family is None else ("family", FAMILY_SECONDS)
         count = 0 if is_known and label.family is not None else self._counts.get(label, 0)
         seconds = min(longest, first * 2 ** min(count, 20))
-        reason = _carried(reason)
-        told = {"task_ids": list(task_ids), "reason": reason, "scope": scope, "seconds": seconds}
-        if not self._tell(**told, **carried(attempt)):
+        reason = _printable(reason)
+        refusal = {"task_ids": list(task_ids), "reason": reason, "scope": scope, "seconds": seconds}
+        if not self._send_refusal(**refusal, **attempt_argument(attempt)):
             return False
         self._counts[label] = count + 1
         log.log(
@@ -81,26 +84,26 @@ class Refusals:
     def step_aside(self, task_ids: Sequence[str], label: Label, reason: str, attempt: int | None) -> bool:
         """Give tasks back, and wait a moment: others of the label, which were scheduled here, are held back so long.
 
-        False: not these, which were given back so too often already.
+        Returns False when these tasks were given back so too often already.
         """
         times = max(self._aside[task_id] for task_id in task_ids)
         if times >= MAX_ASIDE:
             return False
         seconds = ASIDE_SECONDS * 2**times
-        reason = _carried(reason)
-        told = {"task_ids": list(task_ids), "reason": reason, "scope": "family", "seconds": seconds}
-        if not self._tell(**told, **carried(attempt)):
+        reason = _printable(reason)
+        refusal = {"task_ids": list(task_ids), "reason": reason, "scope": "family", "seconds": seconds}
+        if not self._send_refusal(**refusal, **attempt_argument(attempt)):
             return False
         self._aside.update(task_ids)
         log.warning("Gave %s back to the scheduler, with no failure: %s", ", ".join(task_ids), reason)
         time.sleep(seconds)
         return True
 
-    def _tell(self, **told: Any) -> bool:
+    def _send_refusal(self, **refusal: Any) -> bool:
         if not self._can_refuse:
             return False
         try:
-            self._scheduler.call("refuse_tasks", worker=self._worker_id, **told)
+            self._scheduler.call("refuse_tasks", worker=self._worker_id, **refusal)
         except (UnknownMethod, AttributeError):
             self._can_refuse = False
             log.warning(
@@ -111,6 +114,6 @@ class Refusals:
         return True
 
 
-def _carried(reason: str) -> str:
-    """As any wire and any log can carry it."""
+def _printable(reason: str) -> str:
+    """Return the reason in a form that any wire and any log can carry."""
     return shortened(reason, MAX_REASON).encode("utf-8", "backslashreplace").decode()

@@ -31,11 +31,11 @@ LOGIN_SECONDS = 10.0  # a login that was good before is tried again for so long:
 
 
 class RetryingScheduler:
-    """A scheduler that is asked again, for patience_seconds, while `is_on`.
+    """Calls a scheduler, and while `is_retrying` asks one that can't be reached again, for patience_seconds.
 
-    wait: passes that many seconds usefully; called between two attempts of a method.
-    is_pointless: whether a call of this method is not worth waiting for any more.
-    on_superseded: called with the task's id and the attempt when what its run reports is refused, as it does not count.
+    wait: passes that many seconds usefully; called between two attempts of a method. is_pointless: whether a call of
+    this method is not worth waiting for any more. on_superseded: called with the task's id and the attempt when what
+    its run reports is refused, as it does not count.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class RetryingScheduler:
         on_superseded: Callable[[str, int | None], None],
     ) -> None:
         self.scheduler = scheduler
-        self.is_on = False
+        self.is_retrying = False
         self._was_answered = False
         self._patience_seconds = patience_seconds
         self._wait = wait
@@ -57,9 +57,9 @@ class RetryingScheduler:
         self._unknown: set[str] = set()  # methods that the scheduler does not have
 
     def call(self, method: str, **arguments: Any) -> Any:
-        """Call a method of the contract. Raises what it raises; Unreachable when patience is at its end.
+        """Call a method of the contract, and return its reply. An explanation that is too long is shortened.
 
-        An explanation that is too long is shortened.
+        Raises what the method raises; Unreachable when nobody has answered for patience_seconds.
         """
         if arguments.get("expl"):
             arguments["expl"] = shortened_explanation(arguments["expl"])
@@ -74,7 +74,7 @@ class RetryingScheduler:
                 longest, why = self._patience_seconds, "can't be reached"
                 if isinstance(error, LoginRefused):
                     longest, why = min(longest, LOGIN_SECONDS) if self._was_answered else 0.0, "refuses the login"
-                if not self.is_on or time.monotonic() >= began + longest or self._is_pointless(method):
+                if not self.is_retrying or time.monotonic() >= began + longest or self._is_pointless(method):
                     raise
                 if isinstance(error, LoginRefused):
                     refused_alone = refused_alone + 1 if self.answers() else 0
@@ -91,7 +91,8 @@ class RetryingScheduler:
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
     def answers(self) -> bool:
-        """Whether another call is answered: then a refusal is no matter of login or URL, but of what the call says."""
+        """Return whether another call is answered: then a refusal is no matter of login or URL, but of what the call
+        says."""
         try:
             self.scheduler.is_paused()
         except BrokerSchedError:
@@ -103,10 +104,10 @@ class RetryingScheduler:
             self._told.clear()
             log.info("The scheduler answers again.")
 
-    def tell(self, method: str, arguments: dict[str, Any]) -> None:
-        """Pass on what a task reports. What the scheduler refuses is the task's mistake, not the worker's end.
+    def pass_on(self, method: str, arguments: dict[str, Any]) -> None:
+        """Call a method for a task that asked for it. What the scheduler refuses is the task's mistake, and is logged.
 
-        What luigid has no method for is dropped.
+        What luigid has no method for is dropped. Raises Unreachable and LoginRefused.
         """
         if not hasattr(self.scheduler, method) or method in self._unknown:
             return

@@ -1,4 +1,4 @@
-"""What became of one run of a task."""
+"""The result of one run of a task, and the tasks that it asks for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 
-class Wanted(NamedTuple):
-    """A task that a running one asked for, as it can be loaded again."""
+class TaskSpec(NamedTuple):
+    """A task that a running one asked for, by what it can be made of again."""
 
     module: str
     family: str
@@ -17,12 +17,12 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class RunResult:
-    """Made where the task ran; plain values only, so that it can always travel."""
+    """What became of one run of a task. Made where it ran, of plain values only, so that it can always travel."""
 
     task_id: str
-    status: Literal["DONE", "FAILED", "PENDING"]  # PENDING: it waits for `wanted`
+    status: Literal["DONE", "FAILED", "PENDING"]  # PENDING: it waits for `new_deps`
     expl: str = "null"  # JSON: what on_success or on_failure returned
     missing: tuple[str, ...] = ()  # ids of deps that were not complete when it was to run
-    wanted: tuple[Wanted, ...] = ()  # dynamic requirements that are not complete yet
+    new_deps: tuple[TaskSpec, ...] = ()  # dynamic requirements that are not complete yet
     complete_ids: tuple[str, ...] = field(default=())  # tasks found complete meanwhile, for the cache
     is_unloadable: bool = False  # it could not be loaded where it was to run; FAILED for who does not know of this

@@ -1,4 +1,4 @@
-"""Runs one task, wherever that is, and says what became of it. Source: luigi.worker.TaskProcess.run, 3.8.1."""
+"""Runs one task, wherever that is, and returns its result. Source: luigi.worker.TaskProcess.run, 3.8.1."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from broker_sched.tasks.protocol import TaskLike, checked_deps, flatten
 from broker_sched.tasks.requirements import DynamicRequirements
 from broker_sched.worker.completion import Completion
 from broker_sched.worker.config import WorkerConfig
-from broker_sched.worker.run_result import RunResult, Wanted
+from broker_sched.worker.run_result import RunResult, TaskSpec
 from broker_sched.worker.status_reporter import StatusReporter
 from broker_sched.worker.text_limits import explanation
 
@@ -38,7 +38,10 @@ class RunOptions:
 
     @classmethod
     def of(cls, worker_id: str, config: WorkerConfig, known: Set[str] | None) -> RunOptions:
-        """From a worker's configuration, and what it knows to be complete."""
+        """Make the options from a worker's configuration.
+
+        known: ids of tasks that it knows to be complete; None: it keeps none.
+        """
         return cls(
             worker_id,
             config.check_unfulfilled_deps,
@@ -58,12 +61,15 @@ class Unfulfilled(WorkerError):
 
 
 def is_external(task: TaskLike) -> bool:
-    """Whether something else makes its output: it has no run()."""
+    """Return whether something else makes the task's output: it has no run()."""
     return getattr(task, "run", None) in (None, NotImplemented)
 
 
 def read(task: TaskLike, name: str, default: Any) -> Any:
-    """An attribute of a task, the default for None; a failed Outcome when it raises, which shall end no worker."""
+    """Return an attribute of a task, the default for None.
+
+    Where it raises, a FAILED result: that shall end no worker.
+    """
     try:
         value = getattr(task, name)
     except KeyboardInterrupt:
@@ -75,12 +81,15 @@ def read(task: TaskLike, name: str, default: Any) -> Any:
 
 
 def execute(task: TaskLike, options: RunOptions, reporter: StatusReporter) -> RunResult:
-    """Run the task. Whatever it raises, KeyboardInterrupt aside, is in the outcome and not raised."""
+    """Run the task, and return its result.
+
+    Whatever the task raises, KeyboardInterrupt aside, is in there and not raised.
+    """
     known = None if options.known_complete is None else set(options.known_complete)
     run = _Run(task, options, reporter, Completion(known))
     try:
         with _context(options.task_process_context, run):
-            return run.outcome()
+            return run.run()
     except Exception as error:  # of the context around the run: the run itself raises nothing
         log.exception("[pid %d] Worker %s failed    %s", os.getpid(), options.worker_id, task)
         return RunResult(task.task_id, "FAILED", explanation(f"{type(error).__name__}: {error}"))
@@ -97,7 +106,7 @@ class _Run:
         self._is_complete = completion
         self._known_before = set(completion.known or ())
 
-    def outcome(self) -> RunResult:
+    def run(self) -> RunResult:
         log.info("[pid %d] Worker %s running   %s", os.getpid(), self.worker_id, self.task)
         try:
             return self._carried_out()
@@ -120,10 +129,10 @@ class _Run:
                 return RunResult(task.task_id, "FAILED", json.dumps(text))
         else:
             with self._attached():
-                wanted = self._run_until_wanting()
-            if wanted:
+                new_deps = self._run_until_wanting()
+            if new_deps:
                 log.info("[pid %d] Worker %s new requirements      %s", os.getpid(), self.worker_id, task)
-                return RunResult(task.task_id, "PENDING", wanted=wanted, complete_ids=self._found_complete())
+                return RunResult(task.task_id, "PENDING", new_deps=new_deps, complete_ids=self._found_complete())
             if not self._options.check_complete_on_run:
                 self._note_complete()
             elif not self._is_complete(task):
@@ -144,7 +153,7 @@ class _Run:
         if missing:
             raise Unfulfilled(tuple(missing))
 
-    def _run_until_wanting(self) -> tuple[Wanted, ...]:
+    def _run_until_wanting(self) -> tuple[TaskSpec, ...]:
         """Run to the end, or until the task yields tasks that are not complete: those."""
         generator = self.task.run()
         if not isinstance(generator, Generator):
@@ -160,9 +169,10 @@ class _Run:
             checked_deps(requirements.flat_requirements, f"run() of {self.task.task_id} yielded")
             if not requirements.complete(self._is_complete):
                 generator.close()
-                wanted = requirements.flat_requirements
+                new_deps = requirements.flat_requirements
                 return tuple(
-                    Wanted(task.task_module, task.task_family, task.to_str_params(), task.task_id) for task in wanted
+                    TaskSpec(task.task_module, task.task_family, task.to_str_params(), task.task_id)
+                    for task in new_deps
                 )
             answer = requirements.paths
 
@@ -184,7 +194,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _attached(self) -> Iterator[None]:
-        """While it runs, the task can report."""
+        """Let the task report by methods of its own, as long as the context lasts."""
         for name, source in StatusReporter.ATTACHED.items():
             setattr(self.task, name, getattr(self.status_reporter, source))
         try:

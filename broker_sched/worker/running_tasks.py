@@ -20,20 +20,22 @@ OF_A_RUN = frozenset(
 CHECK_SECONDS = 5.0  # a process is looked at after so long even when nothing was heard of it
 
 
-def with_attempt(told: SchedulerCall, attempt: int | None) -> SchedulerCall:
-    """The call, with the attempt of the run that it is about."""
-    if attempt is None or told.method not in OF_A_RUN:
-        return told
-    return SchedulerCall(told.method, {**told.arguments, "attempt": attempt})
+def with_attempt(call: SchedulerCall, attempt: int | None) -> SchedulerCall:
+    """Return the call with the attempt of the run that it is about; unchanged where a luigid handed the task out."""
+    if attempt is None or call.method not in OF_A_RUN:
+        return call
+    return SchedulerCall(call.method, {**call.arguments, "attempt": attempt})
 
 
 class RunningTasks:
-    """Task processes by task id."""
+    """The runs of a worker by task id, and the calls of the scheduler that they ask for."""
 
     def __init__(self) -> None:
         self._processes: dict[str, TaskRun] = {}
-        self._leaving: list[TaskRun] = []  # have told their outcome, and must still end
-        self.told: deque[SchedulerCall] = deque()  # what they asked for, to be passed on to the scheduler in this order
+        self._leaving: list[TaskRun] = []  # have told their result, and must still end
+        self.scheduler_calls: deque[SchedulerCall] = (
+            deque()
+        )  # what they asked for, to be passed on to the scheduler in this order
 
     def __len__(self) -> int:
         return len(self._processes)
@@ -41,71 +43,71 @@ class RunningTasks:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._processes
 
-    def all(self) -> list[TaskRun]:
-        """The processes."""
+    def runs(self) -> list[TaskRun]:
+        """Return all runs whose result is not known yet."""
         return list(self._processes.values())
 
-    def ids(self) -> list[str]:
-        """Of the tasks."""
+    def task_ids(self) -> list[str]:
+        """Return the ids of the tasks whose result is not known yet."""
         return list(self._processes)
 
     def attempts(self) -> dict[str, int | None]:
-        """By task id, of the runs that count."""
+        """Return task id → attempt of the runs that count; the superseded ones are left out."""
         return {name: each.attempt for name, each in self._processes.items() if not each.is_superseded}
 
     def supersede(self, task_id: str, attempt: int | None) -> None:
-        """The scheduler says that this run does not count any more: end it, and report nothing of it."""
+        """End a run of which the scheduler says that it does not count any more; nothing of it is reported."""
         process = self._processes.get(task_id)
         if process is not None and process.attempt == attempt and not process.is_superseded:
             process.is_superseded = True
-            process.end("it does not count any more")
+            process.end_run("it does not count any more")
 
-    def add(self, process: TaskRun) -> None:
-        """Keep an eye on a started process."""
+    def add_run(self, process: TaskRun) -> None:
+        """Keep watch over a run that was started."""
         self._processes[process.task.task_id] = process
 
-    def get(self, task_id: str) -> TaskRun | None:
-        """The process that runs a task."""
+    def find_run(self, task_id: str) -> TaskRun | None:
+        """Return the run of a task; None when it does not run here."""
         return self._processes.get(task_id)
 
-    def wait(self, seconds: float, *also: Any) -> None:
-        """Until something happens, or one of `also` is readable, but at most so long.
+    def wait_for_news(self, seconds: float, *also: Any) -> None:
+        """Wait until a run has news or one of `also` is readable, for so many seconds at the most; then poll all runs.
 
-        Deadlines are kept, what is told is received. Raises the KeyboardInterrupt that was kept.
+        Raises the KeyboardInterrupt that was kept.
         """
         interrupts.raise_due()
         everyone = [*self._processes.values(), *self._leaving]
         lefts = [left for process in everyone if (left := process.seconds_left()) is not None]
         if not self._is_somebody_done():
-            things = [process.wait_on() for process in everyone]
+            things = [process.waitables() for process in everyone]
             if not all(things):  # of some only the programs are left, which nothing tells of
                 seconds = min(seconds, LOOK_SECONDS)
             seconds = max(0.0, min([seconds, CHECK_SECONDS, *lefts]))
             multiprocessing.connection.wait([*dict.fromkeys(itertools.chain(*things)), *also], seconds)
         for process in everyone:
-            has_ended = process.check()
-            self._keep(process)
+            has_ended = process.poll()
+            self._collect_calls(process)
             if has_ended and process in self._leaving:
                 self._leaving.remove(process)
-                process.close()
+                process.clean_up()
 
     @interrupts.whole
     def take_finished(self) -> Iterator[TaskRun]:
-        """Those whose outcome is known; they are no longer among the running."""
+        """Yield the runs whose result has become known; they are no longer among runs()."""
         for task_id, process in list(self._processes.items()):
-            if process.outcome is not None:
+            if process.result is not None:
                 del self._processes[task_id]
                 self._leaving.append(process)
                 yield process
 
-    def settle(self) -> None:
-        """Wait until those that have told their outcome have ended, as long as they may take for it."""
+    def wait_for_leaving(self) -> None:
+        """Wait until the runs whose result is known have ended, as long as they may take for it."""
         while self._leaving:
-            self.wait(CHECK_SECONDS)
+            self.wait_for_news(CHECK_SECONDS)
 
     @interrupts.whole
-    def stop(self) -> None:
-        """End them all, and whatever they started. An interruption kills them, and is raised later."""
+    def stop_all(self) -> None:
+        """End all runs, and whatever they started. An interruption kills them, and is raised later."""
         left = [*self._processes.values(), *self._leaving]
 
         def kill() -> None:
@@ -116,22 +118,27 @@ class RunningTasks:
             for process in left:  # all of them first, so that they share the time to end
                 process.terminate()
             while left:
-                left[-1].stop()
-                self._keep(left[-1])
-                left.pop().close()
+                left[-1].wait_until_ended()
+                self._collect_calls(left[-1])
+                left.pop().clean_up()
         self._processes, self._leaving = {}, []
 
-    def _keep(self, process: TaskRun) -> None:
-        """What it asked for. Of the ends of one task's output only the latest, however long the scheduler is away."""
+    def _collect_calls(self, process: TaskRun) -> None:
+        """Take over the calls that a run asks for.
+
+        Of the tails of one task's output only the latest is kept, however long the scheduler is away.
+        """
         for each in process.take_scheduler_calls():
             if process.is_superseded:
                 continue
             each = with_attempt(each, process.attempt)
             if each.method == LOG_METHOD:
                 of_task = each.arguments["task_id"]
-                others = (x for x in self.told if x.method != LOG_METHOD or x.arguments["task_id"] != of_task)
-                self.told = deque(others)
-            self.told.append(each)
+                others = (
+                    x for x in self.scheduler_calls if x.method != LOG_METHOD or x.arguments["task_id"] != of_task
+                )
+                self.scheduler_calls = deque(others)
+            self.scheduler_calls.append(each)
 
     def _is_somebody_done(self) -> bool:
-        return any(process.outcome is not None for process in self._processes.values())
+        return any(process.result is not None for process in self._processes.values())

@@ -17,25 +17,25 @@ DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Summarized(Protocol):
-    """A task, as far as the summary needs it."""
+    """The part of a task that the summary needs."""
 
     @property
     def task_id(self) -> str:
-        """Its id."""
+        """The task's id, by which the scheduler knows it."""
 
     @property
     def task_family(self) -> str:
-        """Its family."""
+        """The name of the task's class, with its namespace."""
 
     def deps(self) -> Iterable[Any]:
-        """The tasks it depends on."""
+        """Return the tasks that this one depends on."""
 
     def to_str_params(self, only_significant: bool = False, only_public: bool = False) -> dict[str, str]:
-        """Its parameters as text."""
+        """Return parameter → text, of the significant or public ones only where that is asked for."""
 
 
 def by_family(tasks: Iterable[Summarized]) -> list[str]:
-    """One line for each family, with how many there are and the parameters in which they differ."""
+    """Return a line for each family, with how many tasks it has and the parameters in which they differ."""
     families: dict[str, list[dict[str, str]]] = defaultdict(list)
     for task in tasks:
         families[task.task_family].append(task.to_str_params(only_significant=True, only_public=True))
@@ -64,12 +64,12 @@ def _rest(count: int) -> str:
 
 
 def one_value(text: str) -> str:
-    """One value in one line, of bounded length, without the password of a URL."""
+    """Return a value as one line of at most VALUE_SHOWN characters, without the password of a URL."""
     return one_line(text, VALUE_SHOWN)
 
 
 def one_line(text: str, length: int) -> str:
-    """Any text in one line of at most `length` characters, without the password of a URL."""
+    """Return any text as one line of at most `length` characters, without the password of a URL."""
     plain = without_password(text)
     line = plain if plain.isprintable() else repr(plain)[1:-1]
     return line if len(line) <= length else f"{line[: length - 1]}…"

@@ -18,7 +18,7 @@ log = logging.getLogger("bsched.worker")
 
 
 class Shutdown:
-    """What was asked for, by signal handlers and other threads; the worker's loop carries it out with act().
+    """Keeps what signal handlers and other threads ask of a worker, until its loop calls carry_out_requests().
 
     look_up: makes the loop do that soon.
     """
@@ -32,43 +32,47 @@ class Shutdown:
         self._handlers_before: dict[int, Any] = {}  # of the signals that are taken
 
     def stop_asking(self) -> None:
-        """Take no more work."""
+        """Have the worker take no more work; what runs goes on."""
         self.is_stopping = True
         self._look_up()
 
     def drain(self, seconds: float) -> None:
-        """The same, and end what still runs after so long. The shortest time counts."""
+        """Have the worker take no more work, and end what still runs after so many seconds.
+
+        The shortest time counts.
+        """
         self._drained_at = min(self._drained_at, time.monotonic() + seconds)
         self.stop_asking()
 
     def stop_task(self, task_id: str, disable: bool) -> None:
-        """End a running task."""
+        """Have a running task ended, and disabled where that is asked for."""
         self._to_end.append((task_id, disable))
         self._look_up()
 
     def seconds_left(self) -> float:
-        """Until act() must be called, at the latest."""
+        """Return the seconds until carry_out_requests() must be called, at the latest."""
         return max(0.0, self._drained_at - time.monotonic())
 
-    def act(self, running: RunningTasks) -> None:
-        """Do what is due. Raises the KeyboardInterrupt that was kept."""
+    def carry_out_requests(self, running: RunningTasks) -> None:
+        """End the runs that are to end by now. Raises the KeyboardInterrupt that was kept."""
         interrupts.raise_due()
         while self._to_end:
             task_id, disable = self._to_end.popleft()
-            process = running.get(task_id)
+            process = running.find_run(task_id)
             if process is None:
                 log.warning("%s is to be stopped, but does not run here in a process of its own.", task_id)
             else:
-                process.end("it was stopped by stop_task", disables=disable)
+                process.end_run("it was stopped by stop_task", disables=disable)
         if time.monotonic() >= self._drained_at:
             self._drained_at, self.is_out_of_time = math.inf, True
-            for process in running.all():
-                process.end("its worker was told to leave", releases=True)
+            for process in running.runs():
+                process.end_run("its worker was told to leave", releases=True)
 
     def take_signals(self) -> None:
-        """From now on SIGUSR1 stops asking, and SIGINT, unless it has a handler of the user's, tears no step apart.
+        """Let SIGUSR1 stop asking from now on, and let SIGINT, unless it has a handler of the user's, tear nothing
+        apart.
 
-        Only the main thread can see to that.
+        Does nothing in another thread than the main one, which Python gives no signals.
         """
         if threading.current_thread() is not threading.main_thread():
             return
@@ -79,7 +83,7 @@ class Shutdown:
             self._take(signal.SIGINT, interrupts.handle)
 
     def give_signals_back(self) -> None:
-        """They do again what they did before."""
+        """Put the signal handlers back that were there before take_signals()."""
         while self._handlers_before:
             signal.signal(*self._handlers_before.popitem())
 

@@ -16,14 +16,17 @@ LOOK_SECONDS = 0.05
 
 
 class StartedPrograms:
-    """Those that are begun from now on, with all that they start."""
+    """The programs that this process starts from now on, with all that they start."""
 
     def __init__(self) -> None:
         self._before = _children()
         self._noted: set[psutil.Process] = set()
 
-    def note(self) -> None:
-        """Remember those that are there. At the time of the signal: what its parent has left is not found any more."""
+    def note_programs(self) -> None:
+        """Remember the programs that are there now.
+
+        Done when a signal comes: one whose parent has ended is not found later.
+        """
         with contextlib.suppress(psutil.Error):
             for child in psutil.Process().children():
                 if child.pid not in self._before:
@@ -32,9 +35,10 @@ class StartedPrograms:
                         self._noted.update(child.children(recursive=True))
 
     @interrupts.whole
-    def end(self, kill_after_seconds: float) -> None:
-        """SIGTERM to all of them; SIGKILL to what is left after so long, or when there is another interruption."""
-        self.note()
+    def end_programs(self, kill_after_seconds: float) -> None:
+        """Send SIGTERM to all of them; SIGKILL to what is left after so many seconds, or when there is another
+        interruption."""
+        self.note_programs()
         for process in self._noted:
             with contextlib.suppress(psutil.Error):
                 process.terminate()

@@ -1,4 +1,4 @@
-"""What a running task tells the scheduler, and what it is told."""
+"""The methods by which a running task reports to the scheduler, and the messages that it gets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SchedulerMessage:
     """
 
     def __init__(self, tell: Tell, task_id: str, message_id: str, content: Any, **payload: Any) -> None:
-        self._tell = tell
+        self._call_scheduler = tell
         self._task_id = task_id
         self._message_id = message_id
         self.content = content
@@ -37,20 +37,20 @@ class SchedulerMessage:
     __hash__ = None  # type: ignore[assignment]  # it equals its content, which may be unhashable
 
     def respond(self, response: Any) -> None:
-        """Answer it; whoever sent it finds the answer by the message's id."""
-        told = {"task_id": self._task_id, "message_id": self._message_id, "response": shortened_value(response)}
-        self._tell("add_scheduler_message_response", told)
+        """Answer the message; whoever sent it finds the answer by the message's id."""
+        arguments = {"task_id": self._task_id, "message_id": self._message_id, "response": shortened_value(response)}
+        self._call_scheduler("add_scheduler_message_response", arguments)
 
 
 def _tell_nobody(method: str, arguments: dict[str, Any]) -> None:
-    """Nobody listens."""
+    """Drop the call: there is no worker to make it."""
 
 
 class StatusReporter:
     """What a task may report while it runs. Source: luigi.worker.TaskStatusReporter, 3.8.1.
 
-    Its methods are attached to the task for the time of its run, under the names in ATTACHED. What is longer than
-    limits.MAX_TEXT is shortened.
+    Its methods are attached to the task for the time of its run, under the names in ATTACHED. A text longer than
+    text_limits.MAX_TEXT characters is shortened.
     """
 
     ATTACHED: ClassVar[dict[str, str]] = {
@@ -64,7 +64,7 @@ class StatusReporter:
     def __init__(
         self, tell: Tell, task_id: str, worker_id: str, accepts_messages: bool, task: TaskLike | None = None
     ) -> None:
-        self._tell = tell
+        self._call_scheduler = tell
         self._task = task
         self.task_id = task_id
         self._worker_id = worker_id
@@ -75,34 +75,40 @@ class StatusReporter:
         return StatusReporter, (_tell_nobody, self.task_id, self._worker_id, False)
 
     def update_tracking_url(self, tracking_url: str) -> None:
-        """Where the task's progress can be seen."""
-        told: dict[str, Any] = {"task_id": self.task_id, "status": "RUNNING"}
+        """Show a URL where the task's progress can be seen."""
+        arguments: dict[str, Any] = {"task_id": self.task_id, "status": "RUNNING"}
         if self._task is not None:  # or the scheduler would forget its resources, and that it takes messages
-            told = described(self._task, "RUNNING")
-        self._tell("add_task", {**told, "worker": self._worker_id, "tracking_url": shortened_value(tracking_url)})
+            arguments = described(self._task, "RUNNING")
+        self._call_scheduler(
+            "add_task", {**arguments, "worker": self._worker_id, "tracking_url": shortened_value(tracking_url)}
+        )
 
     def update_status_message(self, message: str) -> None:
-        """One line, or more, about what it does now."""
-        self._tell("set_task_status_message", {"task_id": self.task_id, "status_message": shortened_value(message)})
+        """Show one line, or more, about what the task does at the moment."""
+        self._call_scheduler(
+            "set_task_status_message", {"task_id": self.task_id, "status_message": shortened_value(message)}
+        )
 
     def update_progress_percentage(self, percentage: float) -> None:
-        """0 to 100."""
-        self._tell(
+        """Show how far the task is, from 0 to 100."""
+        self._call_scheduler(
             "set_task_progress_percentage",
             {"task_id": self.task_id, "progress_percentage": shortened_value(percentage)},
         )
 
     def decrease_running_resources(self, decrease_resources: dict[str, float]) -> None:
-        """Give back resources before the end: {name: amount}."""
-        told = {"task_id": self.task_id, "decrease_resources": decrease_resources}
-        self._tell("decrease_running_task_resources", told)
+        """Give back resources before the end of the run: {name: amount}."""
+        arguments = {"task_id": self.task_id, "decrease_resources": decrease_resources}
+        self._call_scheduler("decrease_running_task_resources", arguments)
 
     def report_task_statistics(self, statistics: dict[str, Any]) -> None:
-        """Numbers about the run, for whoever collects metrics."""
-        self._tell("report_task_statistics", {"task_id": self.task_id, "statistics": shortened_value(statistics)})
+        """Report numbers about the run, for whoever collects metrics."""
+        self._call_scheduler(
+            "report_task_statistics", {"task_id": self.task_id, "statistics": shortened_value(statistics)}
+        )
 
     def receive(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Put a message into the task's queue, if it takes any."""
         if self.scheduler_messages is not None:
-            message = SchedulerMessage(self._tell, self.task_id, message_id, content, **payload)
+            message = SchedulerMessage(self._call_scheduler, self.task_id, message_id, content, **payload)
             self.scheduler_messages.put(message)

@@ -48,7 +48,13 @@ class Submitter:
         self.worker: Worker = _ForOthers(self._scheduler, self.id, **config)
 
     def submit(self, *tasks: TaskLike, multiprocess: bool = False, processes: int = 0) -> str:
-        """See submit(). multiprocess: ask several tasks at once whether they are complete, in so many processes."""
+        """Schedule the tasks and all they need, and return the submission's id.
+
+        Raises what the function submit() raises.
+
+        multiprocess: ask several tasks at once whether they are complete, in `processes` processes (0: one for each
+        processor).
+        """
         if not tasks:
             raise WorkerError("There is nothing to submit: give at least one task.")
         for task in tasks:

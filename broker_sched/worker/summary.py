@@ -22,7 +22,7 @@ REASON_SHOWN = 400  # characters of why nobody could load a task
 
 @dataclass(frozen=True)
 class Report:
-    """A status that the worker told the scheduler. A PENDING one that is not runnable is external."""
+    """A status that the worker reported to the scheduler. A PENDING task that is not runnable is external."""
 
     task: Summarized
     status: str
@@ -31,7 +31,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Response:
-    """A reply of get_work: what it handed out, and what ran elsewhere: [{"task_id", "worker", …}]."""
+    """A reply of get_work, of which is kept what it handed out and what ran elsewhere: [{"task_id", "worker", …}]."""
 
     task_id: str | None
     running_tasks: Sequence[Mapping[str, Any]]
@@ -39,7 +39,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a task stands that did not end here, as the scheduler told at the end of the run."""
+    """How a task stands that did not end here, as the scheduler said at the end of the run."""
 
     status: str
     worker: str | None  # who ran it last
@@ -48,7 +48,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class RunHistory:
-    """All that a worker did."""
+    """All that a worker did in one run, from which the summary is made."""
 
     worker_id: str
     scheduled: Mapping[str, Summarized]  # task_id → task: only these can be said to run elsewhere
@@ -61,7 +61,7 @@ class RunHistory:
 
 
 class RunStatus(enum.Enum):
-    """The verdict; the names are those of Luigi's LuigiStatusCode. The value is a smiley and a reason."""
+    """How a run went as a whole; the names are those of Luigi's LuigiStatusCode. The value is a smiley and a reason."""
 
     SUCCESS = (":)", "nothing failed and nothing was missing")
     SUCCESS_WITH_RETRY = (":)", "what failed succeeded when it was tried again")
@@ -118,7 +118,7 @@ class ExecutionSummary:
         return self.shortened(0)
 
     def shortened(self, summary_length: int) -> str:
-        """The same text, with so many families in each group at the most; 0: all of them.
+        """Return the summary's text with so many families in each group at the most; 0 for all of them.
 
         Source: luigi.execution_summary, [execution_summary] summary_length, 3.8.1.
         """
@@ -145,7 +145,7 @@ class ExecutionSummary:
         return " ".join(self.status.value)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for programs: {status, task_count, groups: {name: [task_id]}, other_workers, notes}."""
+        """Return the summary for programs: {status, task_count, groups: {name: [task_id]}, other_workers, notes}."""
         return {
             "status": self.status.name,
             "task_count": self.task_count,
@@ -235,8 +235,8 @@ def _partition(reports: Sequence[Report]) -> dict[str, set[str]]:
     for report in reports:
         if report.status == "PENDING" and report.task.task_id not in over:
             groups["waiting" if report.runnable else "missing_external"].add(report.task.task_id)
-    told = (groups[name] for name in ("already_done", "scheduling_error", "waiting", "missing_external"))
-    groups["disabled"] = of("DISABLED") - over.union(*told)
+    listed = (groups[name] for name in ("already_done", "scheduling_error", "waiting", "missing_external"))
+    groups["disabled"] = of("DISABLED") - over.union(*listed)
     return groups
 
 

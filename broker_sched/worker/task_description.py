@@ -1,4 +1,4 @@
-"""What the scheduler is told of a task each time: what a call leaves out, it forgets."""
+"""Describes a task to the scheduler, each time in full: it forgets what a call leaves out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from broker_sched.tasks.protocol import TaskLike, owners_of, retry_policy_of, vi
 
 
 def described(task: TaskLike, status: str, **more: Any) -> dict[str, Any]:
-    """The arguments of add_task, without the worker."""
+    """Return the arguments of add_task that describe this task, without the worker. more: further arguments."""
     return {
         "task_id": task.task_id,
         "status": status,

@@ -1,4 +1,7 @@
-"""What a worker knows of its tasks, and tells the scheduler about them. Source: luigi.worker.Worker.add, 3.8.1."""
+"""Schedules tasks: finds out what they need, and reports them to the scheduler.
+
+Source: luigi.worker.Worker.add, 3.8.1.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,11 @@ from broker_sched.worker.add_task_buffer import AddTaskBuffer
 from broker_sched.worker.awaited_deps import AwaitedDeps
 from broker_sched.worker.completion import Completion, InParallel, InTurn
 from broker_sched.worker.config import WorkerConfig
-from broker_sched.worker.dependency_cycles import DependencyGraph, told_cycle
+from broker_sched.worker.dependency_cycles import DependencyGraph, cycle_message
 from broker_sched.worker.failure_mails import FailureMails
 from broker_sched.worker.final_statuses import look_back
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
-from broker_sched.worker.run_result import Wanted
+from broker_sched.worker.run_result import TaskSpec
 from broker_sched.worker.summary import SUPERSEDED, Report, Response, RunHistory, Standing
 from broker_sched.worker.task_description import described
 from broker_sched.worker.text_limits import shortened
@@ -41,13 +44,12 @@ MOST_OF_REFUSAL = 1000  # characters of the reason
 
 
 class TaskRegistration:
-    """Schedules tasks under a worker's id.
+    """Schedules tasks under a worker's id, and reports what becomes of them.
 
-    scheduled: task_id → task. roots: ids of what was added from outside. reports: what the scheduler was told.
-    known: ids of tasks that are complete; None where complete() is asked each time.
-    context: of multiprocessing, for complete() in parallel.
-    check: called with each task that is to be run, before it is scheduled; may raise WorkerError.
-    mails: what could not be scheduled is told there, too.
+    scheduled: task_id → task. roots: ids of what was added from outside. reports: statuses that were reported to the
+    scheduler. known: ids of tasks that are complete; None where complete() is asked each time. context: of
+    multiprocessing, for complete() in parallel. check: called with each task that is to be run, before it is scheduled;
+    may raise WorkerError. mails: told of what could not be scheduled.
     """
 
     def __init__(
@@ -69,8 +71,8 @@ class TaskRegistration:
         self.mails = mails
         self._completion = Completion(self.known)
         self._buffer = AddTaskBuffer(scheduler, worker_id)
-        self._awaiting = AwaitedDeps(scheduler, self._completion)
-        self._needs = DependencyGraph()
+        self._awaited_deps = AwaitedDeps(scheduler, self._completion)
+        self._dependency_graph = DependencyGraph()
         self._batchers_sent: set[str] = set()
         self._batches: dict[str, list[TaskLike]] = {}  # id of the combined task → its members, as far as known here
         self._batch_ids: dict[str, str] = {}  # of the combined tasks
@@ -79,19 +81,19 @@ class TaskRegistration:
     def add(
         self, task: TaskLike, multiprocess: bool = False, processes: int = 0, settled: Collection[str] = ()
     ) -> bool:
-        """See Worker.add. settled: ids of tasks to leave as they are."""
+        """Schedule a task and all it needs, as Worker.add says. settled: ids of tasks to leave as they are."""
         check_task(task)
         self.succeeded = True
         asking = InParallel(self._completion, processes, self._context) if multiprocess else InTurn(self._completion)
         try:
-            asking.ask(task)
+            asking.ask_about(task)
             seen = dict.fromkeys([task.task_id, *settled])  # in order
             for item, answer in asking.answers():
                 finding = self._examine(item, answer)
                 for dep in finding.deps or ():
                     if dep.task_id not in seen:
                         seen[dep.task_id] = None
-                        asking.ask(dep)
+                        asking.ask_about(dep)
                 self._schedule(finding)
             self._refuse_cycles(seen)
             self._buffer.flush(self._note_refused)
@@ -106,13 +108,17 @@ class TaskRegistration:
                 task.trigger_event("event.core.task.broken", task, error)
             raise
         finally:
-            asking.close()
+            asking.end_processes()
             with contextlib.suppress(BrokerSchedError):  # after an error: what was found so far
                 self._buffer.flush(self._note_refused)
         return self.succeeded
 
     def add_again(self, task: TaskLike, settled: Collection[str] = ()) -> bool:
-        """As add(), of what was handed out or scheduled before: an error of the task's is logged, and ends nothing."""
+        """Schedule a task that was handed out or scheduled before. Returns whether all of it could be scheduled.
+
+        An error of the task's own is logged, and ends nothing. settled: ids of tasks to leave as they are. Raises
+        KeyboardInterrupt, Unreachable and LoginRefused.
+        """
         try:
             return self.add(task, settled=settled)
         except (KeyboardInterrupt, Unreachable, LoginRefused):
@@ -151,26 +157,26 @@ class TaskRegistration:
 
     def _refuse_cycles(self, task_ids: Collection[str]) -> None:
         """What can never run is not left to wait: a worker that stays while tasks are pending would stay for ever."""
-        cycles, stuck = self._needs.cycles(task_ids)
+        cycles, stuck = self._dependency_graph.cycles(task_ids)
         for cycle in cycles:
-            log.error("%s", told_cycle(cycle))
-            self._announce_failure(self.scheduled[cycle[0]], told_cycle(cycle))
+            log.error("%s", cycle_message(cycle))
+            self._announce_failure(self.scheduled[cycle[0]], cycle_message(cycle))
         members = {task_id for cycle in cycles for task_id in cycle}
         if stuck:  # they are told once
             self.reports[:] = [report for report in self.reports if report.task.task_id not in stuck]
         for task_id in stuck:
             task = self.scheduled[task_id]
             self._note(task, "UNKNOWN", False)
-            told = described(task, "UNKNOWN", runnable=False, deps=[] if task_id in members else None)
-            self._buffer.put(told, self._note_refused)
+            arguments = described(task, "UNKNOWN", runnable=False, deps=[] if task_id in members else None)
+            self._buffer.add_task(arguments, self._note_refused)
 
-    def _note_refused(self, told: dict[str, Any], error: Refused) -> None:
+    def _note_refused(self, arguments: dict[str, Any], error: Refused) -> None:
         """One task can't be told of, mostly since its parameters are too long for a server or a proxy: without them it
         can be DONE, but not run. The others go on."""
-        task_id, status = told["task_id"], "DONE" if told["status"] == "DONE" else "UNKNOWN"
-        short = {name: told[name] for name in ("task_id", "family", "module")}
+        task_id, status = arguments["task_id"], "DONE" if arguments["status"] == "DONE" else "UNKNOWN"
+        short = {name: arguments[name] for name in ("task_id", "family", "module")}
         self._scheduler.call("add_task", worker=self._worker_id, **short, status=status, runnable=False)
-        if status == told["status"]:
+        if status == arguments["status"]:
             return
         log.error("%s is not scheduled: %s", task_id, error)
         self.reports[:] = [report for report in self.reports if report.task.task_id != task_id]
@@ -192,23 +198,24 @@ class TaskRegistration:
             )
 
     def offer_batches(self, task: TaskLike) -> None:
-        """As send_batcher(), of what others scheduled: when that fails, its family is not batched for this worker."""
+        """Do what send_batcher() does for a task that others scheduled: when that fails, its family is not batched for
+        this worker."""
         try:
             self.send_batcher(task)
         except (KeyboardInterrupt, Unreachable, LoginRefused):
             raise
         except BaseException as error:
-            told = (task.task_family, type(error).__name__, error)
-            log.error("Tasks of %s are not asked for in batches: %s: %s", *told)
+            failure = (task.task_family, type(error).__name__, error)
+            log.error("Tasks of %s are not asked for in batches: %s: %s", *failure)
 
     def _schedule(self, finding: Finding) -> None:
         task = finding.task
         self.scheduled[task.task_id] = task
-        self._awaiting.forget(task.task_id)
-        self._needs.note(task.task_id, [dep.task_id for dep in finding.deps or ()])
+        self._awaited_deps.forget_task(task.task_id)
+        self._dependency_graph.note_deps(task.task_id, [dep.task_id for dep in finding.deps or ()])
         self._own.add(task.task_id)
         self._note(task, finding.status, finding.runnable)
-        self._buffer.put(
+        self._buffer.add_task(
             described(
                 task,
                 finding.status,
@@ -228,7 +235,7 @@ class TaskRegistration:
         """
         refusal = ""
         try:
-            self._tell(described(task, status, runnable=None, **more, **carried(attempt)))
+            self._tell(described(task, status, runnable=None, **more, **attempt_argument(attempt)))
         except Superseded as error:
             log.warning("%s", error)
             status = SUPERSEDED
@@ -244,15 +251,18 @@ class TaskRegistration:
             log.error("%s is reported as FAILED. %s", task, refusal)
             failed = {"task_id": task.task_id, "status": status, "runnable": None, "expl": json.dumps(refusal)}
             with contextlib.suppress(Superseded):
-                self._tell({**failed, **carried(attempt)})
+                self._tell({**failed, **attempt_argument(attempt)})
         if status == "FAILED":
             self.mails.failed(task, json.dumps(refusal) if refusal else more.get("expl", ""))
         return status
 
     def note_end(self, task: TaskLike, status: str) -> None:
-        """For the summary: what became of a run here. SUPERSEDED: it does not count any more."""
+        """Note what became of a run here, for the summary.
+
+        status: the task's; SUPERSEDED when the run does not count any more.
+        """
         if status != "PENDING":
-            self._awaiting.forget(task.task_id)
+            self._awaited_deps.forget_task(task.task_id)
         self._note(task, status, False)
         self._batch_ids.pop(task.task_id, None)
         for member in self._batches.pop(task.task_id, ()):
@@ -261,7 +271,9 @@ class TaskRegistration:
     def release(self, task: TaskLike, attempt: int | None) -> bool:
         """Give a running task back, so that others run it at once. False: the scheduler (luigid) can't do that."""
         try:
-            self._scheduler.call("release_task", task_id=task.task_id, worker=self._worker_id, **carried(attempt))
+            self._scheduler.call(
+                "release_task", task_id=task.task_id, worker=self._worker_id, **attempt_argument(attempt)
+            )
         except (UnknownMethod, AttributeError):
             return False
         except Superseded as error:
@@ -277,7 +289,7 @@ class TaskRegistration:
         self.latest[task.task_id] = status
 
     def _tell(self, described_task: dict[str, Any]) -> None:
-        self._buffer.put(described_task)
+        self._buffer.add_task(described_task)
         self._buffer.flush()
 
     def announce_again(
@@ -287,12 +299,12 @@ class TaskRegistration:
         is_leaving: bool,
         on_superseded: Callable[[str, int | None], None],
     ) -> None:
-        """To a scheduler that may have forgotten them: what runs here, and what was added and has not ended.
+        """Report to a scheduler that may have forgotten them what runs here, and what was added and has not ended.
 
         running: task_id → attempt. on_superseded: called with both for each run that does not count any more.
         """
         for task_id, attempt in running.items():
-            more: dict[str, Any] = {"assistant": is_assistant, **carried(attempt)}
+            more: dict[str, Any] = {"assistant": is_assistant, **attempt_argument(attempt)}
             if attempt is not None and task_id in self._batch_ids:
                 more["batch_id"] = self._batch_ids[task_id]
             try:
@@ -303,8 +315,8 @@ class TaskRegistration:
             except (KeyboardInterrupt, Unreachable, LoginRefused):
                 raise
             except BaseException as error:  # its end will be told
-                told = (task_id, type(error).__name__, error)
-                log.error("%s could not be reported as running: %s: %s", *told)
+                failure = (task_id, type(error).__name__, error)
+                log.error("%s could not be reported as running: %s: %s", *failure)
         if is_leaving:
             return
         self._batchers_sent.clear()
@@ -317,7 +329,7 @@ class TaskRegistration:
         self.succeeded = succeeded
 
     def counts(self, running: int) -> dict[str, int]:
-        """How far it is, by the last status reported of each task."""
+        """Return how many tasks are scheduled, done, running and failed, by the last status reported of each."""
         latest = list(self.latest.copy().values())
         return {
             "scheduled": len(latest),
@@ -327,17 +339,17 @@ class TaskRegistration:
         }
 
     def history(self, responses: tuple[Response, ...], run_succeeded: bool) -> RunHistory:
-        """What was scheduled and told, and these replies of get_work, for the summary."""
-        told = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
-        return RunHistory(self._worker_id, *told, self.succeeded, run_succeeded, self._standings)
+        """Return what was scheduled and reported, with these replies of get_work, for the summary."""
+        scheduled = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
+        return RunHistory(self._worker_id, *scheduled, self.succeeded, run_succeeded, self._standings)
 
     def has_own_of(self, module: str, family: str) -> bool:
-        """Whether tasks of that module or family were scheduled here that are yet to be run."""
+        """Return whether tasks of that module or family were scheduled here that are yet to be run."""
         waiting = (self.scheduled[task_id] for task_id in self._own if self.latest.get(task_id) == "PENDING")
         return any(family == task.task_family or module == task.task_module for task in waiting)
 
     def is_own(self, task: TaskLike) -> bool:
-        """Whether it was scheduled here, and not only handed out."""
+        """Return whether the task was scheduled here, and not only handed out."""
         return task.task_id in self._own
 
     def look_back(self) -> bool:
@@ -348,29 +360,34 @@ class TaskRegistration:
         return not any(standing.status in ("FAILED", "DISABLED") for standing in self._standings.values())
 
     def note_batch(self, combined: TaskLike, member_ids: list[str], batch_id: str) -> None:
-        """What becomes of the combined task becomes of its members, too."""
+        """Remember the members of a combined task: what becomes of that becomes of them, too."""
         self.scheduled[combined.task_id] = combined
         self._batch_ids[combined.task_id] = batch_id
         known = (self.scheduled.get(task_id) for task_id in member_ids)
         self._batches[combined.task_id] = [member for member in known if member is not None]
 
-    def add_wanted(self, task: TaskLike, wanted: Sequence[Wanted]) -> list[str]:
-        """Schedule what a running task asked for. Returns the ids. Raises WorkerError when it would wait in vain."""
+    def add_new_deps(self, task: TaskLike, wanted: Sequence[TaskSpec]) -> list[str]:
+        """Schedule the tasks that a running one asked for, and return their ids.
+
+        Raises WorkerError when it would wait in vain.
+        """
         deps = [load_task(each.module, each.family, each.params, each.task_id) for each in wanted]
         if deps:
-            self._awaiting.check(task, deps, self.may_reschedule)
-            self._needs.want(task.task_id, [dep.task_id for dep in deps], lambda each: self.latest.get(each) == "DONE")
+            self._awaited_deps.check_deps(task, deps, self.may_reschedule)
+            self._dependency_graph.note_new_deps(
+                task.task_id, [dep.task_id for dep in deps], lambda each: self.latest.get(each) == "DONE"
+            )
         for dep in deps:
             self.add(dep)
         return [dep.task_id for dep in deps]
 
     def may_reschedule(self, missing: tuple[str, ...]) -> bool:
-        """Whether a task may go back for these missing deps once more."""
+        """Count these missing deps, and return whether a task may go back for them once more."""
         for dep in missing:
             self._unfulfilled[dep] += 1
         return all(self._unfulfilled[dep] <= self._config.max_reschedules for dep in missing)
 
 
-def carried(attempt: int | None) -> dict[str, int]:
-    """The argument that names a run's attempt; none where it was handed out without, by a luigid."""
+def attempt_argument(attempt: int | None) -> dict[str, int]:
+    """Return the argument that names a run's attempt; none where a luigid handed the task out."""
     return {} if attempt is None else {"attempt": attempt}

@@ -9,7 +9,7 @@ MAX_TEXT = 32_768  # characters; so even the longest stays below the 1 MB that a
 
 
 def shortened(text: str, limit: int = MAX_TEXT) -> str:
-    """The text; of one longer than `limit` its beginning and its end, with how much is left out between them."""
+    """Return the text; of one longer than `limit` its beginning and end, with how much is left out between them."""
     if len(text) <= limit:
         return text
     half = (limit - 80) // 2  # 80: room for what is said in between
@@ -17,7 +17,7 @@ def shortened(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def shortened_value(value: Any) -> Any:
-    """The same for any value that JSON can hold: what is too long becomes a shortened text of it."""
+    """Return any value that JSON can hold; one whose text is too long becomes that text, shortened."""
     if isinstance(value, str):
         return shortened(value)
     try:
@@ -28,7 +28,7 @@ def shortened_value(value: Any) -> Any:
 
 
 def explanation(value: Any) -> str:
-    """JSON of a value, of a long one shortened; what JSON can't hold is shown by its repr."""
+    """Return the JSON of a value, of a long one shortened; what JSON can't hold is shown by its repr."""
     try:
         return json.dumps(shortened_value(value))
     except (TypeError, ValueError, RecursionError):
@@ -36,7 +36,7 @@ def explanation(value: Any) -> str:
 
 
 def shortened_explanation(expl: str) -> str:
-    """The same for what is an explanation already: JSON, or plain text."""
+    """Return an explanation, which is JSON or plain text, shortened where it is too long."""
     if len(expl) <= MAX_TEXT:
         return expl
     try:

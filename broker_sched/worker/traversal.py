@@ -15,7 +15,7 @@ log = logging.getLogger("bsched.worker")
 
 @dataclass(frozen=True)
 class Finding:
-    """How a task is to be scheduled."""
+    """How a task is to be scheduled: its status, whether it can run, and its deps."""
 
     task: TaskLike
     status: str  # PENDING, DONE, DISABLED, or UNKNOWN where it could not be found out
@@ -25,7 +25,7 @@ class Finding:
 
 
 def examine(task: TaskLike, answer: bool | Failure, retry_external_tasks: bool) -> Finding:
-    """What is to be done about a task of which complete() gave this answer. Fires its DEPENDENCY_… events.
+    """Decide how to schedule a task of which complete() gave this answer. Fires its DEPENDENCY_… events.
 
     Raises TaskTypeError when requires() gave something that is no task.
     """
@@ -39,7 +39,7 @@ def examine(task: TaskLike, answer: bool | Failure, retry_external_tasks: bool) 
 
 
 def over_limit(task: TaskLike, limit: int) -> Finding:
-    """There are as many tasks as allowed already."""
+    """Decide about a task that is one too many for the task_limit: it is not scheduled, and that is logged."""
     log.warning("%s is not scheduled, nor is what it needs: the task_limit of %d is reached.", task, limit)
     return Finding(task, "UNKNOWN", False)
 

@@ -7,7 +7,10 @@ import socket
 
 
 class WakeupSocket:
-    """Readable (fileno) once rung, until cleared."""
+    """A socket that becomes readable by wake(), and stays so until clear().
+
+    For select and multiprocessing.connection.wait.
+    """
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
@@ -15,21 +18,21 @@ class WakeupSocket:
         self._theirs.setblocking(False)
 
     def fileno(self) -> int:
-        """For select and the like."""
+        """Return the file descriptor that becomes readable."""
         return self._ours.fileno()
 
-    def ring(self) -> None:
-        """From any thread, and from signal handlers."""
+    def wake(self) -> None:
+        """Make the socket readable. Any thread and any signal handler may call it."""
         with contextlib.suppress(OSError):  # full: it is readable anyway
             self._theirs.send(b"!")
 
     def clear(self) -> bool:
-        """Whoever rang is about to be looked at. Returns whether it was rung."""
+        """Make the socket unreadable again. Returns whether wake() was called since the last time."""
         with contextlib.suppress(OSError):
             return bool(self._ours.recv(4096))
         return False
 
     def close(self) -> None:
-        """Give the sockets back."""
+        """Close both sockets; wake() does nothing from then on."""
         self._ours.close()
         self._theirs.close()

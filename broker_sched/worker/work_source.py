@@ -21,7 +21,7 @@ from broker_sched.worker.refusals import Label, Refusals
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.summary import Response
-from broker_sched.worker.task_registration import TaskRegistration, carried
+from broker_sched.worker.task_registration import TaskRegistration, attempt_argument
 from broker_sched.worker.text_limits import explanation
 
 log = logging.getLogger("bsched.worker")
@@ -29,7 +29,7 @@ NO_TASK = "-"  # an id that nobody has: giving it back shows only whether the sc
 
 
 class Work(NamedTuple):
-    """A reply of get_work, as far as the loop needs it."""
+    """The part of a reply of get_work that the worker's loop needs."""
 
     task_id: str | None
     n_pending: int = 0
@@ -40,10 +40,11 @@ class Work(NamedTuple):
 
 
 class WorkSource:
-    """Asks and reads. responses: those that the summary needs. failures: how many tasks have failed since they could
-    not be loaded, and the scheduler takes nothing back.
+    """Asks the scheduler for work, and makes tasks of its replies.
 
-    allowed: patterns of the modules that tasks may be loaded from; none: any. trial: of their first import.
+    responses: those that the summary needs. failures: how many tasks have failed since they could not be loaded, and
+    the scheduler takes nothing back. allowed: patterns of the modules that tasks may be loaded from; none: any. trial:
+    of their first import.
     """
 
     def __init__(
@@ -68,11 +69,14 @@ class WorkSource:
         self._attempts: dict[str, int | None] = {}  # of these
         self._question: dict[str, Any] | None = None  # to which there may be an answer that was not read to its end
 
-    def ask(self, **question: Any) -> Work:
-        """Work, by get_work with these arguments."""
+    def ask_for_work(self, **question: Any) -> Work:
+        """Ask for work by get_work with these arguments, and return it.
+
+        Its task is in the registration's `scheduled` then.
+        """
         self._question = question
         reply = self._scheduler.call("get_work", **question)
-        work = self.work_in(reply)
+        work = self.work_from_reply(reply)
         if work.task_id is not None:
             self._unreported[work.task_id] = self._registration.scheduled[work.task_id]
             self._attempts[work.task_id] = reply.get("attempt")
@@ -81,20 +85,23 @@ class WorkSource:
 
     @property
     def unreported(self) -> tuple[str, ...]:
-        """Ids of what was handed out, and how it ended was not told yet."""
+        """Ids of the tasks that were handed out, and whose end was not reported yet."""
         return tuple(self._unreported)
 
     def attempt_of(self, task: TaskLike) -> int | None:
-        """The number of the hand-out that its run here comes from; None: a luigid's."""
+        """Return the number of the hand-out that the task's run here comes from; None where a luigid handed it out."""
         return self._attempts.get(task.task_id)
 
-    def forget(self, task: TaskLike) -> None:
-        """The scheduler knows how it ended, or has it back."""
+    def forget_task(self, task: TaskLike) -> None:
+        """Note that the scheduler knows how the task ended, or has it back."""
         self._unreported.pop(task.task_id, None)
         self._attempts.pop(task.task_id, None)
 
-    def leave(self, is_heard: bool, pass_on: Callable[[], None]) -> None:
-        """Give back what is left, where the scheduler is heard, and pass on the last words; say what could not be."""
+    def give_back_or_warn(self, is_heard: bool, pass_on: Callable[[], None]) -> None:
+        """Give back what is left, where the scheduler is heard, and log what could not be given back.
+
+        pass_on: passes on what the tasks have asked for last.
+        """
         why = "the scheduler does not answer"
         try:
             if is_heard:
@@ -110,15 +117,15 @@ class WorkSource:
             )
 
     def give_back(self) -> None:
-        """What was handed out and not reported, when nothing runs any more. Raises BrokerSchedError."""
+        """Give back all that was handed out and not reported, when nothing runs any more. Raises BrokerSchedError."""
         for task in list(self._unreported.values()):
             self._registration.release(task, self.attempt_of(task))
-            self.forget(task)
+            self.forget_task(task)
         question, self._question = self._question, None
         if question is not None and self._release([NO_TASK]):  # a luigid can't
             # The answer was lost: asked again by a worker without tasks, it hands out the same.
             reply = self._scheduler.call("get_work", **{**question, "current_tasks": []})
-            self._release(reply.get("batch_task_ids") or [reply["task_id"]], **carried(reply.get("attempt")))
+            self._release(reply.get("batch_task_ids") or [reply["task_id"]], **attempt_argument(reply.get("attempt")))
 
     def _release(self, task_ids: list[str | None], **more: int) -> bool:
         try:
@@ -129,8 +136,8 @@ class WorkSource:
             return False
         return True
 
-    def work_in(self, reply: dict[str, Any]) -> Work:
-        """The work that a reply hands out. What it names is in the planner's `scheduled` then."""
+    def work_from_reply(self, reply: dict[str, Any]) -> Work:
+        """Return the work that a reply hands out. Its task is in the registration's `scheduled` then."""
         task_id = reply.get("task_id")
         was_given = task_id is not None or reply.get("batch_id") is not None
         if task_id is None and reply.get("batch_id") is not None:
@@ -157,7 +164,7 @@ class WorkSource:
         )
 
     def _note(self, task_id: str | None, running: list[dict[str, Any]]) -> None:
-        """For the summary, what of ours runs elsewhere while there is no work for us; each once."""
+        """Keep for the summary what of ours runs elsewhere while there is no work for us; each run once."""
         new = []
         for each in running if task_id is None else ():
             where = (each["worker"], each["task_id"])
@@ -168,7 +175,7 @@ class WorkSource:
             self.responses.append(Response(None, new))
 
     def _take_batch(self, reply: dict[str, Any]) -> str | None:
-        """Make the combined task of a batch; returns its id."""
+        """Make the combined task of a batch, and report it as RUNNING. Returns its id; None where that failed."""
         task = self._loaded(reply, reply["batch_task_ids"])
         if task is None:
             return None
@@ -183,7 +190,7 @@ class WorkSource:
                 params=task.to_str_params(),
                 status="RUNNING",
                 batch_id=reply["batch_id"],
-                **carried(reply.get("attempt")),
+                **attempt_argument(reply.get("attempt")),
             )
         except (KeyboardInterrupt, LoginRefused, Unreachable, Superseded):
             raise
@@ -193,11 +200,13 @@ class WorkSource:
         return task.task_id
 
     def _loaded(self, reply: dict[str, Any], task_ids: list[str]) -> TaskLike | None:
-        """The task of a reply, made from its module, family and parameters. What can't be made is given back."""
+        """Make the task of a reply from its module, family and parameters. What can't be made is given back: None."""
         module, family = reply.get("task_module") or "", reply["task_family"]
         try:
             self._check_allowed(module, is_whole_module=True)
-            if not self._trial.survives(module) and self._release(list(task_ids), **carried(reply.get("attempt"))):
+            if not self._trial.survives(module) and self._release(
+                list(task_ids), **attempt_argument(reply.get("attempt"))
+            ):
                 return None
             task = load_task(module, family, reply["task_params"], reply.get("task_id"))
             self._check_allowed(type(task).__module__)  # an allowed module may have imported it from elsewhere
@@ -209,31 +218,36 @@ class WorkSource:
             is_known = has_own or any(each.task_family == family for each in self._registration.scheduled.values())
             if has_own and self._refusals.step_aside(task_ids, label, reason, reply.get("attempt")):
                 return None
-            if not self._refusals.refuse(task_ids, label, reason, is_known, reply.get("attempt")):
+            if not self._refusals.refuse_tasks(task_ids, label, reason, is_known, reply.get("attempt")):
                 log.error("%s can't be loaded, and fails: %s", ", ".join(task_ids), reason)
                 self._fail(reply, task_ids, reason)
             return None
-        self._refusals.loaded(module, family)
+        self._refusals.note_loaded(module, family)
         return task
 
-    def gives_back_unloadable(self, task: TaskLike, outcome: RunResult) -> bool:
-        """Whether a task could be loaded here, but not where it was to run, and went back. One's own fails."""
-        if not outcome.is_unloadable or self._registration.is_own(task):
+    def gives_back_unloadable(self, task: TaskLike, result: RunResult) -> bool:
+        """Give back a task that could be loaded here, but not where it was to run. Returns whether it went back.
+
+        A task that was scheduled here fails instead.
+        """
+        if not result.is_unloadable or self._registration.is_own(task):
             return False
         label = Label(task.task_module or "", task.task_family)
         attempt = self.attempt_of(task)
-        if not self._refused_elsewhere.refuse([task.task_id], label, json.loads(outcome.expl), False, attempt):
+        if not self._refused_elsewhere.refuse_tasks([task.task_id], label, json.loads(result.expl), False, attempt):
             return False
-        self.forget(task)
+        self.forget_task(task)
         return True
 
     def _fail(self, reply: dict[str, Any], task_ids: list[str], expl: str) -> None:
         self.failures += 1
         self._registration.mails.not_loaded(reply["task_family"], task_ids, expl)
         for task_id in task_ids:
-            told = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": explanation(expl)}
+            failure = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": explanation(expl)}
             with contextlib.suppress(Superseded):  # it failed for others, or they run it
-                self._scheduler.call("add_task", worker=self._worker_id, **told, **carried(reply.get("attempt")))
+                self._scheduler.call(
+                    "add_task", worker=self._worker_id, **failure, **attempt_argument(reply.get("attempt"))
+                )
 
     def _check_allowed(self, module: str, is_whole_module: bool = False) -> None:
         allowed = self._allowed

@@ -93,7 +93,7 @@ class Worker:
         self._work_source = WorkSource(self._scheduler, self.id, self._registration, self._config.allow_modules, trial)
         self.run_succeeded = True
         self._work_waiter = WorkWaiter(self._scheduler.scheduler, self.id, assistant)
-        self._shutdown = Shutdown(self._work_waiter.nudge)
+        self._shutdown = Shutdown(self._work_waiter.wake_worker)
         self._own = OwnProcess(self._scheduler, self.id, self._config.kill_after)
         self.runs = 0
         self._keep_alive = KeepAlive(self._config, assistant)
@@ -118,25 +118,25 @@ class Worker:
         """
         log.info("Running worker %s with %d processes", self.id, self.worker_processes)
         self.run_succeeded, self._work_source.failures = True, 0
-        self._scheduler.is_on = True
+        self._scheduler.is_retrying = True
         interrupts.expect_another()
         try:
             with contextlib.nullcontext() if self._heartbeat else self:
                 self._introduce()
                 self._loop()
-                self._running.settle()
+                self._running.wait_for_leaving()
                 self._pass_on()
                 self.run_succeeded &= self._registration.look_back()
-                self._mails.close(self.is_stopping)
+                self._mails.await_sending(self.is_stopping)
         finally:
-            self._scheduler.is_on = False
+            self._scheduler.is_retrying = False
             interrupts.raise_due()
         self.run_succeeded &= not self._work_source.failures
         return self.run_succeeded
 
     def _loop(self) -> None:
         while True:
-            self._shutdown.act(self._running)
+            self._shutdown.carry_out_requests(self._running)
             if self._heartbeat is not None:
                 self._heartbeat.check_name()
             if self._may_be_forgotten():
@@ -144,7 +144,7 @@ class Worker:
             is_full = len(self._running) >= self._executor.capacity(self.worker_processes)
             if is_full and (len(self._running) or not self.is_stopping):
                 self._wait(self._config.wait_interval, self._work_waiter)
-                self._work_waiter.clear()
+                self._work_waiter.clear_wakeup()
                 continue
             work = self._ask()
             if work.is_disabled:
@@ -157,7 +157,7 @@ class Worker:
                 self._rest(0.0)
             elif self._may_be_forgotten() and not self.is_stopping:
                 continue
-            elif self.is_stopping or not self._keep_alive.stays(work):
+            elif self.is_stopping or not self._keep_alive.should_stay(work):
                 return
             else:
                 self._rest(random.uniform(0, self._config.wait_jitter))
@@ -166,10 +166,10 @@ class Worker:
         if self.is_stopping:
             return Work(None)
         if self.worker_processes == 0:
-            return self._work_source.work_in(self._scheduler.call("count_pending", worker=self.id))
-        current = self._running.ids()
+            return self._work_source.work_from_reply(self._scheduler.call("count_pending", worker=self.id))
+        current = self._running.task_ids()
         who = {"worker": self.id, "host": self.host, "assistant": self._assistant}
-        return self._work_source.ask(**who, current_tasks=current, start_id=self._worker_start.start_id)
+        return self._work_source.ask_for_work(**who, current_tasks=current, start_id=self._worker_start.start_id)
 
     def _start(self, task_id: str) -> None:
         task = self._registration.scheduled[task_id]
@@ -177,10 +177,10 @@ class Worker:
             self._resume(task)
             self._wait(self._config.wait_interval)
             return
-        self._keep_alive.is_busy()
+        self._keep_alive.note_busy()
         self.runs += 1
         if len(self._running) + 1 >= self._executor.capacity(self.worker_processes):
-            self._work_waiter.disarm()
+            self._work_waiter.end_waiting()
         config = self._config
         options = RunOptions.of(self.id, config, self._registration.known)
         timeout = read(task, "worker_timeout", config.timeout)
@@ -189,7 +189,7 @@ class Worker:
         elif timeout or self.worker_processes > 1 or config.force_multiprocessing or self._executor.is_elsewhere:
             self._start_process(task, options, timeout or 0.0)
         else:
-            self._finish(task, self._own.run(task, options, self._work_source.attempt_of(task)))
+            self._finish(task, self._own.run_task(task, options, self._work_source.attempt_of(task)))
         if config.max_tasks is not None and self.runs >= config.max_tasks:
             self.stop_asking()
 
@@ -200,7 +200,7 @@ class Worker:
             log.error("%s could not be started: %s", task, error)
             is_exhausted = getattr(error, "errno", None) in EXHAUSTED and len(self._running) > 0
             if is_exhausted and self._registration.release(task, self._work_source.attempt_of(task)):
-                self._work_source.forget(task)
+                self._work_source.forget_task(task)
                 self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
                 return
             self._finish(task, RunResult(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
@@ -210,37 +210,37 @@ class Worker:
         process = self._executor.run_of(task, options, timeout)
         process.attempt = self._work_source.attempt_of(task)
         process.start()
-        self._running.add(process)
+        self._running.add_run(process)
 
     def _resume(self, task: TaskLike) -> None:
-        """What runs here was handed out here again: it is that attempt now. Unless it is being ended: back with it."""
-        process, attempt = self._running.get(task.task_id), self._work_source.attempt_of(task)
+        """Go on with a run whose task was handed out here again, as that attempt; one that is being ended goes back."""
+        process, attempt = self._running.find_run(task.task_id), self._work_source.attempt_of(task)
         if process is not None and not process.is_superseded:
             process.attempt = attempt
         elif self._registration.release(task, attempt):
-            self._work_source.forget(task)
+            self._work_source.forget_task(task)
 
     def _wait(self, seconds: float, *also: Any) -> None:
-        """Until a task process says something, or ends, but at most so long; and pass on what was said."""
+        """Wait until a run has news, for so many seconds at the most; pass on what it asks for, or report its end."""
         if len(self._running):
-            self._keep_alive.is_busy()
-        self._shutdown.act(self._running)
-        self._running.wait(min(seconds, self._shutdown.seconds_left()), *also)
+            self._keep_alive.note_busy()
+        self._shutdown.carry_out_requests(self._running)
+        self._running.wait_for_news(min(seconds, self._shutdown.seconds_left()), *also)
         self._pass_on()
         for process in self._running.take_finished():
             self._after(process)
 
     def _pass_on(self) -> None:
-        while self._running.told:
-            told = self._running.told.popleft()
-            self._scheduler.tell(told.method, told.arguments)
+        while self._running.scheduler_calls:
+            call = self._running.scheduler_calls.popleft()
+            self._scheduler.pass_on(call.method, call.arguments)
 
     def _after(self, process: TaskRun) -> None:
-        """A process has ended, or will soon."""
+        """Report what became of a run whose result is known; its process has ended, or will soon."""
         task = process.task
         if process.is_superseded:
             self._registration.note_end(task, SUPERSEDED)
-            self._work_source.forget(task)
+            self._work_source.forget_task(task)
             return
         attempt = self._work_source.attempt_of(task)
         if process.death is not None:
@@ -248,22 +248,22 @@ class Worker:
             log.error("%s", process.death)
             task.trigger_event(event, task, process.death)
             if process.is_released and self._registration.release(task, attempt):
-                self._work_source.forget(task)
+                self._work_source.forget_task(task)
                 self.run_succeeded &= self._registration.latest[task.task_id] == SUPERSEDED
                 return
-        outcome = cast(RunResult, process.outcome)
-        if not self._work_source.gives_back_unloadable(task, outcome):
-            self._finish(task, outcome)
+        result = cast(RunResult, process.result)
+        if not self._work_source.gives_back_unloadable(task, result):
+            self._finish(task, result)
         if process.death is not None and process.is_to_be_disabled:
             self._registration.report(task, "DISABLED", attempt, assistant=self._assistant)
 
-    def _finish(self, task: TaskLike, outcome: RunResult) -> None:
+    def _finish(self, task: TaskLike, result: RunResult) -> None:
         """Report what became of a run, and schedule anew what it asked for."""
         if self._registration.known is not None:
-            self._registration.known.update(outcome.complete_ids)
-        status, expl, new_deps = str(outcome.status), outcome.expl, list[str]()
+            self._registration.known.update(result.complete_ids)
+        status, expl, new_deps = str(result.status), result.expl, list[str]()
         try:
-            new_deps = self._registration.add_wanted(task, outcome.wanted)
+            new_deps = self._registration.add_new_deps(task, result.new_deps)
         except (KeyboardInterrupt, Unreachable, LoginRefused):
             raise
         except BaseException as error:
@@ -272,41 +272,41 @@ class Worker:
             status, expl = "FAILED", json.dumps(str(error) if is_told else traceback.format_exc())
         more: dict[str, Any] = {"expl": expl, "new_deps": new_deps, "assistant": self._assistant}
         status = self._registration.report(task, status, self._work_source.attempt_of(task), **more)
-        self._work_source.forget(task)
+        self._work_source.forget_task(task)
         if status == SUPERSEDED:
             return
-        if outcome.missing and self._registration.may_reschedule(outcome.missing):
+        if result.missing and self._registration.may_reschedule(result.missing):
             self._registration.add_again(task)
         self.run_succeeded &= status == "DONE" or (status == "PENDING" and bool(new_deps))
 
     def _rest(self, jitter: float) -> None:
-        """Until a task process has news, or there may be work, if the scheduler tells; else for the interval."""
-        self._work_waiter.clear()
+        """Wait until a run has news or there may be work, where the scheduler wakes workers; else for the interval."""
+        self._work_waiter.clear_wakeup()
         if self.is_stopping:
             self._wait(self._config.wait_interval, self._work_waiter)
             return
-        can_be_woken = self.worker_processes > 0 and self._work_waiter.arm()
+        can_be_woken = self.worker_processes > 0 and self._work_waiter.begin_waiting()
         longest = MAX_REST_SECONDS if can_be_woken else self._config.wait_interval + jitter
         until = time.monotonic() + min(longest, self._keep_alive.seconds_left())
         runs = len(self._running)
         while (left := until - time.monotonic()) > 0 and len(self._running) == runs and not self.is_stopping:
             self._wait(left, self._work_waiter)
-            if self._work_waiter.clear():
+            if self._work_waiter.clear_wakeup():
                 if self._heartbeat is not None:
-                    self._heartbeat.hurry()
+                    self._heartbeat.ping_now()
                 return
 
     def _introduce(self) -> None:
         allowed = list(self._config.allow_modules)
         more: list[tuple[str, Any]] = [("assistant", True), ("allow_modules", allowed)] if self._assistant else []
-        self._worker_start.tell([("first_task", next(iter(self._registration.roots), None)), *more])
+        self._worker_start.announce_worker([("first_task", next(iter(self._registration.roots), None)), *more])
 
     def _may_be_forgotten(self) -> bool:
         """Whether there was silence so long that the scheduler may have dropped this worker, and its stake in tasks."""
         return self._heartbeat is not None and self._heartbeat.was_silent()
 
     def _announce_again(self) -> None:
-        """What runs here is reported as running, so that nobody else runs it; then the rest is scheduled anew."""
+        """Report what runs here as RUNNING, so that nobody else runs it; then schedule the rest anew."""
         log.warning(
             "The scheduler was silent for long, and may have forgotten this worker: telling it everything again."
         )
@@ -314,7 +314,7 @@ class Worker:
         running = self._running.attempts()
         self._registration.announce_again(running, self._assistant, self.is_stopping, self._running.supersede)
         if self._heartbeat is not None:
-            self._heartbeat.reset()
+            self._heartbeat.note_answer()
 
     def _is_pointless(self, method: str) -> bool:
         """Told to leave, a worker needs no more work; what has become of tasks it reports as long as it may."""
@@ -323,8 +323,8 @@ class Worker:
     def _hold_out(self, seconds: float, method: str) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._is_pointless(method):
-            self._shutdown.act(self._running)
-            self._running.wait(min(left, NAP_SECONDS))
+            self._shutdown.carry_out_requests(self._running)
+            self._running.wait_for_news(min(left, NAP_SECONDS))
             if len(self._running) and left > NAP_SECONDS:
                 time.sleep(min(NAP_SECONDS, max(0.0, until - time.monotonic())))
 
@@ -342,10 +342,10 @@ class Worker:
 
     def dispatch_scheduler_message(self, task_id: str, message_id: str, content: Any, **payload: Any) -> None:
         """Hand a message to the running task that it is for; without one, it is lost."""
-        process = self._running.get(task_id)
-        is_received = self._own.receive(task_id, message_id, content, payload)
+        process = self._running.find_run(task_id)
+        is_received = self._own.receive_message(task_id, message_id, content, payload)
         if not is_received and process is not None and process.task.accepts_messages:
-            process.tell(message_id, content, payload)
+            process.send_message(message_id, content, payload)
 
     def stop_task(self, task_id: str, disable: bool = False) -> None:
         """End a running task, which is FAILED then, or DISABLED. A message of the scheduler asks for it."""
@@ -364,7 +364,7 @@ class Worker:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it takes no more work."""
+        """Whether the worker takes no more work."""
         return self._shutdown.is_stopping
 
     @interrupts.whole
@@ -373,10 +373,10 @@ class Worker:
         if not self._config.no_install_shutdown_handler:
             self._shutdown.take_signals()
         interrupts.expect_another()
-        more = (self._handle_message, self._work_waiter.nudge, self._worker_start.start_id, self._worker_start.has_name)
-        self._heartbeat = Heartbeat(scheduler, self.id, interval, *more)
+        start, callbacks = self._worker_start, (self._handle_message, self._work_waiter.wake_worker)
+        self._heartbeat = Heartbeat(scheduler, self.id, interval, *callbacks, start.start_id, start.has_name)
         try:
-            self._heartbeat.start()
+            self._heartbeat.start_pinging()
             interrupts.raise_due()
         except BaseException:
             self.__exit__()
@@ -390,16 +390,16 @@ class Worker:
         with contextlib.ExitStack() as last:  # the last one first, and each of them whatever becomes of the others
             last.callback(interrupts.raise_due)
             last.callback(self._shutdown.give_signals_back)
-            last.callback(self._mails.close, self.is_stopping or bool(exception and exception[0]))
+            last.callback(self._mails.await_sending, self.is_stopping or bool(exception and exception[0]))
             if heartbeat is not None:
                 last.callback(self._give_back, heartbeat)
-                last.callback(heartbeat.stop)
-                last.callback(lambda: self._work_waiter.stop(heartbeat.is_heard()))
-            last.callback(self._running.stop)
+                last.callback(heartbeat.stop_pinging)
+                last.callback(lambda: self._work_waiter.stop_thread(heartbeat.is_heard()))
+            last.callback(self._running.stop_all)
 
     @interrupts.open_in_whole
     def _give_back(self, heartbeat: Heartbeat) -> None:
-        self._work_source.leave(heartbeat.is_heard(), self._pass_on)
+        self._work_source.give_back_or_warn(heartbeat.is_heard(), self._pass_on)
 
     @property
     def add_succeeded(self) -> bool:
@@ -412,7 +412,7 @@ class Worker:
         return self._work_source.unreported
 
     def counts(self) -> dict[str, int]:
-        """How far it is: scheduled, done, running (here), failed. May be asked from any thread."""
+        """Return how many tasks are scheduled, done, running (here) and failed. May be asked from any thread."""
         return self._registration.counts(running=len(self._running) + self._own.is_busy)
 
     def summary(self) -> ExecutionSummary:

@@ -18,11 +18,11 @@ AGAIN_SECONDS = 1.0  # between two attempts
 
 
 class WorkerStart:
-    """Tells the scheduler of a worker.
+    """Makes a worker known to the scheduler.
 
-    info: what it tells of itself. ping_interval: seconds between two pings; told, so that a silence is judged by it.
-    start_id: of this worker object; a new process under an old name has another one, and the scheduler knows by it that
-    what the former one ran is lost. wait: passes that many seconds usefully. is_pointless: whether not to go on.
+    info: what the worker says of itself. ping_interval: seconds between two pings; the scheduler judges a silence by
+    it. start_id: of this worker object; a new process under an old name has another one, and the scheduler knows by it
+    that what the former one ran is lost. wait: passes that many seconds usefully. is_pointless: whether not to go on.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class WorkerStart:
         self._is_pointless = is_pointless
 
     def has_name(self) -> bool:
-        """Whether the scheduler has taken this worker for the one of its name."""
+        """Return whether the scheduler has taken this worker for the one of its name."""
         return self._has_name
 
-    def tell(self, more: list[tuple[str, Any]]) -> None:
-        """Make it known, with this info besides. A former worker of its name that may run tasks is waited for.
+    def announce_worker(self, more: list[tuple[str, Any]]) -> None:
+        """Make the worker known, with this info besides. A former worker of its name that may run tasks is waited for.
 
-        Raises NameTaken when that lives.
+        Raises NameTaken when that one lives.
         """
         info = [*self._info, *more]
         deadline = time.monotonic() + self._taken_seconds

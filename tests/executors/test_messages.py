@@ -12,43 +12,43 @@ from rq.job import validate_job_id
 from broker_sched.worker.executors.rq.messages import (
     MOST_KNOWN,
     arguments_of,
-    call_from,
+    call_from_text,
     call_to_text,
     job_id_of,
-    options_from,
-    outcome_from,
-    outcome_to_text,
+    options_from_fields,
+    result_from_text,
+    result_to_text,
 )
 from broker_sched.worker.executors.task_process import SchedulerCall
-from broker_sched.worker.run_result import RunResult, Wanted
+from broker_sched.worker.run_result import RunResult, TaskSpec
 from broker_sched.worker.run_task import RunOptions
 from tests.executors.tasks import InDirectory
 
 TEXT = st.text(max_size=20)
-WANTED = st.builds(Wanted, TEXT, TEXT, st.dictionaries(TEXT, TEXT, max_size=3))
+NEW_DEPS = st.builds(TaskSpec, TEXT, TEXT, st.dictionaries(TEXT, TEXT, max_size=3))
 OUTCOMES = st.builds(
     RunResult,
     TEXT,
     st.sampled_from(["DONE", "FAILED", "PENDING"]),
     TEXT,
     st.lists(TEXT, max_size=3).map(tuple),
-    st.lists(WANTED, max_size=3).map(tuple),
+    st.lists(NEW_DEPS, max_size=3).map(tuple),
     st.lists(TEXT, max_size=3).map(tuple),
 )
 
 
 @given(OUTCOMES)
-def test_an_outcome_arrives_as_it_was(outcome: RunResult) -> None:
-    assert outcome_from(outcome_to_text(outcome).encode()) == outcome
+def test_a_result_arrives_as_it_was(result: RunResult) -> None:
+    assert result_from_text(result_to_text(result).encode()) == result
 
 
 @given(TEXT, st.dictionaries(TEXT, st.none() | TEXT | st.integers() | st.lists(TEXT)))
 def test_a_call_of_the_scheduler_arrives_as_it_was(method: str, arguments: dict[str, object]) -> None:
-    assert call_from(call_to_text(SchedulerCall(method, arguments))) == SchedulerCall(method, arguments)
+    assert call_from_text(call_to_text(SchedulerCall(method, arguments))) == SchedulerCall(method, arguments)
 
 
 def test_what_is_no_json_is_told_by_its_repr() -> None:
-    told = call_from(call_to_text(SchedulerCall("report_task_statistics", {"statistics": {"kinds": {1}}})))
+    told = call_from_text(call_to_text(SchedulerCall("report_task_statistics", {"statistics": {"kinds": {1}}})))
     assert told.arguments == {"statistics": {"kinds": "{1}"}}
 
 
@@ -56,14 +56,14 @@ def test_what_is_no_json_is_told_by_its_repr() -> None:
 def test_run_options_arrive_as_they_were(known: frozenset[str] | None) -> None:
     options = RunOptions("worker", False, True, "module.Context", known)
     arguments = json.loads(json.dumps(arguments_of(InDirectory(directory="d", name="n"), options, "namespace")))
-    assert options_from(arguments["options"]) == options
-    assert options_from({**arguments["options"], "newer": 1}) == options
+    assert options_from_fields(arguments["options"]) == options
+    assert options_from_fields({**arguments["options"], "newer": 1}) == options
 
 
 def test_a_large_cache_stays_at_home() -> None:
     options = RunOptions("worker", known_complete=frozenset(map(str, range(MOST_KNOWN + 1))))
     arguments = arguments_of(InDirectory(directory="d", name="n"), options, "namespace")
-    assert options_from(arguments["options"]).known_complete == frozenset()
+    assert options_from_fields(arguments["options"]).known_complete == frozenset()
 
 
 @given(st.text(min_size=1), st.text(min_size=1))

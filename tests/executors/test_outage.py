@@ -32,7 +32,7 @@ def fleet(tmp_path: Path, rqs_redis: RunningRedis) -> Iterator[RqFleet]:
     made.end()
 
 
-def test_a_run_goes_on_while_rqs_redis_is_away_and_its_outcome_arrives(
+def test_a_run_goes_on_while_rqs_redis_is_away_and_its_result_arrives(
     small_fleet: RqFleet, rqs_redis: RunningRedis, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = Waiting(directory=str(tmp_path), name="one")

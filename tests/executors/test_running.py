@@ -219,13 +219,13 @@ def test_a_run_is_given_up_when_rq_worker_and_work_horse_are_killed(small_fleet:
 def test_a_run_that_can_not_beat_goes_on_while_its_rq_worker_has_it(
     small_fleet: RqFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task, answers, tends = Waiting(directory=str(tmp_path), name="busy"), [], Fleet.tends
+    task, answers, has_job = Waiting(directory=str(tmp_path), name="busy"), [], Fleet.has_job
 
     def noted(fleet: Fleet, rq_worker: str, job_id: str) -> bool:
-        answers.append(tends(fleet, rq_worker, job_id))
+        answers.append(has_job(fleet, rq_worker, job_id))
         return answers[-1]
 
-    monkeypatch.setattr(Fleet, "tends", noted)
+    monkeypatch.setattr(Fleet, "has_job", noted)
     with small_fleet.while_running(task, executor_options={"lost_seconds": 0.1}):  # less than between two beats
         until(lambda: len(answers) >= 2, "it was silent for too long, twice")
         (tmp_path / "go").touch()

@@ -60,10 +60,10 @@ def test_stops_at_any_moment_end_neither_the_rq_worker_nor_what_is_beside_it(fle
             if number % 2:  # else while the job is being taken, begun, or still in the queue
                 until(lambda task=task: runs_of(task), "it runs")  # type: ignore[misc]  # bound now
             time.sleep(moments.uniform(0, 0.1))
-            run.end("it was stopped")
-            until(run.check, "it has ended", seconds=30)
+            run.end_run("it was stopped")
+            until(run.poll, "it has ended", seconds=30)
             assert "was ended: it was stopped" in str(run.death)
-            run.close()
+            run.clean_up()
             assert rq_worker.poll() is None and is_alive(pid_beside(fleet)), f"after stop {number}"
     after = InDirectory(directory=str(tmp_path), name="after")
     assert fleet.run(after) and runs_of(after)[0][1] == rq_worker.pid
@@ -137,29 +137,29 @@ def test_nobody_is_of_the_group_of_a_work_horse_that_leads_none() -> None:
 
 
 @pytest.fixture
-def board() -> Iterator[RunRecords]:
+def run_records() -> Iterator[RunRecords]:
     """With a job of anna's that has begun."""
     made = RunRecords(redis.Redis.from_url(running("redis8").url), f"stop-{uuid.uuid4().hex[:8]}")
-    made.claim("task", "job", "anna")
-    made.begin("task", "job", "host", 1, "rq-worker")
+    made.register_run("task", "job", "anna")
+    made.begin_run("task", "job", "host", 1, "rq-worker")
     yield made
-    made.revoke("task", "job", "anna")
+    made.revoke_run("task", "job", "anna")
     made.client.delete(made.wake_key("anna"))
     assert made.client.keys(f"{made._prefix}*") == []
     made.client.close()
 
 
-def test_a_stop_before_anybody_listens_is_heard(board: RunRecords) -> None:
-    board.stop("task", "job", "anna")
-    board.stop("task", "job", "anna")
-    assert board.await_stop("job", 1)
-    assert not board.await_stop("job", 1), "it is said once"
-    board.stop("task", "job", "anna")
-    assert board.await_stop("job", 1), "and again when it is asked for again: the answer may have been lost"
+def test_a_stop_before_anybody_listens_is_heard(run_records: RunRecords) -> None:
+    run_records.request_stop("task", "job", "anna")
+    run_records.request_stop("task", "job", "anna")
+    assert run_records.await_stop("job", 1)
+    assert not run_records.await_stop("job", 1), "it is said once"
+    run_records.request_stop("task", "job", "anna")
+    assert run_records.await_stop("job", 1), "and again when it is asked for again: the answer may have been lost"
 
 
-def test_a_stop_of_what_is_through_is_not_heard(board: RunRecords) -> None:
-    board.stop("task", "job", "anna")
-    board.end("task", "job", "{}", "DONE", False, "")
-    assert board.stop("task", "job", "anna"), "it is anna's"
-    assert not board.await_stop("job", 1)
+def test_a_stop_of_what_is_through_is_not_heard(run_records: RunRecords) -> None:
+    run_records.request_stop("task", "job", "anna")
+    run_records.leave_result("task", "job", "{}", "DONE", False, "")
+    assert run_records.request_stop("task", "job", "anna"), "it is anna's"
+    assert not run_records.await_stop("job", 1)

@@ -46,11 +46,11 @@ def test_a_second_supervisor_takes_over_what_runs_without_another_run(small_flee
     until(lambda: "begun for another worker" in small_fleet.log(), "the run is taken over")
     assert small_fleet.status(task) == "RUNNING"
     (small_fleet.directory / "go").touch()
-    until(lambda: small_fleet.status(task) == "DONE", "the outcome arrives")
+    until(lambda: small_fleet.status(task) == "DONE", "the result arrives")
     assert len(runs_of(task)) == 1
 
 
-def test_an_outcome_that_nobody_took_is_taken_without_another_run(small_fleet: RqFleet) -> None:
+def test_a_result_that_nobody_took_is_taken_without_another_run(small_fleet: RqFleet) -> None:
     small_fleet.supervisor()
     task = running_task(small_fleet)
     small_fleet.processes[-1].kill()
@@ -59,7 +59,7 @@ def test_an_outcome_that_nobody_took_is_taken_without_another_run(small_fleet: R
     lose(small_fleet, task)
     Path(task.output().path).unlink()  # whoever looked there would run it again
     small_fleet.supervisor()
-    until(lambda: small_fleet.status(task) == "DONE", "the outcome is taken")
+    until(lambda: small_fleet.status(task) == "DONE", "the result is taken")
     assert len(runs_of(task)) == 1
     until(lambda: not small_fleet.kept("task"), "it can't be taken again")
 

@@ -211,13 +211,13 @@ def test_a_mail_server_that_hangs_delays_no_task_and_the_end_only_for_a_while(
     for number in range(5):
         worker.add(Fails(number=number))
     started_at = time.monotonic()
-    close = worker._mails.close
+    close = worker._mails.await_sending
 
     def noted(is_hurried: bool = False) -> None:
         ended.append(time.monotonic())
         close(is_hurried)
 
-    monkeypatch.setattr(worker._mails, "close", noted)
+    monkeypatch.setattr(worker._mails, "await_sending", noted)
     assert not worker.run()
     assert ended[0] - started_at < 5.0  # less than the time-out of one mail
     assert time.monotonic() - ended[0] < 5.0
@@ -288,7 +288,7 @@ def test_an_owner_email_that_raises_stops_neither_the_worker_nor_other_mails(
 def test_a_traceback_is_cut_to_the_length_of_the_settings(mail_server: MailServer) -> None:
     worker = worker_with(to(mail_server, traceback_max_length=100))
     worker._registration.mails.failed(Fails(), '"' + "x" * 5000 + 'the end"')
-    worker._mails.close()
+    worker._mails.await_sending()
     (got,) = mail_server.mails
     assert "the end" in got.body and got.body.count("x") < 100
 
@@ -298,7 +298,7 @@ def test_a_long_parameter_makes_no_long_mail(mail_server: MailServer) -> None:
 
     worker = worker_with(to(mail_server))
     worker._registration.mails.failed(Raises(day="x" * 1_000_000), '"no"')
-    worker._registration.mails.close()
+    worker._registration.mails.await_sending()
     (got,) = mail_server.mails
     assert len(got.body) < 5000 and len(got.subject) <= 200
 

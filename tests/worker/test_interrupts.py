@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import fakeredis
 import pytest
 from fakeredis.commands_mixins.scripting_mixin import ScriptingCommandsMixin
 
 from broker_sched import Scheduler, interrupts
 from broker_sched.errors import Unreachable
+from broker_sched.redis_backend.clients import connect
 from broker_sched.worker.executors.task_process import TaskProcess
 from broker_sched.worker.heartbeat import Heartbeat
 from tests.servers import until
@@ -68,11 +68,11 @@ def nothing_is_left() -> Any:
 MOMENTS: dict[str, tuple[Any, str, bool]] = {  # where, which call, and whether it is before the call or after it
     "a process is to be started": (TaskProcess, "start", True),
     "a process was started": (TaskProcess, "start", False),
-    "a process is looked at": (TaskProcess, "check", True),
+    "a process is looked at": (TaskProcess, "poll", True),
     "a thread is to be started": (threading.Thread, "start", True),
     "a thread was started": (threading.Thread, "start", False),
-    "the heartbeat is to be started": (Heartbeat, "start", True),
-    "the heartbeat was started": (Heartbeat, "start", False),
+    "the heartbeat is to be started": (Heartbeat, "start_pinging", True),
+    "the heartbeat was started": (Heartbeat, "start_pinging", False),
     "work is to be handed out": (Scheduler, "get_work", True),
     "work was handed out": (Scheduler, "get_work", False),
 }
@@ -306,9 +306,9 @@ def test_ctrl_c_in_a_script_of_a_scheduler_in_memory_waits_for_its_end(
         ctrl_c()
         return call(self, *arguments)
 
-    client = fakeredis.FakeRedis()
+    client = connect("memory:interrupted")
     monkeypatch.setattr(ScriptingCommandsMixin, "_lua_redis_call", interrupted)
-    assert client.eval("redis.pcall('SET', 'a', '1') return redis.call('GET', 'a')", 0) == b"1"
+    assert client.eval("redis.pcall('SET', 'a', '1') return redis.call('GET', 'a')", 0) == "1"
     with pytest.raises(KeyboardInterrupt):
         interrupts.raise_due()
 
@@ -342,7 +342,7 @@ def test_signals_are_for_the_main_thread(local: Scheduler, directory: str) -> No
         masks.clear()
         for thread in threading.enumerate():
             masks[thread.name] = blocked(Path(f"/proc/self/task/{thread.native_id}/status"))
-        (process,) = worker._running.all()
+        (process,) = worker._running.runs()
         for each in Path(f"/proc/{process.pid}/task").iterdir():
             masks["task" if each.name == str(process.pid) else "listener"] = blocked(each / "status")
         is_starting_a_thread = masks["MainThread"] & terminating  # which is to have the same mask

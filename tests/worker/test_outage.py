@@ -14,8 +14,7 @@ import pytest
 
 from broker_sched import RedisUnavailable, Scheduler
 from broker_sched.redis_backend.recovery import DIRECT
-from broker_sched.worker import heartbeat
-from broker_sched.worker import retrying_scheduler as patience
+from broker_sched.worker import heartbeat, retrying_scheduler
 from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port, until
 from tests.worker import bodies
@@ -36,8 +35,8 @@ def lasting_redis(tmp_path: Path) -> Iterator[RunningRedis]:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.1)
-    monkeypatch.setattr(patience, "LONGEST_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(retrying_scheduler, "FIRST_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(retrying_scheduler, "LONGEST_WAIT_SECONDS", 0.3)
     monkeypatch.setattr("broker_sched.scheduler.scheduler.DIRECT", DIRECT._replace(first_wait_seconds=0.01))
 
 

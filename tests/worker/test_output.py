@@ -72,14 +72,14 @@ def test_the_last_words_are_waited_for_however_slowly_they_are_read(
     monkeypatch: pytest.MonkeyPatch, a_child_may_still_write: bool
 ) -> None:
     """The thread that reads may get its turn late."""
-    take = Output._take
-    monkeypatch.setattr(Output, "_take", lambda output, text: (time.sleep(0.5), take(output, text)))
+    take = Output._add_text
+    monkeypatch.setattr(Output, "_add_text", lambda output, text: (time.sleep(0.5), take(output, text)))
     source, pipe = multiprocessing.Pipe(duplex=False)
     output = Output("task", source, shown_on=os.open(os.devnull, os.O_WRONLY))
     os.write(pipe.fileno(), b"last words")
     if not a_child_may_still_write:
         pipe.close()
-    assert output.finished() == ("last words", 10)
+    assert output.final_tail() == ("last words", 10)
     pipe.close()
 
 
@@ -171,10 +171,17 @@ def test_of_a_silent_schedulers_worker_only_the_latest_ends_wait() -> None:
     running = RunningTasks()
     for number in range(100):
         for task_id in "ab":
-            running._keep(told(SchedulerCall("set_task_log", {"task_id": task_id, "log": str(number), "size": number})))
-        running._keep(told(*[SchedulerCall("add_task", {"task_id": "a"})] if number < 2 else []))
-    assert sorted(each.method for each in running.told) == ["add_task", "add_task", "set_task_log", "set_task_log"]
-    assert [each.arguments["size"] for each in running.told if each.method == "set_task_log"] == [99, 99]
+            running._collect_calls(
+                told(SchedulerCall("set_task_log", {"task_id": task_id, "log": str(number), "size": number}))
+            )
+        running._collect_calls(told(*[SchedulerCall("add_task", {"task_id": "a"})] if number < 2 else []))
+    assert sorted(each.method for each in running.scheduler_calls) == [
+        "add_task",
+        "add_task",
+        "set_task_log",
+        "set_task_log",
+    ]
+    assert [each.arguments["size"] for each in running.scheduler_calls if each.method == "set_task_log"] == [99, 99]
 
 
 def test_without_a_thread_for_its_output_a_task_does_not_begin(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from broker_sched import LoginRefused, Refused, Scheduler
-from broker_sched.worker import retrying_scheduler as patience
+from broker_sched.worker import retrying_scheduler
 from broker_sched.worker.summary import ReturnCodes, return_code
 from broker_sched.worker.text_limits import MAX_TEXT, explanation, shortened, shortened_explanation, shortened_value
 from tests.servers import until
@@ -177,7 +177,7 @@ def test_a_refused_login_ends_a_worker_at_once_when_it_was_never_good(
     began = time.monotonic()
     with pytest.raises(LoginRefused, match="401"), worker_on(gate) as worker:
         worker.run()
-    assert time.monotonic() - began < patience.LOGIN_SECONDS / 2
+    assert time.monotonic() - began < retrying_scheduler.LOGIN_SECONDS / 2
 
 
 @WITHOUT_RETRIES
@@ -188,7 +188,7 @@ def test_a_login_that_is_refused_later_ends_what_runs_and_says_what_was_not_give
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(patience, "LOGIN_SECONDS", 2.0)
+    monkeypatch.setattr(retrying_scheduler, "LOGIN_SECONDS", 2.0)
     gate, root = Gate(local), tasks.Endless(directory)
 
     def take_the_key_away() -> None:
@@ -209,7 +209,7 @@ def test_a_login_that_is_refused_later_ends_what_runs_and_says_what_was_not_give
 def test_a_login_that_is_refused_for_a_moment_costs_nothing(
     local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(retrying_scheduler, "FIRST_WAIT_SECONDS", 0.05)
     gate, root, refused = Gate(local), tasks.Sum(directory), 0
 
     def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
@@ -229,7 +229,7 @@ def test_a_firewall_that_does_not_like_one_report_does_not_end_the_worker(
     local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It answers 403, as to a wrong login; but all other calls are answered."""
-    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(retrying_scheduler, "FIRST_WAIT_SECONDS", 0.05)
     gate = Gate(local)
     root, other = tasks.Write(directory, "disliked"), tasks.Write(directory, "other")
 

@@ -196,7 +196,7 @@ def test_a_silence_reports_nothing_of_what_runs_or_has_failed(
         running.path().write_text("half")
         told.clear()
         monkeypatch.setattr(heartbeat, "LONG_SECONDS", -1.0)
-        worker._work_waiter.nudge()
+        worker._work_waiter.wake_worker()
         until(lambda: (running.task_id, "RUNNING") in told, "it tells what runs")
         monkeypatch.setattr(heartbeat, "LONG_SECONDS", 1000.0)
         worker.drain(0)
@@ -240,10 +240,10 @@ def test_a_full_or_leaving_worker_tells_after_a_silence_what_it_runs(
 def test_of_many_reports_of_progress_the_latest_is_passed_on() -> None:
     process = TaskProcess.__new__(TaskProcess)
     process._output = None
-    process.told = [
+    process.scheduler_calls = [
         SchedulerCall("set_task_progress_percentage", {"progress_percentage": number}) for number in range(5)
     ]
-    process.told.insert(2, SchedulerCall("add_scheduler_message_response", {"response": "each one counts"}))
+    process.scheduler_calls.insert(2, SchedulerCall("add_scheduler_message_response", {"response": "each one counts"}))
     assert [told.arguments for told in process.take_scheduler_calls()] == [
         {"response": "each one counts"},
         {"progress_percentage": 4},

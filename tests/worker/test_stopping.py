@@ -94,7 +94,7 @@ def test_what_a_draining_worker_cannot_finish_others_run_at_once(local: Any, tas
                 leaving.drain(0.3)
 
             thread = when_running(quick, leave)
-            looks = counted(leaving._running, "wait")
+            looks = counted(leaving._running, "wait_for_news")
             assert not leaving.run()
             thread.join()
             assert len(looks) < 5000, "it waits; a dying process takes a moment, in which it may look often"

@@ -193,5 +193,5 @@ def test_nothing_that_a_superseded_run_has_still_to_say_is_passed_on() -> None:
             return [SchedulerCall("set_task_status_message", {"task_id": "t"})]
 
     running = RunningTasks()
-    running._keep(Run())  # type: ignore[arg-type]  # as much of a run as is looked at
-    assert not running.told
+    running._collect_calls(Run())  # type: ignore[arg-type]  # as much of a run as is looked at
+    assert not running.scheduler_calls

@@ -185,12 +185,12 @@ def test_who_gets_the_number_of_a_task_process_that_has_ended_is_left_alone(
 ) -> None:
     run = TaskProcess(tasks.Write(directory, "x"), RunOptions("anna"), multiprocessing.get_context("fork"), 0, 1.0)
     run.start()
-    until(run.check, "it has ended")
+    until(run.poll, "it has ended")
     run._process._popen.pid = stranger.pid
     run.terminate()
     run.kill()
-    run.stop()
-    run.close()
+    run.wait_until_ended()
+    run.clean_up()
     lives_on(stranger)
 
 
@@ -205,7 +205,7 @@ def test_before_a_task_process_is_started_there_is_nobody_to_end(
     run.terminate()
     run.kill()
     assert ended == []
-    run.close()
+    run.clean_up()
 
 
 def test_who_gets_the_number_of_a_trial_that_has_ended_is_left_alone(stranger: subprocess.Popen[bytes]) -> None:

@@ -18,12 +18,12 @@ pytestmark = pytest.mark.timeout(60)
 NEVER = {**QUICK, "wait_interval": 1000.0}  # whoever polls will not be in time
 
 
-def wakers_beside(others: set[threading.Thread]) -> list[threading.Thread]:
+def waiting_threads_beside(others: set[threading.Thread]) -> list[threading.Thread]:
     """Threads that wait for work, without those of other tests."""
     return [thread for thread in threading.enumerate() if thread.name == "work-waiter" and thread not in others]
 
 
-class RunningTasks:
+class RunningWorker:
     """A worker's run() in a thread."""
 
     def __init__(self, worker: Worker) -> None:
@@ -49,7 +49,7 @@ def test_an_idle_assistant_runs_what_is_scheduled(
     scheduler: Any, intervals: dict[str, float], tasks: ModuleType, directory: str
 ) -> None:
     """It is woken; with luigid, which can't do that, it asks."""
-    idle = RunningTasks(Worker(scheduler, assistant=True, keep_alive=True, force_multiprocessing=True, **intervals))
+    idle = RunningWorker(Worker(scheduler, assistant=True, keep_alive=True, force_multiprocessing=True, **intervals))
     task = tasks.Write(directory, "x")
     time.sleep(0.5)
     with worker_on(scheduler, worker_processes=0) as submitter:
@@ -65,7 +65,7 @@ def test_a_worker_with_a_free_slot_is_woken_while_it_runs_something(
     slow, other = tasks.Endless(directory, "slow"), tasks.Write(directory, "other")
     worker = Worker(scheduler, assistant=True, keep_alive=True, worker_processes=2, **NEVER)
     worker.add(slow)
-    busy = RunningTasks(worker)
+    busy = RunningWorker(worker)
     until(lambda: statuses(scheduler, slow) == ["RUNNING"], "the first task runs")
     time.sleep(0.5)
     with worker_on(scheduler, worker_processes=0) as submitter:
@@ -89,7 +89,7 @@ def test_a_worker_that_can_run_no_more_leaves_the_work_to_others(local: Any, tas
     """One is full with a long task just when the next task comes: the other one must be woken."""
     options = {**NEVER, "assistant": True, "keep_alive": True, "force_multiprocessing": True}
     workers = [Worker(local, worker_id=name, **options) for name in ("first", "second")]
-    running = [RunningTasks(worker) for worker in workers]
+    running = [RunningWorker(worker) for worker in workers]
     long, short = tasks.Endless(directory, "long"), tasks.Write(directory, "short")
     time.sleep(0.5)
     with worker_on(local, worker_processes=0) as submitter:
@@ -107,13 +107,13 @@ def test_an_idle_worker_told_to_leave_does_so_at_once(local: Any, monkeypatch: p
     monkeypatch.setattr("broker_sched.worker.work_waiter.WAIT_SECONDS", 25.0)
     others = set(threading.enumerate())
     idle_assistants = local._namespace.key("idle_assistants")
-    idle = RunningTasks(Worker(local, assistant=True, keep_alive=True, **NEVER))
+    idle = RunningWorker(Worker(local, assistant=True, keep_alive=True, **NEVER))
     until(lambda: local._client.zcard(idle_assistants) == 1, "it waits for work")
     started = time.monotonic()
     idle.end()
     assert time.monotonic() - started < 15
     assert local._client.zcard(idle_assistants) == 0
-    assert wakers_beside(others) == []
+    assert waiting_threads_beside(others) == []
 
 
 class Scripted:
@@ -132,12 +132,12 @@ class Scripted:
 def test_a_worker_that_runs_again_waits_again_though_the_first_wait_was_never_answered() -> None:
     scheduler = Scripted()
     work_waiter = WorkWaiter(scheduler, "w", False)
-    work_waiter.arm()
+    work_waiter.begin_waiting()
     assert scheduler.asked.acquire(timeout=10)
-    work_waiter.stop(is_reachable=False)
-    assert work_waiter.arm()
+    work_waiter.stop_thread(is_reachable=False)
+    assert work_waiter.begin_waiting()
     assert scheduler.asked.acquire(timeout=10), "a new wait has begun"
-    work_waiter.stop(is_reachable=False)
+    work_waiter.stop_thread(is_reachable=False)
     for _ in range(2):
         scheduler.answers.release()
 
@@ -162,11 +162,11 @@ class Late:
 def test_a_wait_that_begins_while_its_worker_leaves_is_ended_too() -> None:
     others, scheduler = set(threading.enumerate()), Late()
     work_waiter = WorkWaiter(scheduler, "w", False)
-    work_waiter.arm()
+    work_waiter.begin_waiting()
     assert scheduler.asked.wait(10)
-    work_waiter.stop(is_reachable=True)
+    work_waiter.stop_thread(is_reachable=True)
     assert scheduler.has_waited
-    assert wakers_beside(others) == []
+    assert waiting_threads_beside(others) == []
 
 
 class Silent:
@@ -185,9 +185,9 @@ def test_a_worker_leaves_in_time_though_its_scheduler_has_just_fallen_silent(mon
     monkeypatch.setattr("broker_sched.worker.work_waiter.STOP_SECONDS", 0.5)
     scheduler = Silent()
     work_waiter = WorkWaiter(scheduler, "w", False)
-    work_waiter.arm()
+    work_waiter.begin_waiting()
     assert scheduler.asked.acquire(timeout=10)
-    leaving = threading.Thread(target=work_waiter.stop, args=(True,), daemon=True)
+    leaving = threading.Thread(target=work_waiter.stop_thread, args=(True,), daemon=True)
     leaving.start()
     assert scheduler.asked.acquire(timeout=10), "it was told that the wait is over"
     leaving.join(20)
@@ -210,10 +210,10 @@ def test_a_worker_that_leaves_does_not_wait_for_the_pause_after_an_error(monkeyp
     monkeypatch.setattr("broker_sched.worker.work_waiter.WAIT_SECONDS", 50.0)
     others, scheduler = set(threading.enumerate()), Broken()
     work_waiter = WorkWaiter(scheduler, "w", False)
-    work_waiter.arm()
+    work_waiter.begin_waiting()
     assert scheduler.asked.wait(10)
-    work_waiter.stop(is_reachable=False)
-    until(lambda: wakers_beside(others) == [], "the thread has ended")
+    work_waiter.stop_thread(is_reachable=False)
+    until(lambda: waiting_threads_beside(others) == [], "the thread has ended")
 
 
 def test_a_thread_that_begins_after_its_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_a_thread_that_begins_after_its_end_ends(monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "run", lambda thread: (may_begin.wait(20), real_run(thread)))
         work_waiter = WorkWaiter(Broken(), "w", False)
-        work_waiter.arm()
-        work_waiter.stop(is_reachable=False)
+        work_waiter.begin_waiting()
+        work_waiter.stop_thread(is_reachable=False)
         may_begin.set()
-        until(lambda: wakers_beside(others) == [], "the thread has ended")
+        until(lambda: waiting_threads_beside(others) == [], "the thread has ended")

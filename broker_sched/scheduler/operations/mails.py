@@ -14,19 +14,19 @@ NOTES_AT_ONCE = 500
 
 
 class Holder(NamedTuple):
-    """A server, and for how long it has the mails to itself: longer than it takes to send one."""
+    """A server that makes and sends mails, and for how long it has them to itself: longer than it takes to send one."""
 
     server: str
     seconds: float
 
     @property
     def milliseconds(self) -> str:
-        """As a script takes it."""
+        """The time for which it has the mails to itself, as a script takes it."""
         return str(int(1000 * self.seconds))
 
 
 class Due(NamedTuple):
-    """What there is to do."""
+    """The mails and notes that are to be dealt with now."""
 
     batch_emails: bool
     notes: int  # so many of the oldest are to be made into mails
@@ -35,13 +35,13 @@ class Due(NamedTuple):
 
 
 def are_collected(namespace: Namespace) -> Commands[bool]:
-    """Whether batch_emails is on. One read."""
+    """Return whether batch_emails is on, so that failures are collected. One read."""
     (text,) = yield Read([("HGET", namespace.key("config"), "batch_emails")])
     return bool(text == "1")
 
 
-def take(namespace: Namespace, holder: Holder, interval_seconds: float) -> Commands[Due]:
-    """What is due, which this server then has to itself. Nothing while another server has it."""
+def take_due_mails(namespace: Namespace, holder: Holder, interval_seconds: float) -> Commands[Due]:
+    """Return what is due, which this server then has to itself; nothing while another server has it. One script."""
     batch_emails, notes, unlisted, outbox = yield Call(
         "take_mails",
         server=holder.server,
@@ -52,8 +52,8 @@ def take(namespace: Namespace, holder: Holder, interval_seconds: float) -> Comma
     return Due(bool(batch_emails), notes, unlisted, mails)
 
 
-def notes(namespace: Namespace, count: int) -> Commands[list[Note]]:
-    """The oldest notes."""
+def read_notes(namespace: Namespace, count: int) -> Commands[list[Note]]:
+    """Return the `count` oldest notes of what is to be mailed. Reads only."""
     found: list[Note] = []
     for start in range(0, count, NOTES_AT_ONCE):
         stop = min(start + NOTES_AT_ONCE, count) - 1
@@ -62,8 +62,11 @@ def notes(namespace: Namespace, count: int) -> Commands[list[Note]]:
     return found
 
 
-def post(namespace: Namespace, holder: Holder, count: int, unlisted: int, mails: list[Mail]) -> Commands[bool]:
-    """Put mails into the outbox in the place of so many notes. False: another server has taken over."""
+def post_mails(namespace: Namespace, holder: Holder, count: int, unlisted: int, mails: list[Mail]) -> Commands[bool]:
+    """Put mails into the outbox in the place of the `count` oldest notes.
+
+    Returns False when another server has taken over.
+    """
     pairs: list[Argument] = [text for mail in mails for text in (mail.id, mail.as_json())]
     posted = yield Call(
         "post_mails", server=holder.server, note_count=str(count), unlisted_count=str(unlisted), mails=pairs
@@ -71,18 +74,18 @@ def post(namespace: Namespace, holder: Holder, count: int, unlisted: int, mails:
     return bool(posted)
 
 
-def begin(namespace: Namespace, holder: Holder, mail: Mail) -> Commands[bool]:
-    """Before sending: whether the mail still waits, and this server may send it."""
+def begin_sending(namespace: Namespace, holder: Holder, mail: Mail) -> Commands[bool]:
+    """Return whether the mail still waits, and this server may send it. One script."""
     return bool((yield _settle(holder, "begin", mail.id)))
 
 
-def end(namespace: Namespace, holder: Holder, mail: Mail) -> Commands[None]:
-    """It was sent, or is given up."""
+def end_sending(namespace: Namespace, holder: Holder, mail: Mail) -> Commands[None]:
+    """Take the mail out of the outbox, since it was sent or is given up. One script."""
     yield _settle(holder, "end", mail.id)
 
 
-def leave(namespace: Namespace, holder: Holder) -> Commands[None]:
-    """No more mails now: any server may take what comes next."""
+def give_up_turn(namespace: Namespace, holder: Holder) -> Commands[None]:
+    """Let any server take what comes next, since this one has no more mails now. One script."""
     yield _settle(holder, "leave", "")
 
 

@@ -23,7 +23,7 @@ MOST_LOOKS = 10  # of that length, at a thread that has yet to read what is ther
 
 
 class Tail(NamedTuple):
-    """The end of what was written, at most MAX_LOG characters, and how many there were in all."""
+    """The last characters that a task wrote, at most MAX_LOG of them, and how many it wrote in all."""
 
     log: str
     size: int
@@ -41,24 +41,31 @@ class Output:
         self._source = source
         self._shown_on = shown_on
         self.tail = Tail("", 0)  # so far; the thread puts another one in its place
-        self._told = 0  # how much was written when the tail was last told
-        self._told_at = 0.0
+        self._shown_size = 0  # how much was written when the tail was last told
+        self._shown_at = 0.0
         self._is_over = False
-        self._is_taking = False
+        self._is_reading = False
         self._line = ""
         self._thread = threading.Thread(target=self._read, name=f"output of {task_id}", daemon=True)
         interrupts.start_beside(self._thread)
 
-    def news(self, is_over: bool) -> Tail | None:
-        """The tail, when there is more than last time and that is a while ago, or the process has ended."""
-        tail, now = self.finished() if is_over else self.tail, time.monotonic()
-        if tail.size == self._told or (not is_over and now < self._told_at + NEWS_SECONDS):
+    def new_tail(self, is_over: bool) -> Tail | None:
+        """Return the tail of the output; None when nothing was added to it, or when a tail was returned less than
+        NEWS_SECONDS ago.
+
+        is_over: the process has ended, so the tail is final and is returned at once.
+        """
+        tail, now = self.final_tail() if is_over else self.tail, time.monotonic()
+        if tail.size == self._shown_size or (not is_over and now < self._shown_at + NEWS_SECONDS):
             return None
-        self._told, self._told_at = tail.size, now
+        self._shown_size, self._shown_at = tail.size, now
         return tail
 
-    def finished(self) -> Tail:
-        """The tail of a process that has ended. Waits, once, until all that is written is read, but not for ever."""
+    def final_tail(self) -> Tail:
+        """Return the tail of a process that has ended.
+
+        Waits, once, until all that is written is read, but not for ever.
+        """
         if not self._is_over:
             self._is_over = True
             for _ in range(MOST_LOOKS):  # not until a time, which may pass while the whole process stands still
@@ -70,26 +77,26 @@ class Output:
     def _is_behind(self) -> bool:
         """Whether anything that was written is not in the tail yet."""
         with contextlib.suppress(OSError):  # closed: the thread is about to end
-            return self._source.poll() or self._is_taking
+            return self._source.poll() or self._is_reading
         return True
 
     def _read(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         with self._source:
             while self._source.poll(None):
-                self._is_taking = True  # said before it is read: one of the two shows that this is behind
+                self._is_reading = True  # said before it is read: one of the two shows that this is behind
                 chunk = os.read(self._source.fileno(), CHUNK)
                 if not chunk:
                     break
-                self._take(decoder.decode(chunk))
-                self._is_taking = False
-        self._take(decoder.decode(b"", final=True))
+                self._add_text(decoder.decode(chunk))
+                self._is_reading = False
+        self._add_text(decoder.decode(b"", final=True))
         if self._line:
             self._show([self._line])
         if self._shown_on != STDERR:
             os.close(self._shown_on)
 
-    def _take(self, text: str) -> None:
+    def _add_text(self, text: str) -> None:
         self.tail = Tail((self.tail.log + text)[-MAX_LOG:], self.tail.size + len(text))
         *lines, self._line = (self._line + text).split("\n")
         if len(self._line) > LONGEST_LINE:
@@ -97,7 +104,7 @@ class Output:
         self._show(lines)
 
     def _show(self, lines: list[str]) -> None:
-        """With no lock of Python's, which a process that is being forked might inherit."""
+        """Write the lines with no lock of Python's, which a process that is being forked might inherit."""
         data = "".join(f"{self._prefix}{line}\n" for line in lines).encode(errors="replace")
         with contextlib.suppress(OSError):  # nobody reads stderr any more
             while data:
@@ -105,7 +112,7 @@ class Output:
 
 
 def write_to(pipe: Connection) -> None:
-    """From now on this process writes there, and so does all that it starts."""
+    """Let all that this process writes from now on go into the pipe, and all that the programs it starts write."""
     for name, number in (("stdout", STDOUT), ("stderr", STDERR)):
         os.dup2(pipe.fileno(), number)
         stream = getattr(sys, name)

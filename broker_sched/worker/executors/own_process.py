@@ -16,7 +16,10 @@ from broker_sched.worker.status_reporter import StatusReporter
 
 
 class OwnProcess:
-    """Runs a task where the worker itself runs. kill_after_seconds: for what it started, when it is interrupted."""
+    """Runs tasks where the worker itself runs.
+
+    kill_after_seconds: how long the programs that a task has started may take to end, when it is interrupted.
+    """
 
     def __init__(self, scheduler: RetryingScheduler, worker_id: str, kill_after_seconds: float) -> None:
         self._kill_after_seconds = kill_after_seconds
@@ -26,14 +29,19 @@ class OwnProcess:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a task runs here now."""
+        """Whether a task runs in this process at the moment."""
         return self._reporter is not None
 
-    def run(self, task: TaskLike, options: RunOptions, attempt: int | None) -> RunResult:
-        """What became of it. attempt: what it tells the scheduler meanwhile names it."""
+    def run_task(self, task: TaskLike, options: RunOptions, attempt: int | None) -> RunResult:
+        """Run the task to its end, and return its result.
+
+        Raises KeyboardInterrupt, after it has ended what the task started.
+
+        attempt: the number that get_work gave with the task; it goes with all that the task reports meanwhile.
+        """
 
         def tell(method: str, arguments: dict[str, Any]) -> None:
-            self._scheduler.tell(*with_attempt(SchedulerCall(method, arguments), attempt))
+            self._scheduler.pass_on(*with_attempt(SchedulerCall(method, arguments), attempt))
 
         accepts_messages = read(task, "accepts_messages", False)
         if isinstance(accepts_messages, RunResult):
@@ -41,16 +49,16 @@ class OwnProcess:
         self._reporter = StatusReporter(tell, task.task_id, self._worker_id, bool(accepts_messages), task)
         programs = StartedPrograms()
         try:
-            with interrupts.witnessed_by(programs.note):
+            with interrupts.witnessed_by(programs.note_programs):
                 return execute(task, options, self._reporter)
         except KeyboardInterrupt:
-            programs.end(self._kill_after_seconds)
+            programs.end_programs(self._kill_after_seconds)
             raise
         finally:
             self._reporter = None
 
-    def receive(self, task_id: str, message_id: str, content: Any, payload: dict[str, Any]) -> bool:
-        """Hand a scheduler message to the task. False: it does not run here."""
+    def receive_message(self, task_id: str, message_id: str, content: Any, payload: dict[str, Any]) -> bool:
+        """Hand a scheduler message to the task that runs. Returns False when the task of this id does not run here."""
         reporter = self._reporter
         if reporter is None or reporter.task_id != task_id:
             return False

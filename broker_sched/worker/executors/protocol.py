@@ -1,4 +1,4 @@
-"""Where a worker's tasks run: in processes here, unless it is given another executor (such as executors.rq)."""
+"""What the worker's loop needs of an executor and of a run; and `TaskProcesses`, which runs tasks here."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from broker_sched.worker.run_task import RunOptions
 
 
 class TaskRun(Protocol):
-    """One run of one task. TaskProcess says what each of its members means."""
+    """One run of one task, as the worker's loop sees it. Nothing here waits, except wait_until_ended()."""
 
     task: TaskLike
-    outcome: RunResult | None
+    result: RunResult | None
     death: str | None
     reason: str | None
     is_timed_out: bool
@@ -26,65 +26,86 @@ class TaskRun(Protocol):
     is_to_be_disabled: bool
 
     def start(self) -> None:
-        """Begin. What it raises fails the task."""
+        """Begin to run the task. Whatever it raises is the task's failure."""
 
-    def wait_on(self) -> list[Any]:
-        """What multiprocessing.connection.wait shall look at; several runs may share a thing."""
+    def waitables(self) -> list[Any]:
+        """Return the objects that multiprocessing.connection.wait shall wait for; several runs may share one."""
 
     def seconds_left(self) -> float | None:
-        """Until the next deadline; None without one."""
+        """Return the seconds until this run must be polled because of a deadline; None while it has none."""
 
     def take_scheduler_calls(self) -> list[SchedulerCall]:
-        """What the task asked for since the last time."""
+        """Return the calls of the scheduler that the task asked for since the last time, and forget them."""
 
-    def check(self) -> bool:
-        """Receive what there is, without waiting. Returns whether it has ended."""
+    def poll(self) -> bool:
+        """Receive what the task has sent, and keep the deadlines, without waiting.
 
-    def end(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
-        """Have it ended, for this reason."""
+        Returns whether everything has ended.
+
+        `result` is set as soon as the result is known, which may be earlier.
+        """
+
+    def end_run(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
+        """Have the run ended, for this reason, which the task's failure names.
+
+        releases: others shall run the task then, and it has not failed. disables: the task is disabled after its
+        failure.
+        """
 
     def terminate(self) -> None:
-        """Have it ended, without a word about why."""
+        """Have the run ended without a reason that is reported: the worker leaves."""
 
     def kill(self) -> None:
-        """Make stop() wait no longer. A signal handler may call it."""
+        """Make wait_until_ended() return as soon as it can. A signal handler may call it."""
 
-    def stop(self) -> None:
-        """Wait until it has ended, as long as that may take after terminate()."""
+    def wait_until_ended(self) -> None:
+        """Wait until the run has ended, as long as that may take after terminate()."""
 
-    def tell(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
-        """Hand a scheduler message to the task."""
+    def send_message(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
+        """Hand a scheduler message to the task; where the executor has no way to do so, it is logged and lost."""
 
-    def close(self) -> None:
-        """Give back what it holds, after the end."""
+    def clean_up(self) -> None:
+        """Give back what the run holds, after its end."""
 
 
 class Executor(Protocol):
-    """Makes runs. is_elsewhere: never in the worker's own process, not even a single one."""
+    """Makes the runs of a worker.
+
+    is_elsewhere: no task runs in the worker's own process, not even where it runs one at a time. runs_on: what takes
+    one task at a time, for messages: "process", "rq worker".
+    """
 
     is_elsewhere: bool
+    runs_on: str
 
     def capacity(self, processes: int) -> float:
-        """How many tasks may run at once now, of a worker that was told to run `processes`. 0: none, for the time."""
+        """Return how many tasks may run at once now, for a worker that was asked to run `processes` at once.
+
+        0: none for the time.
+        """
 
     def run_of(self, task: TaskLike, options: RunOptions, timeout_seconds: float) -> TaskRun:
-        """A run that is yet to be started. timeout_seconds: 0 for none."""
+        """Make a run of the task that is yet to be started. timeout_seconds: how long it may take; 0 for no limit."""
 
 
 class TaskProcesses:
-    """A process here for each run. context: of multiprocessing."""
+    """Runs each task in a process of this machine. context: of multiprocessing, which says how a process is started."""
 
     is_elsewhere = False
+    runs_on = "process"
 
     def __init__(self, context: Any, config: WorkerConfig) -> None:
         self._context = context
         self._config = config
 
     def capacity(self, processes: int) -> float:
-        """Of a worker that only watches (0 processes): no limit, since it is handed nothing."""
+        """Return the worker's own number.
+
+        A worker that only watches (0 processes) has no limit, since it is handed nothing.
+        """
         return processes or math.inf
 
     def run_of(self, task: TaskLike, options: RunOptions, timeout_seconds: float) -> TaskRun:
-        """Raises OSError when there are no more files."""
+        """Make a process that is yet to be started. Raises OSError when the machine has no more files."""
         config = self._config
         return TaskProcess(task, options, self._context, timeout_seconds, config.kill_after, config.capture_output)

@@ -1,5 +1,8 @@
-"""What a worker and a task process say to each other. Whatever the task does, the worker never waits for it: a task may
-be stopped or killed in the middle of a message, and a child of its own may keep the connection open."""
+"""The connection between a worker and a task process, which carries messages both ways.
+
+Whatever the task does, the worker never waits for it: a task may be stopped or killed in the middle of a message, and a
+child of its own may keep the connection open.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +24,23 @@ MOST_UNSENT = 1 << 20  # bytes; a task that reads none of its messages gets no m
 
 
 class TasksEnd:
-    """The end of the task. Sending waits until the worker has room."""
+    """The task process's end of the connection. Sending waits until the worker has read enough to make room."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._lock = threading.Lock()
 
     def send(self, thing: Any) -> None:
-        """Whatever pickles. Raises what pickling raises, and OSError when the worker is gone."""
+        """Send anything that can be pickled. Raises what pickling raises, and OSError when the worker is gone."""
         data = pickle.dumps(thing)
         with self._lock:
             self._connection.sendall(LENGTH.pack(len(data)) + data)
 
     def receive(self, timeout_seconds: float) -> Any:
-        """The next message. Raises TimeoutError when none begins in that time, OSError when the worker is gone."""
+        """Return the next message.
+
+        Raises TimeoutError when none begins within that many seconds, OSError when the worker is gone.
+        """
         if not multiprocessing.connection.wait([self._connection], timeout_seconds):
             raise TimeoutError
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
@@ -51,7 +57,7 @@ class TasksEnd:
 
 
 class WorkersEnd:
-    """The end of the worker. Nothing here waits."""
+    """The worker's end of the connection. No method of it waits."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -62,11 +68,15 @@ class WorkersEnd:
         self.is_at_end = False  # nothing more will come
 
     def fileno(self) -> int:
-        """For select and the like."""
+        """Return the file descriptor, for select and multiprocessing.connection.wait: readable when the task has sent
+        something."""
         return self._connection.fileno()
 
     def receive(self, everything: bool = False) -> Iterator[Any]:
-        """Messages that are here whole, some of them when there are many. What can't be read is left out."""
+        """Yield the messages that have arrived whole; of many only some, unless `everything` is wanted.
+
+        Those that can't be unpickled here are logged and left out.
+        """
         self._fill(everything)
         while len(self._received) >= LENGTH.size:
             (length,) = LENGTH.unpack_from(self._received)
@@ -83,7 +93,10 @@ class WorkersEnd:
             yield message
 
     def send(self, thing: Any) -> bool:
-        """Send what there is room for now; flush() sends the rest. False when too much is unsent: then it is lost."""
+        """Send what there is room for now; flush() sends the rest.
+
+        Returns False when too much is unsent: then it is lost.
+        """
         data = pickle.dumps(thing)
         with self._lock:
             self._flush()
@@ -94,7 +107,7 @@ class WorkersEnd:
             return True
 
     def flush(self) -> None:
-        """Send more of what is unsent."""
+        """Send more of what earlier calls of send() had no room for."""
         with self._lock:
             self._flush()
 
@@ -104,7 +117,7 @@ class WorkersEnd:
                 del self._unsent[: self._connection.send(self._unsent)]
 
     def close(self) -> None:
-        """Give it back."""
+        """Close the worker's end; the task learns from that that its worker is gone."""
         self._connection.close()
 
     def _fill(self, everything: bool) -> None:

@@ -1,6 +1,6 @@
-"""A process for one run of a task, and the eye kept on it. Whatever becomes of the process, there is an outcome.
+"""A process for one run of a task. Whatever becomes of the process, the run has a result.
 
-The two ends of a connection (task_connection.py) carry, from the task: what it reports and, last, its outcome; to the
+The two ends of a connection (task_connection.py) carry, from the task: what it reports and, last, its result; to the
 task: messages. The worker learns of the end through the process's sentinel, so it misses none, whatever the exit code.
 """
 
@@ -46,10 +46,10 @@ class SchedulerCall(NamedTuple):
     arguments: dict[str, Any]
 
 
-def without_overwritten(told: list[SchedulerCall]) -> list[SchedulerCall]:
-    """Of each kind of progress only the latest."""
-    latest = {each.method: each for each in told}
-    return [each for each in told if each.method not in OVERWRITING or each is latest[each.method]]
+def without_overwritten(calls: list[SchedulerCall]) -> list[SchedulerCall]:
+    """Leave out the calls that a later one of the same method overwrites: only the latest status and progress count."""
+    latest = {each.method: each for each in calls}
+    return [each for each in calls if each.method not in OVERWRITING or each is latest[each.method]]
 
 
 class TaskProcess:
@@ -70,9 +70,9 @@ class TaskProcess:
         captures: bool = False,
     ) -> None:
         self.task = task
-        self.outcome: RunResult | None = None
-        self.told: list[SchedulerCall] = []  # what it asked for and was not taken yet
-        self.death: str | None = None  # why it ended without an outcome of its own
+        self.result: RunResult | None = None
+        self.scheduler_calls: list[SchedulerCall] = []  # what it asked for and was not taken yet
+        self.death: str | None = None  # why it ended without a result of its own
         self.is_timed_out = False
         self.reason: str | None = None  # why the worker ends it
         self.is_released = False  # it is ended for the worker's sake: others shall run the task
@@ -95,7 +95,7 @@ class TaskProcess:
         self._process = context.Process(target=_child, args=arguments, name=task.task_id)
 
     def start(self) -> None:
-        """Raises what starting a process raises, e.g. a PicklingError with `spawn`."""
+        """Start the process. Raises what that raises, such as PicklingError where multiprocessing spawns."""
         if self._childs_pipe is not None:  # before the process is there: without its thread there shall be none
             self._output = Output(self.task.task_id, self._source)
         try:
@@ -108,63 +108,67 @@ class TaskProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its process id."""
+        """The process's id; None before it was started."""
         return self._process.pid  # type: ignore[no-any-return]  # contexts are untyped
 
     @interrupts.whole
-    def wait_on(self) -> list[Any]:
-        """What multiprocessing.connection.wait shall look at."""
-        if self.outcome is not None and not self._process.is_alive():  # only its programs are waited for
+    def waitables(self) -> list[Any]:
+        """Return the objects that multiprocessing.connection.wait shall wait for."""
+        if self.result is not None and not self._process.is_alive():  # only its programs are waited for
             return []
         return [self._process.sentinel] if self._connection.is_at_end else [self._process.sentinel, self._connection]
 
     def seconds_left(self) -> float | None:
-        """Until the next deadline; None without one."""
+        """Return the seconds until the timeout or the next SIGKILL; None while there is no deadline."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     @interrupts.whole
     def take_scheduler_calls(self) -> list[SchedulerCall]:
-        """What it asked for since the last time: of each kind of progress only the latest."""
-        told, self.told = self.told, []
-        tail = self._output.news(not self._process.is_alive()) if self._output else None
+        """Return the calls that the task asked for since the last time, without those that later ones overwrite."""
+        calls, self.scheduler_calls = self.scheduler_calls, []
+        tail = self._output.new_tail(not self._process.is_alive()) if self._output else None
         if tail is not None:
-            told.append(SchedulerCall("set_task_log", {"task_id": self.task.task_id, **tail._asdict()}))
-        return without_overwritten(told)
+            calls.append(SchedulerCall("set_task_log", {"task_id": self.task.task_id, **tail._asdict()}))
+        return without_overwritten(calls)
 
     @interrupts.whole
-    def check(self) -> bool:
-        """Receive what the task tells (calls go to `told`), and keep the deadlines.
+    def poll(self) -> bool:
+        """Receive what the task sends (calls go to `scheduler_calls`), and keep the deadlines.
 
-        Once the process has ended, `outcome` is set. Returns whether it has, with all that it was terminated with.
+        Once the process has ended, `result` is set. Returns whether it has, with all programs that were terminated with
+        it.
         """
         self._connection.flush()
         has_ended = not self._process.is_alive()  # asked first, so that its last words are received below
         for received in self._connection.receive(everything=has_ended):
             if isinstance(received, RunResult):
-                self.outcome = received
+                self.result = received
             else:
-                self.told.append(received)
+                self.scheduler_calls.append(received)
         if has_ended:
             self._conclude()
             return self._is_all_gone()
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            if not self.is_timed_out and self.reason is None and self.outcome is None:
+            if not self.is_timed_out and self.reason is None and self.result is None:
                 self.is_timed_out = True
                 self.terminate()
             else:
                 self.kill()
-        elif self.outcome is not None and self._deadline is None:  # reported, and still not gone
+        elif self.result is not None and self._deadline is None:  # reported, and still not gone
             self._deadline = time.monotonic() + self._kill_after_seconds
         return False
 
-    def end(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
-        """Terminate it, unless it has told its outcome or is being ended. What becomes of the task then is FAILED."""
-        if self.outcome is None and self.reason is None and not self.is_timed_out:
+    def end_run(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
+        """Terminate the process for this reason, unless its result is known or it is being ended.
+
+        The task is FAILED then.
+        """
+        if self.result is None and self.reason is None and not self.is_timed_out:
             self.reason, self.is_released, self.is_to_be_disabled = reason, releases, disables
             self.terminate()
 
     def terminate(self) -> None:
-        """SIGTERM to the process and all it started; SIGKILL follows when they are still there at the deadline."""
+        """Send SIGTERM to the process and all it started; SIGKILL follows when they are still there at the deadline."""
         self._terminated = self._tree() or self._terminated
         for process in self._terminated:
             with contextlib.suppress(psutil.Error):
@@ -172,13 +176,13 @@ class TaskProcess:
         self._deadline = time.monotonic() + self._kill_after_seconds
 
     def kill(self) -> None:
-        """SIGKILL to the process and all it started."""
+        """Send SIGKILL to the process and to all that it started."""
         for process in {*self._terminated, *self._tree()}:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self._deadline = time.monotonic() + self._kill_after_seconds
 
-    def stop(self) -> None:
+    def wait_until_ended(self) -> None:
         """Wait until the deadline that terminate() has set, then kill what is left."""
         self._process.join(self.seconds_left())
         while self._process.exitcode is not None and not self._is_all_gone():
@@ -187,8 +191,8 @@ class TaskProcess:
             self.kill()
             self._process.join()
 
-    def tell(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
-        """Hand a scheduler message to the task. Called by the heartbeat's thread."""
+    def send_message(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
+        """Hand a scheduler message to the task. The heartbeat's thread may call it."""
         if not self._connection.send((message_id, content, payload)):
             log.error("%s reads none of its messages: this one is lost: %s", self.task, content)
 
@@ -203,9 +207,9 @@ class TaskProcess:
 
     def _conclude(self) -> None:
         self._process.join()
-        if self.outcome is None:
+        if self.result is None:
             self.death = self._reason()
-            self.outcome = RunResult(self.task.task_id, "FAILED", json.dumps(self.death))
+            self.result = RunResult(self.task.task_id, "FAILED", json.dumps(self.death))
 
     def _is_all_gone(self) -> bool:
         """Whether the programs of a terminated task have ended, too. They have as long for it as the task had."""
@@ -232,8 +236,8 @@ class TaskProcess:
             why = SIGNALS.get(-code, f"it was ended by signal {-code}")
         return f"{self.task.task_id} died: {why}."
 
-    def close(self) -> None:
-        """Give back what the operating system holds for it, after the end."""
+    def clean_up(self) -> None:
+        """Give back what the operating system holds for the process, after its end."""
         self._connection.close()
         with contextlib.suppress(ValueError):  # another thread is just learning that it has ended
             self._process.close()
@@ -248,7 +252,7 @@ def _child(
     pipe: Any,
     given: command_line.Given,
 ) -> None:
-    """What the process does: run the task, tell the outcome."""
+    """What the process does: run the task, tell the result."""
     workers_end.close()
     command_line.install(given)  # a process that was not forked knows nothing of them
     if pipe is not None:

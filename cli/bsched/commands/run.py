@@ -22,7 +22,7 @@ from broker_sched.worker.worker import Worker
 from bsched.local_mails import mails_of_local
 from bsched.logs import start_logging
 from bsched.options.scheduler import is_local, mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
-from bsched.options.task import UNPARSED, failures_told, scheduling, task_arguments, task_spec
+from bsched.options.task import UNPARSED, failures_told, requested_task, scheduling, task_arguments
 from bsched.options.task_parameters import task_of
 from bsched.progress import is_shown, progress
 from bsched.signals import Interruption
@@ -50,7 +50,7 @@ def run(context: click.Context, /, **options: Any) -> None:
     """
     codes = return_codes(options["retcodes"], luigi_config.read())
     with _result_alone_on_stdout(options["as_json"]):
-        found = task_spec(context, options, codes.unhandled_exception)
+        found = requested_task(context, options, codes.unhandled_exception)
         if not isinstance(found, str):
             task = task_of(found.cls, found.words.texts, codes.unhandled_exception)
             codes = return_codes(options["retcodes"], found.config)
@@ -69,7 +69,7 @@ def run(context: click.Context, /, **options: Any) -> None:
 def _carried_out(
     task: TaskLike, codes: ReturnCodes, options: Mapping[str, Any], config: LuigiConfig
 ) -> ExecutionSummary:
-    """Schedule and run it."""
+    """Schedule the task and run all that it needs. Returns the summary of the run."""
     settings, mails = worker_settings(options["settings"], os.environ, config), mail_settings(config)
     is_live = not options["no_progress"]
     otherwise = "warning" if is_shown(is_live) else "info"
@@ -99,7 +99,7 @@ def _carried_out(
 
 
 def _interrupted(not_given_back: Sequence[str]) -> str:
-    """What it means that the run was interrupted."""
+    """Return what to tell the user when the run was interrupted."""
     if not not_given_back:
         return "Interrupted: task processes were ended, their tasks given back."
     return (
@@ -126,7 +126,7 @@ def _result_alone_on_stdout(is_wanted: bool) -> Iterator[None]:
 
 
 def return_codes(pairs: tuple[str, ...], config: LuigiConfig) -> ReturnCodes:
-    """Those of --retcode, else those of [retcode], which --retcode-task-failed and the like set, too."""
+    """Return the exit codes of --retcode, else of [retcode], which --retcode-task-failed and the like set, too."""
     names = [each.name for each in dataclasses.fields(ReturnCodes)]
     section = config.section("retcode")
     found = {name: number(config, "retcode", name, int) for name in names if name in section}

@@ -14,7 +14,7 @@ from bsched.commands.run import return_codes
 from bsched.logs import start_logging
 from bsched.options.luigi import without_effect
 from bsched.options.scheduler import mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
-from bsched.options.task import UNPARSED, failures_told, scheduling, task_arguments, task_spec
+from bsched.options.task import UNPARSED, failures_told, requested_task, scheduling, task_arguments
 from bsched.options.task_parameters import config_classes, task_of
 from bsched.progress import is_shown, progress
 from bsched.signals import Interruption
@@ -39,7 +39,7 @@ def submit(context: click.Context, /, **options: Any) -> None:
     130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP.
     """
     codes = return_codes((), luigi_config.read())
-    found = task_spec(context, options, codes.unhandled_exception)
+    found = requested_task(context, options, codes.unhandled_exception)
     if isinstance(found, str):
         click.echo(found)
         return

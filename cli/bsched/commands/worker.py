@@ -21,7 +21,7 @@ from broker_sched.worker.retrying_scheduler import FIRST_WAIT_SECONDS, LONGEST_W
 from broker_sched.worker.worker import Worker
 from bsched.commands.run import STDERR
 from bsched.logs import start_logging
-from bsched.options.executor import executor_for, executor_options
+from bsched.options.executor import WorkerPlace, executor_for, executor_options
 from bsched.options.scheduler import (
     Reached,
     import_path,
@@ -65,9 +65,6 @@ LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGT
 @scheduler_options
 def worker(
     processes: int | None,
-    executor: str,
-    rq_queue: str | None,
-    rq_redis: str | None,
     modules: tuple[str, ...],
     allowed: tuple[str, ...],
     max_tasks: int | None,
@@ -108,8 +105,8 @@ def worker(
     if max_tasks:
         options["max_tasks"] = max_tasks
     schedulers_redis = place["redis_url"] if is_direct(place, config) else None
-    more = (place["namespace"], processes is None, WorkerConfig.parse(options).kill_after)
-    runs_tasks = executor_for(executor, rq_queue, rq_redis, schedulers_redis, *more)
+    kill_after = WorkerConfig.parse(options).kill_after
+    runs_tasks = executor_for(place, WorkerPlace(schedulers_redis, place["namespace"], processes is None, kill_after))
     mails = mail_settings(config)
     tell_unhonoured(config, "worker", has_local_scheduler=is_local(place, config))
     patience = WorkerConfig.parse(options).patience
@@ -120,7 +117,7 @@ def worker(
             count = processes or int(given.capacity(1) if given else os.cpu_count() or 1) or 1
             made = Worker(reached.scheduler, name, count, assistant=True, executor=given, mails=mails, **options)
             _stop_on_signals(made, drain_timeout, interruption)
-            limit = f"up to {count} tasks" if processes or not given else "a task on each rq worker"
+            limit = f"up to {count} tasks" if processes or not given else f"a task on each {given.runs_on}"
             click.echo(f"bsched worker: {made.id} runs {limit} at once for {reached.name}")
             with made:
                 made.run()

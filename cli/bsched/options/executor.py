@@ -1,11 +1,11 @@
-"""The options that say where a worker's tasks run."""
+"""The options that say where a worker's tasks run, and the executor that they name."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -17,19 +17,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_QUEUE = "bsched"
 
 
+class WorkerPlace(NamedTuple):
+    """What an executor may need to know of its worker. redis_url: the scheduler's; None where it is not known here.
+
+    follows_fleet: no number of tasks was given, so that the executor decides how many run at once.
+    """
+
+    redis_url: str | None
+    namespace: str
+    follows_fleet: bool
+    kill_after_seconds: float
+
+
 def executor_options(function: F) -> F:
-    """Add --executor, --rq-queue and --rq-redis."""
+    """Add --executor and the options of every executor to a command; executor_for() takes them."""
     for decorate in (
-        click.option(
-            "--rq-redis",
-            envvar="BSCHED_RQ_REDIS",
-            metavar="URL",
-            help="RQ's Redis; the scheduler's if not given.  [env: BSCHED_RQ_REDIS]",
-        ),
-        click.option("--rq-queue", metavar="NAME", help=f"RQ's queue; {DEFAULT_QUEUE} if not given."),
+        *RQ_OPTIONS,
         click.option(
             "--executor",
-            type=click.Choice(["process", "rq"]),
+            type=click.Choice(list(EXECUTORS)),
             default="process",
             show_default=True,
             help="Where tasks run: in processes here, or on the rq workers of a queue.",
@@ -39,33 +45,51 @@ def executor_options(function: F) -> F:
     return function
 
 
-def executor_for(
-    kind: str,
-    queue: str | None,
-    rq_redis: str | None,
-    schedulers_redis: str | None,
-    namespace: str,
-    follows_fleet: bool,
-    kill_after_seconds: float,
-) -> AbstractContextManager[Executor | None]:
-    """What the options name; None stands for processes here. Raises click.UsageError."""
+def executor_for(options: Mapping[str, Any], place: WorkerPlace) -> AbstractContextManager[Executor | None]:
+    """Make the executor that the options name; None stands for processes here. Raises click.UsageError."""
     context = click.get_current_context()
-    if kind != "rq":
-        is_given = context.get_parameter_source("rq_redis") is click.core.ParameterSource.COMMANDLINE
-        for option, is_used in (("--rq-queue", queue is not None), ("--rq-redis", is_given)):
-            if is_used:
-                raise click.UsageError(f"{option} is about RQ: give --executor rq with it.")
-        return contextlib.nullcontext()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        kind = name.partition("_")[0]
+        is_given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if is_given and kind in EXECUTORS and kind != options["executor"]:
+            raise click.UsageError(f"{parameter.opts[0]} is about {kind.upper()}: give --executor {kind} with it.")
     try:
-        from broker_sched.worker.executors.rq.connection import is_usable
-        from broker_sched.worker.executors.rq.executor import RqExecutor
-
-        url = rq_redis or schedulers_redis
-        if url is None or not (rq_redis or is_usable(url)):
-            what = (
-                f"The scheduler's Redis {describe(url)}" if url else "The scheduler's Redis, which is not named here,"
-            )
-            raise click.UsageError(f"{what} is none that rq workers can use. Give RQ's: --rq-redis redis://host.")
-        return RqExecutor(url, queue or DEFAULT_QUEUE, namespace, follows_fleet, kill_after_seconds)
+        return EXECUTORS[options["executor"]](options, place)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _processes(options: Mapping[str, Any], place: WorkerPlace) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+RQ_OPTIONS = (
+    click.option(
+        "--rq-redis",
+        envvar="BSCHED_RQ_REDIS",
+        metavar="URL",
+        help="RQ's Redis; the scheduler's if not given.  [env: BSCHED_RQ_REDIS]",
+    ),
+    click.option("--rq-queue", metavar="NAME", help=f"RQ's queue; {DEFAULT_QUEUE} if not given."),
+)
+
+
+def _rq(options: Mapping[str, Any], place: WorkerPlace) -> AbstractContextManager[Executor]:
+    from broker_sched.worker.executors.rq.connection import is_usable
+    from broker_sched.worker.executors.rq.executor import RqExecutor
+
+    url = options["rq_redis"] or place.redis_url
+    if url is None or not (options["rq_redis"] or is_usable(url)):
+        what = f"The scheduler's Redis {describe(url)}" if url else "The scheduler's Redis, which is not named here,"
+        raise click.UsageError(f"{what} is none that rq workers can use. Give RQ's: --rq-redis redis://host.")
+    return RqExecutor(
+        url, options["rq_queue"] or DEFAULT_QUEUE, place.namespace, place.follows_fleet, place.kill_after_seconds
+    )
+
+
+# The values of --executor. An option of one of them begins with its name: --rq-queue.
+EXECUTORS: Mapping[str, Callable[[Mapping[str, Any], WorkerPlace], AbstractContextManager[Executor | None]]] = {
+    "process": _processes,
+    "rq": _rq,
+}

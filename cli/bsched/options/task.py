@@ -25,8 +25,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 UNPARSED = {"ignore_unknown_options": True, "help_option_names": []}
 
 
-class TaskSpec(NamedTuple):
-    """A task that is asked for, and luigi's configuration with what the command line says besides."""
+class RequestedTask(NamedTuple):
+    """The task that a command line asks for, and luigi's configuration with what the command line says besides."""
 
     cls: Any
     words: Words
@@ -40,7 +40,7 @@ class _Asked(NamedTuple):
 
 
 def task_arguments(function: F) -> F:
-    """Add MODULE TASK and the options on tasks and on scheduling; for a command with the settings UNPARSED."""
+    """Add MODULE TASK and the options on tasks and on scheduling to a command that has the settings UNPARSED."""
     for decorate in (
         *(without_effect(name, NO_LOCK, **more) for name, more in _LOCK_OPTIONS.items()),
         click.option("--no-lock", is_flag=True, hidden=True, expose_value=False),  # there is none
@@ -76,8 +76,9 @@ _LOCK_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def task_spec(context: click.Context, options: Mapping[str, Any], failure_code: int) -> TaskSpec | str:
-    """The task's class, its module imported, and what the command line says; the text, when it asks for help.
+def requested_task(context: click.Context, options: Mapping[str, Any], failure_code: int) -> RequestedTask | str:
+    """Import the task's module, and return its class with what the command line says; or the help text, when that is
+    asked for.
 
     What is given for other tasks and for Config classes is installed. A module that fails to be imported ends the
     program with failure_code. Raises click.UsageError, ConfigurationError.
@@ -95,7 +96,7 @@ def task_spec(context: click.Context, options: Mapping[str, Any], failure_code: 
     _refuse_two_meanings(context, cls, words)
     command_line.install(words.given)
     own = {section: texts for section, texts in words.given.items() if section in SECTIONS}
-    return TaskSpec(cls, words, luigi_config.read().with_given(own))
+    return RequestedTask(cls, words, luigi_config.read().with_given(own))
 
 
 def _refuse_two_meanings(context: click.Context, cls: Any, words: Words) -> None:
@@ -114,7 +115,7 @@ def _refuse_two_meanings(context: click.Context, cls: Any, words: Words) -> None
 
 
 def _asked(options: Mapping[str, Any], config: LuigiConfig) -> _Asked | None:
-    """Module and task; None where they are not both there."""
+    """Return module and task with the other words; None where module and task are not both there."""
     words = list(options["words"])
     first = [word for word in words[:2] if not word.startswith("-")]
     module = options["module_option"]
@@ -136,7 +137,7 @@ def _is_alone(words: list[str], number: int) -> bool:
 
 
 def scheduling(options: Mapping[str, Any], config: LuigiConfig) -> dict[str, Any]:
-    """How to schedule, as arguments of Worker.add()."""
+    """Return how to schedule, as arguments of Worker.add()."""
     processes = options["parallel_scheduling_processes"]
     if processes is None:
         processes = number(config, "core", "parallel_scheduling_processes", int, 0)
@@ -148,7 +149,8 @@ def scheduling(options: Mapping[str, Any], config: LuigiConfig) -> dict[str, Any
 
 @contextlib.contextmanager
 def failures_told(code: int) -> Iterator[None]:
-    """An error ends the program with this code and one line: it is of the user's tasks, and its trace is logged."""
+    """A context in which an error ends the program with this exit code and one line: it is of the user's tasks, and its
+    trace is logged."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, NoRedisServer):
@@ -160,7 +162,10 @@ def failures_told(code: int) -> Iterator[None]:
 
 
 def imported(name: str, failure_code: int) -> Any:
-    """The user's module. What it raises is shown as it is, and ends the program with failure_code."""
+    """Import the user's module and return it.
+
+    What it raises is shown as it is, and ends the program with failure_code.
+    """
     if not name or name.startswith(".") or "/" in name:
         raise click.UsageError(f"{name!r} is no module; write it as `import` does: package.module.")
     import_path()

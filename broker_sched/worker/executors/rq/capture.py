@@ -1,4 +1,4 @@
-"""What a task writes while an rq worker runs it: shown with the task's id, and its end kept."""
+"""Captures what a task writes while an rq worker runs it: shown with the task's id, and its end kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class Capture:
-    """Within the context, all that this process and what it starts write goes through a pipe of its own."""
+    """A context in which all that this process, and what it starts, writes goes through a pipe of its own."""
 
     def __init__(self, task_id: str) -> None:
         self._task_id = task_id
@@ -56,13 +56,13 @@ class Capture:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
 
-    def whole(self) -> Tail:
-        """The end of all that was written; from now on nothing more is captured."""
+    def final_tail(self) -> Tail:
+        """Return the tail of all that was written. From now on nothing more is captured."""
         self._restore()
-        return self._output.finished()
+        return self._output.final_tail()
 
-    def news(self) -> Tail | None:
-        """The end of what was written so far; None when there is no more than the last time."""
+    def new_tail(self) -> Tail | None:
+        """Return the tail of what was written so far; None when nothing was added since the last time."""
         tail = self._output.tail
         is_new, self._told = tail != self._told, tail
         return tail if is_new else None

@@ -1,4 +1,4 @@
-"""The Redis that RQ uses."""
+"""Opens connections to the Redis that RQ uses, and says which URLs RQ can use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def is_usable(url: str | None) -> bool:
 
 
 def client_for(url: str) -> redis.Redis:
-    """A client as RQ needs it: replies are bytes. Raises ConfigurationError for a URL that can't be used."""
+    """Return a client as RQ needs it, whose replies are bytes.
+
+    Raises ConfigurationError for a URL that can't be used.
+    """
     if not is_usable(url):
         raise ConfigurationError(
             f"RQ can't use the Redis {describe(url)}: its workers need a URL of the form "

@@ -40,6 +40,7 @@ class RqExecutor:
     """
 
     is_elsewhere = True
+    runs_on = "rq worker"
 
     def __init__(
         self,
@@ -56,35 +57,35 @@ class RqExecutor:
         self._follows_fleet = follows_fleet
         self._kill_after_seconds = kill_after_seconds
         self._wakeup_socket = WakeupSocket()
-        self._board = RunRecords(self._client, namespace)
+        self._run_records = RunRecords(self._client, namespace)
         jobs = Jobs(self._client, queue)
         self._fleet = Fleet(self._client, jobs.queue)
         self.supervisor = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         more = (namespace, self.supervisor, self._wakeup_socket, lost_seconds)
-        self._job_supervisor = JobSupervisor(self._board, jobs, self._fleet, *more)
+        self._job_supervisor = JobSupervisor(self._run_records, jobs, self._fleet, *more)
 
     def __enter__(self) -> RqExecutor:
         try:
-            self._fleet.count()
+            self._fleet.count_workers()
         except redis.RedisError as error:
             raise RedisUnavailable(f"RQ's Redis {self._name} can't be used: {error}") from None
-        self._job_supervisor.start()
+        self._job_supervisor.start_threads()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Jobs that still run go on, and are adopted by whoever is handed their tasks."""
-        self._job_supervisor.stop()
+        self._job_supervisor.stop_threads()
         self._client.close()
         self._wakeup_socket.close()
 
     def capacity(self, processes: int) -> float:
-        """See Executor."""
+        """Return how many tasks may run at once: as many as rq workers listen, or the worker's own number."""
         return self._fleet.size if self._follows_fleet else processes
 
     def run_of(self, task: TaskLike, options: RunOptions, timeout_seconds: float) -> RqRun:
-        """See Executor. Raises TypeError for parameters that are no JSON."""
+        """Make an RQ job that is yet to be enqueued. Raises TypeError for parameters that JSON can't hold."""
         arguments = arguments_of(task, options, self._namespace)
-        more = (timeout_seconds, self._kill_after_seconds, self._job_supervisor.attend, self._wakeup_socket)
+        more = (timeout_seconds, self._kill_after_seconds, self._job_supervisor.supervise, self._wakeup_socket)
         return RqRun(task, json.loads(json.dumps(arguments)), *more)

@@ -1,4 +1,4 @@
-"""Why a job has ended without an outcome of its task, in a sentence for people."""
+"""Why a job has ended without a result of its task, in a sentence for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ STOPPED, CANCELED, DELETED = "stopped", "canceled", ""  # states of RQ's jobs; t
 
 
 def explain(state: str, trace: str, place: str) -> str:
-    """state: RQ's. trace: what RQ noted, the last line of which tells most. place: host and rq worker."""
+    """Say why a job has ended without a result, as the rest of a sentence that begins with the task's id.
+
+    state: RQ's name of it. trace: what RQ noted, the last line of which tells most. place: host and rq worker.
+    """
     if state == DELETED:
         return "has no RQ job any more: it was deleted, possibly by `rq empty`, before it was through"
     if state in (STOPPED, CANCELED):
@@ -22,7 +25,7 @@ def explain(state: str, trace: str, place: str) -> str:
     found = WAITPID.search(trace)
     if found:
         return f"died on {place}: {_end_of_horse(int(found[1]))}"
-    last = trace.strip().splitlines()[-1] if trace.strip() else f"its RQ job is {state}, but left no outcome"
+    last = trace.strip().splitlines()[-1] if trace.strip() else f"its RQ job is {state}, but left no result"
     if "DeserializationError" in last:
         return f"can't be read by the rq worker on {place}: start it with --serializer json"
     if "broker_sched" in last:
@@ -31,7 +34,10 @@ def explain(state: str, trace: str, place: str) -> str:
 
 
 def explain_silence(fields: Mapping[str, str], seconds: float) -> str:
-    """For a job whose horse and rq worker both are silent."""
+    """Say that a job is lost, of which neither its work-horse nor its rq worker was heard of for so many seconds.
+
+    fields: what run_records.py keeps of the job.
+    """
     place = f"{fields.get('host', 'an unknown host')}, pid {fields.get('pid', 'unknown')}"
     return (
         f"was lost: its work-horse ({place}) has not been heard of for {seconds:.0f} s, and its rq worker does not "

@@ -1,4 +1,4 @@
-"""The rq workers that listen to a queue."""
+"""Knows the rq workers that listen to a queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger("bsched.worker")
 
 
 class Fleet:
-    """size: how many they were when last counted."""
+    """The rq workers of one queue. size: how many they were when they were counted last."""
 
     def __init__(self, client: redis.Redis, queue: Queue) -> None:
         self.size = 0
@@ -25,8 +25,11 @@ class Fleet:
         self._client = client
         self._queue = queue
 
-    def count(self) -> int:
-        """Count them again."""
+    def count_workers(self) -> int:
+        """Count the rq workers that are connected now, log a change of their number, and return it.
+
+        Raises RedisError.
+        """
         names = [key.removeprefix(Worker.redis_worker_namespace_prefix) for key in get_keys(self._queue)]
         before, self.size = self.size, len(self._present(names)) if names else 0
         if self.size != before:
@@ -39,8 +42,8 @@ class Fleet:
         self._is_missed = not self.size
         return self.size
 
-    def tends(self, rq_worker: str, job_id: str) -> bool:
-        """Whether this rq worker lives, and says that this job is what it has."""
+    def has_job(self, rq_worker: str, job_id: str) -> bool:
+        """Return whether this rq worker lives, and says that this job is the one that it has. Raises RedisError."""
         if rq_worker not in self._present([rq_worker]):
             return False
         found = Worker.find_by_key(Worker.redis_worker_namespace_prefix + rq_worker, connection=self._client)
@@ -52,12 +55,12 @@ class Fleet:
         return latest is not None and latest.job_id == job_id
 
     def host_of(self, rq_worker: str) -> str:
-        """The name of its machine, as far as RQ still knows it."""
+        """Return the name of the rq worker's machine, as far as RQ still knows it. Raises RedisError."""
         host: Any = self._client.hget(Worker.redis_worker_namespace_prefix + rq_worker, "hostname")
         return as_text(host) if host else "an unknown host"
 
     def _present(self, names: list[str]) -> set[str]:
-        """Those of these rq workers that are connected.
+        """Return those of these rq workers that are connected.
 
         Each listens for commands on a channel of its own, as long as it lives; its key outlives it by minutes. Where
         the user may not ask about channels, the keys must do.

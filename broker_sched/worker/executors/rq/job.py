@@ -1,4 +1,4 @@
-"""What an `rq worker` calls: runs one task, and leaves its outcome for whoever supervises it."""
+"""What an `rq worker` calls: runs one task, and leaves its result for whoever supervises it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.executors.rq.capture import Capture
 from broker_sched.worker.executors.rq.job_heartbeat import JobHeartbeat, lead_own_group
-from broker_sched.worker.executors.rq.messages import call_to_text, options_from, outcome_to_text, tail_to_text
+from broker_sched.worker.executors.rq.messages import call_to_text, options_from_fields, result_to_text, tail_to_text
 from broker_sched.worker.executors.rq.process_guard import ProcessGuard
 from broker_sched.worker.executors.rq.run_records import Begin, RunRecords
 from broker_sched.worker.executors.task_process import SchedulerCall
@@ -31,7 +31,7 @@ from broker_sched.worker.started_programs import StartedPrograms
 from broker_sched.worker.status_reporter import StatusReporter
 
 log = logging.getLogger("bsched.rq")
-OUTCOME_PATIENCE_SECONDS = 3600.0  # how long the outcome is held while Redis can't be reached
+LEAVE_RESULT_SECONDS = 3600.0  # how long the result is held while Redis can't be reached
 LONGEST_WAIT_SECONDS = 10.0
 
 
@@ -41,44 +41,44 @@ def run_task(
     """Run the task, unless another job is its run by now. Returns its status, or what else happened, for RQ's users.
 
     namespace: the scheduler's. module, family, params: of the task, as load_task wants them. options: of RunOptions.
-    Never raises for the task's sake: the outcome says what became of it.
+    Never raises for the task's sake: the result says what became of it.
     """
     job = get_current_job()
     assert job is not None, "this is for rq workers to call"
-    board = RunRecords(job.connection, namespace)
-    begin = board.begin(task_id, job.id, socket.gethostname(), os.getpid(), job.worker_name or "")
+    run_records = RunRecords(job.connection, namespace)
+    begin = run_records.begin_run(task_id, job.id, socket.gethostname(), os.getpid(), job.worker_name or "")
     if begin is Begin.NOTHING:
         return "not run: this job is not the task's run any more, or has begun before"
     logging.getLogger("bsched").setLevel(logging.INFO)
     is_horse = os.environ.get("RQ_JOB_ID") == job.id
-    kill_after = options_from(options).kill_after_seconds
+    kill_after = options_from_fields(options).kill_after_seconds
     guardian: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if is_horse:
         lead_own_group()
-        guardian = ProcessGuard(board, task_id, job.id, kill_after)
-    with guardian, Capture(task_id) as capture, _noticed_timeout() as rung:
+        guardian = ProcessGuard(run_records, task_id, job.id, kill_after)
+    with guardian, Capture(task_id) as capture, _noticed_timeout() as alarm:
         try:
-            with JobHeartbeat(board, task_id, job.id, capture, is_horse):
-                outcome = _outcome(board, job.id, begin, task_id, (module, family, params), options)
-                if rung.is_fatal(outcome):
-                    rung.programs.end(kill_after)
+            with JobHeartbeat(run_records, task_id, job.id, capture, is_horse):
+                result = _result(run_records, job.id, begin, task_id, (module, family, params), options)
+                if alarm.is_fatal(result):
+                    alarm.programs.end_programs(kill_after)
         except JobTimeoutException as error:  # while the task was being loaded
-            outcome = RunResult(task_id, "FAILED", json.dumps(str(error)))
-            rung.programs.end(kill_after)
-        is_timed_out = rung.is_fatal(outcome)
-        _leave(board, task_id, job.id, outcome, is_timed_out, tail_to_text(capture.whole()))
-    return outcome.status
+            result = RunResult(task_id, "FAILED", json.dumps(str(error)))
+            alarm.programs.end_programs(kill_after)
+        is_timed_out = alarm.is_fatal(result)
+        _leave(run_records, task_id, job.id, result, is_timed_out, tail_to_text(capture.final_tail()))
+    return result.status
 
 
-def _outcome(
-    board: RunRecords,
+def _result(
+    run_records: RunRecords,
     job_id: str,
     begin: Begin,
     task_id: str,
     source: tuple[str, str, dict[str, Any]],
     options: dict[str, Any],
 ) -> RunResult:
-    run_options = options_from(options)
+    run_options = options_from_fields(options)
     try:
         task = load_task(*source, task_id)
     except TaskNotLoadable as error:
@@ -88,9 +88,9 @@ def _outcome(
     if begin is Begin.RUN_UNLESS_COMPLETE and _is_complete(task):
         log.info("%s was done by the run before, and is complete.", task)
         return RunResult(task_id, "DONE")
-    outcome = execute(task, run_options, _reporter(board, job_id, task, run_options.worker_id))
+    result = execute(task, run_options, _reporter(run_records, job_id, task, run_options.worker_id))
     signal.alarm(0)  # the task is through: what is left is to say so
-    return outcome
+    return result
 
 
 def _is_complete(task: TaskLike) -> bool:
@@ -108,54 +108,56 @@ def _not_loaded(task_id: str, why: str) -> RunResult:
     return RunResult(task_id, "FAILED", json.dumps(text), is_unloadable=True)
 
 
-def _reporter(board: RunRecords, job_id: str, task: TaskLike, worker_id: str) -> StatusReporter:
+def _reporter(run_records: RunRecords, job_id: str, task: TaskLike, worker_id: str) -> StatusReporter:
     def tell(method: str, arguments: dict[str, Any]) -> None:
         try:
-            board.tell(task.task_id, job_id, call_to_text(SchedulerCall(method, arguments)))
+            run_records.leave_call(task.task_id, job_id, call_to_text(SchedulerCall(method, arguments)))
         except redis.RedisError as error:  # an outage is no failure of the task
             log.warning("RQ's Redis can't be reached; lost what the task said by %s: %s", method, error)
 
     return StatusReporter(tell, task.task_id, worker_id, bool(task.accepts_messages), task)
 
 
-def _leave(board: RunRecords, task_id: str, job_id: str, outcome: RunResult, is_timed_out: bool, tail: str) -> None:
+def _leave(
+    run_records: RunRecords, task_id: str, job_id: str, result: RunResult, is_timed_out: bool, tail: str
+) -> None:
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(redis.RedisError),
-        stop=tenacity.stop_after_delay(OUTCOME_PATIENCE_SECONDS),
+        stop=tenacity.stop_after_delay(LEAVE_RESULT_SECONDS),
         wait=tenacity.wait_exponential(max=LONGEST_WAIT_SECONDS),
         reraise=True,
     )
-    retrying(board.end, task_id, job_id, outcome_to_text(outcome), outcome.status, is_timed_out, tail)
+    retrying(run_records.leave_result, task_id, job_id, result_to_text(result), result.status, is_timed_out, tail)
 
 
-class _Rung:
+class _TimeoutAlarm:
     """Whether RQ's alarm rang, and what the task had started by then."""
 
     def __init__(self) -> None:
         self.programs = StartedPrograms()
-        self.is_rung = False
+        self.has_rung = False
 
-    def is_fatal(self, outcome: RunResult) -> bool:
+    def is_fatal(self, result: RunResult) -> bool:
         """Whether the run has ended because of it: the exception that it raises may be caught."""
-        return self.is_rung and outcome.status == "FAILED"
+        return self.has_rung and result.status == "FAILED"
 
 
 @contextlib.contextmanager
-def _noticed_timeout() -> Iterator[_Rung]:
+def _noticed_timeout() -> Iterator[_TimeoutAlarm]:
     """RQ's alarm raises an exception in the task, which becomes one failure like others; this notices that it rang."""
-    rung = _Rung()
+    alarm = _TimeoutAlarm()
     raises: Any = signal.getsignal(signal.SIGALRM)  # Any: a handler of RQ's, or none
     if not callable(raises) or threading.current_thread() is not threading.main_thread():
-        yield rung
+        yield alarm
         return
 
     def ring(number: int, frame: Any) -> None:
-        rung.is_rung = True
-        rung.programs.note()
+        alarm.has_rung = True
+        alarm.programs.note_programs()
         raises(number, frame)
 
     signal.signal(signal.SIGALRM, ring)
     try:
-        yield rung
+        yield alarm
     finally:
         signal.signal(signal.SIGALRM, raises)

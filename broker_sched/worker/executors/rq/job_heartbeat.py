@@ -1,7 +1,7 @@
-"""Shows, while a job runs a task, that it lives; and hears whether it shall go on.
+"""Shows, while a job runs a task, that it lives; and learns whether it shall go on.
 
-A stop is heard by the guardian, at once. What the guardian can't know is heard here: that the job is not the task's run
-any more; and a stop, where the guardian was killed.
+A stop is heard by the guardian process, at once. What that can't know is learnt here: that the job is not the task's
+run any more; and a stop, where the guardian process was killed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ BEAT_SECONDS = 3.0
 
 
 class JobHeartbeat:
-    """Beats within the context.
+    """Notes a sign of life in RQ's Redis every BEAT_SECONDS, as long as the context lasts.
 
     is_horse: this process exists for the job alone, so it may be killed with all that it started. RQ's SimpleWorker
     runs jobs in itself; there a stop can only be noted.
     """
 
-    def __init__(self, board: RunRecords, task_id: str, job_id: str, capture: Capture, is_horse: bool) -> None:
-        self._board = board
+    def __init__(self, run_records: RunRecords, task_id: str, job_id: str, capture: Capture, is_horse: bool) -> None:
+        self._run_records = run_records
         self._ids = (task_id, job_id)
         self._capture = capture
         self._is_horse = is_horse
@@ -49,7 +49,7 @@ class JobHeartbeat:
     def _beat(self) -> None:
         while not self._is_over.wait(BEAT_SECONDS):
             try:
-                answer = self._board.beat(*self._ids, tail_to_text(self._capture.news()))
+                answer = self._run_records.note_heartbeat(*self._ids, tail_to_text(self._capture.new_tail()))
             except redis.RedisError as error:  # the run goes on: nobody else can be told to begin it now, either
                 log.warning("RQ's Redis can't be reached; the task goes on: %s", error)
                 continue
@@ -68,13 +68,16 @@ class JobHeartbeat:
 
 
 def lead_own_group() -> None:
-    """In a work-horse. RQ's own have one; a worker class of somebody else's may leave it in that of the rq worker."""
+    """Make this work-horse lead a process group.
+
+    RQ's own do; a worker class of somebody else's may leave it in that of the rq worker.
+    """
     if os.getpgrp() != os.getpid():
         os.setpgrp()
 
 
 def end_own_group() -> None:
-    """SIGKILL to this process, and to its process group where it leads that: another's is never killed."""
+    """Send SIGKILL to this process, and to its process group where it leads that: another's is never killed."""
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Carries out runs as RQ jobs, in threads of its own, so that the worker's loop never waits for RQ's Redis."""
+"""Supervises runs as RQ jobs, in threads of its own, so that the worker's loop never waits for RQ's Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rq.utils import as_text
 from broker_sched.worker.executors.rq.failure_reasons import explain, explain_silence
 from broker_sched.worker.executors.rq.fleet import Fleet
 from broker_sched.worker.executors.rq.jobs import ENDED, Jobs, State
-from broker_sched.worker.executors.rq.messages import call_from, job_id_of, tail_from
+from broker_sched.worker.executors.rq.messages import call_from_text, job_id_of, tail_from_text
 from broker_sched.worker.executors.rq.run import Ended, RqRun
 from broker_sched.worker.executors.rq.run_records import RunRecords, Taken
 from broker_sched.worker.executors.rq.supervised_run import SupervisedRun, last_lines, last_word
@@ -29,11 +29,15 @@ LOST_SECONDS = 15.0  # of silence; five beats of a heart
 
 
 class JobSupervisor:
-    """supervisor: a name of its own, which no other process has. lost_seconds: see LOST_SECONDS."""
+    """Enqueues, watches and stops the RQ jobs of a worker's runs.
+
+    supervisor: a name of its own, which no other process has. lost_seconds: a job of which nothing was heard for so
+    long is given up, unless its rq worker has it.
+    """
 
     def __init__(
         self,
-        board: RunRecords,
+        run_records: RunRecords,
         jobs: Jobs,
         fleet: Fleet,
         namespace: str,
@@ -41,14 +45,14 @@ class JobSupervisor:
         wakeup_socket: WakeupSocket,
         lost_seconds: float,
     ) -> None:
-        self._board = board
+        self._run_records = run_records
         self._jobs = jobs
         self._fleet = fleet
         self._namespace = namespace
         self._supervisor = supervisor
         self._wakeup_socket = wakeup_socket
         self._lost_seconds = lost_seconds
-        self._tended: list[SupervisedRun] = []
+        self._supervised: list[SupervisedRun] = []
         self._calls: queue.SimpleQueue[RqRun | str | None] = queue.SimpleQueue()  # a run, a job's id, None: the end
         self._is_over = threading.Event()
         self._is_cut_off = False
@@ -57,27 +61,27 @@ class JobSupervisor:
             for work in (self._serve, self._listen)
         ]
 
-    def start(self) -> None:
-        """Begin."""
+    def start_threads(self) -> None:
+        """Start the thread that does the work, and the one that waits for news of the jobs."""
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """End. Jobs go on."""
+    def stop_threads(self) -> None:
+        """End the threads, and forget the results that were reported. Jobs that still run go on."""
         self._is_over.set()
         self._calls.put(None)
         with contextlib.suppress(redis.RedisError):  # then listening ends by itself soon
-            self._board.client.rpush(self._board.wake_key(self._supervisor), "")
+            self._run_records.client.rpush(self._run_records.wake_key(self._supervisor), "")
         for thread in self._threads:
             thread.join(LISTEN_SECONDS + ROUND_SECONDS)
         with contextlib.suppress(redis.RedisError):
             self._called(0.0)
-            for each in list(self._tended):
+            for each in list(self._supervised):
                 self._forget_reported(each)
-            self._board.client.delete(self._board.wake_key(self._supervisor))
+            self._run_records.client.delete(self._run_records.wake_key(self._supervisor))
 
-    def attend(self, run: RqRun) -> None:
-        """There is something to do for a run: to enqueue it, or to stop it. From any thread."""
+    def supervise(self, run: RqRun) -> None:
+        """Have a run looked at soon: to enqueue it, or to stop it. Any thread may call it."""
         self._calls.put(run)
 
     # Listening
@@ -85,7 +89,7 @@ class JobSupervisor:
     def _listen(self) -> None:
         while not self._is_over.is_set():
             try:
-                heard = self._board.client.blpop([self._board.wake_key(self._supervisor)], LISTEN_SECONDS)
+                heard = self._run_records.client.blpop([self._run_records.wake_key(self._supervisor)], LISTEN_SECONDS)
             except redis.RedisError:  # the rounds say so
                 self._is_over.wait(ROUND_SECONDS)
                 continue
@@ -100,9 +104,11 @@ class JobSupervisor:
             called = self._called(max(0.0, next_round - time.monotonic()))
             is_round = time.monotonic() >= next_round
             try:
-                self._attend_to([each for each in self._tended if is_round or each.run in called or each.id in called])
+                self._carry_out(
+                    [each for each in self._supervised if is_round or each.run in called or each.id in called]
+                )
                 if is_round:
-                    self._fleet.count()
+                    self._fleet.count_workers()
                     next_round = time.monotonic() + ROUND_SECONDS
                 self._is_cut_off = False
             except redis.RedisError as error:
@@ -119,9 +125,9 @@ class JobSupervisor:
                 called.add(self._calls.get_nowait())
         except queue.Empty:
             pass
-        known = {each.run for each in self._tended}
-        new = [each for each in called if isinstance(each, RqRun) and each not in known and each.outcome is None]
-        self._tended += [SupervisedRun(run) for run in new]
+        known = {each.run for each in self._supervised}
+        new = [each for each in called if isinstance(each, RqRun) and each not in known and each.result is None]
+        self._supervised += [SupervisedRun(run) for run in new]
         return called
 
     def _note_cut_off(self, error: redis.RedisError) -> None:
@@ -129,27 +135,27 @@ class JobSupervisor:
             log.warning("RQ's Redis can't be reached; what runs goes on: %s", error)
         self._is_cut_off = True
         self._is_over.wait(ROUND_SECONDS)
-        for each in self._tended:  # their silence says nothing now
+        for each in self._supervised:  # their silence says nothing now
             each.heard_at = time.monotonic()
 
-    def _attend_to(self, tended: Collection[SupervisedRun]) -> None:
-        for each in tended:
+    def _carry_out(self, supervised: Collection[SupervisedRun]) -> None:
+        for each in supervised:
             if each.is_concluded:
                 self._forget_reported(each)
             elif not each.is_enqueued:
                 self._enqueue(each)
             elif each.run.is_to_stop or each.is_overdue:
                 self._stop(each)
-        asked = [each for each in tended if each.is_enqueued and not each.is_concluded and each in self._tended]
+        asked = [each for each in supervised if each.is_enqueued and not each.is_concluded and each in self._supervised]
         if not asked:
             return
-        with self._board.client.pipeline(transaction=False) as pipeline:
-            for each in asked:  # RQ's state first: a job that has ended by then has left its outcome before
-                self._jobs.ask(each.id, pipeline)
-                self._board.take(each.run.task.task_id, each.id, self._supervisor, pipeline)
+        with self._run_records.client.pipeline(transaction=False) as pipeline:
+            for each in asked:  # RQ's state first: a job that has ended by then has left its result before
+                self._jobs.queue_state(each.id, pipeline)
+                self._run_records.queue_take(each.run.task.task_id, each.id, self._supervisor, pipeline)
             replies = pipeline.execute()
         for each, state, taken in zip(asked, replies[::2], replies[1::2]):
-            self._judge(each, self._jobs.state(state), self._board.taken(taken))
+            self._judge(each, self._jobs.state_from_reply(state), self._run_records.taken_from_reply(taken))
 
     def _enqueue(self, each: SupervisedRun) -> None:
         run = each.run
@@ -157,11 +163,11 @@ class JobSupervisor:
             self._conclude(each, Ended(None, "was ended before it began"))
             return
         each.id = each.id or job_id_of(self._namespace, run.task.task_id)
-        current, has_begun = self._board.claim(run.task.task_id, each.id, self._supervisor)
+        current, has_begun = self._run_records.register_run(run.task.task_id, each.id, self._supervisor)
         each.is_adopted |= current != each.id
         each.id = current
         if not has_begun:  # also of another supervisor's, which may have died in between
-            self._jobs.enqueue(each.id, run.arguments, run.timeout_seconds)
+            self._jobs.enqueue_job(each.id, run.arguments, run.timeout_seconds)
         each.is_enqueued, each.heard_at, each.sign = True, time.monotonic(), ("", "")
         log.info("%s is RQ job %s%s", run.task, each.id, ", begun for another worker" if each.is_adopted else "")
 
@@ -172,18 +178,18 @@ class JobSupervisor:
             self._enqueue(each)
 
     def _stop(self, each: SupervisedRun) -> None:
-        """Asked for again in each round, since an answer of Redis that gets lost takes the word with it.
+        """Ask the job to stop; again in each round, since an answer of Redis that gets lost takes the request with it.
 
         RQ's own command is never sent: the rq worker that hears it between two work-horses kills its own process group.
         """
         if self._revoke(each, only_unbegun=True):
-            self._jobs.withdraw(each.id)
+            self._jobs.withdraw_job(each.id)
             self._conclude(each, Ended(None, "was ended before it began"))
             return
-        self._board.stop(each.run.task.task_id, each.id, self._supervisor)
+        self._run_records.request_stop(each.run.task.task_id, each.id, self._supervisor)
 
     def _revoke(self, each: SupervisedRun, only_unbegun: bool = False) -> bool:
-        return self._board.revoke(each.run.task.task_id, each.id, self._supervisor, only_unbegun)
+        return self._run_records.revoke_run(each.run.task.task_id, each.id, self._supervisor, only_unbegun)
 
     # Judging
 
@@ -197,7 +203,7 @@ class JobSupervisor:
             self._conclude(each, Ended(None, f"belongs to {who}", is_taken_over=True))
             return
         self._pass_on(each, taken)
-        if "outcome" in fields:
+        if "result" in fields:
             each.is_concluded = True
             self._say(each, last_word(fields, each.tail))
         elif state.status in ENDED:
@@ -207,21 +213,23 @@ class JobSupervisor:
             self._judge_living(each, state, taken)
 
     def _pass_on(self, each: SupervisedRun, taken: Taken) -> None:
-        told = [call_from(call) for call in taken.calls]
+        calls = [call_from_text(call) for call in taken.calls]
         tail = taken.fields.get("tail", "")
         if tail:
             each.tail = tail
-            told.append(SchedulerCall("set_task_log", {"task_id": each.run.task.task_id, **tail_from(tail)._asdict()}))
-        each.run.heard.extend(told)
-        if told:
-            self._wakeup_socket.ring()
+            calls.append(
+                SchedulerCall("set_task_log", {"task_id": each.run.task.task_id, **tail_from_text(tail)._asdict()})
+            )
+        each.run.heard.extend(calls)
+        if calls:
+            self._wakeup_socket.wake()
 
     def _judge_ended(self, each: SupervisedRun, state: State, fields: dict[str, str]) -> None:
-        """There is no outcome, and there will be none."""
+        """Decide about a job that RQ has seen ending, and that has left no result."""
         if each.is_adopted:
             self._enqueue_anew(each, "ended while nobody watched")
             return
-        trace = self._jobs.trace(each.id)
+        trace = self._jobs.failure_trace(each.id)
         rq_worker = fields.get("rq_worker") or state.rq_worker or "unknown"
         place = f"{fields.get('host') or self._fleet.host_of(rq_worker)} (rq worker {rq_worker})"
         is_timed_out = each.is_overdue or "JobTimeoutException" in trace
@@ -239,7 +247,7 @@ class JobSupervisor:
         if silence < self._lost_seconds:
             return
         if "begun_at" in fields:
-            if not self._fleet.tends(fields["rq_worker"], each.id):
+            if not self._fleet.has_job(fields["rq_worker"], each.id):
                 self._settle(each, Ended(None, explain_silence(fields, silence), last_lines(each.tail)))
         elif self._is_forgotten(each, state):
             self._enqueue_anew(each, "was taken by an rq worker that died with it")
@@ -249,24 +257,24 @@ class JobSupervisor:
     def _is_forgotten(self, each: SupervisedRun, state: State) -> bool:
         """Whether it has left the queue, and no rq worker has it."""
         if state.status == "started":
-            return not self._fleet.tends(state.rq_worker, each.id)
+            return not self._fleet.has_job(state.rq_worker, each.id)
         return not self._jobs.is_waiting(each.id)
 
     def _settle(self, each: SupervisedRun, ended: Ended) -> None:
-        """The run has ended without an outcome. Before that is reported, it must be sure that none will come."""
+        """Conclude a run without a result, once it is sure that none will come."""
         each.last_word = ended
         if self._revoke(each):
             self._conclude(each, ended)
 
     def _conclude(self, each: SupervisedRun, ended: Ended) -> None:
-        self._tended.remove(each)
+        self._supervised.remove(each)
         self._say(each, ended)
 
     def _say(self, each: SupervisedRun, ended: Ended) -> None:
         each.run.heard.append(ended)
-        self._wakeup_socket.ring()
+        self._wakeup_socket.wake()
 
     def _forget_reported(self, each: SupervisedRun) -> None:
         if each.run.is_reported and each.is_concluded:
             self._revoke(each)
-            self._tended.remove(each)
+            self._supervised.remove(each)

@@ -1,4 +1,4 @@
-"""RQ's own jobs: to be enqueued, asked about, and taken out of the queue."""
+"""RQ's own jobs: enqueued, looked at, and taken out of the queue."""
 
 from __future__ import annotations
 
@@ -19,21 +19,27 @@ ENDED = ("finished", "failed", "stopped", "canceled", "")  # states; "": there i
 
 
 class State(NamedTuple):
-    """status: RQ's name of it, "" when there is no such job. rq_worker: who has it, or had it last."""
+    """What RQ says of a job.
+
+    status: RQ's name of it, "" when there is no such job. rq_worker: who has it, or had it last.
+    """
 
     status: str
     rq_worker: str
 
 
 class Jobs:
-    """Those of one queue."""
+    """The RQ jobs of one queue, by their ids. Each method raises RedisError when RQ's Redis can't be reached."""
 
     def __init__(self, client: redis.Redis, queue_name: str) -> None:
         self.queue = Queue(queue_name, connection=client, serializer=JSONSerializer)
         self._client = client
 
-    def enqueue(self, job_id: str, arguments: dict[str, Any], timeout_seconds: float) -> None:
-        """Unless there is a job of this id: so it may be repeated after a lost reply. timeout_seconds: 0 for none."""
+    def enqueue_job(self, job_id: str, arguments: dict[str, Any], timeout_seconds: float) -> None:
+        """Enqueue a job, unless there is one of this id: so it may be repeated after a lost reply.
+
+        arguments: of job.run_task. timeout_seconds: RQ's own timeout, rounded up; 0 for none.
+        """
         job = self.queue.create_job(
             FUNCTION,
             kwargs=arguments,
@@ -46,28 +52,28 @@ class Jobs:
         with contextlib.suppress(DuplicateJobError):
             self.queue.enqueue_job(job, unique=True)
 
-    def ask(self, job_id: str, pipeline: Any) -> None:
-        """Queue, in a pipeline, the question for its state; `state` reads the reply."""
+    def queue_state(self, job_id: str, pipeline: Any) -> None:
+        """Put the question for a job's state into a pipeline; state_from_reply() reads the reply."""
         pipeline.hmget(Job.key_for(job_id), "status", "worker_name")
 
     @staticmethod
-    def state(reply: list[bytes | None]) -> State:
-        """The reply to `ask`."""
+    def state_from_reply(reply: list[bytes | None]) -> State:
+        """Make a State of the reply to what queue_state() asked."""
         return State(*((each or b"").decode() for each in reply))
 
     def is_waiting(self, job_id: str) -> bool:
-        """Whether it is in the queue. O(length of the queue), in Redis."""
+        """Return whether the job is in the queue. O(length of the queue), in Redis."""
         return self._client.lpos(self.queue.key, job_id) is not None
 
-    def trace(self, job_id: str) -> str:
-        """What RQ noted about its failure."""
+    def failure_trace(self, job_id: str) -> str:
+        """Return the stack trace that RQ noted when the job failed; "" where it noted none."""
         with contextlib.suppress(NoSuchJobError):
             result = Job.fetch(job_id, self._client, JSONSerializer).latest_result()
             return (result and result.exc_string) or ""
         return ""
 
-    def withdraw(self, job_id: str) -> None:
-        """Take it out of the queue. One that an rq worker has just taken is left to it."""
+    def withdraw_job(self, job_id: str) -> None:
+        """Take the job out of the queue. One that an rq worker has just taken is left to it."""
         if self._client.lrem(self.queue.key, 1, job_id):
             with contextlib.suppress(NoSuchJobError):
                 Job.fetch(job_id, self._client, JSONSerializer).delete()

@@ -31,21 +31,25 @@ MOST_FILES = 4096  # descriptors that are closed
 
 
 class Horse(NamedTuple):
-    """A work-horse, by what names it and what it has started."""
+    """A work-horse, by the numbers that name it and tell which processes it has started."""
 
     pid: int
     group: int
     session: int
 
     def has(self, pid: int) -> bool:
-        """Whether this process is of its group. In a group that it does not lead may be anybody: nobody counts there.
+        """Return whether this process is of the work-horse's group.
 
-        Raises OSError when there is no such process.
+        In a group that it does not lead may be anybody: nobody counts there. Raises OSError when there is no such
+        process.
         """
         return self.group == self.pid and os.getpgid(pid) == self.group and os.getsid(pid) == self.session
 
     def kill(self) -> None:
-        """SIGKILL, to its group where it leads that. Raises ProcessLookupError when it is gone."""
+        """Send SIGKILL to the work-horse, and to its group where it leads that.
+
+        Raises ProcessLookupError when it is gone.
+        """
         if self.group == self.pid:
             os.killpg(self.group, signal.SIGKILL)
         else:
@@ -53,14 +57,15 @@ class Horse(NamedTuple):
 
 
 class ProcessGuard:
-    """A process beside the work-horse, as long as the context lasts. It is in no group and no session of that.
+    """A context in which a guardian process stands beside the work-horse, in a process group and session of its own.
 
-    What a run has started is known by its process group, which the work-horse must lead, and by RQ_JOB_ID in its
-    environment, which RQ sets. board: tells of a stop. kill_after_seconds: from SIGTERM to SIGKILL.
+    It ends the run when that is to stop, and what the run has started when the work-horse dies. That is known by its
+    process group, which the work-horse must lead, and by RQ_JOB_ID in its environment, which RQ sets. run_records:
+    tells of a stop. kill_after_seconds: from SIGTERM to SIGKILL.
     """
 
-    def __init__(self, board: RunRecords, task_id: str, job_id: str, kill_after_seconds: float) -> None:
-        self._board = board
+    def __init__(self, run_records: RunRecords, task_id: str, job_id: str, kill_after_seconds: float) -> None:
+        self._run_records = run_records
         self._task_id = task_id
         self._job_id = job_id
         self._kill_after_seconds = kill_after_seconds
@@ -79,10 +84,10 @@ class ProcessGuard:
         os.close(reading)
 
     def _guard(self, horse: Horse, reading: int) -> None:
-        """What the process beside the work-horse does."""
+        """Do what the guardian process is there for; it ends when this returns."""
         os.setsid()
         gc.freeze()  # what the work-horse has left must close no file under its old number
-        self._board.renew(SILENT_SECONDS)
+        self._run_records.reconnect(SILENT_SECONDS)
         log = os.dup(STDERR)
         _let_go_of_files(reading, log)
         stopping, stopped = os.pipe()
@@ -95,7 +100,7 @@ class ProcessGuard:
     def _listen(self, stopped: int) -> None:
         while True:
             try:
-                if self._board.await_stop(self._job_id, LISTEN_SECONDS):
+                if self._run_records.await_stop(self._job_id, LISTEN_SECONDS):
                     os.write(stopped, b"!")
             except redis.RedisError:  # the heart says so
                 time.sleep(AWAY_SECONDS)

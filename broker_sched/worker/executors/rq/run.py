@@ -1,4 +1,4 @@
-"""One run of a task as an RQ job, as the worker's loop sees it. Nothing here waits for Redis, except stop()."""
+"""One run of a task as an RQ job, as the worker's loop sees it. Only wait_until_ended() waits for Redis."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.wakeup_socket import WakeupSocket
 
 log = logging.getLogger("bsched.worker")
-LOOK_SECONDS = 0.05  # while stop() waits
+LOOK_SECONDS = 0.05  # while wait_until_ended() waits
 
 
 class Ended(NamedTuple):
-    """The last word about a run: an outcome of its own, or how it came to have none."""
+    """How a run has ended: with a result of its own, or how it came to have none."""
 
-    outcome: RunResult | None
+    result: RunResult | None
     why: str = ""  # a sentence about it, without its subject
     tail: str = ""  # the last lines that the task wrote
     is_timed_out: bool = False
@@ -30,9 +30,12 @@ class Ended(NamedTuple):
 
 
 class RqRun:
-    """Its attendant, in another thread, carries it out: `heard` holds what that has to say.
+    """One run of one task as an RQ job.
 
-    arguments: of the job. attend: tells the attendant that there is something to do. bell: the attendant rings it.
+    The job supervisor, in threads of its own, does the work, and puts its news into `heard`.
+
+    arguments: of job.run_task. supervise: asks the job supervisor to look at the run. wakeup_socket: the job supervisor
+    wakes the worker's loop by it.
     """
 
     def __init__(
@@ -41,15 +44,15 @@ class RqRun:
         arguments: dict[str, Any],
         timeout_seconds: float,
         kill_after_seconds: float,
-        attend: Callable[[RqRun], None],
+        supervise: Callable[[RqRun], None],
         wakeup_socket: WakeupSocket,
     ) -> None:
         self.task = task
         self.arguments = arguments
         self.timeout_seconds = timeout_seconds
         self.kill_after_seconds = kill_after_seconds
-        self.outcome: RunResult | None = None
-        self.told: list[SchedulerCall] = []
+        self.result: RunResult | None = None
+        self.scheduler_calls: list[SchedulerCall] = []
         self.death: str | None = None
         self.is_timed_out = False
         self.reason: str | None = None
@@ -58,83 +61,89 @@ class RqRun:
         self.is_superseded = False  # it does not count any more
         self.is_to_be_disabled = False
         self.is_to_stop = False  # read by the attendant
-        self.is_reported = False  # read by the attendant: its outcome need not be kept in Redis
+        self.is_reported = False  # read by the attendant: its result need not be kept in Redis
         self.heard: deque[SchedulerCall | Ended] = deque()  # written by the attendant
-        self._attend = attend
+        self._supervise = supervise
         self._wakeup_socket = wakeup_socket
-        self._patient_until = math.inf
+        self._give_up_at = math.inf
         self._is_left = False  # by a worker that leaves
 
     def start(self) -> None:
-        """Have it enqueued. While RQ's Redis can't be reached, that waits."""
-        self._attend(self)
+        """Have the job enqueued. While RQ's Redis can't be reached, that waits; this call does not."""
+        self._supervise(self)
 
-    def wait_on(self) -> list[Any]:
-        """The bell that all runs share; nothing after the end, which needs no waiting."""
-        return [] if self.outcome is not None else [self._wakeup_socket]
+    def waitables(self) -> list[Any]:
+        """Return the wakeup socket that all runs share; nothing after the end, which needs no waiting."""
+        return [] if self.result is not None else [self._wakeup_socket]
 
     def seconds_left(self) -> float | None:
-        """Until a worker that leaves waits no longer for the end; the attendant keeps the other deadlines."""
-        return max(0.0, self._patient_until - time.monotonic()) if self.is_released else None
+        """Return the seconds for which a worker that leaves waits for the end; None while it does not.
+
+        The job supervisor keeps all other deadlines.
+        """
+        return max(0.0, self._give_up_at - time.monotonic()) if self.is_released else None
 
     def take_scheduler_calls(self) -> list[SchedulerCall]:
-        """What the task asked for since the last time: of each kind of progress only the latest."""
-        told, self.told = self.told, []
-        return without_overwritten(told)
+        """Return the calls that the task asked for since the last time, without those that later ones overwrite."""
+        calls, self.scheduler_calls = self.scheduler_calls, []
+        return without_overwritten(calls)
 
-    def check(self) -> bool:
-        """See TaskRun."""
+    def poll(self) -> bool:
+        """Take in what the job supervisor has heard. Returns whether the run has ended; then `result` is set."""
         self._wakeup_socket.clear()
         while self.heard:
             word = self.heard.popleft()
             if isinstance(word, SchedulerCall):
-                self.told.append(word)
-            elif self.outcome is None:
+                self.scheduler_calls.append(word)
+            elif self.result is None:
                 self._conclude(word)
-        if self.outcome is None and self.is_released and time.monotonic() >= self._patient_until:
+        if self.result is None and self.is_released and time.monotonic() >= self._give_up_at:
             log.warning("%s could not be stopped in time: whoever is handed it next adopts its RQ job.", self.task)
             self._conclude(Ended(None))
-        return self.outcome is not None
+        return self.result is not None
 
-    def end(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
-        """See TaskRun."""
-        if self.outcome is None and self.reason is None:
+    def end_run(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
+        """Have the job stopped for this reason, unless its result is known or it is being stopped."""
+        if self.result is None and self.reason is None:
             self.reason, self.is_released, self.is_to_be_disabled = reason, releases, disables
             self.terminate()
 
     def terminate(self) -> None:
-        """See TaskRun."""
+        """Have the job stopped; it may take kill_after_seconds to end."""
         self.is_to_stop = True
-        self._patient_until = time.monotonic() + self.kill_after_seconds
-        self._attend(self)
+        self._give_up_at = time.monotonic() + self.kill_after_seconds
+        self._supervise(self)
 
     def kill(self) -> None:
-        """See TaskRun."""
-        self._patient_until = 0.0
+        """Let a worker that leaves wait no longer: the job is stopped all the same."""
+        self._give_up_at = 0.0
 
-    def stop(self) -> None:
-        """Wait until it has ended, but not for a Redis that is silent."""
+    def wait_until_ended(self) -> None:
+        """Wait until the job has ended, for kill_after_seconds at the most: Redis may be silent."""
         self._is_left = True
-        while not self.check() and time.monotonic() < self._patient_until:
+        while not self.poll() and time.monotonic() < self._give_up_at:
             time.sleep(LOOK_SECONDS)
-        if self.outcome is None:
+        if self.result is None:
             log.warning("%s could not be stopped in time: whoever is handed it next adopts its RQ job.", self.task)
 
-    def tell(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
-        """Messages don't travel through RQ."""
+    def send_message(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
+        """Log that the message is lost: none travel through RQ."""
         log.error("%s runs as an RQ job, which gets no messages: this one is lost: %s", self.task, content)
 
-    def close(self) -> None:
-        """Its outcome was reported, unless the worker left before: then the next one finds it."""
+    def clean_up(self) -> None:
+        """Have the result removed from RQ's Redis, since it was reported.
+
+        Where the worker left before that, the next one finds it.
+        """
         if not self._is_left:
             self.is_reported = True
-            self._attend(self)
+            self._supervise(self)
 
     def _conclude(self, ended: Ended) -> None:
         task_id = self.task.task_id
         self.is_timed_out = ended.is_timed_out and self.reason is None
-        if ended.outcome is not None and not ended.is_timed_out:
-            self.outcome = ended.outcome
+        if ended.result is not None and not ended.is_timed_out:
+            self.result = ended.result
             self.reason, self.is_released, self.is_to_be_disabled = None, False, False  # it was through already
             return
         if ended.is_taken_over:
@@ -146,4 +155,4 @@ class RqRun:
         else:
             why = ended.why
         self.death = f"{task_id} {why}." + (f" Its last lines:\n{ended.tail}" if ended.tail else "")
-        self.outcome = RunResult(task_id, "FAILED", json.dumps(self.death))
+        self.result = RunResult(task_id, "FAILED", json.dumps(self.death))

@@ -7,14 +7,14 @@ Every key starts `bsched-rq:<namespace>:`.
 | task:<task_id> | string | the id of the job that is this task's run now; without it no job of the task may begin |
 | job:<job_id> | hash | supervisor, beat, stop, tail (until taken); is_doubtful (1: the task may be done); |
 |  | | once begun: begun_at (server time, s), host, pid, rq_worker; |
-|  | | once it has ended: outcome (JSON), status, is_timed_out (0 or 1), |
-|  | | is_taken (1 when a supervisor has read the outcome, and may have reported it) |
-| told:<job_id> | list | calls of the scheduler that the task asks for, as JSON, the latest MOST_TOLD of them |
+|  | | once it has ended: result (JSON), status, is_timed_out (0 or 1), |
+|  | | is_taken (1 when a supervisor has read the result, and may have reported it) |
+| calls:<job_id> | list | calls of the scheduler that the task asks for, as JSON, the latest MOST_CALLS of them |
 | wake:<supervisor> | list | ids of jobs that have something for this supervisor |
 | stop:<job_id> | list | one word while the job is to stop, and has not heard it |
 
-All of them expire KEEP_SECONDS after they were last touched; a job that lives touches its own. An outcome that nobody
-takes is kept for KEEP_OUTCOME_SECONDS.
+All of them expire KEEP_SECONDS after they were last touched; a job that lives touches its own. A result that nobody
+takes is kept for KEEP_RESULT_SECONDS.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from typing import Any, NamedTuple
 import redis
 
 KEEP_SECONDS = 6 * 3600
-KEEP_OUTCOME_SECONDS = 3600  # an older one that nobody took is stale: who wants the task then wants it run
-MOST_TOLD = 1000
+KEEP_RESULT_SECONDS = 3600  # an older one that nobody took is stale: who wants the task then wants it run
+MOST_CALLS = 1000
 LIVES, GONE = "lives", "gone"
 
 # ARGV 1 prefix, 2 job id, 3 task id; what follows is each script's own.
 _HEAD = f"""
 local task, job = ARGV[1] .. 'task:' .. ARGV[3], ARGV[1] .. 'job:' .. ARGV[2]
-local told, stop = ARGV[1] .. 'told:' .. ARGV[2], ARGV[1] .. 'stop:' .. ARGV[2]
-local KEEP, KEEP_OUTCOME = {KEEP_SECONDS}, {KEEP_OUTCOME_SECONDS}
+local calls_key, stop_key = ARGV[1] .. 'calls:' .. ARGV[2], ARGV[1] .. 'stop:' .. ARGV[2]
+local KEEP, KEEP_RESULT = {KEEP_SECONDS}, {KEEP_RESULT_SECONDS}
 local is_current = redis.call('GET', task) == ARGV[2]
 local function wake()
   local supervisor = redis.call('HGET', job, 'supervisor')
@@ -47,7 +47,7 @@ end
 """
 
 # 4 supervisor. A failure that was not reported is no reason not to run again; nor is what may have been reported.
-_CLAIM = """
+_REGISTER = """
 local current, doubt = redis.call('GET', task), '0'
 if current then
   local found = redis.call('HMGET', ARGV[1] .. 'job:' .. current, 'status', 'is_taken')
@@ -70,38 +70,38 @@ redis.call('EXPIRE', job, KEEP)
 return 1 + (redis.call('HGET', job, 'is_doubtful') or 0)
 """
 # 4 tail
-_BEAT = """
+_HEARTBEAT = """
 if not is_current then return 'gone' end
 redis.call('HINCRBY', job, 'beat', 1)
 if ARGV[4] ~= '' then redis.call('HSET', job, 'tail', ARGV[4]) end
-for _, key in ipairs({ task, job, told }) do redis.call('EXPIRE', key, KEEP) end
+for _, key in ipairs({ task, job, calls_key }) do redis.call('EXPIRE', key, KEEP) end
 return redis.call('HGET', job, 'stop') or 'lives'
 """
 # 4 the call, as JSON, 5 how many to keep
-_TELL = """
+_LEAVE_CALL = """
 if not is_current then return end
-redis.call('RPUSH', told, ARGV[4])
-redis.call('LTRIM', told, -ARGV[5], -1)
-redis.call('EXPIRE', told, KEEP)
+redis.call('RPUSH', calls_key, ARGV[4])
+redis.call('LTRIM', calls_key, -ARGV[5], -1)
+redis.call('EXPIRE', calls_key, KEEP)
 wake()
 """
-# 4 outcome, 5 its status, 6 is_timed_out, 7 tail
-_END = """
+# 4 result, 5 its status, 6 is_timed_out, 7 tail
+_LEAVE_RESULT = """
 if not is_current then return end
-redis.call('HSET', job, 'outcome', ARGV[4], 'status', ARGV[5], 'is_timed_out', ARGV[6], 'tail', ARGV[7])
-redis.call('EXPIRE', job, KEEP_OUTCOME)
-redis.call('EXPIRE', task, KEEP_OUTCOME)
-redis.call('DEL', stop)
+redis.call('HSET', job, 'result', ARGV[4], 'status', ARGV[5], 'is_timed_out', ARGV[6], 'tail', ARGV[7])
+redis.call('EXPIRE', job, KEEP_RESULT)
+redis.call('EXPIRE', task, KEEP_RESULT)
+redis.call('DEL', stop_key)
 wake()
 """
 # 4 supervisor
 _TAKE = """
 local found = redis.call('HGETALL', job)
 if redis.call('HGET', job, 'supervisor') ~= ARGV[4] then return { found, {}, 0 } end
-local calls = redis.call('LRANGE', told, 0, -1)
-redis.call('DEL', told)
+local calls = redis.call('LRANGE', calls_key, 0, -1)
+redis.call('DEL', calls_key)
 redis.call('HDEL', job, 'tail')
-if redis.call('HEXISTS', job, 'outcome') == 1 then
+if redis.call('HEXISTS', job, 'result') == 1 then
   redis.call('HSET', job, 'is_taken', '1')
 else
   if is_current then redis.call('EXPIRE', task, KEEP) end
@@ -112,10 +112,10 @@ return { found, calls, redis.call('TIME')[1] - (redis.call('HGET', job, 'begun_a
 # 4 supervisor. What is through is not stopped any more. Asked for again, it is pushed again when it was popped.
 _STOP = """
 if redis.call('HGET', job, 'supervisor') ~= ARGV[4] then return 0 end
-if redis.call('HEXISTS', job, 'outcome') == 1 then return 1 end
+if redis.call('HEXISTS', job, 'result') == 1 then return 1 end
 redis.call('HSET', job, 'stop', 'stop')
-if redis.call('EXISTS', stop) == 0 then redis.call('RPUSH', stop, 'stop') end
-redis.call('EXPIRE', stop, KEEP)
+if redis.call('EXISTS', stop_key) == 0 then redis.call('RPUSH', stop_key, 'stop') end
+redis.call('EXPIRE', stop_key, KEEP)
 return 1
 """
 # 4 supervisor, 5 "1": only when it has not begun
@@ -123,13 +123,13 @@ _REVOKE = """
 if redis.call('HGET', job, 'supervisor') ~= ARGV[4] then return 0 end
 if ARGV[5] == '1' and redis.call('HEXISTS', job, 'begun_at') == 1 then return 0 end
 if is_current then redis.call('DEL', task) end
-redis.call('DEL', job, told, stop)
+redis.call('DEL', job, calls_key, stop_key)
 return 1
 """
 
 
 class Begin(IntEnum):
-    """What a job may do."""
+    """What the job that asks may do with its task."""
 
     NOTHING = 0
     RUN = 1
@@ -145,83 +145,110 @@ class Taken(NamedTuple):
 
 
 class RunRecords:
-    """One namespace's keys. client: its replies are bytes, as those of RQ's clients are."""
+    """Reads and writes the keys of one namespace in RQ's Redis.
+
+    client: one whose replies are bytes, as those of RQ's clients are. Each method raises RedisError when Redis can't be
+    reached.
+    """
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self.client = client
         self._prefix = f"bsched-rq:{namespace}:"
-        scripts = {"claim": _CLAIM, "begin": _BEGIN, "beat": _BEAT, "tell": _TELL, "end": _END, "take": _TAKE}
-        scripts |= {"stop": _STOP, "revoke": _REVOKE}
+        scripts = {
+            "register": _REGISTER,
+            "begin": _BEGIN,
+            "heartbeat": _HEARTBEAT,
+            "leave_call": _LEAVE_CALL,
+            "leave_result": _LEAVE_RESULT,
+            "take": _TAKE,
+            "stop": _STOP,
+            "revoke": _REVOKE,
+        }
         self._scripts: Mapping[str, Any] = {
             name: client.register_script(_HEAD + text) for name, text in scripts.items()
         }
 
     def wake_key(self, supervisor: str) -> str:
-        """The list a supervisor waits at."""
+        """Return the key of the list at which a supervisor waits for news of its jobs."""
         return f"{self._prefix}wake:{supervisor}"
 
-    def claim(self, task_id: str, job_id: str, supervisor: str) -> tuple[str, bool]:
+    def register_run(self, task_id: str, job_id: str, supervisor: str) -> tuple[str, bool]:
         """Make this job the task's run, or become the supervisor of the one there is.
 
-        Returns the id of the one it is now, and whether that has begun.
+        Returns the id of the job that is the run now, and whether that has begun.
         """
-        current, has_begun = self._run("claim", job_id, task_id, supervisor)
+        current, has_begun = self._run("register", job_id, task_id, supervisor)
         return _text(current), bool(has_begun)
 
-    def begin(self, task_id: str, job_id: str, host: str, pid: int, rq_worker: str) -> Begin:
-        """Whether the job may run the task: it is its current run, and is begun for the first time."""
+    def begin_run(self, task_id: str, job_id: str, host: str, pid: int, rq_worker: str) -> Begin:
+        """Let a job begin the task, and note where. Only the job that is the task's run may, and only once.
+
+        Returns whether it may run the task.
+        """
         return Begin(self._run("begin", job_id, task_id, host, pid, rq_worker))
 
-    def beat(self, task_id: str, job_id: str, tail: str) -> str:
-        """The job lives. tail: its last lines, "" for no news. Returns "lives", "stop", or "gone" (not to go on)."""
-        return _text(self._run("beat", job_id, task_id, tail))
+    def note_heartbeat(self, task_id: str, job_id: str, tail: str) -> str:
+        """Note that the job lives. tail: the tail of its output, "" for no news.
 
-    def tell(self, task_id: str, job_id: str, call: str) -> None:
-        """Leave a call of the scheduler."""
-        self._run("tell", job_id, task_id, call, MOST_TOLD)
+        Returns "lives"; "stop" when it is to stop; "gone" when it is not the task's run any more and must not go on.
+        """
+        return _text(self._run("heartbeat", job_id, task_id, tail))
 
-    def end(self, task_id: str, job_id: str, outcome: str, status: str, is_timed_out: bool, tail: str) -> None:
-        """Leave the outcome."""
-        self._run("end", job_id, task_id, outcome, status, int(is_timed_out), tail)
+    def leave_call(self, task_id: str, job_id: str, call: str) -> None:
+        """Leave a call of the scheduler, as call_to_text() writes it, for the supervisor."""
+        self._run("leave_call", job_id, task_id, call, MOST_CALLS)
 
-    def take(self, task_id: str, job_id: str, supervisor: str, pipeline: Any) -> None:
-        """Queue, in a pipeline, the question what the job has left; `taken` reads the reply.
+    def leave_result(self, task_id: str, job_id: str, result: str, status: str, is_timed_out: bool, tail: str) -> None:
+        """Leave the result of the run for the supervisor.
 
-        Of another supervisor's job: only the fields.
+        result: as result_to_text() writes it. status: the task's, DONE, FAILED or PENDING. tail: the tail of the
+        output, "" for no news.
+        """
+        self._run("leave_result", job_id, task_id, result, status, int(is_timed_out), tail)
+
+    def queue_take(self, task_id: str, job_id: str, supervisor: str, pipeline: Any) -> None:
+        """Put into a pipeline the request for what the job has left; taken_from_reply() reads the reply.
+
+        What is taken is removed, the result aside. Of another supervisor's job only the fields are read.
         """
         self._run("take", job_id, task_id, supervisor, client=pipeline)
 
     @staticmethod
-    def taken(reply: Any) -> Taken:
-        """The reply to `take`."""
+    def taken_from_reply(reply: Any) -> Taken:
+        """Make a Taken of the reply to what queue_take() asked."""
         flat, calls, age = reply
         return Taken({_text(name): _text(value) for name, value in zip(flat[::2], flat[1::2])}, calls, float(age))
 
-    def stop(self, task_id: str, job_id: str, supervisor: str) -> bool:
-        """Ask the job to end itself, which it does at once; nothing happens when it is through.
+    def request_stop(self, task_id: str, job_id: str, supervisor: str) -> bool:
+        """Ask the job to end itself, which it does at once; nothing happens when it has a result.
 
-        False: another supervisor has it, and it goes on.
+        Returns False when another supervisor has it, and it goes on.
         """
         return bool(self._run("stop", job_id, task_id, supervisor))
 
     def await_stop(self, job_id: str, seconds: float) -> bool:
-        """Wait at most so long, in whole seconds, until the job is asked to stop; whether it was, and is not through.
+        """Wait at most so long, in whole seconds, until the job is asked to stop.
+
+        Returns whether it was, and has no result.
 
         Raises RedisError also when Redis is silent for longer.
         """
         heard = self.client.blpop([f"{self._prefix}stop:{job_id}"], seconds)
-        return heard is not None and not self.client.hexists(f"{self._prefix}job:{job_id}", "outcome")
+        return heard is not None and not self.client.hexists(f"{self._prefix}job:{job_id}", "result")
 
-    def renew(self, silent_seconds: float) -> None:
-        """After a fork: connect anew. silent_seconds: a connection that is silent for so long is given up."""
+    def reconnect(self, silent_seconds: float) -> None:
+        """Make the client connect anew after a fork.
+
+        silent_seconds: a connection that is silent for so long is given up.
+        """
         pool: Any = self.client.connection_pool  # Any: its kinds differ in what redis-py leaves untyped
         pool.connection_kwargs["socket_timeout"] = silent_seconds
         pool.reset()
 
-    def revoke(self, task_id: str, job_id: str, supervisor: str, only_unbegun: bool = False) -> bool:
-        """The job is the task's run no longer: it may not begin, and ends itself when it has; its outcome is gone.
+    def revoke_run(self, task_id: str, job_id: str, supervisor: str, only_unbegun: bool = False) -> bool:
+        """Make the job the task's run no longer: it may not begin, and ends itself when it has; its result is gone.
 
-        Returns whether so: not when another supervisor has it, or, with only_unbegun, when it has begun.
+        Returns False when another supervisor has it, or, with only_unbegun, when it has begun: then nothing is changed.
         """
         return bool(self._run("revoke", job_id, task_id, supervisor, int(only_unbegun)))
 
