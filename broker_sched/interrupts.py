@@ -31,7 +31,7 @@ _open: set[CodeType] = set()
 
 
 class _State:
-    """What is kept between a signal and the end of a step."""
+    """What is kept from a signal until the end of the function that must not be torn apart."""
 
     is_due = False
     raised_at = -math.inf
@@ -52,9 +52,10 @@ def open_in_whole(function: F) -> F:
 
 
 def hold(frame: FrameType | None) -> bool:
-    """For handlers of SIGINT, which get the frame. False: raise KeyboardInterrupt now. True: don't.
+    """Decide, in a handler of SIGINT, which gets the frame, whether KeyboardInterrupt must wait. False: raise it now.
 
-    Then it is the same Ctrl-C again, or it is kept until a step has ended; one that waits for processes kills them.
+    True: it is the same Ctrl-C again, or it is kept until a function marked by whole() has ended; one that waits for
+    processes kills them.
     """
     now = time.monotonic()
     if now < _State.raised_at + BOUNCE_SECONDS:

@@ -65,7 +65,7 @@ OLD_NAMES: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 
 class Written(NamedTuple):
-    """An option as somebody wrote it."""
+    """An option where somebody wrote it, for messages about it."""
 
     section: str
     option: str  # with dashes, if they stand there
@@ -96,10 +96,10 @@ class Section(Mapping[str, str]):
 
 
 class LuigiConfig:
-    """What luigi's configuration says.
+    """The options that luigi's configuration files and the command line give.
 
-    files: those that were read; what stands in a later one wins.
-    remarks: what is odd about the files, each a sentence for the user.
+    files: those that were read; what stands in a later one wins. remarks: what is odd about the files, each a sentence
+    for the user.
     """
 
     def __init__(self, source: _Source, given: Mapping[str, Mapping[str, str]] | None = None) -> None:
@@ -109,11 +109,12 @@ class LuigiConfig:
         self.remarks = source.remarks
 
     def with_given(self, given: Mapping[str, Mapping[str, str]]) -> LuigiConfig:
-        """The same, and before it what the command line says: section → option (with underscores) → text."""
+        """Return this configuration with what the command line says before it: section → option (with underscores) →
+        text."""
         return LuigiConfig(self._source, given)
 
     def given(self, section: str) -> Mapping[str, str]:
-        """What the command line says of a section."""
+        """Return what the command line says of a section: option → text."""
         return self._given.get(section, {})
 
     def sections(self) -> list[str]:
@@ -135,7 +136,7 @@ class LuigiConfig:
         return Section(self, names)
 
     def where(self, section: str, option: str) -> str:
-        """Where an option comes from, for messages: `luigi.cfg, [core] error-email`."""
+        """Return the place where an option is written, for messages: `luigi.cfg, [core] error-email`."""
         return str(self.section(section)._names[option])
 
     def written(self, section: str) -> list[Written]:
@@ -147,7 +148,7 @@ class LuigiConfig:
         return self._source.table(section)
 
     def text(self, written: Written) -> str:
-        """An option's value. Raises ConfigurationError."""
+        """Return an option's value. Raises ConfigurationError when it refers to what is not there."""
         if written.place == COMMAND_LINE:
             return self._given[written.section][written.option]
         return self._source.text(written)
@@ -163,7 +164,7 @@ class LuigiConfig:
 
 
 def is_luigi_used() -> bool:
-    """Whether this program has imported luigi."""
+    """Return whether this program has imported luigi."""
     return "luigi.configuration" in sys.modules
 
 
@@ -219,7 +220,7 @@ def _places(environment: Mapping[str, str]) -> tuple[str, list[str], list[str]]:
 
 
 class _Source:
-    """The files of one kind, and what they say."""
+    """The configuration files of one kind, and the options in them."""
 
     def __init__(self, files: Iterable[str], remarks: Iterable[str]) -> None:
         self.files = tuple(files)
@@ -238,7 +239,7 @@ class _Source:
         return None
 
     def place(self, section: str, option: str) -> str:
-        """The last file that has it."""
+        """Return the last of the files that has the option."""
         for path in reversed(self.files):
             if self._has(path, section, option):
                 return path

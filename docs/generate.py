@@ -24,7 +24,7 @@ NOTE = "<!-- Made by docs/generate.py from the code: change that. -->\n"
 
 
 def api() -> str:
-    """Every method with its arguments and its reply."""
+    """Make docs/api.md: every method with its arguments and its reply."""
     parts = [
         "# API\n",
         NOTE,
@@ -44,8 +44,8 @@ def api() -> str:
 
 
 def keys() -> str:
-    """Every key in Redis."""
-    rows = [f"| `{key.pattern}` | {key.type} | {_cell(key.content)} | {key.lifetime} |" for key in KEYS]
+    """Make docs/keys.md: every key in Redis, from the table in scheduler/keys.py."""
+    rows = [f"| `{key.pattern}` | {key.type} | {_cell(key.content)} | {key.lifetime} | {key.check} |" for key in KEYS]
     return "\n".join(
         [
             "# Keys in Redis\n",
@@ -56,8 +56,10 @@ def keys() -> str:
             "stake in it. `<needs>` is the JSON text of a task's resources, empty for none. A rank is the number under",
             "which a task was created, ten digits (`<number>:<n>` when its id was known before).\n",
             "Only the Lua scripts write them. Look at a task: `HGETALL 'bsched:{default}:task:<task_id>'`.\n",
-            "| key | type | content | lifetime |",
-            "| --- | --- | --- | --- |",
+            "`bsched verify` recomputes the keys that say so from the tasks, keeps the others as facts, and reports those of which",
+            "there is none while all is well.\n",
+            "| key | type | content | lifetime | verify |",
+            "| --- | --- | --- | --- | --- |",
             *rows,
             "",
         ]
@@ -65,7 +67,7 @@ def keys() -> str:
 
 
 def states() -> str:
-    """Every change of status that can happen, and why."""
+    """Make docs/states.md: every change of status that can happen, and why."""
     rows = [f"| {each.old.value} | {each.new.value} | {each.reason} |" for each in TRANSITIONS]
     upstream = [f"| {status.value} | {UPSTREAM_OF_STATUS[status]} |" for status in UPSTREAM_OF_STATUS]
     return "\n".join(

@@ -37,7 +37,7 @@ UNITS = {"float": "seconds", "int": "whole number", "bool": "true or false", "st
 
 
 def python(note: str) -> str:
-    """Every public class and function, and every error."""
+    """Make docs/python.md: every public class and function, and every error."""
     listed = {name for names in SECTIONS.values() for name in names}
     public = {name: getattr(broker_sched, name) for name in broker_sched.__all__}
     errors = {name: thing for name, thing in public.items() if _is_error(thing)}
@@ -58,7 +58,7 @@ def python(note: str) -> str:
 
 
 def options(note: str) -> str:
-    """Every option of a worker, and of a scheduler."""
+    """Make docs/options.md: every option of a worker, and of a scheduler."""
     return "\n".join(
         [
             "# Options\n",
@@ -150,7 +150,7 @@ def _settings(task: Any) -> Iterator[str]:
 
 
 def _members(name: str, cls: Any) -> Iterator[str]:
-    """Its own methods and properties, and those of bases that have no entry themselves."""
+    """Yield a line for each method and property of its own, and for those of bases that have no entry themselves."""
     listed = {public for names in SECTIONS.values() for public in names} - {name}
     told = {part for base in cls.__mro__ if base.__name__ in listed for part in base.__mro__}
     seen = set(METHODS) if "Scheduler" in name else set()  # those are in docs/api.md
@@ -189,7 +189,7 @@ def _shown(value: Any) -> str:
 
 
 def _prose(thing: Any) -> str:
-    """The docstring, with its arguments as a list."""
+    """Return the docstring, with its arguments as a list."""
     known = {"config", *(inspect.signature(thing).parameters if callable(thing) else ())}
     parts = []
     for part in (inspect.getdoc(thing) or "").split("\n\n"):
@@ -204,7 +204,7 @@ def _prose(thing: Any) -> str:
 
 
 def _names(text: str) -> set[str]:
-    """Of the arguments that a text begins with: `attempts, wait_seconds: how often …`."""
+    """Return the names of the arguments that a text begins with: `attempts, wait_seconds: how often …`."""
     return set(text.partition(":")[0].split(", "))
 
 
@@ -214,7 +214,7 @@ def _item(text: str) -> str:
 
 
 def _sentence(function: Any) -> str:
-    """The whole docstring, on one line."""
+    """Return the whole docstring on one line."""
     return " ".join((inspect.getdoc(function) or "").split())
 
 

@@ -1,1 +1,1 @@
-"""The scheduler on Redis: its keys, its connections, and the steps of every method."""
+"""The scheduler on Redis: `Scheduler`, `AsyncScheduler`, the keys, and the operations behind each method of the API."""

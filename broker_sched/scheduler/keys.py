@@ -9,14 +9,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# What the self-check (integrity/) does about a key.
+RECOMPUTED = "recomputed"  # its whole content follows from the tasks: expected_indexes.py says what it must be
+KEPT = "kept"  # a fact of its own
+REPORTED = "reported"  # there is none while all is well
+
 
 class Key(NamedTuple):
-    """One pattern of keys, after the prefix."""
+    """A pattern of keys, with what such a key holds, for how long, and what the self-check does about it.
+
+    Keys whose names are equal up to the first colon are of one kind, and checked alike.
+    """
 
     pattern: str
     type: str
     content: str
     lifetime: str
+    check: str = KEPT
 
 
 FOREVER = "permanent"
@@ -35,6 +44,7 @@ KEYS = (
         "none",
         "never there: scripts declare it, so that a Cluster moves the slot between two of them",
         "never",
+        REPORTED,
     ),
     Key(
         "counters",
@@ -74,38 +84,51 @@ KEYS = (
         TASK,
     ),
     Key("log:<task_id>", "string", "when it was told (s), how much its latest run wrote, the end of it", "a day"),
-    Key("ids", "hash", "task number → task_id, of tasks and missing deps", TASK),
-    Key("missing_deps", "hash", "task_id → number of what is depended on and not there", "while depended on"),
-    Key("tasks:<status>", "set", "numbers of the tasks of a status", USED),
+    Key("ids", "hash", "task number → task_id, of tasks and missing deps", TASK, RECOMPUTED),
+    Key(
+        "missing_deps", "hash", "task_id → number of what is depended on and not there", "while depended on", RECOMPUTED
+    ),
+    Key("tasks:<status>", "set", "numbers of the tasks of a status", USED, RECOMPUTED),
     Key("deps:<n>", "set", "numbers of its deps", TASK),
-    Key("dependents:<n>", "set", "numbers of the tasks that depend on it", USED),
-    Key("unmet:<n>", "set", "its deps that are not DONE; '!' while deps are being read in", USED),
-    Key("blockers:<n>", "set", "its deps that make it UPSTREAM_DISABLED", USED),
+    Key("dependents:<n>", "set", "numbers of the tasks that depend on it", USED, RECOMPUTED),
+    Key("unmet:<n>", "set", "its deps that are not DONE; '!' while deps are being read in", USED, RECOMPUTED),
+    Key("blockers:<n>", "set", "its deps that make it UPSTREAM_DISABLED", USED, RECOMPUTED),
     Key("failures:<n>", "list", "times (s) of its failures within the window", TASK),
     Key("staged:<token>", "list", "ids of a long list of deps, on their way in", "15 minutes, or until read in"),
     Key("unlink:<n>", "set", "numbers of deps it no longer has, on their way out", "until worked off"),
     # ready to run
-    Key("ready:<runner_set>|<needs>", "zset", "ready tasks: member rank, score -priority", USED),
+    Key("ready:<runner_set>|<needs>", "zset", "ready tasks: member rank, score -priority", USED, RECOMPUTED),
     Key(
-        "ready:<runner_set>@<label>|<needs>", "zset", "those of a module or family that some worker must not have", USED
+        "ready:<runner_set>@<label>|<needs>",
+        "zset",
+        "those of a module or family that some worker must not have",
+        USED,
+        RECOMPUTED,
     ),
-    Key("ready_queues", "set", "`<runner_set>|<needs>` of all ready:… that have members", USED),
-    Key("ready_queues:<runner_set>", "set", "the same of one runner set", USED),
-    Key("batch_ready:<runner_set>|<signature>", "zset", "ready batchable tasks of one kind, like ready:…", USED),
-    Key("batch_runner_sets:<signature>", "set", "runner_sets with such tasks", USED),
-    Key("batch_keys:<n>", "set", "the batch_ready:… a task stands in", USED),
-    Key("batchable:<family>", "set", "numbers of the family's ready batchable tasks", USED),
+    Key("ready_queues", "set", "`<runner_set>|<needs>` of all ready:… that have members", USED, RECOMPUTED),
+    Key("ready_queues:<runner_set>", "set", "the same of one runner set", USED, RECOMPUTED),
+    Key(
+        "batch_ready:<runner_set>|<signature>",
+        "zset",
+        "ready batchable tasks of one kind, like ready:…",
+        USED,
+        RECOMPUTED,
+    ),
+    Key("batch_runner_sets:<signature>", "set", "runner_sets with such tasks", USED, RECOMPUTED),
+    Key("batch_keys:<n>", "set", "the batch_ready:… a task stands in", USED, RECOMPUTED),
+    Key("batchable:<family>", "set", "numbers of the family's ready batchable tasks", USED, RECOMPUTED),
     # running
-    Key("running", "zset", "RUNNING tasks: member rank, score -priority", USED),
-    Key("running:<worker_id>", "set", "numbers of the tasks RUNNING on a worker", USED),
+    Key("running", "zset", "RUNNING tasks: member rank, score -priority", USED, RECOMPUTED),
+    Key("running:<worker_id>", "set", "numbers of the tasks RUNNING on a worker", USED, RECOMPUTED),
     Key(
         "used",
         "hash",
         "resource → amount held by RUNNING tasks: an exact sum, as several numbers where one can't hold it",
         USED,
+        RECOMPUTED,
     ),
-    Key("batch:<batch_id>", "set", "numbers of the BATCH_RUNNING members", USED),
-    Key("worker_batches:<worker_id>", "hash", "batch id → how many of its members run on a worker", USED),
+    Key("batch:<batch_id>", "set", "numbers of the BATCH_RUNNING members", USED, RECOMPUTED),
+    Key("worker_batches:<worker_id>", "hash", "batch id → how many of its members run on a worker", USED, RECOMPUTED),
     # workers
     Key("workers", "zset", "worker ids by last contact (s)", USED),
     Key(
@@ -119,7 +142,7 @@ KEYS = (
     Key("worker_info:<worker_id>", "hash", "what the worker told of itself, JSON", "until pruned"),
     Key("idle", "zset", "numbers of workers that wait for work, by until when (s)", USED),
     Key("idle_assistants", "zset", "the same for assistants", USED),
-    Key("submissions", "set", "numbers of workers that are submissions", USED),
+    Key("submissions", "set", "numbers of workers that are submissions", USED, RECOMPUTED),
     Key(
         "submission:<worker_id>",
         "hash",
@@ -127,7 +150,7 @@ KEYS = (
         "a week after its end",
     ),
     Key("ended_submissions", "zset", "submissions by when they ended (s)", "a week each"),
-    Key("worker_ids", "hash", "worker number → worker id", "until pruned"),
+    Key("worker_ids", "hash", "worker number → worker id", "until pruned", RECOMPUTED),
     Key("messages:<worker_id>", "list", "messages for its next ping, JSON", "until read"),
     Key("batchers:<worker_id>", "hash", "family → maximum and batched parameters", "a week after the worker"),
     Key("batch_names:<family>", "set", "lists of batched parameters ever registered", FOREVER),
@@ -137,27 +160,30 @@ KEYS = (
         "hash",
         "key, size; numbers of tasks: tasks, pending, with_resources, counted",
         "while a task refers to it",
+        RECOMPUTED,
     ),
     Key(
         "runner_set:<runner_set>:workers",
         "set",
         "numbers of the workers that can run its tasks",
         "like runner_set:<runner_set>",
+        RECOMPUTED,
     ),
-    Key("runner_set:<runner_set>:running", "hash", "task_id → worker_id of its RUNNING tasks", USED),
-    Key("counted:<runner_set>:<w>", "set", "tasks that count as pending, by who signed up last", USED),
+    Key("runner_set:<runner_set>:running", "hash", "task_id → worker_id of its RUNNING tasks", USED, RECOMPUTED),
+    Key("counted:<runner_set>:<w>", "set", "tasks that count as pending, by who signed up last", USED, RECOMPUTED),
     Key("runner_sets", "hash", "runner_set key → number and size", "like runner_set:<runner_set>"),
-    Key("worker_runner_sets:<w>", "set", "the runner_sets of a worker", USED),
-    Key("stakeholder_set:<stakeholder_set>", "hash", "key, size", "while a task refers to it"),
+    Key("worker_runner_sets:<w>", "set", "the runner_sets of a worker", USED, RECOMPUTED),
+    Key("stakeholder_set:<stakeholder_set>", "hash", "key, size", "while a task refers to it", RECOMPUTED),
     Key(
         "stakeholder_set:<stakeholder_set>:workers",
         "set",
         "numbers of the workers with a stake in its tasks",
         "like stakeholder_set:<stakeholder_set>",
+        RECOMPUTED,
     ),
-    Key("stakeholder_set:<stakeholder_set>:tasks", "set", "numbers of its tasks", USED),
+    Key("stakeholder_set:<stakeholder_set>:tasks", "set", "numbers of its tasks", USED, RECOMPUTED),
     Key("stakeholder_sets", "hash", "stakeholder_set key → number and size", "like stakeholder_set:<stakeholder_set>"),
-    Key("worker_stakeholder_sets:<w>", "set", "the stakeholder_sets of a worker", USED),
+    Key("worker_stakeholder_sets:<w>", "set", "the stakeholder_sets of a worker", USED, RECOMPUTED),
     # to be done
     Key("due:retry", "zset", "FAILED tasks by when they go back to PENDING (s)", USED),
     Key("due:enable", "zset", "tasks disabled by the scheduler, by when that was (s)", USED),
@@ -176,6 +202,7 @@ KEYS = (
         "list",
         "deferred_steps that failed, each with its error; `bsched verify` reports them",
         "until a repair",
+        REPORTED,
     ),
     # mails about failures
     Key("mail:server", "string", "there while a server that sends mails was seen", "a week after it was"),

@@ -57,7 +57,7 @@ def load_records(namespace: Namespace, ids: Sequence[str], with_deps: bool = Fal
 
 
 def ids_of(namespace: Namespace, numbers: Sequence[str]) -> Commands[dict[str, str]]:
-    """Number → task id, for those that are known."""
+    """Return number → task id, for the numbers that are known."""
     known: dict[str, str] = {}
     for start in range(0, len(numbers), CHUNK):
         chunk = numbers[start : start + CHUNK]
@@ -67,7 +67,7 @@ def ids_of(namespace: Namespace, numbers: Sequence[str]) -> Commands[dict[str, s
 
 
 def scan_set(namespace: Namespace, *parts: str) -> Commands[list[str]]:
-    """All members of a set, a page at a time."""
+    """Return all members of a set, which are read a page at a time."""
     members: dict[str, None] = {}
     cursor = "0"
     while True:
@@ -78,7 +78,7 @@ def scan_set(namespace: Namespace, *parts: str) -> Commands[list[str]]:
 
 
 def ids_by_status(namespace: Namespace, statuses: Iterable[str]) -> Commands[list[str]]:
-    """The ids of all tasks of these statuses, first created first."""
+    """Return the ids of all tasks of these statuses, first created first."""
     numbers: set[str] = set()
     for status in statuses:
         numbers.update((yield from scan_set(namespace, "tasks", status)))
@@ -87,13 +87,13 @@ def ids_by_status(namespace: Namespace, statuses: Iterable[str]) -> Commands[lis
 
 
 def display_name(record: Record) -> str:
-    """Family and public parameters."""
+    """Return a task's family and public parameters, as listings show it."""
     shown = ", ".join(f"{name}={value}" for name, value in sorted(public_params(record).items()))
     return f"{record['family']}({shown})"
 
 
 def public_params(record: Record) -> dict[str, Any]:
-    """The parameters anybody may see (visibility 0)."""
+    """Return the parameters that anybody may see (visibility 0)."""
     hidden = record["param_visibilities"]
     return {name: value for name, value in record["params"].items() if hidden.get(name, 0) == 0}
 

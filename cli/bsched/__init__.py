@@ -1,1 +1,1 @@
-"""The `bsched` command."""
+"""The program `bsched`, the command line of broker_sched."""

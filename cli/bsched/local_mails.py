@@ -13,7 +13,10 @@ from broker_sched.worker.failure_mails import LAST_SECONDS
 
 @contextlib.contextmanager
 def mails_of_local(scheduler: object, is_local: bool, settings: MailSettings) -> Iterator[None]:
-    """Send them meanwhile, and at the end what was still being collected. Nothing for another scheduler."""
+    """Send a local scheduler's mails meanwhile, and at the end those still being collected.
+
+    Nothing for another scheduler.
+    """
     if not is_local or not isinstance(scheduler, Scheduler) or why_silent(settings):
         yield
         return

@@ -60,7 +60,7 @@ for command in (run, submit, wait, worker, server, submission, task, call, confi
 
 
 def main() -> None:
-    """The entry point of the installed command."""
+    """Run the command line, as the installed program does."""
     _open_standard_streams()
     for stream in (sys.stdout, sys.stderr):  # what is no text for it is shown as an escape, which in JSON is the text
         if isinstance(stream, io.TextIOWrapper):

@@ -20,14 +20,14 @@ CLEAR_LINE = "\r\x1b[2K"
 
 
 class Counted(Protocol):
-    """What is followed: a worker, or a submission."""
+    """Anything whose progress can be followed: a worker, or a submission."""
 
     def counts(self) -> dict[str, int]:
         """How many tasks are scheduled, done, running, failed."""
 
 
 def is_shown(is_wanted: bool) -> bool:
-    """Whether there will be a live line: it is wanted, and stderr is a terminal."""
+    """Return whether there will be a live line: somebody wants it, and stderr is a terminal."""
     return is_wanted and sys.stderr.isatty()
 
 
@@ -77,7 +77,7 @@ class _Terminal(io.TextIOBase):
         self._number = number
 
     def write(self, text: str) -> int:
-        """Raises nothing."""
+        """Write the text, as far as the terminal takes it. Raises nothing."""
         with contextlib.suppress(OSError):
             data = text.encode(errors="replace")
             while data:
@@ -85,7 +85,7 @@ class _Terminal(io.TextIOBase):
         return len(text)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the file descriptor that was opened for this."""
         if not self.closed:
             os.close(self._number)
         super().close()

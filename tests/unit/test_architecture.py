@@ -14,24 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "broker_sched"
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
 
-# Each room, a folder or a file, and the other rooms that its modules may import.
-ROOMS = {
-    "errors": "",
-    "clock": "",
-    "interrupts": "",
-    "lua": "",
-    "luigi_config": "errors",
-    "config": "errors",
-    "contract": "errors",
-    "redis_backend": "errors clock contract interrupts lua",
-    "tasks": "errors contract luigi_config",
-    "mails": "errors interrupts luigi_config tasks",
-    "scheduler": "errors clock config contract interrupts lua mails redis_backend",
-    "server": "errors config contract luigi_config mails redis_backend scheduler",
-    "client": "errors contract",
-    "worker": "errors config contract interrupts luigi_config mails tasks",
-    "worker/executors/rq": "errors redis_backend tasks worker",
-}
+# Each room, a folder or a file, and the other rooms that its modules may import: the table in docs/architecture.md.
+ROOMS = dict(
+    re.findall(
+        r"^\| `([\w/]+?)(?:\.py|/)` \| [^|]+ \| ([a-z_ ]*?) ?\|$", (ROOT / "docs/architecture.md").read_text(), re.M
+    )
+)
 
 
 def imports_of(path: Path) -> set[str]:
@@ -57,7 +45,8 @@ def test_a_module_imports_only_from_the_rooms_that_its_own_may_use(path: Path) -
     assert not foreign, f"{path.name} imports {', '.join(sorted(foreign))}"
 
 
-def test_every_module_is_in_a_room() -> None:
+def test_every_module_is_in_a_room_and_every_room_is_in_the_tour() -> None:
+    assert {word for allowed in ROOMS.values() for word in allowed.split()} <= ROOMS.keys()
     found = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
     assert found == {*(room for room in ROOMS if "/" not in room), "__init__"}
 

@@ -15,7 +15,8 @@ from broker_sched.config import SchedulerConfig
 from broker_sched.tasks.task import Task
 from broker_sched.worker.config import WorkerConfig
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 PYTHON = (DOCS / "python.md").read_text()
 OPTIONS = (DOCS / "options.md").read_text()
 
@@ -51,3 +52,30 @@ def test_what_is_new_and_not_described_is_refused(breaks: str, told: str) -> Non
     done = subprocess.run([sys.executable, "-c", program + "python_page.python('')"], capture_output=True, text=True)
     assert done.returncode == 1
     assert told in done.stderr
+
+
+PAGES = sorted([*DOCS.rglob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "deploy/README.md"))])
+PLACES = (
+    ".",
+    "tests",
+    "broker_sched",
+    "broker_sched/scheduler",
+    "broker_sched/lua",
+    "broker_sched/worker",
+    "broker_sched/worker/executors",
+    "cli/bsched",
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:\.?\w[\w.-]*/)+(?:\w[\w.-]*\.(?:py|lua|md))?)`", page.read_text())
+    missing = [name for name in named if not any((ROOT / place / name).exists() for place in PLACES)]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert not missing

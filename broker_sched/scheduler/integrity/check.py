@@ -9,24 +9,15 @@ from typing import Any, NamedTuple
 
 from broker_sched.scheduler.integrity.expected_indexes import NOBODY, RUNNING_STATUSES, ExpectedIndexes, sum_of_text
 from broker_sched.scheduler.integrity.snapshot import Snapshot
+from broker_sched.scheduler.keys import KEPT, KEYS, RECOMPUTED
 
-# Keys whose whole content follows from the tasks: `<kind>` or `<kind>:…`.
-DERIVED = frozenset(
-    """ids missing_deps tasks dependents unmet blockers ready ready_queues counted running used batch worker_batches
-    batch_ready batch_runner_sets batch_keys batchable worker_ids worker_runner_sets worker_stakeholder_sets
-    runner_set stakeholder_set submissions""".split()
-)
-# Facts of their own, read but not derived.
-FACTS = frozenset(
-    """config counters resources events reply prune_lock workers runner_sets stakeholder_sets batchers batch_names
-    worker worker_info messages idle idle_assistants wake task detail deps failures due without_stakeholders
-    orphaned_runs deferred_steps unlink staged submission ended_submissions log refusals mail missed""".split()
-)
+DERIVED = frozenset(key.pattern.partition(":")[0] for key in KEYS if key.check == RECOMPUTED)
+FACTS = frozenset(key.pattern.partition(":")[0] for key in KEYS if key.check == KEPT)  # read, but not derived
 OF_A_TASK = ("deps", "failures")  # <kind>:<n>: leaked when there is no such task
 
 
 class Difference(NamedTuple):
-    """One index that is not as the tasks say."""
+    """An index in Redis that is not as the tasks say it should be."""
 
     key: str  # without the namespace's prefix; a task's field as task:<task_id>#<field>
     expected: Any
@@ -37,7 +28,8 @@ class Difference(NamedTuple):
 
 
 def compare(snapshot: Snapshot) -> list[Difference]:
-    """All differences in a snapshot. Empty when every index is right."""
+    """Return all differences between the indexes in a snapshot and those that follow from its tasks; none when all is
+    right."""
     model = ExpectedIndexes(snapshot)
     differences = [
         *_derived(snapshot, model),
@@ -53,7 +45,7 @@ TASK_INDEX_FIELDS = ("tally", "counted", "ready", "batched")
 
 
 class AtLeast(set[str]):
-    """What was found of an index that may hold more than it must: only what lacks is added."""
+    """The content that was found of an index that may hold more than it must: only what lacks is added."""
 
 
 def _derived(snapshot: Snapshot, model: ExpectedIndexes) -> Iterator[Difference]:
@@ -69,7 +61,10 @@ def _derived(snapshot: Snapshot, model: ExpectedIndexes) -> Iterator[Difference]
 
 
 def _is_worker_set_fact(name: str) -> bool:
-    """The members of a runner set or stakeholder set are facts: a worker that left can't be told from the tasks."""
+    """Return whether the key holds the members of a runner set or stakeholder set.
+
+    A worker that left can't be told from the tasks, so these are taken as facts.
+    """
     return name.startswith(("runner_set:", "stakeholder_set:")) and name.endswith(":workers")
 
 

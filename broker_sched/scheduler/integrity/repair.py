@@ -23,11 +23,11 @@ Command = tuple[str, ...]  # name, key without the namespace's prefix, further w
 
 
 class Repair:
-    """The time in which this repair alone changes the namespace: a context manager.
+    """A context in which this repair alone changes the namespace.
 
-    run: carries out a script. run_deferred: has so many deferred steps that wait done.
-    Raises RedisUnavailable when another repair does not end, or when this one was silent for too long: then others have
-    gone on, and what it was about to write is not written.
+    run: sends a script. run_deferred: has so many deferred steps done that wait. Raises RedisUnavailable when another
+    repair does not end, or when this one was silent for too long: then others have gone on, and what it was about to
+    write is not written.
     """
 
     def __init__(self, run: Callable[[Call], Any], run_deferred: Callable[[int], None]) -> None:
@@ -60,7 +60,10 @@ class Repair:
         self._do("end")
 
     def write(self, commands: Iterable[Command]) -> None:
-        """Carry out the commands, some with each script."""
+        """Send the commands to Redis, some with each script.
+
+        Raises RedisUnavailable when this repair was silent for too long.
+        """
         words: list[str] = []
         for command in commands:
             words += [str(len(command)), *command]
@@ -90,7 +93,8 @@ class Repair:
 
 
 def commands(differences: Iterable[Difference]) -> Iterator[Command]:
-    """The commands that put the differences right: only what lacks is added, only what does not belong is removed."""
+    """Yield the commands that put the differences right: only what lacks is added, only what does not belong is
+    removed."""
     for key, expected, found in differences:
         name, _, field = key.rpartition("#")
         if field in TASK_INDEX_FIELDS and name.startswith("task:"):
@@ -108,7 +112,7 @@ def commands(differences: Iterable[Difference]) -> Iterator[Command]:
 
 
 def _is_same_kind(expected: dict[str, Any], found: dict[str, Any] | None) -> bool:
-    """Whether both are hashes, or both sorted sets."""
+    """Return whether both contents are those of hashes, or both those of sorted sets."""
     return not expected or not found or _is_scored(expected) == _is_scored(found)
 
 

@@ -24,29 +24,32 @@ READS: dict[str, tuple[Any, ...]] = {
 
 @dataclass
 class Snapshot:
-    """All keys of a namespace, without its prefix: name → content."""
+    """The content of all keys of a namespace at about one moment, by name without the namespace's prefix."""
 
     content: dict[str, Any] = field(default_factory=dict)
 
     def named(self, kind: str) -> Iterator[tuple[str, Any]]:
-        """(the rest of the name, content) of all keys `<kind>:<rest>`."""
+        """Yield (the rest of the name, content) of all keys `<kind>:<rest>`."""
         start = kind + ":"
         for name, content in self.content.items():
             if name.startswith(start):
                 yield name[len(start) :], content
 
     def hash(self, name: str) -> dict[str, str]:
-        """A hash; {} when it is absent."""
+        """Return the content of a hash; {} when it is absent."""
         found = self.content.get(name)
         return found if isinstance(found, dict) else {}
 
     def members(self, name: str) -> set[str]:
-        """The members of a set or sorted set; empty when it is absent."""
+        """Return the members of a set or sorted set; empty when it is absent."""
         return set(self.content.get(name) or ())
 
 
 def take(prefix: str, names: Iterator[str], read: Reader) -> Snapshot:
-    """Read all keys of the namespace. `names` are the full names, as SCAN gives them."""
+    """Read all keys of the namespace.
+
+    names: their full names, as SCAN gives them. read: carries out commands that only read.
+    """
     snapshot = Snapshot()
     while page := list(dict.fromkeys(islice(names, PAGE))):
         types = read([("TYPE", name) for name in page])

@@ -1,4 +1,5 @@
-"""The steps of every method: arguments into script calls, replies into the shapes of wire.py."""
+"""The operations behind the methods of the API: each is a generator of commands, which makes script calls of arguments,
+and the shapes of contract/replies.py of their replies. None of them does I/O itself."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ MODULES = (tasks, work, attempts, task_details, operators, lists, graphs, submis
 
 
 def _collect() -> dict[str, Callable[..., Commands[Any]]]:
-    """Find the steps of each method of the contract by its name. Called as steps(space, **arguments)."""
+    """Find the operation of each method of the contract by its name.
+
+    It is called as operation(namespace, **arguments).
+    """
     return {name: next(vars(module)[name] for module in MODULES if name in vars(module)) for name in METHODS}
 
 

@@ -11,7 +11,7 @@ SUPERSEDED = -1  # a script's reply, see lua/lib/tasks/superseded.lua
 
 
 def attempt_text(attempt: int | None) -> str:
-    """How a script takes an attempt: its digits, '' for none."""
+    """Return the digits of an attempt, as scripts take it; '' for none."""
     return "" if attempt is None else str(attempt)
 
 
@@ -29,6 +29,6 @@ def refuse_superseded(namespace: Namespace, reply: int, task_id: str) -> Command
 
 
 def superseded_reports(namespace: Namespace) -> Commands[replies.SupersededReports]:
-    """One read."""
+    """Count the reports that were refused since their run did not count any more. One read."""
     (count,) = yield Read([("HGET", namespace.key("counters"), "superseded")])
     return {"count": int(count or 0)}

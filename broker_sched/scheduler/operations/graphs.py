@@ -26,7 +26,7 @@ FAMILY_IN_ID = re.compile(r"([^(_]+)[(_]")
 
 
 def graph(namespace: Namespace) -> Commands[dict[str, Any]]:
-    """Every task, as the graphs of all tasks in the order of creation, each task once."""
+    """Return every task, as the graphs of all tasks in the order of creation, each task once."""
     config = yield from read_config(namespace)
     yield from prune(namespace)
     ids = yield from ids_by_status(namespace, STATUSES)
@@ -41,12 +41,12 @@ def graph(namespace: Namespace) -> Commands[dict[str, Any]]:
 
 
 def dep_graph(namespace: Namespace, *, task_id: str, include_done: bool) -> Commands[dict[str, Any]]:
-    """The task and what it depends on; {} for an unknown task."""
+    """Return the task and what it depends on; {} for an unknown task."""
     return (yield from _graph_from(namespace, task_id, "deps", include_done))
 
 
 def inverse_dep_graph(namespace: Namespace, *, task_id: str, include_done: bool) -> Commands[dict[str, Any]]:
-    """The task and what depends on it; {} for an unknown task."""
+    """Return the task and what depends on it; {} for an unknown task."""
     return (yield from _graph_from(namespace, task_id, "dependents", include_done))
 
 
@@ -120,7 +120,7 @@ def _is_done(cache: dict[str, Record | None], task_id: str) -> bool:
 
 
 def _unknown(task_id: str) -> dict[str, Any]:
-    """A node about which nothing is known but its id."""
+    """Return a node of the graph for a task of which only the id is known."""
     family = FAMILY_IN_ID.match(task_id)
     return {
         "deps": [],

@@ -37,7 +37,10 @@ def task_list(
     search: str | None,
     max_shown_tasks: int | None,
 ) -> Commands[dict[str, Any]]:
-    """Luigi: above the limit and without a search, only the number is answered, before pruning."""
+    """Return the tasks of a status, of an upstream status, or with all words of `search` in their name.
+
+    Luigi: above the limit and without a search, only the number is answered, before pruning.
+    """
     config = yield from read_config(namespace)
     most = max_shown_tasks or config.max_shown_tasks
     statuses = [status] if status else list(STATUSES)
@@ -60,7 +63,7 @@ def task_list(
 
 
 def task_search(namespace: Namespace, *, task_str: str) -> Commands[dict[str, dict[str, Any]]]:
-    """Luigi: the text is looked for in the id, case counts."""
+    """Return the tasks whose id holds the text, by status. Luigi: case counts."""
     config = yield from read_config(namespace)
     yield from prune(namespace)
     ids = yield from ids_by_status(namespace, STATUSES)
@@ -72,7 +75,7 @@ def task_search(namespace: Namespace, *, task_str: str) -> Commands[dict[str, di
 
 
 def worker_list(namespace: Namespace, *, include_running: bool) -> Commands[list[dict[str, Any]]]:
-    """Luigi: each entry is merged with the worker's info."""
+    """Return every worker, the last started first. Luigi: each entry is merged with the worker's info."""
     config = yield from read_config(namespace)
     yield from prune(namespace)
     (names,) = yield Read([("ZRANGE", namespace.key("workers"), "0", "-1")])
@@ -89,7 +92,10 @@ def worker_list(namespace: Namespace, *, include_running: bool) -> Commands[list
 
 
 def resource_list(namespace: Namespace) -> Commands[list[replies.Resource]]:
-    """Luigi: only resources with a limit; `running` goes by what tasks need, num_used by what they hold."""
+    """Return every resource that has a limit, with the tasks that use it.
+
+    Luigi: `running` goes by what tasks need, num_used by what they hold.
+    """
     config = yield from read_config(namespace)
     yield from prune(namespace)
     limits, used = yield Read([("HGETALL", namespace.key("resources")), ("HGETALL", namespace.key("used"))])
@@ -121,7 +127,7 @@ def _nearest(amount: str) -> float:
 
 
 def read_config(namespace: Namespace) -> Commands[SchedulerConfig]:
-    """The namespace's options."""
+    """Return the options of the namespace, as Redis has them. One read."""
     (stored,) = yield Read([("HGETALL", namespace.key("config"))])
     return from_hash(pairs(stored))
 

@@ -34,13 +34,14 @@ def configure(namespace: Namespace, options: Mapping[str, str]) -> Commands[int]
 
 
 def check_permissions(namespace: Namespace) -> Commands[None]:
-    """Raise RedisRefused when Redis's user may not run a command of some script, which would then stop half-way."""
+    """Raise RedisRefused when Redis's user may not run a command that some script needs, which would then stop
+    half-way."""
     if missing := (yield Call("check_permissions")):
         raise denied(missing)
 
 
 def prune(namespace: Namespace) -> Commands[None]:
-    """Bites until nothing is due."""
+    """Do all that is due by time, in as many short scripts as it takes."""
     for _ in range(MAX_PRUNES):
         more, *over = yield Call("prune", budget=str(PRUNE_BUDGET))
         for submission in over:
@@ -50,52 +51,52 @@ def prune(namespace: Namespace) -> Commands[None]:
 
 
 def cancel_submission(namespace: Namespace, *, submission: str) -> Commands[replies.SubmissionState]:
-    """Its tasks that nobody else wants go at once, so that nobody runs them."""
+    """End a submission. Those of its tasks that nobody else wants go at once, so that nobody runs them."""
     state = yield from cancel(namespace, submission)
     yield from prune(namespace)
     return {"submission": submission, "state": state}
 
 
 def pause(namespace: Namespace) -> Commands[None]:
-    """One script."""
+    """Hand out no more work, until unpause(), where pause is enabled. One script."""
     yield Call("set_fields", hash="config", option="pause_enabled", fields=["paused", "1"])
 
 
 def unpause(namespace: Namespace) -> Commands[None]:
-    """One script."""
+    """Hand out work again, where pause is enabled. One script."""
     yield Call("set_fields", hash="config", option="pause_enabled", fields=["paused", "0"])
 
 
 def is_paused(namespace: Namespace) -> Commands[replies.Paused]:
-    """One read."""
+    """Return whether handing out is paused. One read."""
     (paused,) = yield Read([("HGET", namespace.key("config"), "paused")])
     return {"paused": paused == "1"}
 
 
 def is_pause_enabled(namespace: Namespace) -> Commands[replies.Enabled]:
-    """One read."""
+    """Return whether pause() has an effect. One read."""
     (enabled,) = yield Read([("HGET", namespace.key("config"), "pause_enabled")])
     return {"enabled": enabled == "1"}
 
 
 def has_task_history(namespace: Namespace) -> Commands[bool]:
-    """No history is kept, so there is nothing to ask."""
+    """Return False: no history is kept, so there is nothing to ask."""
     yield from ()
     return False
 
 
 def forgive_failures(namespace: Namespace, *, task_id: str | None) -> Commands[replies.TaskStatus]:
-    """One script."""
+    """Put a failed or disabled task back to PENDING, and forget its failures. One script."""
     return (yield from _change_status(namespace, task_id, "forgive"))
 
 
 def mark_as_done(namespace: Namespace, *, task_id: str | None) -> Commands[replies.TaskStatus]:
-    """One script."""
+    """Make a task DONE, whatever its status. One script."""
     return (yield from _change_status(namespace, task_id, "done"))
 
 
 def re_enable_task(namespace: Namespace, *, task_id: str) -> Commands[dict[str, Any]]:
-    """One script; then the task is read."""
+    """Re-enable a task that the scheduler disabled, and return it. One script; then the task is read."""
     _, re_enabled, left = yield Call(
         "change_status", once=True, task_id=task_id, action="enable", worker="", attempt=""
     )
@@ -109,12 +110,12 @@ def re_enable_task(namespace: Namespace, *, task_id: str) -> Commands[dict[str, 
 def release_task(
     namespace: Namespace, *, task_id: str, worker: str, attempt: int | None
 ) -> Commands[replies.TaskStatus]:
-    """One script."""
+    """Take a running task back from its worker, for others to run; it has not failed. One script."""
     return (yield from _change_status(namespace, task_id, "release", worker, attempt))
 
 
 def disable_worker(namespace: Namespace, *, worker: str) -> Commands[None]:
-    """One script, and more when it has many runner_sets."""
+    """Hand this worker no more work. One script, and more when it has many runner sets."""
     left = yield Call("disable_worker", worker=worker)
     if left < 0:
         raise InvalidArgument("worker", f"{worker} is a submission: cancel_submission ends it")
@@ -122,13 +123,16 @@ def disable_worker(namespace: Namespace, *, worker: str) -> Commands[None]:
 
 
 def update_resources(namespace: Namespace, *, resources: Mapping[str, float]) -> Commands[None]:
-    """One script."""
+    """Set the limits of these resources; others stay as they are. One script."""
     flat = [text for name, amount in resources.items() for text in (name, number(amount))]
     yield Call("set_fields", hash="resources", option="", fields=flat)
 
 
 def update_resource(namespace: Namespace, *, resource: str, amount: Any) -> Commands[bool]:
-    """One script. Luigi: True is an int."""
+    """Set the limit of one resource. Returns whether the amount is a whole number of 0 or more. One script.
+
+    Luigi: True is an int.
+    """
     if not isinstance(amount, int) or amount < 0:
         return False
     yield Call("set_fields", hash="resources", option="", fields=[resource, str(int(amount))])

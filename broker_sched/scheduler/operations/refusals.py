@@ -48,7 +48,7 @@ def refuse_tasks(
 
 
 def task_statuses(namespace: Namespace, *, task_ids: Sequence[str]) -> Commands[dict[str, replies.TaskStanding]]:
-    """Reads only, many tasks in one round trip."""
+    """Return how these tasks stand. Reads only, many tasks in one round trip."""
     found: dict[str, replies.TaskStanding] = {}
     for chunk in chunks(task_ids, CHUNK):
         names = ("status", "worker_running", "refusals", "expl")

@@ -1,4 +1,4 @@
-"""Submissions: tasks that are wanted by nobody who is there. See lua/lib/workers/submissions.lua."""
+"""Submissions: tasks that run though nobody waits for them. See lua/lib/workers/submissions.lua."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ MAX_SHOWN = 20  # failed tasks named
 
 
 def add_submission(namespace: Namespace, *, submission: str, tasks: Sequence[str]) -> Commands[replies.SubmissionState]:
-    """One script; when it refuses, a look for the reason."""
+    """Make a submission of the worker that has scheduled these tasks.
+
+    One script; when it refuses, a look for the reason.
+    """
     state = yield Call("add_submission", submission=submission, tasks=to_json("tasks", list(tasks)), task_ids=tasks)
     if not state:
         raise InvalidArgument("submission", (yield from _why_refused(namespace, submission, tasks)))
@@ -45,7 +48,10 @@ def _why_refused(namespace: Namespace, submission: str, tasks: Sequence[str]) ->
 
 
 def submission(namespace: Namespace, *, submission: str) -> Commands[replies.Submission]:
-    """A script, and a read of its tasks; when they have all ended, so has the submission."""
+    """Return how a submission stands, and end it when all of its tasks have ended.
+
+    One script, and a read of its tasks.
+    """
     found, w, is_over = yield from _look(namespace, submission)
     if not w or found["state"] is None:
         return found
@@ -57,7 +63,7 @@ def submission(namespace: Namespace, *, submission: str) -> Commands[replies.Sub
 
 
 def submission_list(namespace: Namespace) -> Commands[list[replies.Submission]]:
-    """Each as it stands, without its tasks."""
+    """Return every submission as it stands, without its tasks; the newest first."""
     numbers, ended = yield Read(
         [("SMEMBERS", namespace.key("submissions")), ("ZRANGE", namespace.key("ended_submissions"), "0", "-1")]
     )
@@ -74,7 +80,7 @@ def submission_list(namespace: Namespace) -> Commands[list[replies.Submission]]:
 
 
 def cancel(namespace: Namespace, submission: str) -> Commands[str | None]:
-    """Its state then; None when unknown."""
+    """End a submission as CANCELLED. Returns the state that it has then; None when it is unknown."""
     found, w, _ = yield from _look(namespace, submission)
     if w:
         yield from _count(namespace, found, w)
@@ -84,7 +90,7 @@ def cancel(namespace: Namespace, submission: str) -> Commands[str | None]:
 
 
 def end_when_over(namespace: Namespace, submission: str) -> Commands[None]:
-    """For those who prune."""
+    """End a submission of which nothing is left to be done; prune() calls it."""
     found, w, is_over = yield from _look(namespace, submission)
     if w and is_over:
         yield from _count(namespace, found, w)
@@ -92,7 +98,8 @@ def end_when_over(namespace: Namespace, submission: str) -> Commands[None]:
 
 
 def _look(namespace: Namespace, submission: str) -> Commands[tuple[replies.Submission, str, bool]]:
-    """As it stands or ended, its number as a worker ('' when it has ended), whether nothing is left to be done."""
+    """Return a submission as it stands or ended, its number as a worker ('' when it has ended), and whether nothing of
+    it is left to be done."""
     kept, w, pending, running, ready, is_over = yield Call("look_at_submission", submission=submission)
     fields = pairs(kept)
     counted = json.loads(fields.get("counts", "{}"))
@@ -113,7 +120,7 @@ def _look(namespace: Namespace, submission: str) -> Commands[tuple[replies.Submi
 
 
 def _count(namespace: Namespace, found: replies.Submission, w: str) -> Commands[None]:
-    """Its tasks by status."""
+    """Count the submission's tasks by status, and put that into `found`."""
     (stakeholder_sets,) = yield Read([("SMEMBERS", namespace.key("worker_stakeholder_sets", w))])
     numbers: set[str] = set()
     for stakeholder_set in stakeholder_sets:
@@ -140,7 +147,7 @@ def _count(namespace: Namespace, found: replies.Submission, w: str) -> Commands[
 
 
 def _end(namespace: Namespace, found: replies.Submission) -> Commands[None]:
-    """Unless something of it is to be done by now."""
+    """End the submission with the state that its counts say, unless something of it is to be done by now."""
     counts = found["counts"]
     has_failed = any(counts.get(status) for status in HAS_FAILED)
     state = FAILED if has_failed else DONE if set(counts) <= {Status.DONE.value} else INCOMPLETE

@@ -19,12 +19,12 @@ from broker_sched.scheduler.records import CHUNK, display_name, load_records
 def set_task_status_message(
     namespace: Namespace, *, task_id: str, status_message: str | None, attempt: int | None
 ) -> Commands[None]:
-    """One script."""
+    """Keep a running task's status message. One script."""
     return _set_detail(namespace, task_id, "status_message", status_message, attempt)
 
 
 def get_task_status_message(namespace: Namespace, *, task_id: str) -> Commands[replies.StatusMessage]:
-    """Luigi: '' for an unknown task, null for one without a message."""
+    """Return a task's status message. Luigi: '' for an unknown task, null for one without a message."""
     known, message = yield _task_and_detail(namespace, task_id, "status_message")
     return {"taskId": task_id, "statusMessage": message if known else ""}
 
@@ -32,13 +32,13 @@ def get_task_status_message(namespace: Namespace, *, task_id: str) -> Commands[r
 def set_task_progress_percentage(
     namespace: Namespace, *, task_id: str, progress_percentage: float | None, attempt: int | None
 ) -> Commands[None]:
-    """One script."""
+    """Keep how far a running task is. One script."""
     text = None if progress_percentage is None else json.dumps(progress_percentage)
     return _set_detail(namespace, task_id, "progress_percentage", text, attempt)
 
 
 def get_task_progress_percentage(namespace: Namespace, *, task_id: str) -> Commands[replies.ProgressPercentage]:
-    """Null for an unknown task and for one without progress."""
+    """Return how far a task is; null for an unknown task and for one without progress."""
     known, progress = yield _task_and_detail(namespace, task_id, "progress_percentage")
     return {"taskId": task_id, "progressPercentage": json.loads(progress) if known and progress else None}
 
@@ -46,31 +46,31 @@ def get_task_progress_percentage(namespace: Namespace, *, task_id: str) -> Comma
 def decrease_running_task_resources(
     namespace: Namespace, *, task_id: str, decrease_resources: Mapping[str, float], attempt: int | None
 ) -> Commands[None]:
-    """One script."""
+    """Give back resources that a running task holds. One script."""
     flat = [text for name, amount in decrease_resources.items() for text in (name, number(amount))]
     reply = yield Call("decrease_resources", once=True, task_id=task_id, attempt=attempt_text(attempt), amounts=flat)
     yield from refuse_superseded(namespace, reply, task_id)
 
 
 def get_running_task_resources(namespace: Namespace, *, task_id: str) -> Commands[replies.RunningResources]:
-    """Null for an unknown task and for one that was never handed out."""
+    """Return what a task holds; null for an unknown task and for one that was never handed out."""
     records = yield from load_records(namespace, [task_id])
     record = records.get(task_id)
     return {"taskId": task_id, "resources": record["resources_running"] if record else None}
 
 
 def report_task_statistics(namespace: Namespace, *, task_id: str, statistics: Any) -> Commands[None]:
-    """Accepted; nothing is derived from it yet."""
+    """Accept the numbers; nothing is derived from them yet."""
     yield from ()
 
 
 def update_metrics_task_started(namespace: Namespace, *, task: Any) -> Commands[None]:
-    """Accepted; no client can send a task object."""
+    """Do nothing: no client can send a task object."""
     yield from ()
 
 
 def fetch_error(namespace: Namespace, *, task_id: str) -> Commands[replies.TaskError]:
-    """Luigi: with all parameters, hidden ones too."""
+    """Return why a task failed last. Luigi: with all parameters, hidden ones too."""
     records = yield from load_records(namespace, [task_id])
     record = records.get(task_id)
     if record is None:
@@ -86,15 +86,16 @@ def fetch_error(namespace: Namespace, *, task_id: str) -> Commands[replies.TaskE
 
 
 def set_worker_processes(namespace: Namespace, *, worker: str, n: int) -> Commands[None]:
-    """One script."""
+    """Send a worker the message to run n tasks at once. One script."""
     message = to_json("n", {"name": "set_worker_processes", "kwargs": {"n": n}})
     yield _send_message(worker, message)
 
 
 def done_since_awaited(namespace: Namespace, *, task_id: str, deps: Sequence[str]) -> Commands[list[str]]:
-    """One read, where the task has not waited yet, which is the rule; else two more for each 500 deps.
+    """Return those of the deps that were DONE since the task began to wait for deps that its run() wanted.
 
-    A dep counts, too, that was DONE so shortly before that it is not run again (stable_done_cooldown_secs).
+    One read, where the task has not waited yet, which is the rule; else two more for each 500 deps. A dep counts, too,
+    that was DONE so shortly before that it is not run again (stable_done_cooldown_secs).
     """
     task, (cooldown,) = yield Read(
         [
@@ -120,7 +121,7 @@ def done_since_awaited(namespace: Namespace, *, task_id: str, deps: Sequence[str
 
 
 def stop_task(namespace: Namespace, *, task_id: str, disable: bool) -> Commands[replies.Stopping]:
-    """A read, and one script."""
+    """Send the worker that runs a task the message to end it. One read, and one script."""
     (fields,) = yield Read([("HMGET", namespace.key("task", task_id), "status", "worker_running")])
     worker = fields[1] if fields[0] == "RUNNING" else None
     if worker is not None:
@@ -130,13 +131,13 @@ def stop_task(namespace: Namespace, *, task_id: str, disable: bool) -> Commands[
 
 
 def set_task_log(namespace: Namespace, *, task_id: str, log: str, size: int, attempt: int | None) -> Commands[None]:
-    """One script."""
+    """Keep the end of what a running task wrote. One script."""
     reply = yield Call("set_log", task_id=task_id, size=str(size), log=log, attempt=attempt_text(attempt))
     yield from refuse_superseded(namespace, reply, task_id)
 
 
 def task_log(namespace: Namespace, *, task_id: str) -> Commands[replies.TaskLog]:
-    """One read."""
+    """Return the end of what a task's latest run wrote. One read."""
     fields, kept = yield Read(
         [("HMGET", namespace.key("task", task_id), "status", "time_running"), ("GET", namespace.key("log", task_id))]
     )
@@ -152,7 +153,7 @@ def task_log(namespace: Namespace, *, task_id: str) -> Commands[replies.TaskLog]
 def send_scheduler_message(
     namespace: Namespace, *, worker: str, task: str, content: Any
 ) -> Commands[replies.MessageId]:
-    """One script; the id is null where send_messages is off."""
+    """Send a running task a message; the id in the reply is null where send_messages is off. One script."""
     message_id = str(uuid.uuid4())
     kwargs = {"task_id": task, "message_id": message_id, "content": content}
     message = to_json("content", {"name": "dispatch_scheduler_message", "kwargs": kwargs})
@@ -163,7 +164,7 @@ def send_scheduler_message(
 def add_scheduler_message_response(
     namespace: Namespace, *, task_id: str, message_id: str, response: Any
 ) -> Commands[None]:
-    """One script; the response of an unknown task is dropped."""
+    """Keep a task's answer to a message; that of an unknown task is dropped. One script."""
     text = optional(to_json("response", response))
     yield Call("message_response", task_id=task_id, message_id=message_id, response=text)
 
@@ -171,7 +172,7 @@ def add_scheduler_message_response(
 def get_scheduler_message_response(
     namespace: Namespace, *, task_id: str, message_id: str
 ) -> Commands[replies.MessageResponse]:
-    """One script."""
+    """Return a task's answer to a message, once. One script."""
     response = yield Call("message_response", once=True, task_id=task_id, message_id=message_id, response="")
     return {"response": json.loads(response) if response else None}
 

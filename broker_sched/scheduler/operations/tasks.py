@@ -146,7 +146,7 @@ def _resumed(steps: Commands[None], reply: Any, refused: list[Superseded]) -> Co
 def add_task_batcher(
     namespace: Namespace, *, worker: str, task_family: str, batched_args: Sequence[str], max_batch_size: float
 ) -> Commands[None]:
-    """Register; the family's ready tasks are indexed for new parameter names."""
+    """Register which parameters of a family may be lists. One script; its ready tasks are indexed in further ones."""
     maximum = number(max(-MAX_BATCH_SIZE, min(max_batch_size, MAX_BATCH_SIZE)))
     names = to_json("batched_args", sorted(set(batched_args)))
     left = yield Call("add_task_batcher", worker=worker, family=task_family, max_batch_size=maximum, batched_args=names)
@@ -164,7 +164,10 @@ def announce_scheduling_failure(
     worker: str | None,
     param_visibilities: Any,
 ) -> Commands[None]:
-    """One script. Not `task_name`, which from Luigi's worker has hidden parameters in it."""
+    """Note for the mails that a task could not be scheduled. One script.
+
+    It takes no part of `task_name`, which from Luigi's worker has hidden parameters in it.
+    """
     yield Call(
         "note_scheduling_failure",
         worker=worker or "",
@@ -179,7 +182,7 @@ def announce_scheduling_failure(
 
 
 def run_deferred(left: int) -> Commands[None]:
-    """Work off what a call left behind, in further short scripts. When the caller dies, others go on."""
+    """Do deferred steps that a call left behind, in further short scripts. When the caller dies, others go on."""
     for _ in range(MAX_WORK_OFFS):
         if not left:
             return
@@ -187,12 +190,12 @@ def run_deferred(left: int) -> Commands[None]:
 
 
 def optional(text: str | None) -> str:
-    """How a script takes an optional argument: '' for null, else '=' and the text."""
+    """Return an optional text as scripts take it: '' for null, else '=' and the text."""
     return "" if text is None else f"={text}"
 
 
 def owners_text(owners: Any) -> str:
-    """Whom mails about a task go to, as JSON; '' for nobody. A text may name several, with commas."""
+    """Return as JSON whom mails about a task go to; '' for nobody. A text may name several, with commas."""
     if owners is None:
         return ""
     if not isinstance(owners, (str, list, tuple)) or not all(isinstance(each, str) for each in owners):
@@ -212,12 +215,12 @@ def truth_or_null(value: bool | None) -> str:
 
 
 def number(value: float) -> str:
-    """A number's text, whole ones without a point."""
+    """Return a number's text, which for whole ones has no point."""
     return str(int(value)) if value == int(value) else repr(value)
 
 
 def needs(resources: Mapping[str, float] | None) -> str:
-    """Resources as text that is equal exactly when they are; '' for none."""
+    """Return resources as text that is equal exactly when they are; '' for none."""
     if not resources:
         return ""
     whole = {name: int(amount) if amount == int(amount) else amount for name, amount in sorted(resources.items())}
@@ -225,7 +228,7 @@ def needs(resources: Mapping[str, float] | None) -> str:
 
 
 def policy(fields: Mapping[str, float | None] | None) -> str:
-    """'<retry_count>|<disable_hard_timeout>|<disable_window>', what is not given empty; '' for nothing given."""
+    """Return '<retry_count>|<disable_hard_timeout>|<disable_window>', empty where not given; '' for nothing given."""
     given = [(fields or {}).get(name) for name in ("retry_count", "disable_hard_timeout", "disable_window")]
     if given == NOT_GIVEN:
         return ""
@@ -233,6 +236,6 @@ def policy(fields: Mapping[str, float | None] | None) -> str:
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """The items, `size` at a time."""
+    """Yield the items in slices of `size`, the last one maybe shorter."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

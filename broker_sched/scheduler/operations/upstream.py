@@ -14,7 +14,7 @@ from broker_sched.scheduler.records import CHUNK, ids_of
 
 
 def upstream_of(namespace: Namespace, ids: Sequence[str]) -> Commands[dict[str, str]]:
-    """Task id → upstream status, for these PENDING tasks. Reads what is above them, each task once."""
+    """Return task id → upstream status, for these PENDING tasks. Reads what is above them, each task once."""
     statuses, deps = yield from _read_above(namespace, ids)
     known = _spread(statuses, deps)
     return {task_id: known.get(task_id, "") for task_id in ids}

@@ -1,4 +1,4 @@
-"""What workers ask: work, counts, messages."""
+"""Work: handing it out, counting it, waiting for it, and the calls by which workers make themselves known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def get_work(
     worker: str,
     start_id: str | None,
 ) -> Commands[replies.Work]:
-    """One script; a batch takes a second one, which gives it its id."""
+    """Hand out a task, or a batch. One script; a batch takes a second one, which gives it its id."""
 
     def ask(is_pruned: bool) -> Call:
         return Call(
@@ -81,18 +81,18 @@ def _name_batch(work: replies.Work, provisional_id: str, names: list[str], membe
 
 
 def count_pending(namespace: Namespace, *, worker: str) -> Commands[replies.PendingCounts]:
-    """One script."""
+    """Count the tasks that are left for a worker, as get_work does. One script."""
     reply = yield Call("count_pending", worker=worker)
     return _counts(reply)
 
 
 def await_work(namespace: Namespace, *, worker: str, assistant: bool, seconds: float) -> Commands[replies.Awaited]:
-    """One script, then a wait that the transport does."""
+    """Wait until there may be work. One script, then a wait that the transport does."""
     return {"ready": bool((yield Await(worker, assistant, seconds)))}
 
 
 def awaiting(step: Await, mailbox: str) -> Call:
-    """The script that notes that a worker waits."""
+    """Make the script call that notes that a worker waits. mailbox: the list by which it is woken."""
     return Call(
         "await_work",
         worker=step.worker,
@@ -103,7 +103,7 @@ def awaiting(step: Await, mailbox: str) -> Call:
 
 
 def ping(namespace: Namespace, *, worker: str, start_id: str | None) -> Commands[replies.Ping]:
-    """One script."""
+    """Note that a worker lives, and return its messages. One script."""
     messages = yield Call("ping", once=True, worker=worker, start_id=start_id or "")
     if messages is None:
         raise _replaced(worker)
@@ -113,7 +113,7 @@ def ping(namespace: Namespace, *, worker: str, start_id: str | None) -> Commands
 def add_worker(
     namespace: Namespace, *, worker: str, info: Mapping[str, Any] | Sequence[tuple[str, Any]], start_id: str | None
 ) -> Commands[None]:
-    """One script, and more when it is new under an old name.
+    """Make a worker known, with its info. One script, and more when it is new under an old name.
 
     `assistant`, `workers` and `allow_modules` are kept a second time, as scripts need them.
     """

@@ -49,7 +49,7 @@ def config(context: click.Context, redis_url: str | None, namespace: str, as_jso
 @_as_json
 @click.pass_context
 def get(context: click.Context, name: str, as_json: bool) -> None:
-    """Print one option's value."""
+    """Print the value that an option has."""
     if name not in OPTIONS:
         raise click.UsageError(f"There is no option {name!r}. Known: {', '.join(sorted(OPTIONS))}.")
     value = _read(context)[name]

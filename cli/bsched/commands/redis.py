@@ -28,14 +28,14 @@ def redis() -> None:
 @redis.command()
 @_data_dir
 def start(data_dir: Path | None) -> None:
-    """Start it, unless it runs, and print its URL."""
+    """Start the private Redis, unless it runs, and print its URL."""
     click.echo(embedded.start(data_dir))
 
 
 @redis.command()
 @_data_dir
 def stop(data_dir: Path | None) -> None:
-    """Stop it; its data stay on disk."""
+    """Stop the private Redis; its data stay on disk."""
     stopped = embedded.stop(data_dir)
     click.echo("Stopped; its data are on disk." if stopped else "It does not run.")
 

@@ -28,7 +28,7 @@ FAILED = ("FAILED", "DISABLED")
 
 @click.group()
 def submission() -> None:
-    """See and end submissions. They are kept for a week after their end."""
+    """Show and end submissions. They are kept for a week after their end."""
 
 
 @submission.command("list")
@@ -36,7 +36,7 @@ def submission() -> None:
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on one line.")
 def list_(redis_url: str | None, namespace: str, url: str | None, as_json: bool) -> None:
-    """All of them, newest first."""
+    """List all submissions, newest first."""
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         found = scheduler.submission_list()
     if as_json:
@@ -57,7 +57,7 @@ def list_(redis_url: str | None, namespace: str, url: str | None, as_json: bool)
 @url_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on one line.")
 def show(submission_id: str, redis_url: str | None, namespace: str, url: str | None, as_json: bool) -> None:
-    """One of them, with its tasks by status. Exits with 1 when there is none such."""
+    """Show a submission, with its tasks by status. Exits with 1 when there is none such."""
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         found = scheduler.submission(submission=submission_id)
     _known(found)
@@ -69,7 +69,10 @@ def show(submission_id: str, redis_url: str | None, namespace: str, url: str | N
 @namespace_options
 @url_option
 def cancel(submission_id: str, redis_url: str | None, namespace: str, url: str | None) -> None:
-    """End it: its tasks that nobody else wants are not run any more. What runs goes on; bsched task stop ends it."""
+    """End a submission: its tasks that nobody else wants are not run any more.
+
+    What runs goes on; bsched task stop ends it.
+    """
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         state = scheduler.cancel_submission(submission=submission_id)["state"]
     _known({"submission": submission_id, "state": state})
@@ -116,7 +119,7 @@ def wait(
 
 
 class Followed:
-    """A submission that is looked at again and again. found: as it was seen last."""
+    """A submission that is looked at again and again until it has ended. found: how it stood when it was seen last."""
 
     def __init__(self, scheduler: Any, submission_id: str) -> None:
         self._scheduler = scheduler
@@ -127,14 +130,16 @@ class Followed:
         _known(self.found)
 
     def _look(self) -> float:
-        """Look at it. Returns how many seconds to leave until the next time."""
+        """Ask how the submission stands. Returns how many seconds to leave until the next time."""
         started = time.monotonic()
         self.found = self._scheduler.submission(submission=self._id)
         return max(FIRST_PAUSE_SECONDS, SHARE * (time.monotonic() - started))
 
     def wait(self, until_stuck: bool) -> None:
-        """Until it has ended; or, seen twice, nothing of it runs or could run now: what was done may still be told to
-        those that wait for it."""
+        """Wait until the submission has ended; with until_stuck also until nothing of it runs or could run.
+
+        That must be seen twice: what was done may still be told to those that wait for it.
+        """
         pause, times_stuck = FIRST_PAUSE_SECONDS, int(self._is_stuck())
         while self.found["state"] == "ACTIVE" and not (until_stuck and times_stuck > 1):
             self._tell_refusal()
@@ -143,14 +148,14 @@ class Followed:
             times_stuck = times_stuck + 1 if self._is_stuck() else 0
 
     def _tell_refusal(self) -> None:
-        """Once, that it waits for a worker that can load its tasks."""
+        """Say, once, that the submission waits for a worker that can load its tasks."""
         refused = self.found.get("refused")  # a server of an older version does not tell
         if refused and not self._has_told_refusal:
             self._has_told_refusal = True
             click.echo(f"{self._id} goes on, but waits for a worker that can load {_refused(refused)}", err=True)
 
     def _look_patiently(self) -> float:
-        """The same, through an outage."""
+        """Ask how the submission stands, again and again through an outage. Returns as _look() does."""
         deadline, is_told = time.monotonic() + PATIENCE_SECONDS, False
         while True:
             try:
@@ -169,7 +174,7 @@ class Followed:
         return not is_running and not found["n_ready"]
 
     def counts(self) -> dict[str, int]:
-        """How far it is."""
+        """Return how many tasks are scheduled, done, running and failed."""
         counts = self.found["counts"]
         return {
             "scheduled": sum(counts.values()),
@@ -180,7 +185,7 @@ class Followed:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is done."""
+        """Return 0 when all is done, else the code that says what is not."""
         state = self.found["state"]
         if state != "ACTIVE":
             return EXIT_CODES.get(state, UNKNOWN)
@@ -188,7 +193,7 @@ class Followed:
 
 
 def described(found: dict[str, Any]) -> str:
-    """For people."""
+    """Return how a submission stands, in some lines for people."""
     counts = ", ".join(f"{count} {status}" for status, count in sorted(found["counts"].items())) or "none"
     ended = f", ended {_when(found['ended'])}" if found["ended"] else ""
     lines = [

@@ -1,4 +1,4 @@
-"""`bsched task`: see to a single task."""
+"""`bsched task`: stop a running task, and show what it wrote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOES_ON = ("PENDING", "RUNNING", "BATCH_RUNNING")
 
 @click.group()
 def task() -> None:
-    """See to a single task."""
+    """Stop a running task, or show what it wrote."""
 
 
 @task.command()

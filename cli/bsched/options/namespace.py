@@ -51,13 +51,19 @@ def url_option(function: F) -> F:
 
 
 def open_scheduler(redis_url: str | None, namespace: str, **options: Any) -> Scheduler:
-    """The scheduler these options name, made if need be; it prunes only when told to. Raises click.UsageError."""
+    """Open the scheduler that these options name, and make its namespace if need be. Raises click.UsageError.
+
+    It prunes only when it is asked to.
+    """
     refuse_memory(redis_url)
     return Scheduler(redis_url, namespace, prune_interval_seconds=None, **options)
 
 
 def open_existing(redis_url: str | None, namespace: str) -> Scheduler:
-    """The same for who only looks at a namespace or tends it: one that is not there is misspelt."""
+    """Open the scheduler that these options name, for a command that only looks at it or mends it.
+
+    Raises click.ClickException when its namespace is not there: then it is misspelt.
+    """
     refuse_memory(redis_url)
     connection = SyncConnection(redis_url)
     try:
@@ -71,7 +77,7 @@ def open_existing(redis_url: str | None, namespace: str) -> Scheduler:
 
 
 def refuse_memory(redis_url: str | None) -> None:
-    """Raises click.UsageError for memory:, where a command would find nothing, and leave nothing."""
+    """Raise click.UsageError for memory:, where a command would find nothing, and leave nothing."""
     if is_in_process(redis_url):
         raise click.UsageError(
             "memory: is inside one process and gone with it, so this command would work on nothing. Give the Redis "
@@ -80,10 +86,11 @@ def refuse_memory(redis_url: str | None) -> None:
 
 
 def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> Any:
-    """The server at the URL, else Redis, else the server that luigi's configuration names, else the private Redis.
+    """Reach the server at the URL, else Redis, else the server that luigi's configuration names, else the private
+    Redis.
 
-    What is asked of it about a task or a worker that is not there is an error, see Careful. Raises click.UsageError.
-    Any: all have the same methods.
+    What is asked of it about a task or a worker that is not there is an error, see CheckedScheduler. Raises
+    click.UsageError. Returns Any: all have the same methods.
     """
     place = "--url"
     if url is None and redis_url is None:
@@ -98,7 +105,8 @@ def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> A
 
 
 def calling(method: str, **arguments: str) -> str:
-    """`bsched call METHOD NAME=VALUE` for people to copy: it asks where this command asks, and reads values as texts.
+    """Return `bsched call METHOD NAME=VALUE` for people to copy: it asks where this command asks, and reads values as
+    texts.
 
     A URL of Redis that has a password in it is left to the environment.
     """
@@ -112,7 +120,7 @@ def calling(method: str, **arguments: str) -> str:
 
 
 def _as_text(value: str) -> str:
-    """As `bsched call` reads it as this text."""
+    """Return the value in such a form that `bsched call` reads this text."""
     try:
         json.loads(value)
     except (ValueError, RecursionError):
@@ -125,7 +133,7 @@ def _has_password(url: str) -> bool:
 
 
 def checked_namespace(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """For the option --namespace: the name, if one may be called so. Raises click.BadParameter."""
+    """Return the value of --namespace, if a namespace may be called so. Raises click.BadParameter."""
     try:
         prefix_of(value)
     except ConfigurationError as error:

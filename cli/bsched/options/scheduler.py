@@ -44,7 +44,7 @@ log = logging.getLogger("bsched.worker")
 
 
 class Reached(NamedTuple):
-    """A scheduler, and what to call it in messages."""
+    """A scheduler that was reached, and what to call it in messages."""
 
     scheduler: Any
     name: str
@@ -77,9 +77,9 @@ def scheduler_options(function: F) -> F:
 
 
 def reach(options: Mapping[str, Any], config: LuigiConfig, command: str) -> Reached:
-    """The scheduler to work for: the command line names it, else BSCHED_REDIS, else luigi's configuration.
+    """Reach the scheduler to work for: the command line names it, else BSCHED_REDIS, else luigi's configuration.
 
-    Without any of them straight to the private Redis of this user. Raises click.UsageError.
+    Without any of them it is reached straight through the private Redis of this user. Raises click.UsageError.
     """
     context = click.get_current_context()
     is_redis_given = context.get_parameter_source("redis_url") is click.core.ParameterSource.COMMANDLINE
@@ -175,8 +175,8 @@ def _tell_differences(scheduler: Scheduler, config: LuigiConfig) -> None:
         return
     stored: dict[str, Any] = dataclasses.asdict(scheduler.config())
     stored |= {f"resources.{each['name']}": each["num_total"] for each in scheduler.resource_list()}
-    task_spec = {**found.options, **{f"resources.{name}": limit for name, limit in found.resources.items()}}
-    for name, value in task_spec.items():
+    given = {**found.options, **{f"resources.{name}": limit for name, limit in found.resources.items()}}
+    for name, value in given.items():
         if stored.get(name) != value:
             log.warning(
                 "%s is %s, but the namespace has %s. To change it for all: bsched config set %s=%s",
@@ -187,7 +187,8 @@ def _tell_differences(scheduler: Scheduler, config: LuigiConfig) -> None:
 def worker_settings(
     pairs: Iterable[str], environment: Mapping[str, str], config: LuigiConfig, *, stays: bool = False
 ) -> dict[str, Any]:
-    """The worker's options: those of luigi's configuration, of the environment, of the command line; the later win.
+    """Return the worker's options: those of luigi's configuration, of the environment, of the command line; the later
+    win.
 
     stays: for a worker of a fleet, whose `keep_alive` is not the one that luigi.cfg has for runs.
     """
@@ -212,7 +213,8 @@ def worker_settings(
 
 
 def mail_settings(config: LuigiConfig) -> MailSettings:
-    """How failures are mailed: --email-receiver and the like go before the environment, that before luigi.cfg."""
+    """Return how failures are mailed: --email-receiver and the like go before the environment, and that before
+    luigi.cfg."""
     given = [variable_of(section, option) for section in MAIL_SECTIONS for option in config.given(section)]
     try:
         return parse_settings(config, {name: text for name, text in os.environ.items() if name not in given})
@@ -241,6 +243,6 @@ def tell_unhonoured(config: LuigiConfig, command: str, *, has_local_scheduler: b
 
 
 def import_path() -> None:
-    """Modules are found in the current directory, too, as with `python -m`."""
+    """Let modules be found in the current directory, too, as with `python -m`."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())

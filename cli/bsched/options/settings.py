@@ -15,7 +15,7 @@ RESOURCE = "resources."
 
 
 class Settings(NamedTuple):
-    """What was given, with its types."""
+    """The options and limits that were given, with their types."""
 
     options: dict[str, Any]  # name → number or truth value, as SchedulerConfig has it
     resources: dict[str, float]  # name → limit
@@ -36,7 +36,7 @@ def from_arguments(pairs: Iterable[str]) -> Settings:
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The options in BSCHED_RETRY_DELAY and the like. Raises click.BadParameter."""
+    """Return the options in BSCHED_RETRY_DELAY and the like. Raises click.BadParameter."""
     return {
         name: _option(name, environment[variable], f"{variable}: ")
         for name in OPTIONS

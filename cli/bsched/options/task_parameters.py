@@ -24,7 +24,10 @@ HELP_WORD = "-h"
 
 
 class Place(NamedTuple):
-    """What an option of the command line sets. section: a family, a Config class; None: the task itself."""
+    """The parameter that an option of the command line sets.
+
+    section: a family, a Config class; None: the task itself.
+    """
 
     section: str | None
     name: str
@@ -34,7 +37,7 @@ class Place(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What the command line says of tasks."""
+    """What the command line says of tasks and their parameters."""
 
     texts: dict[str, str]  # of the task itself: parameter → text
     given: dict[str, dict[str, str]]  # section → parameter → text
@@ -42,7 +45,10 @@ class Words(NamedTuple):
 
 
 def task_class(module: Any, name: str) -> Any:
-    """The class of this name in the module, or of this family. Raises click.UsageError that names near matches."""
+    """Return the class of this name in the module, or of this family.
+
+    Raises click.UsageError that names near matches.
+    """
     found = getattr(module, name, None)
     if inspect.isclass(found) and hasattr(found, "get_task_family") and not _is_base(found):
         return found
@@ -61,7 +67,7 @@ def _is_base(cls: Any) -> bool:
 
 
 def make_task(cls: Any, words: Sequence[str], named: Sequence[str]) -> TaskLike:
-    """The task of these options (`--date 2024-03-01`, `--verbose`) and NAME=VALUE pairs."""
+    """Make the task that the options (`--date 2024-03-01`, `--verbose`) and NAME=VALUE pairs describe."""
     return task_of(cls, read_words(cls, words, named).texts)
 
 
@@ -198,7 +204,7 @@ def _places(cls: Any) -> dict[str, Place]:
 
 
 def config_classes(sections: Iterable[str]) -> list[str]:
-    """Those of them that are luigi's Config classes, and no tasks."""
+    """Return those of the sections that are luigi's Config classes, and no tasks."""
     base: Any = getattr(sys.modules.get("luigi.task"), "Config", None)
     own = [cls for cls in _classes() if base is not None and issubclass(cls, base)]
     return [cls.get_task_family() for cls in own if cls.get_task_family() in sections]
