@@ -58,5 +58,5 @@ $(FOR_DEMO): pyproject.toml | $(BIN)/python
 	touch $@
 
 $(FOR_TESTS): pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[test,client,embedded,luigi]'
+	$(PIP) install --editable '.[test,embedded,luigi]'
 	touch $@

@@ -5,19 +5,17 @@ Source of its behaviour: luigi.rpc.RemoteScheduler, 3.8.1.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import os
 import re
-import threading
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import tenacity
 
-from broker_sched.client import transport as fetching
 from broker_sched.client.schemes import WANTS_TLS, wants_tls
+from broker_sched.client.transport import Answer, Transport, Unanswered, WrongScheme
 from broker_sched.contract.registry import Method, no_such_argument
 from broker_sched.contract.request_ids import HEADER, Request, RequestIds
 from broker_sched.contract.scheduler_api import METHODS, SchedulerAPI
@@ -54,6 +52,9 @@ class RemoteScheduler(SchedulerAPI):
         `ping` and `await_work` are tried once. When all attempts failed, the call raises RPCError.
     log_retries: whether each failed attempt that another one follows is logged.
 
+    The environment holds as with curl and requests: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY;
+    REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE for certificates; .netrc for a login that the URL does not have.
+
     What the server refuses is tried once, too, and raises Refused: LoginRefused for 401 and 403. A 404 or a
     redirect is a refusal until the server has answered a call; later it is a proxy whose server is away.
     """
@@ -74,7 +75,7 @@ class RemoteScheduler(SchedulerAPI):
         self._attempts = attempts
         self._wait_seconds = wait_seconds
         self._log_retries = log_retries
-        self._local = threading.local()
+        self._kept: tuple[int, Transport] | None = None  # and the process whose connections these are
         self._has_answered = False
         self._ids = RequestIds()
 
@@ -93,46 +94,45 @@ class RemoteScheduler(SchedulerAPI):
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts),
             wait=tenacity.wait_fixed(self._wait_seconds),
-            retry=tenacity.retry_if_exception_type(fetching.Unanswered),
+            retry=tenacity.retry_if_exception_type(Unanswered),
             before_sleep=lambda state: self._log_failure(method.name, state, attempts) if self._log_retries else None,
             reraise=True,
         )
         try:
             return retrying(self._ask, method, body, request)
-        except fetching.Unanswered as error:
+        except Unanswered as error:
             if request is not None:
                 self._ids.note_unanswered(method.name, arguments, request)
             raise RPCError(f"{method.name} failed after {attempts} attempt(s) at {self._base}: {error}") from error
 
     def _ask(self, method: Method, body: str, request: Request | None) -> Any:
         """One attempt. All of one call have the same id, so that `bsched server` carries it out once."""
-        url = f"{self._base}/api/{method.name}"
         seconds = (self._connect_seconds, method.answered_within_seconds)
         headers = {} if request is None else {HEADER: str(request)}
         try:
-            return self._answer(method, self._fetcher().post(url, body, seconds, headers))
-        except fetching.Unanswered as error:
-            if isinstance(error, fetching.WrongScheme) and not self._has_answered:
+            return self._answer(method, self._transport().post(f"/api/{method.name}", body, seconds, headers))
+        except Unanswered as error:
+            if isinstance(error, WrongScheme) and not self._has_answered:
                 raise Refused(f"There is no scheduler at {self._base}: {error}.") from None
             self._ids.note_loss()
             if request is not None:
                 request.is_repetition = True
             raise
 
-    def _answer(self, method: Method, answer: fetching.Answer) -> Any:
+    def _answer(self, method: Method, answer: Answer) -> Any:
         """The response in an answer. Raises what any other answer means."""
         if answer.status != 200:
             raise self._refusal(method, answer)
         try:
             response = json.loads(answer.body)["response"]
         except (ValueError, KeyError, TypeError):
-            raise fetching.Unanswered(f"the answer is no JSON with a response: {answer.body[:100]!r}") from None
+            raise Unanswered(f"the answer is no JSON with a response: {answer.body[:100]!r}") from None
         if response is None and not method.allow_null:
-            raise fetching.Unanswered("the answer is null")
+            raise Unanswered("the answer is null")
         self._has_answered = True
         return response
 
-    def _refusal(self, method: Method, answer: fetching.Answer) -> Exception:
+    def _refusal(self, method: Method, answer: Answer) -> Exception:
         """What an answer other than 200 means. Only what may pass is Unanswered, and tried again."""
         status, (told, field) = answer.status, _told(answer)
         if status == 400 and WANTS_TLS.search(answer.body):
@@ -145,7 +145,7 @@ class RemoteScheduler(SchedulerAPI):
             return UnknownMethod(method.name)
         if status == 404 or 300 <= status < 400:
             if self._has_answered:  # a proxy whose server is away
-                return fetching.Unanswered(f"{self._base} has no scheduler now ({status}): {told}")
+                return Unanswered(f"{self._base} has no scheduler now ({status}): {told}")
             return _wrong_url(self._base, method, status)
         if status == 409 and b'"Superseded"' in answer.body:
             return Superseded(told)
@@ -155,14 +155,13 @@ class RemoteScheduler(SchedulerAPI):
             return _login_refused(self._base, self._login is not None, status, told)
         if 400 <= status < 500 and status not in MAY_PASS:
             return Refused(f"{self._base} refuses {method.name} ({status}): {told or 'it does not say why'}")
-        return fetching.Unanswered(f"the server answered {status}: {told}")
+        return Unanswered(f"the server answered {status}: {told}")
 
-    def _fetcher(self) -> fetching.Fetcher:
-        """This thread's connections; new ones in a forked process."""
-        kept: tuple[int, fetching.Fetcher] | None = getattr(self._local, "kept", None)
+    def _transport(self) -> Transport:
+        """This process's connections; new ones after a fork."""
+        kept = self._kept
         if kept is None or kept[0] != os.getpid():
-            kept = (os.getpid(), fetching.fetcher(self._base, self._login))
-            self._local.kept = kept
+            self._kept = kept = (os.getpid(), Transport(self._base, self._login))
         return kept[1]
 
     def _log_failure(self, name: str, state: tenacity.RetryCallState, attempts: int) -> None:
@@ -173,11 +172,10 @@ class RemoteScheduler(SchedulerAPI):
         )
 
     def close(self) -> None:
-        """Close this thread's connections; a later call opens new ones."""
-        kept = getattr(self._local, "kept", None)
-        if kept is not None:
+        """Close this process's connections; a later call opens new ones."""
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == os.getpid():
             kept[1].close()
-            del self._local.kept
 
     def __enter__(self) -> RemoteScheduler:
         return self
@@ -205,8 +203,6 @@ def _parsed(url: str) -> tuple[str, tuple[str, str] | None]:
         raise ConfigurationError(_wrong_scheme(url, parts.scheme))
     if not host and parts.scheme != "http+unix":
         raise ConfigurationError("The scheduler's URL names no host.")
-    if parts.scheme == "http+unix" and importlib.util.find_spec("requests_unixsocket") is None:
-        raise ConfigurationError("http+unix:// needs requests-unixsocket: pip install requests requests-unixsocket.")
     netloc = parts.netloc.rpartition("@")[2]
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
     return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", "")), login
@@ -246,7 +242,7 @@ def _sendable(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _told(answer: fetching.Answer) -> tuple[str, str]:
+def _told(answer: Answer) -> tuple[str, str]:
     """What an answer says about an error, and the field that it names."""
     try:
         error = json.loads(answer.body)["error"]

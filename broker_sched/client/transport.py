@@ -1,20 +1,28 @@
-"""One POST over a kept connection: with requests where it is installed, else with the standard library."""
+"""POSTs to one server over kept connections: urllib3, with a connection of our own for unix sockets."""
 
 from __future__ import annotations
 
 import base64
-import http.client
 import importlib.util
-import select
 import socket
-import ssl
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlencode, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlencode, urlsplit
 
+import urllib3
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+from broker_sched.client.environment import netrc_login, proxy_for, tls_context
 from broker_sched.client.schemes import mixed_up
+from broker_sched.errors import ConfigurationError
 
-FORM = "application/x-www-form-urlencoded"
+MAX_KEPT = 64  # connections that stay open between calls; more threads at once open further ones
+HEADERS = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    "Accept-Encoding": "gzip, deflate",  # a proxy may compress long listings
+    "User-Agent": "broker_sched",
+}
 
 
 class Unanswered(Exception):
@@ -32,24 +40,99 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Fetcher(Protocol):
-    """Keeps connections to one server."""
+class Transport:
+    """Keeps connections to one server. Any thread may use it, in the process that made it.
 
-    def post(self, url: str, data: str, seconds: tuple[float, float], headers: Mapping[str, str]) -> Answer:
-        """POST a form with the field `data`. seconds: to connect, to wait for the answer. headers: more of them.
+    base: the server's URL, without a login. login: user and password for HTTP Basic; else those that .netrc has.
+    Raises ConfigurationError when the environment names a proxy or certificates that can't be used.
+    """
 
+    def __init__(self, base: str, login: tuple[str, str] | None) -> None:
+        parts = urlsplit(base)
+        self._base = base
+        self._headers = dict(HEADERS)
+        login = login or netrc_login(parts.hostname or "")
+        if login is not None:
+            token = base64.b64encode(":".join(login).encode()).decode()
+            self._headers["Authorization"] = f"Basic {token}"
+        proxy = None if parts.scheme == "http+unix" else proxy_for(base)
+        options: dict[str, Any] = {"maxsize": MAX_KEPT, "retries": False}
+        if parts.scheme == "https":
+            options["ssl_context"] = tls_context()
+        self._pool: Any  # a pool, or a proxy's manager: both have urlopen and close what they keep
+        if proxy is not None:
+            self._pool, self._prefix = _proxied(proxy, options), base
+        elif parts.scheme == "http+unix":
+            self._pool, self._prefix = _UnixPool("localhost", path=unquote(parts.netloc), **options), parts.path
+        else:
+            self._pool, self._prefix = urllib3.connection_from_url(base, **options), parts.path
+
+    def post(self, path: str, data: str, seconds: tuple[float, float], headers: Mapping[str, str]) -> Answer:
+        """POST a form with the field `data` to a path below the base. Redirects are not followed.
+
+        seconds: to connect, and to wait for the answer. headers: further ones.
         Raises Unanswered.
         """
+        try:
+            reply = self._pool.urlopen(
+                "POST",
+                self._prefix + path,
+                body=urlencode({"data": data}),
+                headers={**self._headers, **headers},
+                redirect=False,
+                timeout=urllib3.Timeout(connect=seconds[0], read=seconds[1]),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise _unanswered(self._base, error) from error
+        return Answer(reply.status, reply.data)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections that are not in use; those in use are closed after their answer."""
+        self._pool.clear() if isinstance(self._pool, urllib3.PoolManager) else self._pool.close()
 
 
-def fetcher(base: str, login: tuple[str, str] | None) -> Fetcher:
-    """The best there is for this URL."""
-    if importlib.util.find_spec("requests") is not None:
-        return _Requests(base, login)
-    return _Plain(base, login)
+class _UnixConnection(HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, *arguments: Any, path: str, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._path = path
+
+    def connect(self) -> None:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(self.timeout)
+            connection.connect(self._path)
+        except BaseException:
+            connection.close()
+            raise
+        self.sock = connection
+
+
+class _UnixPool(HTTPConnectionPool):
+    ConnectionCls = _UnixConnection
+
+
+def _proxied(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
+    """What reaches servers by way of a proxy, which may have user:password@ in its URL, and may be a SOCKS one."""
+    parts = urlsplit(proxy)
+    is_socks = parts.scheme.startswith("socks")
+    if is_socks and importlib.util.find_spec("socks") is None:
+        raise ConfigurationError("The environment names a SOCKS proxy: pip install 'urllib3[socks]'.")
+    if parts.scheme == "https":
+        options = {**options, "proxy_ssl_context": tls_context()}
+    try:
+        if is_socks:
+            from urllib3.contrib.socks import SOCKSProxyManager
+
+            return SOCKSProxyManager(proxy, **options)
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+        return urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=login), **options)
+    except (urllib3.exceptions.HTTPError, ValueError):
+        raise ConfigurationError(
+            f"The environment names a proxy that can't be used, with the scheme {parts.scheme}; it is http, https or "
+            "socks5. NO_PROXY=<host of the scheduler> goes round it."
+        ) from None
 
 
 def _unanswered(base: str, error: BaseException) -> Unanswered:
@@ -58,77 +141,3 @@ def _unanswered(base: str, error: BaseException) -> Unanswered:
         error = error.__context__
     hint = mixed_up(base, error)
     return Unanswered(f"{type(error).__name__}: {error}") if hint is None else WrongScheme(hint)
-
-
-class _Requests:
-    def __init__(self, base: str, login: tuple[str, str] | None) -> None:
-        import requests
-
-        self._base = base
-        self._error = requests.exceptions.RequestException
-        if base.startswith("http+unix"):
-            import requests_unixsocket  # type: ignore[import-untyped]  # it has no types
-
-            self._session: Any = requests_unixsocket.Session()
-        else:
-            self._session = requests.Session()
-        self._session.auth = login
-        self._session.trust_env = login is None  # a .netrc must not replace what the URL says
-
-    def post(self, url: str, data: str, seconds: tuple[float, float], headers: Mapping[str, str]) -> Answer:
-        try:
-            form = {"data": data}
-            reply = self._session.post(url, data=form, timeout=seconds, headers=headers, allow_redirects=False)
-            return Answer(reply.status_code, reply.content)
-        except self._error as error:
-            raise _unanswered(self._base, error) from error
-
-    def close(self) -> None:
-        self._session.close()
-
-
-def _is_readable(connection: socket.socket) -> bool:
-    return bool(select.select([connection], [], [], 0)[0])
-
-
-class _Plain:
-    def __init__(self, base: str, login: tuple[str, str] | None) -> None:
-        parts = urlsplit(base)
-        self._base = base
-        self._host, self._port = parts.hostname or "", parts.port
-        self._is_tls = parts.scheme == "https"
-        self._headers = {"Content-Type": FORM}
-        if login is not None:
-            token = base64.b64encode(":".join(login).encode()).decode()
-            self._headers["Authorization"] = f"Basic {token}"
-        self._connection: http.client.HTTPConnection | None = None
-
-    def post(self, url: str, data: str, seconds: tuple[float, float], headers: Mapping[str, str]) -> Answer:
-        body = urlencode({"data": data})
-        try:
-            connection = self._connected(seconds[0])
-            connection.sock.settimeout(seconds[1])
-            connection.request("POST", urlsplit(url).path, body, {**self._headers, **headers})
-            reply = connection.getresponse()
-            return Answer(reply.status, reply.read())
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise _unanswered(self._base, error) from error
-
-    def _connected(self, seconds: float) -> Any:
-        """The kept connection; a new one where there is none, or the server has closed it."""
-        if self._connection is not None and self._connection.sock is not None and _is_readable(self._connection.sock):
-            self.close()  # nothing was asked, so what can be read is the end
-        if self._connection is None or self._connection.sock is None:
-            if self._is_tls:
-                context = ssl.create_default_context()
-                self._connection = http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=context)
-            else:
-                self._connection = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
-            self._connection.connect()
-        return self._connection
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None

@@ -1,4 +1,4 @@
-"""Routes, and what HTTP adds to a call. The methods themselves come from METHODS.
+"""The ASGI application: `/api/<method>` goes straight to `Api`, everything else to Starlette's routes.
 
 POST /api/<method>      data=<JSON> as a form, or a JSON body
 GET  /api/<method>      ?data=<JSON>
@@ -10,142 +10,141 @@ GET  /readyz            200 when calls can be served, else 503 and the reason
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import time
-from collections.abc import Mapping
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from broker_sched.contract.registry import Method
-from broker_sched.contract.request_ids import HEADER, parse
-from broker_sched.contract.request_ids import Request as Numbered
-from broker_sched.contract.validation import find_method
-from broker_sched.errors import (
-    BrokerSchedError,
-    InvalidArgument,
-    NameTaken,
-    RedisUnavailable,
-    SchemaMismatch,
-    Superseded,
-    UnknownMethod,
-)
-from broker_sched.scheduler.async_scheduler import VIEWS, AsyncScheduler
-from broker_sched.server.connection import Request
-from broker_sched.server.cross_site import is_foreign
-from broker_sched.server.front_page import front_page
-from broker_sched.server.requests import from_body, from_query
-from broker_sched.server.responses import (
-    HTML_HEADERS,
-    JSON_HEADERS,
-    RETRY_AFTER,
-    Answer,
-    Refusal,
-    failure,
-    long_success,
-    success,
-    to_json,
-)
+from starlette.types import Receive, Scope, Send
+
+from broker_sched import luigi_config
+from broker_sched.config import OPTIONS, parse_option, to_text
+from broker_sched.errors import RedisUnavailable
+from broker_sched.mails.settings import MailSettings, parse_settings, why_silent
+from broker_sched.redis_backend.commands import Commands
+from broker_sched.redis_backend.multiplexed_connection import open_connections
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.async_scheduler import AsyncScheduler
+from broker_sched.scheduler.mailing import Mailing
+from broker_sched.server.api import API, Api
+from broker_sched.server.prune_timer import prune_for_ever
+from broker_sched.server.routes import routes
 
 log = logging.getLogger("bsched.server")
 
-API = "/api/"
-# The caller is told, no log.
-EXPECTED = (Refusal, InvalidArgument, UnknownMethod, RedisUnavailable, SchemaMismatch, Superseded, NameTaken)
+DRIVE_SECONDS = 30  # what mails want of Redis is not waited for longer
+
+
+@dataclass(frozen=True)
+class AppConfig:
+    """What an application serves."""
+
+    redis_url: str | None = None  # None: BSCHED_REDIS, else `local:`
+    namespace: str = "default"
+    options: Mapping[str, str] = field(default_factory=dict)  # name → text, as config.to_text makes it
+    resources: Mapping[str, float] = field(default_factory=dict)
+    mails: MailSettings | None = None  # None: this process sends no mails
+
+    @staticmethod
+    def from_environment(environment: Mapping[str, str] = os.environ) -> AppConfig:
+        """What BSCHED_REDIS, BSCHED_NAMESPACE and BSCHED_<OPTION> say, and luigi.cfg about mails.
+
+        Raises ConfigurationError.
+        """
+        given = {name: environment.get(f"BSCHED_{name.upper()}") for name in OPTIONS}
+        return AppConfig(
+            redis_url=environment.get("BSCHED_REDIS"),
+            namespace=environment.get("BSCHED_NAMESPACE", "default"),
+            options={name: to_text(parse_option(name, text)) for name, text in given.items() if text is not None},
+            mails=parse_settings(luigi_config.read()),
+        )
+
+
+def create_app(config: AppConfig | None = None) -> App:
+    """The ASGI application that serves a namespace; nothing is connected before its lifespan starts.
+
+    config: what to serve; None: what the environment says, so that any ASGI server can run it by name:
+    `uvicorn --factory broker_sched.server:create_app`. Raises ConfigurationError.
+    """
+    return App(AppConfig.from_environment() if config is None else config)
 
 
 class App:
-    """Serves one namespace through a driver."""
+    """Serves one namespace. Its state is in Redis: any number of processes may run one."""
 
-    def __init__(self, scheduler: AsyncScheduler) -> None:
-        self._scheduler = scheduler
+    def __init__(self, config: AppConfig) -> None:
+        self._config = config
+        self._namespace = Namespace.named(config.namespace)
+        self._scheduler: AsyncScheduler | None = None
+        self._api: Api | None = None
+        self._routes = routes(self)
 
-    async def respond(self, request: Request) -> Answer:
-        """The answer, whatever happens."""
-        started = time.perf_counter()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or the lifespan."""
+        if scope["type"] == "http" and self._api is not None:
+            path = scope["path"]
+            if root := scope.get("root_path"):
+                path = path.removeprefix(root)
+            if path.startswith(API):
+                await self._api(path[len(API) :], scope, receive, send)
+                return
+        await self._routes(scope, receive, send)
+
+    @property
+    def scheduler(self) -> AsyncScheduler:
+        """What carries the calls out, while the application runs."""
+        if self._scheduler is None:
+            raise RuntimeError("The application has not been started: its ASGI server must support lifespan.")
+        return self._scheduler
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Connections, prune timer and mails, as long as the block lasts.
+
+        Raises ConfigurationError when the URL can't be used, SchemaMismatch when the namespace is another version's.
+        An unreachable Redis is no reason not to start: calls get 503 until it is there.
+        """
+        config = self._config
+        connections = await asyncio.to_thread(open_connections, config.redis_url, self._namespace.prefix)
+        scheduler = AsyncScheduler(self._namespace, *connections, config.options, config.resources)
         try:
-            answer = await self._answer(request)
-        except EXPECTED as error:
-            answer = failure(error)
-        except BrokerSchedError as error:
-            log.error("%s %s: %s", request.verb, request.path, error)
-            answer = failure(error)
-        except Exception as error:  # a bug of ours must not close the connection of a client
-            log.exception("%s %s failed", request.verb, request.path)
-            answer = failure(error)
-        if log.isEnabledFor(logging.DEBUG):  # neither query nor body: they hold the users' data
-            spent_ms = (time.perf_counter() - started) * 1000
-            log.debug("%s %s %d %.1f ms", request.verb, request.path, answer.status, spent_ms)
-        return answer
+            try:
+                await scheduler.configure()
+            except RedisUnavailable as error:
+                log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
+            self._scheduler, self._api = scheduler, Api(scheduler)
+            pruner = asyncio.create_task(prune_for_ever(scheduler))
+            mailing = _start_mailing(config.mails, scheduler)
+            try:
+                yield
+            finally:
+                pruner.cancel()
+                if mailing is not None:
+                    await asyncio.to_thread(mailing.stop)
+        finally:
+            await scheduler.close()
 
-    async def _answer(self, request: Request) -> Answer:
-        verb, path = request.verb, request.path
-        if path.startswith(API):
-            return await self._call(path[len(API) :], request)
-        if path == "/" and verb == "HEAD":
-            return Answer(204)
-        page = {"/": self._front_page, "/healthz": self._healthz, "/readyz": self._readyz}.get(path)
-        if page is None:
-            raise Refusal(404, "NotFound", "There is nothing here; the methods are at /api/<method>.")
-        if verb not in ("GET", "HEAD"):
-            raise _wrong_verb(verb, "GET, HEAD")
-        return await page()
-
-    async def _call(self, name: str, request: Request) -> Answer:
-        verb, headers = request.verb, request.headers
-        if verb == "OPTIONS":  # as luigid without CORS: no foreign page is allowed anything
-            return Answer(204)
-        if verb not in ("POST", "GET"):
-            raise _wrong_verb(verb, "GET, POST, OPTIONS")
-        method = find_method(name)
-        if (verb == "POST" or _changes_state(method)) and is_foreign(headers, verb):
-            raise Refusal(
-                403,
-                "CrossSite",
-                f"{name} may be asked for by programs and by this server's own page: a browser that does not say so "
-                "may be misused by another site. Use bsched, curl or POST; let a proxy pass on the Host header.",
-            )
-        if verb == "POST" and b"upgrade" in headers:  # the parser drops the body of such a request
-            raise Refusal(400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header.")
-        if verb == "POST":
-            arguments = from_body(headers.get(b"content-type", b""), request.body, request.query)
-        else:
-            arguments = from_query(request.query)
-        result = await self._scheduler.invoke(method, arguments, _numbered(headers))
-        return await long_success(result) if name in VIEWS else success(result)
-
-    async def _front_page(self) -> Answer:
-        return Answer(200, HTML_HEADERS, front_page(self._scheduler.namespace.name))
-
-    async def _healthz(self) -> Answer:
-        return Answer(200, JSON_HEADERS, b'{"alive":true}')
-
-    async def _readyz(self) -> Answer:
-        try:
-            reason = await asyncio.wait_for(self._scheduler.why_not_ready(), timeout=5)
-        except (asyncio.TimeoutError, TimeoutError):
-            reason = "Redis did not answer within 5 s."
-        if reason is None:
-            return Answer(200, JSON_HEADERS, b'{"ready":true}')
-        return Answer(503, JSON_HEADERS + RETRY_AFTER, to_json({"ready": False, "reason": reason}))
+    def end_waiting(self) -> None:
+        """Answer those who wait for work, now and from now on: this process is about to leave."""
+        self.scheduler.end_waiting()
 
 
-def _numbered(headers: Mapping[bytes, bytes]) -> Numbered | None:
-    """The call's id, where the client sends one: a repetition gets the first answer."""
-    text = headers.get(HEADER.lower().encode())
-    if text is None:
+def _start_mailing(settings: MailSettings | None, scheduler: AsyncScheduler) -> Mailing | None:
+    """Send the namespace's mails, in a thread that asks this event loop for what it wants of Redis."""
+    silent = why_silent(settings) if settings else "no settings are given"
+    if settings is None or silent is not None:
+        if settings is not None and settings.email.receivers:
+            log.info("This server sends no mails: %s.", silent)
         return None
-    numbered = parse(text.decode("latin-1"))
-    if numbered is None:
-        raise InvalidArgument(
-            HEADER,
-            "must be <caller>:<number>, the caller 1 to 100 letters, digits, '.', '_' or '-', the number up to 18 "
-            "digits; with '!' behind it when the same call was sent before",
-        )
-    return numbered
+    loop = asyncio.get_running_loop()
 
+    def drive(steps: Commands[Any]) -> Any:
+        if loop.is_closed():
+            raise RuntimeError("the server has ended")
+        return asyncio.run_coroutine_threadsafe(scheduler.drive(steps), loop).result(DRIVE_SECONDS)
 
-def _changes_state(method: Method) -> bool:
-    return not method.reads_only and method.name not in VIEWS
-
-
-def _wrong_verb(verb: str, allowed: str) -> Refusal:
-    message = f"{verb} is not possible here; use {allowed}."
-    return Refusal(405, "MethodNotAllowed", message, f"allow: {allowed}\r\n".encode())
+    mailing = Mailing(scheduler.namespace, settings, drive)
+    mailing.start()
+    return mailing

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
+from starlette.types import Scope
 
 from broker_sched.errors import (
     BrokerSchedError,
@@ -21,13 +23,18 @@ from broker_sched.errors import (
 )
 from broker_sched.server.requests import UnsupportedType
 
+log = logging.getLogger("bsched.server")
+
 PART = 500  # entries encoded in one go; between two goes other requests have their turn
 LEVELS = 3  # of a reply that are looked at for long lists: [worker] → running → {task_id: task}
 MAX_MESSAGE = 500  # letters of an error message: it may quote the caller's own megabyte
-NOSNIFF = b"x-content-type-options: nosniff\r\n"
-JSON_HEADERS = b"content-type: application/json; charset=UTF-8\r\n" + NOSNIFF
-HTML_HEADERS = b"content-type: text/html; charset=UTF-8\r\n" + NOSNIFF
-RETRY_AFTER = b"retry-after: 1\r\n"  # seconds
+Header: TypeAlias = tuple[bytes, bytes]
+NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
+JSON_HEADERS: Sequence[Header] = ((b"content-type", b"application/json; charset=UTF-8"), NOSNIFF)
+HTML_HEADERS: Sequence[Header] = ((b"content-type", b"text/html; charset=UTF-8"), NOSNIFF)
+RETRY_AFTER: Header = (b"retry-after", b"1")  # seconds
+# The caller is told, no log.
+EXPECTED = (InvalidArgument, UnknownMethod, RedisUnavailable, SchemaMismatch, Superseded, NameTaken)
 _encoder = msgspec.json.Encoder()
 
 
@@ -35,14 +42,21 @@ class Answer(NamedTuple):
     """What goes back to the client."""
 
     status: int
-    headers: bytes = b""  # whole lines, but for those that every answer has
+    headers: Sequence[Header] = ()  # but for those that every answer has
     body: bytes = b""
+
+    def start(self) -> dict[str, Any]:
+        """The ASGI message that begins it."""
+        headers = list(self.headers)
+        if self.status != 204:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        return {"type": "http.response.start", "status": self.status, "headers": headers}
 
 
 class Refusal(BrokerSchedError):
     """A request that never becomes a call."""
 
-    def __init__(self, status: int, kind: str, message: str, headers: bytes = b"") -> None:
+    def __init__(self, status: int, kind: str, message: str, headers: Sequence[Header] = ()) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind
@@ -65,6 +79,22 @@ async def long_success(result: Any) -> Answer:
     return Answer(200, JSON_HEADERS, b"".join(parts))
 
 
+def answer_to(error: Exception, scope: Scope) -> Answer:
+    """The answer to a request that failed so; what its client could not know of is logged."""
+    if isinstance(error, BrokerSchedError):
+        if not isinstance(error, (Refusal, *EXPECTED)):
+            log.error("%s %s: %s", scope["method"], scope["path"], error)
+    else:  # a bug of ours must not close the connection of a client
+        log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+    return failure(error)
+
+
+def wrong_verb(verb: str, allowed: str) -> Refusal:
+    """The refusal of a verb where others are allowed."""
+    message = f"{verb} is not possible here; use {allowed}."
+    return Refusal(405, "MethodNotAllowed", message, [(b"allow", allowed.encode())])
+
+
 def failure(error: Exception) -> Answer:
     """The status and the JSON that tell of this error; never a stack trace."""
     if isinstance(error, Refusal):
@@ -79,7 +109,7 @@ def failure(error: Exception) -> Answer:
         return _error(409, type(error).__name__, str(error))
     if isinstance(error, (RedisUnavailable, SchemaMismatch)):
         kind = "RedisUnavailable" if isinstance(error, RedisUnavailable) else "SchemaMismatch"
-        return _error(503, kind, str(error), headers=RETRY_AFTER)
+        return _error(503, kind, str(error), headers=[RETRY_AFTER])
     if isinstance(error, BrokerSchedError):
         return _error(500, type(error).__name__, str(error))
     return _error(500, "InternalError", "The server failed on this call; its log says how.")
@@ -93,11 +123,11 @@ def to_json(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-def _error(status: int, kind: str, message: str, field: str = "", headers: bytes = b"") -> Answer:
+def _error(status: int, kind: str, message: str, field: str = "", headers: Sequence[Header] = ()) -> Answer:
     error = {"type": kind, "message": _short(message)}
     if field:
         error["field"] = _short(field)
-    return Answer(status, JSON_HEADERS + headers, json.dumps({"error": error}).encode("ascii"))
+    return Answer(status, [*JSON_HEADERS, *headers], json.dumps({"error": error}).encode("ascii"))
 
 
 def _short(text: str) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import logging
 import os
 import pickle
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 import pytest
 
@@ -26,70 +24,12 @@ from broker_sched import (
     Scheduler,
     UnknownMethod,
 )
-from broker_sched.client import transport as fetching
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.errors import ConfigurationError
+from tests.client.script import Script
 from tests.harness import RedisProcess, ServerProcess
 
 OK = (200, b'{"response": {"rpc_messages": []}}')
-
-
-class Script:
-    """An HTTP server that gives these answers in turn, the last one for ever; None hangs up in the middle."""
-
-    def __init__(self, *answers: tuple[int, bytes] | None) -> None:
-        self.seen: list[tuple[str, dict[str, str], Any]] = []  # path, headers, data
-        answering = list(answers)
-        script = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                data = json.loads(parse_qs(body)["data"][0])
-                script.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}, data))
-                answer = answering.pop(0) if len(answering) > 1 else answering[0]
-                if answer is None:
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    return
-                self.send_response(answer[0])
-                self.send_header("Content-Length", str(len(answer[1])))
-                self.end_headers()
-                self.wfile.write(answer[1])
-
-            def log_message(self, *args: Any) -> None:
-                """Nothing on stderr."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def script() -> Iterator[Callable[..., Script]]:
-    started: list[Script] = []
-
-    def start(*answers: tuple[int, bytes] | None) -> Script:
-        started.append(Script(*answers))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.close()
-
-
-@pytest.fixture(params=["requests", "standard library"], autouse=True)
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each of the two ways to POST."""
-    if request.param != "requests":
-        monkeypatch.setattr(fetching, "fetcher", fetching._Plain)
-    return str(request.param)
 
 
 def client(at: Script, login: str = "", path: str = "", **options: Any) -> RemoteScheduler:
@@ -273,7 +213,6 @@ def test_a_fork_has_connections_of_its_own(server: ServerProcess) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-@pytest.mark.parametrize("transport", ["requests"], indirect=True)  # the other can't
 def test_a_unix_socket_is_reached(
     start_server: Callable[..., ServerProcess], own_redis: RedisProcess, tmp_path: Path
 ) -> None:
@@ -348,13 +287,7 @@ def test_a_url_that_cannot_be_read_is_explained_without_its_password(url: str) -
     assert "%2F" in str(caught.value)
 
 
-def test_a_kept_connection_that_the_server_has_closed_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `requests`, too."""
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *a: None if name == "requests" else find_spec(name, *a)
-    )
-
+def test_a_kept_connection_that_the_server_has_closed_is_replaced() -> None:
     class Closing(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 0.2  # idle

@@ -16,7 +16,6 @@ import pytest
 import trustme
 
 from broker_sched import ConfigurationError, RedisUnavailable, Refused, RemoteScheduler, Scheduler
-from broker_sched.client import transport as fetching
 from broker_sched.redis_backend.clients import connect
 from tests.documents import ROOT, environment_of
 from tests.harness import RedisProcess, ServerProcess
@@ -25,13 +24,6 @@ from tests.servers import until
 HTTPS_PORT = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s"
 NGINX = b"<html><center>The plain HTTP request was sent to HTTPS port</center></html>"
 GO = b"Client sent an HTTP request to an HTTPS server.\n"
-FETCHERS = {"requests": fetching._Requests, "plain": fetching._Plain}
-
-
-@pytest.fixture(params=sorted(FETCHERS), autouse=True)
-def fetcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With requests and without it."""
-    monkeypatch.setattr(fetching, "fetcher", FETCHERS[request.param])
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from broker_sched import InvalidArgument, RemoteScheduler
 from tests.harness import RedisProcess, ServerProcess
+from tests.server.raw import answers, connected, post, until_closed
 from tests.servers import until
 
 Start = Callable[..., ServerProcess]
@@ -87,6 +89,37 @@ def test_a_server_that_ends_answers_those_who_wait(own_redis: RedisProcess, star
     assert server.process.wait(20) == 0
     assert waiting.ended() == {"ready": True}
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("is_half_closed", [False, True])
+def test_a_client_that_goes_waits_no_more(own_redis: RedisProcess, start_server: Start, is_half_closed: bool) -> None:
+    namespace = f"gone-{is_half_closed}"
+    server = start_server("--redis", own_redis.url, "--namespace", namespace).await_ready()
+    with connected(server) as link:
+        link.sendall(post(b"/api/await_work", b'{"worker":"w","seconds":30}'))
+        until(lambda: how_many_wait(own_redis, namespace) == 1, "it waits")
+        if is_half_closed:
+            link.shutdown(socket.SHUT_WR)
+            (said,) = answers(until_closed(link))
+            assert said.body == b'{"response":{"ready":false}}'
+        else:
+            link.close()
+        until(lambda: how_many_wait(own_redis, namespace) == 0, "it waits no more")
+
+
+def test_work_that_woke_a_client_which_has_gone_wakes_another(own_redis: RedisProcess, start_server: Start) -> None:
+    server = start_server("--redis", own_redis.url, "--namespace", "passed-on").await_ready()
+    scheduler = RemoteScheduler(server.url)
+    for worker in ("gone", "here"):
+        scheduler.add_task(worker=worker, task_id="task", deps=["dep"])
+    with connected(server) as link:
+        link.sendall(post(b"/api/await_work", b'{"worker":"gone","seconds":30}'))
+        until(lambda: how_many_wait(own_redis, "passed-on") == 1, "the first waits")
+        waiting = Waiting(server.url, "here", seconds=25)
+        until(lambda: how_many_wait(own_redis, "passed-on") == 2, "both wait")
+    scheduler.add_task(worker="other", task_id="dep", status="DONE")
+    assert waiting.ended() == {"ready": True}
+    assert waiting.seconds < 20
 
 
 def test_a_redis_that_goes_away_ends_the_wait(mortal_redis: RedisProcess, start_server: Start) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from broker_sched import RemoteScheduler, Scheduler
-from broker_sched.client import transport as fetching
 from broker_sched.errors import Unreachable
 from broker_sched.redis_backend.recovery import DIRECT
 from tests.cutting import POINTS, CuttingProxy
@@ -18,7 +17,7 @@ from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port
 
 POLICY = {"retry_count": 2}  # of the last call about a task
-TRANSPORTS = ("direct", "requests", "standard library")
+TRANSPORTS = ("direct", "http")
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +47,6 @@ def cut_off(
 ) -> Iterator[tuple[Any, CuttingProxy]]:
     """A scheduler behind a proxy that can cut its connection."""
     monkeypatch.setattr("broker_sched.scheduler.scheduler.DIRECT", DIRECT._replace(first_wait_seconds=0.001))
-    if request.param == "standard library":
-        monkeypatch.setattr(fetching, "fetcher", fetching._Plain)
     is_direct = request.param == "direct"
     assert redis_on_a_port.port is not None
     proxy = CuttingProxy(redis_on_a_port.port if is_direct else port_of(bsched_server))

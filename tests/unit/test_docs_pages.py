@@ -67,7 +67,10 @@ PLACES = (
 )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+IN_FORCE = [page for page in PAGES if "superseded by" not in page.read_text()]  # others may name what is gone
+
+
+@pytest.mark.parametrize("page", IN_FORCE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     named = re.findall(r"`((?:\.?\w[\w.-]*/)+(?:\w[\w.-]*\.(?:py|lua|md))?)`", page.read_text())
     missing = [name for name in named if not any((ROOT / place / name).exists() for place in PLACES)]

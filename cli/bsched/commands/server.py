@@ -64,7 +64,8 @@ def server(
     settings: tuple[str, ...],
 ) -> None:
     """Serve a namespace over HTTP until SIGTERM. Any number of servers can share one namespace."""
-    from broker_sched.server.serve import ServerConfig, serve  # here, since other commands need no HTTP
+    from broker_sched.server.app import AppConfig  # here, since other commands need no HTTP
+    from broker_sched.server.serve import ServerConfig, serve
 
     config = luigi_config.read()
     given = from_arguments(settings)
@@ -74,14 +75,16 @@ def server(
     with _pid_written(pidfile):
         serve(
             ServerConfig(
-                redis_url=redis_url,
-                namespace=namespace,
+                app=AppConfig(
+                    redis_url=redis_url,
+                    namespace=namespace,
+                    options={name: to_text(value) for name, value in chosen.options.items()},
+                    resources=chosen.resources,
+                    mails=parse_settings(config),
+                ),
                 host=host,
                 port=port,
                 unix_socket=unix_socket,
-                options={name: to_text(value) for name, value in chosen.options.items()},
-                resources=chosen.resources,
-                mails=parse_settings(config),
             ),
             announce=click.echo,
         )

@@ -1,0 +1,83 @@
+"""What the environment says about reaching a server: proxies, certificates and logins, as curl and requests read it."""
+
+from __future__ import annotations
+
+import ipaddress
+import netrc
+import os
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from broker_sched.errors import ConfigurationError
+
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the certificates to trust, instead of the system's
+SYSTEMS = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # where OpenSSL looks for the system's
+
+
+def proxy_for(base: str) -> str | None:
+    """The URL of the proxy for this server: HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, unless NO_PROXY names the server.
+
+    NO_PROXY: host names, which stand for those below them, too; addresses; networks (10.0.0.0/8); or `*`.
+    """
+    parts = urlsplit(base)
+    proxies = urllib.request.getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    if not found or _in_no_proxy(parts.hostname or "") or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    return found if "://" in found else f"http://{found}"
+
+
+def _in_no_proxy(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False  # a name
+    return any(address in network for network in _exempt_networks())
+
+
+def _exempt_networks() -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    for text in urllib.request.getproxies().get("no", "").split(","):
+        with suppress(ValueError):  # a name, or an address with a port
+            yield ipaddress.ip_network(text.strip(), strict=False)
+
+
+def tls_context() -> ssl.SSLContext:
+    """What is trusted: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE alone, a file or a directory; else what the system trusts.
+
+    SSL_CERT_FILE and SSL_CERT_DIR say what that is; without them certifi's certificates count too, where it is
+    installed.
+    """
+    for variable in BUNDLES:
+        if path := os.environ.get(variable):
+            return _trusting(variable, path)
+    context = ssl.create_default_context()
+    if not any(os.environ.get(variable) for variable in SYSTEMS):
+        with suppress(ImportError):
+            import certifi
+
+            context.load_verify_locations(certifi.where())
+    return context
+
+
+def _trusting(variable: str, path: str) -> ssl.SSLContext:
+    try:
+        if os.path.isdir(path):
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(f"{variable} is {path}, where no certificates can be read: {error}.") from None
+
+
+def netrc_login(host: str) -> tuple[str, str] | None:
+    """User and password for this host in the file that NETRC names, ~/.netrc or ~/_netrc. A broken file has none."""
+    named = os.environ.get("NETRC")
+    paths = [named] if named else [os.path.expanduser("~/.netrc"), os.path.expanduser("~/_netrc")]
+    for path in filter(os.path.exists, paths):
+        with suppress(netrc.NetrcParseError, OSError, UnicodeDecodeError):
+            if found := netrc.netrc(path).authenticators(host):
+                return found[0] or found[1] or "", found[2] or ""
+        break
+    return None

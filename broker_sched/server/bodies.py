@@ -1,0 +1,52 @@
+"""The body of a request, from its ASGI server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.types import Receive
+
+from broker_sched.server.requests import MAX_BODY_BYTES
+from broker_sched.server.responses import Refusal
+
+MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES  # of a body that was refused; then its connection is closed
+
+
+class ClientGone(Exception):
+    """The client went before its request was whole."""
+
+
+class BodyTooLarge(Refusal):
+    """The body is longer than a server takes. is_whole: all of it has come."""
+
+    def __init__(self, is_whole: bool) -> None:
+        super().__init__(413, "TooLarge", f"A request may have {MAX_BODY_BYTES // 2**20} MB at the most.")
+        self.is_whole = is_whole
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    """All of the body. Raises ClientGone, and BodyTooLarge, before it is sent if its length is told."""
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > MAX_BODY_BYTES:
+        raise BodyTooLarge(is_whole=False)
+    message = await receive()
+    body: bytes | bytearray = message.get("body", b"")  # nearly always all of it
+    while message.get("more_body"):
+        message = await receive()
+        body = bytearray(body) if isinstance(body, bytes) else body
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(is_whole=not message.get("more_body"))
+    if message["type"] != "http.request":
+        raise ClientGone
+    return bytes(body)
+
+
+async def discard_rest(receive: Receive) -> None:
+    """Take what the client still sends of a body that was refused."""
+    taken = 0
+    while taken < MAX_DISCARDED_BYTES:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+        taken += len(message.get("body", b""))

@@ -1,0 +1,205 @@
+"""What uvicorn's HTTP/1.1 leaves open: limits in bytes and in seconds, the order of refusals, and a half-closed client.
+
+A subclass of uvicorn's protocol on httptools. Under another ASGI server its own limits hold instead; those for a body
+are the application's (`bodies.py`), and hold everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from broker_sched.server.joined_writes import JoinedWrites
+from broker_sched.server.responses import Refusal, failure
+
+log = logging.getLogger("bsched.server")
+
+# Of request line and headers, as luigid's, and of what chunks have beside them. One read more may pass.
+MAX_HEAD_BYTES = 64 * 1024
+KEEP_ALIVE_SECONDS = 3600  # as luigid; a shorter one would now and then close just as a worker asks
+STALLED_SECONDS = 30  # a request of which nothing more comes for so long is given up; so is who does not read
+STALLED_AT_END_SECONDS = 1.5  # the same of a server that ends
+MAX_HEAD_SECONDS = 60  # until a head is whole
+MAX_BODY_SECONDS = 600  # until a body is
+
+
+class Protocol(HttpToolsProtocol):
+    """A client's connection, in `connections` of uvicorn's server as long as it is open."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._bytes_beside_body = 0  # since the request began, or the last of its body came
+        self._is_in_head, self._is_in_body = False, False  # of the request that is coming in
+        self._running: Any = None  # the request that is being answered, as uvicorn keeps it
+        self._last_words: bytes | None = None  # to be said after all answers; then the connection is closed
+        self._reads_no_more = False
+        self._heard_at = self._began_at = self.loop.time()
+        self._unsent, self._sent_at = 0, self._heard_at  # bytes that wait for the client, and when that last changed
+
+    # What the server asks of it
+
+    def give_up_if_stalled(self, now: float, is_ending: bool = False) -> None:
+        """End what does not go on: half a request, an answer that nobody reads, a connection that nobody uses.
+
+        now: of the event loop. is_ending: the server is, and has waited: half a request is not waited for any more.
+        """
+        seconds = STALLED_AT_END_SECONDS if is_ending else STALLED_SECONDS
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent != self._unsent:
+            self._unsent, self._sent_at = unsent, now
+        if unsent and now - self._sent_at >= seconds:
+            self.transport.abort()
+        elif self.transport.is_closing() or self.flow.read_paused:
+            return
+        elif self._is_in_head or self._is_in_body:
+            longest = MAX_HEAD_SECONDS if self._is_in_head else MAX_BODY_SECONDS
+            if is_ending or now - self._heard_at >= seconds or now - self._began_at >= longest:
+                self._refuse(Refusal(408, "Timeout", "The rest of this request did not come in time. Send it again."))
+        elif self._running is None and now - self._heard_at >= KEEP_ALIVE_SECONDS:
+            self.transport.close()
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """A client came."""
+        super().connection_made(transport)
+        self._writes = JoinedWrites(transport)
+        self.transport = self._writes  # type: ignore[assignment]  # all of it that is used
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        if self._reads_no_more:
+            return
+        self._heard_at = self.loop.time()
+        self._unset_keepalive_if_required()
+        if self._bytes_beside_body > MAX_HEAD_BYTES:
+            self._refuse(Refusal(431, "TooLarge", "The URL and the headers may have 64 KB at the most."))
+            return
+        self._bytes_beside_body += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:  # to nothing that is spoken here; what follows is no HTTP
+            self._end_after(self.cycle)
+        except httptools.HttpParserCallbackError as error:
+            if isinstance(error.__context__, Refusal):
+                self._refuse(error.__context__)
+            else:  # a bug of ours
+                log.exception("A request could not be taken")
+                self._refuse(error)
+        except httptools.HttpParserError as error:
+            self._refuse(Refusal(400, "BadRequest", f"This is not HTTP/1.1: {error}."))
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's always closes
+        """The client sends no more. Who asked before is answered."""
+        if self._is_in_head or self._is_in_body:  # of which the rest will never come
+            self._refuse(None)
+        elif self._running is not None:
+            self._running.message_event.set()  # a long poll ends: most who close have gone
+            self._end_after(self.cycle)
+        return self._running is not None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over. The request at hand is told, though others were sent behind it."""
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._is_in_head, self._began_at = True, self._heard_at
+
+    def on_headers_complete(self) -> None:
+        """Its head is there. Raises Refusal, at which the parser stops."""
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise Refusal(400, "BadRequest", f"This is not HTTP/1.1: it is HTTP/{version}.")
+        self._is_in_head, self._is_in_body, self._bytes_beside_body = False, True, 0
+        if not self.url.startswith(b"/"):
+            self.url = _without_host(self.url)
+        if version == "1.0":  # which knows no 100 Continue
+            self.expect_100_continue = False
+        super().on_headers_complete()
+        self.headers = []  # one that comes after a body in chunks counts for nothing
+
+    def on_body(self, body: bytes) -> None:
+        """Some of its body."""
+        self._bytes_beside_body = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """It is whole."""
+        self._is_in_body, self._bytes_beside_body = False, 0
+        super().on_message_complete()
+
+    # What uvicorn calls
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """An answer has been given; the next request's turn has come."""
+        self._running = None
+        self._writes.flush()
+        super().on_response_complete()
+        if self._running is None:
+            self._heard_at = self.loop.time()
+            self._say_last_words()
+
+    # What follows from it
+
+    def _end_after(self, cycle: Any) -> None:
+        """Read no more, and close once this request is answered, the last that came."""
+        self._reads_no_more = True
+        if cycle is None or cycle.response_complete:
+            self.transport.close()
+        else:
+            cycle.keep_alive = False
+
+    def _refuse(self, error: Exception | None) -> None:
+        """Read no more; give this answer, if any, after all that came before, and close.
+
+        It is about the request that is coming in. Was that answered before it was whole, nothing more is said.
+        """
+        self._reads_no_more = True
+        self._last_words = b"" if error is None else self._written(error)
+        if self._is_in_body:
+            coming = self.cycle
+            if coming.response_started:
+                self._last_words = b""
+            coming.disconnected = True  # the application hears that it will never be whole
+            coming.message_event.set()
+            if coming is self._running:
+                self._running = None
+            self.pipeline = type(self.pipeline)(each for each in self.pipeline if each[0] is not coming)
+        self._is_in_head = self._is_in_body = False
+        if self._running is None:
+            self._say_last_words()
+
+    def _say_last_words(self) -> None:
+        if self._last_words is not None and not self.transport.is_closing():
+            self.transport.write(self._last_words)
+            self.transport.close()
+
+    def _written(self, error: Exception) -> bytes:
+        answer = failure(error)
+        lines = [*self.server_state.default_headers, *answer.start()["headers"], (b"connection", b"close")]
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+        return STATUS_LINE[answer.status] + head + b"\r\n" + answer.body
+
+
+def _without_host(url: bytes) -> bytes:
+    """The path and the query of an absolute URL, as a request to a proxy has it."""
+    try:
+        parts = httptools.parse_url(url)
+    except httptools.HttpParserInvalidURLError:
+        return b"/" + url
+    return (parts.path or b"/") + (b"?" + parts.query if parts.query else b"")

@@ -1,0 +1,88 @@
+"""Everything but `/api`, on Starlette: the page, health, and what else is served to people and programs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from broker_sched.server.front_page import front_page
+from broker_sched.server.responses import (
+    HTML_HEADERS,
+    JSON_HEADERS,
+    RETRY_AFTER,
+    Answer,
+    Refusal,
+    answer_to,
+    to_json,
+    wrong_verb,
+)
+
+if TYPE_CHECKING:
+    from broker_sched.server.app import App
+
+log = logging.getLogger("bsched.server")
+
+READY_SECONDS = 5  # after which Redis counts as away
+
+
+def routes(app: App) -> Starlette:
+    """The routes of an application, and its lifespan."""
+
+    async def page(request: Request) -> Response:
+        if request.method == "HEAD":  # of load balancers
+            return Response(status_code=204)
+        return _response(Answer(200, HTML_HEADERS, front_page(app.scheduler.namespace.name)))
+
+    async def alive(request: Request) -> Response:
+        return _response(Answer(200, JSON_HEADERS, b'{"alive":true}'))
+
+    async def ready(request: Request) -> Response:
+        try:
+            reason = await asyncio.wait_for(app.scheduler.why_not_ready(), timeout=READY_SECONDS)
+        except (asyncio.TimeoutError, TimeoutError):
+            reason = f"Redis did not answer within {READY_SECONDS} s."
+        if reason is None:
+            return _response(Answer(200, JSON_HEADERS, b'{"ready":true}'))
+        return _response(Answer(503, [*JSON_HEADERS, RETRY_AFTER], to_json({"ready": False, "reason": reason})))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with app.running():
+            yield
+
+    made = Starlette(
+        routes=[Route("/", page), Route("/healthz", alive), Route("/readyz", ready)],
+        exception_handlers={404: _not_found, 405: _wrong_verb, Exception: _failed},
+        lifespan=lifespan,
+    )
+    made.router.redirect_slashes = False
+    return made
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    refusal = Refusal(404, "NotFound", "There is nothing here; the methods are at /api/<method>.")
+    return _response(answer_to(refusal, request.scope))
+
+
+async def _wrong_verb(request: Request, error: Exception) -> Response:
+    headers = (error.headers if isinstance(error, HTTPException) else None) or {}
+    allowed = ", ".join(sorted(headers.get("Allow", "GET, HEAD").split(", ")))
+    return _response(answer_to(wrong_verb(request.method, allowed), request.scope))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _response(answer_to(error, request.scope))
+
+
+def _response(answer: Answer) -> Response:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+    return Response(answer.body, answer.status, headers)

@@ -1,0 +1,68 @@
+"""Bytes to a server and back, below what an HTTP client would let through."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tests.harness import PATIENCE_SECONDS, ServerProcess
+
+HOST = b"Host: localhost\r\n"
+CLOSE = b"Connection: close\r\n"
+
+
+class Said(NamedTuple):
+    """One answer on the wire."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+
+def connected(server: ServerProcess) -> socket.socket:
+    parts = urlsplit(server.url)
+    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE_SECONDS)
+
+
+def get(path: bytes, headers: bytes = b"", verb: bytes = b"GET") -> bytes:
+    return verb + b" " + path + b" HTTP/1.1\r\n" + HOST + headers + b"\r\n"
+
+
+def post(path: bytes, body: bytes, headers: bytes = b"") -> bytes:
+    kind = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
+    return b"POST " + path + b" HTTP/1.1\r\n" + HOST + headers + kind + b"\r\n" + body
+
+
+def until_closed(link: socket.socket) -> bytes:
+    """All that it says before it closes, however it does."""
+    said = b""
+    with contextlib.suppress(ConnectionResetError):
+        while part := link.recv(65536):
+            said += part
+    return said
+
+
+def answers(said: bytes, is_head: bool = False) -> list[Said]:
+    """The answers in it, whole. is_head: of requests to which no body belongs."""
+    found = []
+    while said:
+        head, end, said = said.partition(b"\r\n\r\n")
+        assert end, f"half an answer: {head!r}"
+        length = re.search(rb"content-length: (\d+)", head)
+        count = int(length[1]) if length and not is_head else 0
+        assert len(said) >= count, f"half a body: {said!r}"
+        found.append(Said(int(head[9:12]), head, said[:count]))
+        said = said[count:]
+    return found
+
+
+def conversation(server: ServerProcess, *parts: bytes, is_head: bool = False) -> list[Said]:
+    """Send this; the answers until it closes."""
+    with connected(server) as link:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for part in parts:
+                link.sendall(part)
+        return answers(until_closed(link), is_head)

@@ -1,0 +1,305 @@
+"""What takes long, or never ends: slow clients, half requests, and how serving ends. On both event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from broker_sched.server import protocol as protocol_module
+from broker_sched.server import serve as server_module
+from broker_sched.server.serve import Server, run_loop
+
+LONG = 3_000_000
+GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+PATIENCE_SECONDS = 20
+
+pytestmark = pytest.mark.parametrize("run", [asyncio.run, run_loop])
+
+
+class Service:
+    """A server whose paths say what is answered: /long much, /stuck never, everything else its own body."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self.cancelled = 0
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.address = self.socket.getsockname()
+        self.started = asyncio.Event()
+        self.server = Server(self._answer, self.started.set, lambda: None)
+        self.task = asyncio.create_task(self.server.serve(sockets=[self.socket]))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        self.requests.append(path)
+        message = await receive()
+        while message.get("more_body"):
+            message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        if path == "/stuck":
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        body = b"x" * LONG if path == "/long" else path.encode()
+        length = [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body", "body": body})
+
+    def stop(self) -> None:
+        self.server.handle_exit(signal.SIGTERM, None)
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        reader, writer = await asyncio.open_connection(*self.address)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+    async def asked(self, count: int) -> None:
+        """Until so many requests have come."""
+        while len(self.requests) < count:
+            await asyncio.sleep(0.01)
+
+    async def serves_others(self) -> None:
+        """Until it has read all that was sent before this."""
+        for _ in range(2):
+            async with self.client() as (reader, writer):
+                writer.write(GET % b"other")
+                assert await body_of(reader) == b"/other"
+
+
+def with_service(run: Callable[..., Any], act: Callable[[Service], Any]) -> Service:
+    """Act with a service, which then stops if it has not yet."""
+
+    async def all_of_it() -> Service:
+        service = Service()
+        await service.started.wait()
+        await act(service)
+        if not service.server.should_exit:
+            service.stop()
+        await service.task
+        return service
+
+    async def in_time() -> Service:
+        return await asyncio.wait_for(all_of_it(), PATIENCE_SECONDS)
+
+    return run(in_time())  # type: ignore[no-any-return]
+
+
+async def body_of(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    return await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+
+
+# Readers
+
+
+def test_a_slow_reader_gets_all_of_it_in_order(run: Any) -> None:
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write((GET % b"long" + GET % b"short") * 5)
+            for _ in range(5):
+                await asyncio.sleep(0.02)
+                assert len(await body_of(reader)) == LONG
+                assert await body_of(reader) == b"/short"
+
+    with_service(run, act)
+
+
+def test_a_client_that_reads_nothing_is_not_worked_for_and_keeps_nobody_waiting(run: Any) -> None:
+    async def act(service: Service) -> None:
+        with socket.create_connection(service.address) as client:
+            client.setblocking(False)
+            client.send(GET % b"long" * 20)
+            await service.asked(1)
+            await service.serves_others()
+
+    assert with_service(run, act).requests.count("/long") < 15
+
+
+def test_a_client_that_reads_nothing_is_given_up(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(protocol_module, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(server_module, "LOOK_TICKS", 1)
+
+    async def act(service: Service) -> None:
+        with socket.create_connection(service.address) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            client.send(GET % b"long" * 20)
+            await service.asked(1)
+            while service.server.server_state.connections:
+                await asyncio.sleep(0.01)
+
+    with_service(run, act)
+
+
+def test_a_stopped_server_waits_for_who_reads_and_not_for_who_does_not(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "HALF_SENT_SECONDS", 0.2)
+    monkeypatch.setattr(protocol_module, "STALLED_AT_END_SECONDS", 0.3)
+
+    async def act(service: Service) -> None:
+        with socket.create_connection(service.address) as other:
+            async with service.client() as (reader, writer):
+                other.send(GET % b"long")
+                writer.write(GET % b"long")
+                await service.asked(2)
+                await service.serves_others()
+                service.stop()
+                assert len(await body_of(reader)) == LONG
+                await service.task
+
+    with_service(run, act)
+
+
+# Idle connections
+
+
+@pytest.mark.parametrize("before", [b"", GET % b"one", b"\r\n"])
+def test_idle_connections_are_closed_after_a_while(run: Any, monkeypatch: Any, before: bytes) -> None:
+    monkeypatch.setattr(server_module, "LOOK_TICKS", 1)
+    monkeypatch.setattr(protocol_module, "KEEP_ALIVE_SECONDS", 0.1)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (idle, idle_writer), service.client() as (reader, writer):
+            idle_writer.write(before)
+            writer.write(GET % b"stuck")
+            await idle.read()
+            assert "/stuck" in service.requests and not reader.at_eof()
+        service.stop()
+        service.stop()
+
+    with_service(run, act)
+
+
+# The end
+
+
+def test_a_stopped_server_waits_for_those_at_work_and_not_for_those_that_came_just_then(run: Any) -> None:
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(GET % b"stuck")
+            await service.asked(1)
+            late = [socket.create_connection(service.address) for _ in range(10)]
+            service.stop()
+            await asyncio.sleep(0.3)
+            assert not service.task.done()
+            for each in late:
+                each.setblocking(False)
+                with contextlib.suppress(ConnectionResetError):
+                    assert each.recv(1) == b""
+                each.close()
+            service.stop()
+            await service.task
+            assert await reader.read() == b""
+
+    assert with_service(run, act).cancelled == 1
+
+
+def test_a_stopped_server_does_not_wait_for_ever(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "GRACEFUL_SECONDS", 0.1)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(GET % b"stuck")
+            await service.asked(1)
+            service.stop()
+            assert await reader.read() == b""
+            await service.task
+
+    assert with_service(run, act).cancelled == 1
+
+
+def test_a_request_whose_client_has_gone_is_waited_for(run: Any) -> None:
+    async def act(service: Service) -> None:
+        async with service.client() as (_, writer):
+            writer.write(GET % b"stuck")
+            await service.asked(1)
+        service.stop()
+        await asyncio.sleep(0.3)
+        assert not service.task.done()
+        service.stop()
+
+    assert with_service(run, act).cancelled == 1
+
+
+# Half a request
+
+BEGUN = b"POST /begun HTTP/1.1\r\nHost: x\r\n"
+HALF_A_REQUEST = {
+    "head": BEGUN,
+    "body": BEGUN + b"Content-Length: 100\r\n\r\nhalf",
+    "chunk": BEGUN + b"Transfer-Encoding: chunked\r\n\r\n5\r\nha",
+    "body to be asked for": BEGUN + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+    "body after another request": GET % b"whole" + BEGUN + b"Content-Length: 100\r\n\r\nhalf",
+}
+
+
+@pytest.mark.parametrize("half", HALF_A_REQUEST)
+def test_half_a_request_that_does_not_go_on_is_given_up(run: Any, half: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "LOOK_TICKS", 1)
+    monkeypatch.setattr(protocol_module, "STALLED_SECONDS", 0.2)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(HALF_A_REQUEST[half])
+            told = await reader.read()
+            assert b"HTTP/1.1 408" in told and b"\r\n\r\n/begun" not in told
+
+    with_service(run, act)
+
+
+@pytest.mark.parametrize("is_in_head", [True, False])
+def test_a_request_that_comes_byte_by_byte_for_ever_is_given_up(run: Any, is_in_head: bool, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "LOOK_TICKS", 1)
+    monkeypatch.setattr(protocol_module, "MAX_HEAD_SECONDS" if is_in_head else "MAX_BODY_SECONDS", 0.5)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(BEGUN + (b"A: " if is_in_head else b"Content-Length: 1000000\r\n\r\n"))
+            told = asyncio.create_task(reader.read())
+            while not told.done():
+                writer.write(b"x")
+                await asyncio.sleep(0.02)
+            assert told.result().startswith(b"HTTP/1.1 408")
+
+    with_service(run, act)
+
+
+@pytest.mark.parametrize("half", HALF_A_REQUEST)
+def test_half_a_request_does_not_hold_up_the_end(run: Any, half: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "HALF_SENT_SECONDS", 0.2)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(HALF_A_REQUEST[half])
+            await writer.drain()
+            await service.serves_others()
+            service.stop()
+            told = await reader.read()
+            assert (b"408" in told or half == "head") and b"\r\n\r\n/begun" not in told
+            await service.task
+
+    with_service(run, act)
+
+
+def test_the_rest_of_a_request_that_comes_in_time_is_answered_by_a_server_that_ends(run: Any) -> None:
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(BEGUN + b"Content-Length: 20\r\nExpect: 100-continue\r\n\r\n")
+            assert b"100" in await reader.readuntil(b"\r\n\r\n")
+            service.stop()
+            await asyncio.sleep(0.3)
+            writer.write(b"x" * 20)
+            assert await body_of(reader) == b"/begun"
+
+    with_service(run, act)
