@@ -16,7 +16,8 @@ import tenacity
 
 from broker_sched.client.schemes import WANTS_TLS, wants_tls
 from broker_sched.client.transport import Answer, Transport, Unanswered, WrongScheme
-from broker_sched.contract.registry import Method, no_such_argument
+from broker_sched.contract.refusals import no_such_argument
+from broker_sched.contract.registry import Method
 from broker_sched.contract.request_ids import HEADER, Request, RequestIds
 from broker_sched.contract.scheduler_api import METHODS, SchedulerAPI
 from broker_sched.errors import (
@@ -88,7 +89,7 @@ class RemoteScheduler(SchedulerAPI):
         return f"RemoteScheduler({self._base!r})"
 
     def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
-        body = json.dumps(_sendable(method, arguments))
+        body = _body(method, arguments)
         attempts = 1 if method.attempts == 1 else self._attempts
         request = None if method.reads_only else self._ids.begin(method.name, arguments)
         retrying = tenacity.Retrying(
@@ -222,8 +223,8 @@ def _wrong_scheme(url: str, scheme: str) -> str:
     return f"The scheduler's URL begins with {scheme}://; {forms}."
 
 
-def _sendable(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that differ from their defaults: a stock luigid knows no others than its own."""
+def _body(method: Method, arguments: dict[str, Any]) -> str:
+    """The arguments that differ from their defaults, as JSON: a stock luigid knows no others than its own."""
     defaults = {p.name: p.default for p in method.parameters}
     for name, default in defaults.items():
         if default is method.parameters[0].empty and name not in arguments:
@@ -234,12 +235,20 @@ def _sendable(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:
             continue
         if name not in defaults and not (method.takes_any or method.collects):
             raise no_such_argument(method, name)
-        try:
-            json.dumps(value)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidArgument(name, f"can't be written as JSON: {error}") from None
         kept[name] = value
-    return kept
+    try:
+        return json.dumps(kept)
+    except (TypeError, ValueError, RecursionError):
+        for name, value in kept.items():
+            _refuse_what_is_no_json(name, value)
+        raise
+
+
+def _refuse_what_is_no_json(name: str, value: Any) -> None:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(name, f"can't be written as JSON: {error}") from None
 
 
 def _told(answer: Answer) -> tuple[str, str]:

@@ -1,7 +1,8 @@
-"""What a caller is told of an argument that msgspec refuses: which field it is, and what it may be."""
+"""What a caller is told of a wrong argument: which field it is, and what it may be."""
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from types import GenericAlias, UnionType
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import msgspec
 
-from broker_sched.contract.registry import Method, no_such_argument
+from broker_sched.contract.registry import Method
 from broker_sched.errors import InvalidArgument
 
 _LENGTH = re.compile(r"Expected `(str|array)` of length (>=|<=) (\d+)$")
@@ -40,6 +41,31 @@ def refusal(method: Method, arguments: Mapping[str, Any], told: str) -> InvalidA
     if description and "got" not in reason:
         return InvalidArgument(field, f"must be {description}")
     return InvalidArgument(field, reason[:1].lower() + reason[1:])
+
+
+def no_such_argument(method: Method, name: str) -> InvalidArgument:
+    """The error for an argument that the method does not take: it names the one that was probably meant."""
+    known = [parameter.name for parameter in method.parameters]
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known) or 'none'}"
+    return InvalidArgument(name, f"is no argument of {method.name}; {hint}")
+
+
+def refuse_misspelt(method: Method, arguments: Mapping[str, Any], add_task: Method) -> None:
+    """Raise InvalidArgument for a name that the method does not have, also where Luigi's wire ignores it.
+
+    add_task: the method whose arguments the entries of a list of tasks may have.
+    """
+    if not method.collects:
+        for name in arguments.keys() - {parameter.name for parameter in method.parameters}:
+            raise no_such_argument(method, name)
+    tasks = arguments.get(method.list_of_tasks) if method.list_of_tasks else None
+    if isinstance(tasks, (list, tuple)):
+        for index, task in enumerate(tasks):
+            try:
+                refuse_misspelt(add_task, task if isinstance(task, Mapping) else {}, add_task)
+            except InvalidArgument as error:
+                raise InvalidArgument(f"{method.list_of_tasks}[{index}].{error.field}", error.message) from None
 
 
 class _Typed(NamedTuple):

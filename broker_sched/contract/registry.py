@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import typing
 from collections.abc import Callable, Mapping
 from types import GenericAlias
 from typing import Any, NamedTuple, TypeVar
 
-from broker_sched.errors import InvalidArgument
+from broker_sched.contract.types import AddTaskArguments
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +20,7 @@ class Method(NamedTuple):
     parameters: tuple[inspect.Parameter, ...]  # without self, types resolved
     returns: Any  # the reply's type
     collects: inspect.Parameter | None  # what all keyword arguments together are (update_resources)
+    list_of_tasks: str | None  # which argument is a list of add_task's arguments
     in_luigi: bool  # a stock luigid has it; else it is declared in own_methods.py
     doc: str
     takes_any: bool  # on the wire, as Luigi has it, unknown arguments are accepted and ignored
@@ -70,31 +70,8 @@ def _read(name: str, function: Any, in_luigi: bool) -> Method:
         parameters=tuple(p.replace(annotation=hints[p.name]) for p in named),
         returns=hints["return"],
         collects=next((p.replace(annotation=GenericAlias(Mapping, (str, hints[p.name]))) for p in collecting), None),
+        list_of_tasks=next((p.name for p in named if hints[p.name] == AddTaskArguments), None),
         in_luigi=in_luigi,
         doc=inspect.getdoc(function) or "",
         **function.rpc,
     )
-
-
-def no_such_argument(method: Method, name: str) -> InvalidArgument:
-    """The error for an argument that the method does not take: it names the one that was probably meant."""
-    known = [parameter.name for parameter in method.parameters]
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known) or 'none'}"
-    return InvalidArgument(name, f"is no argument of {method.name}; {hint}")
-
-
-def refuse_misspelt(method: Method, arguments: Mapping[str, Any], add_task: Method) -> None:
-    """Raise InvalidArgument for a name that the method does not have, also where Luigi's wire ignores it.
-
-    add_task: what the tasks of add_tasks may have.
-    """
-    if not method.collects:
-        for name in arguments.keys() - {parameter.name for parameter in method.parameters}:
-            raise no_such_argument(method, name)
-    if method.name == "add_tasks" and isinstance(arguments.get("tasks"), (list, tuple)):
-        for index, task in enumerate(arguments["tasks"]):
-            try:
-                refuse_misspelt(add_task, task if isinstance(task, Mapping) else {}, add_task)
-            except InvalidArgument as error:
-                raise InvalidArgument(f"tasks[{index}].{error.field}", error.message) from None

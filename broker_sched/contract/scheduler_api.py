@@ -16,7 +16,8 @@ from typing import Any
 
 from broker_sched.contract import replies as replies
 from broker_sched.contract.own_methods import OwnMethods
-from broker_sched.contract.registry import Method, read_methods, refuse_misspelt, rpc
+from broker_sched.contract.refusals import refuse_misspelt
+from broker_sched.contract.registry import Method, read_methods, rpc
 from broker_sched.contract.types import (
     JSON,
     Attempt,
@@ -27,7 +28,9 @@ from broker_sched.contract.types import (
     Resources,
     RetryPolicy,
     StartId,
+    StatusFilter,
     TaskId,
+    UpstreamFilter,
     Visibility,
     WorkerId,
     WorkerInfo,
@@ -338,8 +341,8 @@ class SchedulerAPI(OwnMethods):
     @rpc(is_view=True, takes_any=True)
     def task_list(
         self,
-        status: str | None = "",
-        upstream_status: str | None = "",
+        status: StatusFilter | None = "",
+        upstream_status: UpstreamFilter | None = "",
         limit: bool = True,
         search: str | None = None,
         max_shown_tasks: int | None = None,

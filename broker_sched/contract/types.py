@@ -60,6 +60,14 @@ Resources: TypeAlias = Mapping[str, Amount]
 # What a client may report. SUSPENDED, of old clients, is stored as PENDING.
 ReportableStatus: TypeAlias = Literal["PENDING", "RUNNING", "DONE", "FAILED", "DISABLED", "UNKNOWN", "SUSPENDED"]
 REPORTABLE: tuple[str, ...] = get_args(ReportableStatus)
+StatusFilter: TypeAlias = Annotated[str, Meta(title="status filter", description="a status, or '' for all")]
+UpstreamFilter: TypeAlias = Annotated[
+    str,
+    Meta(
+        title="upstream filter",
+        description="UPSTREAM_RUNNING, UPSTREAM_MISSING_INPUT, UPSTREAM_FAILED or UPSTREAM_DISABLED, or '' for all",
+    ),
+]
 Visibility: TypeAlias = Annotated[
     Literal[0, 1, 2], Meta(title="visibility", description="0 (public), 1 (hidden) or 2 (private)")
 ]
