@@ -104,7 +104,9 @@ def mortal_redis(tmp_path: Path) -> Iterator[RedisProcess]:
 @pytest.fixture(scope="module")
 def server(own_redis: RedisProcess) -> Iterator[ServerProcess]:
     """A server that the tests of a module share."""
-    process = ServerProcess("--redis", own_redis.url, "--namespace", "shared").await_ready()
+    process = ServerProcess(
+        *("--redis", own_redis.url, "--namespace", "shared", "--allow-host", "scheduler.example")
+    ).await_ready()
     yield process
     assert process.stop() == 0
 

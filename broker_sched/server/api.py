@@ -50,13 +50,13 @@ class Api:
         if log.isEnabledFor(logging.DEBUG):  # neither query nor body: they hold the users' data
             spent_ms = (time.perf_counter() - started) * 1000
             log.debug("%s %s %d %.1f ms", scope["method"], scope["path"], answer.status, spent_ms)
+        if not is_to_discard:
+            await answer.send(send)
+            return
         await send(answer.start())
-        if is_to_discard:  # who is still sending would miss the answer if we closed now
-            await send({"type": "http.response.body", "body": answer.body, "more_body": True})
-            await discard_rest(receive)
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        await discard_rest(receive)  # who is still sending would miss the answer if we closed now
+        await send({"type": "http.response.body", "body": b""})
 
     async def _answer(self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
         verb, query = scope["method"], scope["query_string"]

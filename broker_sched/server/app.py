@@ -29,7 +29,9 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.mailing import Mailing
 from broker_sched.server.api import API, Api
+from broker_sched.server.hosts import HostRule
 from broker_sched.server.prune_timer import prune_for_ever
+from broker_sched.server.responses import answer_to
 from broker_sched.server.routes import routes
 
 log = logging.getLogger("bsched.server")
@@ -46,10 +48,11 @@ class AppConfig:
     options: Mapping[str, str] = field(default_factory=dict)  # name → text, as config.to_text makes it
     resources: Mapping[str, float] = field(default_factory=dict)
     mails: MailSettings | None = None  # None: this process sends no mails
+    hosts: HostRule = field(default_factory=HostRule)
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> AppConfig:
-        """What BSCHED_REDIS, BSCHED_NAMESPACE and BSCHED_<OPTION> say, and luigi.cfg about mails.
+        """What BSCHED_REDIS, BSCHED_NAMESPACE, BSCHED_ALLOW_HOST and BSCHED_<OPTION> say, and luigi.cfg about mails.
 
         Raises ConfigurationError.
         """
@@ -59,6 +62,7 @@ class AppConfig:
             namespace=environment.get("BSCHED_NAMESPACE", "default"),
             options={name: to_text(parse_option(name, text)) for name, text in given.items() if text is not None},
             mails=parse_settings(luigi_config.read()),
+            hosts=HostRule(environment.get("BSCHED_ALLOW_HOST", "").split()),
         )
 
 
@@ -84,6 +88,10 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the lifespan."""
         if scope["type"] == "http" and self._api is not None:
+            refusal = self._config.hosts.refusal(scope)
+            if refusal is not None:
+                await answer_to(refusal, scope).send(send)
+                return
             path = scope["path"]
             if root := scope.get("root_path"):
                 path = path.removeprefix(root)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-from starlette.types import Scope
+from starlette.types import Scope, Send
 
 from broker_sched.errors import (
     BrokerSchedError,
@@ -51,6 +51,11 @@ class Answer(NamedTuple):
         if self.status != 204:
             headers.append((b"content-length", b"%d" % len(self.body)))
         return {"type": "http.response.start", "status": self.status, "headers": headers}
+
+    async def send(self, send: Send) -> None:
+        """Send all of it to an ASGI server."""
+        await send(self.start())
+        await send({"type": "http.response.body", "body": self.body})
 
 
 class Refusal(BrokerSchedError):

@@ -8,8 +8,8 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import cast
 
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from broker_sched.redis_backend.urls import describe
 from broker_sched.server.app import App, AppConfig, create_app
+from broker_sched.server.hosts import rule_for
 from broker_sched.server.listening import BACKLOG, listening_socket, shown
 from broker_sched.server.protocol import KEEP_ALIVE_SECONDS, Protocol
 
@@ -43,6 +44,7 @@ class ServerConfig:
     host: str = "127.0.0.1"
     port: int = 8082  # 0: any free one
     unix_socket: str | None = None  # a path, instead of host and port
+    allowed_hosts: Collection[str] = ()  # names under which it may be asked, see hosts.rule_for
 
 
 def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None:
@@ -51,9 +53,10 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
     Raises ConfigurationError when the port, the socket or the URL can't be used, SchemaMismatch when the namespace
     is another version's. An unreachable Redis is no reason not to start: calls get 503 until it is there.
     """
-    app = create_app(config.app)
     sys.setswitchinterval(SWITCH_SECONDS)
     with listening_socket(config.host, config.port, config.unix_socket) as listener:
+        listens_at = None if config.unix_socket else listener.getsockname()[0]
+        app = create_app(replace(config.app, hosts=rule_for(listens_at, config.allowed_hosts)))
         where = f"{shown(listener)}, namespace {config.app.namespace}, Redis {describe(config.app.redis_url)}"
         run_loop(serve_on(listener, app, lambda: announce(f"bsched server: listening on {where}")))
 

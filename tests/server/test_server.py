@@ -74,7 +74,7 @@ def test_sigterm_finishes_the_request_in_flight(own_redis: RedisProcess, start_s
     body = b'{"worker": "w1"}'
     with socket.create_connection(("127.0.0.1", port), timeout=20) as half:
         half.sendall(
-            b"POST /api/ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+            b"POST /api/ping HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
             b"Content-Length: %d\r\n\r\n" % len(body)
         )
         assert half.recv(1000).startswith(b"HTTP/1.1 100")  # so the server has the request in its hands
@@ -92,7 +92,7 @@ def test_sigterm_finishes_the_request_in_flight(own_redis: RedisProcess, start_s
 def test_two_signals_at_once_wait_for_nobody(own_redis: RedisProcess, start_server: Start) -> None:
     server = start_server("--redis", own_redis.url, "--namespace", "urgent").await_ready()
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as half:
-        half.sendall(b"POST /api/ping HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        half.sendall(b"POST /api/ping HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert half.recv(1000).startswith(b"HTTP/1.1 100")
         server.process.send_signal(signal.SIGTERM)
         server.process.send_signal(signal.SIGINT)

@@ -34,6 +34,16 @@ NO_STATE = "Redis keeps the state; say which one with --redis or BSCHED_REDIS"
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8082, show_default=True, help="0: any free one.")
 @click.option("--unix-socket", metavar="PATH", help="Listen on this unix socket instead.")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    envvar="BSCHED_ALLOW_HOST",
+    help="A name in the Host header under which it may be asked; may be repeated; '*' for all. At a loopback address, "
+    "loopback's names are allowed anyway, and no others; elsewhere all are until one is given.  "
+    "[env: BSCHED_ALLOW_HOST]",
+)
 @namespace_options
 @click.option(
     "--log-level",
@@ -56,6 +66,7 @@ def server(
     host: str,
     port: int,
     unix_socket: str | None,
+    allowed_hosts: tuple[str, ...],
     redis_url: str | None,
     namespace: str,
     log_level: str | None,
@@ -85,6 +96,7 @@ def server(
                 host=host,
                 port=port,
                 unix_socket=unix_socket,
+                allowed_hosts=allowed_hosts,
             ),
             announce=click.echo,
         )
