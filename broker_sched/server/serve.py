@@ -1,10 +1,11 @@
-"""Runs the application on uvicorn: one process, its signals, and how it ends."""
+"""Runs the application on uvicorn: its signals, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -16,10 +17,12 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from broker_sched.redis_backend.urls import describe
+from broker_sched.errors import ConfigurationError
+from broker_sched.redis_backend.urls import describe, is_in_process
 from broker_sched.server.app import App, AppConfig, create_app
 from broker_sched.server.hosts import rule_for
 from broker_sched.server.listening import BACKLOG, listening_socket, shown
+from broker_sched.server.processes import Processes
 from broker_sched.server.protocol import KEEP_ALIVE_SECONDS, Protocol
 
 try:
@@ -44,6 +47,7 @@ class ServerConfig:
     host: str = "127.0.0.1"
     port: int = 8082  # 0: any free one
     unix_socket: str | None = None  # a path, instead of host and port
+    processes: int = 1
     allowed_hosts: Collection[str] = ()  # names under which it may be asked, see hosts.rule_for
 
 
@@ -53,17 +57,34 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
     Raises ConfigurationError when the port, the socket or the URL can't be used, SchemaMismatch when the namespace
     is another version's. An unreachable Redis is no reason not to start: calls get 503 until it is there.
     """
+    _check_processes(config)
     sys.setswitchinterval(SWITCH_SECONDS)
     with listening_socket(config.host, config.port, config.unix_socket) as listener:
         listens_at = None if config.unix_socket else listener.getsockname()[0]
         app = create_app(replace(config.app, hosts=rule_for(listens_at, config.allowed_hosts)))
         where = f"{shown(listener)}, namespace {config.app.namespace}, Redis {describe(config.app.redis_url)}"
-        run_loop(serve_on(listener, app, lambda: announce(f"bsched server: listening on {where}")))
+        if config.processes == 1:
+            run_loop(serve_on(listener, app, lambda: announce(f"bsched server: listening on {where}")))
+        else:
+            several = Processes(lambda tell, alive: run_loop(serve_on(listener, app, tell, alive)))
+            where += f", {config.processes} processes"
+            several.serve(config.processes, lambda: announce(f"bsched server: listening on {where}"))
 
 
-async def serve_on(listener: socket.socket, app: App, on_started: Callable[[], None]) -> None:
-    """Serve on a bound socket until a signal comes."""
+def _check_processes(config: ServerConfig) -> None:
+    if config.processes > 1 and is_in_process(config.app.redis_url):
+        raise ConfigurationError("memory: is inside one process, so several can't share it. Leave out --processes.")
+    if config.processes > 1 and not hasattr(os, "fork"):
+        raise ConfigurationError(
+            "--processes needs a system that can fork. Start several servers on ports of their own."
+        )
+
+
+async def serve_on(listener: socket.socket, app: App, on_started: Callable[[], None], alive: int | None = None) -> None:
+    """Serve on a bound socket until a signal comes, or until the file descriptor `alive` is at its end."""
     server = Server(app, on_started, app.end_waiting)
+    if alive is not None:
+        asyncio.get_running_loop().add_reader(alive, server.end)
     with server.signals():
         async with app.running():
             await server.serve(sockets=[listener])
@@ -117,6 +138,12 @@ class Server(uvicorn.Server):
         if not self.started:  # there is nothing to finish
             raise SystemExit(0)
         self.should_exit, self.force_exit = True, self.should_exit
+
+    def end(self) -> None:
+        """As the first signal, if none has come; may be called again and again."""
+        if not self.started:
+            raise SystemExit(0)
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""

@@ -35,6 +35,13 @@ NO_STATE = "Redis keeps the state; say which one with --redis or BSCHED_REDIS"
 @click.option("--port", type=click.IntRange(0, 65535), default=8082, show_default=True, help="0: any free one.")
 @click.option("--unix-socket", metavar="PATH", help="Listen on this unix socket instead.")
 @click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="So many processes answer, on the one port or socket; each uses one core. One that dies is replaced.",
+)
+@click.option(
     "--allow-host",
     "allowed_hosts",
     multiple=True,
@@ -66,6 +73,7 @@ def server(
     host: str,
     port: int,
     unix_socket: str | None,
+    processes: int,
     allowed_hosts: tuple[str, ...],
     redis_url: str | None,
     namespace: str,
@@ -96,6 +104,7 @@ def server(
                 host=host,
                 port=port,
                 unix_socket=unix_socket,
+                processes=processes,
                 allowed_hosts=allowed_hosts,
             ),
             announce=click.echo,
