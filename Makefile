@@ -2,35 +2,56 @@
 #
 #   make demo       a real luigi pipeline on the embedded Redis and `bsched server`
 #   make test       all tests
-#   make check      what CI does: format, lint, types, all tests
+#   make check      format, lint, types, all tests: what CI runs after the demo
+#   make nightly    all tests on every kind of Redis and for longer, other Pythons, the oldest libraries: some hours
 #   make bench      side by side with luigid; writes docs/benchmarks.md
-#   make parity     the nightly comparison with luigi's own scheduler
+#   make parity     the long comparison with luigi's own scheduler, a part of the nightly run
 #   make clean      remove .venv and everything that was made
 
 PYTHON ?= python3
 VENV ?= .venv
-TESTERS ?= 2
+# Two processes a core: much of what the tests do is to wait for other processes. tests/conftest.py has the order.
+TESTERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 2))' 2>/dev/null || echo 4)
+# What the nightly run tries: the oldest Python and the newest. The oldest libraries are tried with the first.
+PYTHONS ?= python3.10 python3.13
 
-BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+TEST = $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist worksteal --durations 15
 # A stamp a set of extras: reinstalled when pyproject.toml changes.
 FOR_DEMO := $(VENV)/.for-demo
 FOR_TESTS := $(VENV)/.for-tests
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench parity clean
+.PHONY: demo test check nightly pythons lowest bench parity clean
 
 demo: $(FOR_DEMO)
 	$(BIN)/python demo/run.py
 
 test: $(FOR_TESTS)
-	$(BIN)/python -m pytest --numprocesses $(TESTERS) --durations 15
+	$(TEST)
 
 check: $(FOR_TESTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(MAKE) test
+
+nightly: parity
+	NIGHTLY=1 $(TEST) --timeout 1200
+	$(MAKE) pythons lowest
+
+pythons:
+	for each in $(PYTHONS); do $(MAKE) test PYTHON=$$each VENV=$(VENV)-$$each || exit 1; done
+
+# The lowest version that pyproject.toml allows of each library it names.
+lowest: VENV := $(VENV)-lowest
+lowest:
+	$(MAKE) $(VENV)/bin/python PYTHON=$(firstword $(PYTHONS)) VENV=$(VENV)
+	$(PIP) install uv
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --resolution lowest-direct \
+	  --editable '.[test,embedded,luigi]'
+	$(TEST)
 
 bench: $(FOR_TESTS)
 	$(BIN)/python -m benchmarks
@@ -41,7 +62,7 @@ parity: $(FOR_TESTS)
 	  $(BIN)/bsched redis stop --data-dir $(VENV)/parity; exit $$found; }
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An older Python would stop somewhere in the middle, with a message that says less.

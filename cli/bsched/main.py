@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
@@ -12,20 +13,35 @@ from click.exceptions import Abort, Exit
 
 from broker_sched import __version__
 from broker_sched.errors import BrokerSchedError, InvalidArgument
-from bsched.commands.call import call
-from bsched.commands.config import config
-from bsched.commands.redis import redis
-from bsched.commands.run import run
-from bsched.commands.server import server
-from bsched.commands.submission import submission, wait
-from bsched.commands.submit import submit
-from bsched.commands.task import task
-from bsched.commands.verify import verify
-from bsched.commands.worker import worker
+
+# Each command, and its module in bsched.commands. Only that of the command that is called is imported: a worker needs
+# nothing of the server, and `bsched call` of neither.
+COMMANDS = {
+    "run": "run",
+    "submit": "submit",
+    "wait": "submission",
+    "worker": "worker",
+    "server": "server",
+    "submission": "submission",
+    "task": "task",
+    "call": "call",
+    "config": "config",
+    "redis": "redis",
+    "verify": "verify",
+}
 
 
 class _Commands(click.Group):
-    """Tells of our errors in one line instead of a stack trace."""
+    """Imports the command that is called, and tells of our errors in one line instead of a stack trace."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"bsched.commands.{COMMANDS[name]}"), name)
+        return found
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -53,10 +69,6 @@ def cli() -> None:
     Redis is found by --redis or BSCHED_REDIS: redis://, rediss://, unix://, redis+sentinel://, redis+cluster://,
     memory:, or local: (a private server of this user), which is the default.
     """
-
-
-for command in (run, submit, wait, worker, server, submission, task, call, config, redis, verify):
-    cli.add_command(command)
 
 
 def main() -> None:

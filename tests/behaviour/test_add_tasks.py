@@ -1,4 +1,8 @@
-"""Many tasks in one call are what they are in many calls."""
+"""Many tasks in one call are what they are in many calls.
+
+add_tasks is there because a pipeline of ten thousand tasks would otherwise take ten thousand requests. The result is
+that of single calls in the same order; when one of the tasks is wrong, it is named, and none is added.
+"""
 
 import pytest
 

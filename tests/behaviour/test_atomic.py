@@ -1,4 +1,8 @@
-"""A call that is refused changes nothing: out of memory, a replica, wrong arguments."""
+"""A call that is refused changes nothing: out of memory, a replica, wrong arguments.
+
+Each call is one script, which Redis carries out whole or not at all. Where Redis refuses in the middle of what we
+send, nothing may have been written yet.
+"""
 
 from __future__ import annotations
 

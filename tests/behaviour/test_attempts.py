@@ -1,4 +1,9 @@
-"""Each hand-out has a number. A run that is not the task's latest attempt changes nothing any more."""
+"""Each hand-out has a number. A run that is not the task's latest attempt changes nothing any more.
+
+A worker that was silent for too long may come back while another one runs its task. get_work says which attempt a
+hand-out is, and a worker of ours names it in every report; what an older attempt reports is counted, told, and has no
+effect. Stock clients name none, and Luigi's rule stays.
+"""
 
 import pytest
 

@@ -1,4 +1,8 @@
-"""done_since_awaited: which deps a task would wait for in vain."""
+"""done_since_awaited: which deps a task would wait for in vain.
+
+A task that finds new deps while it runs goes back to PENDING until they are done. When such a dep was DONE meanwhile,
+or is not run again since it was done a moment ago, a worker must not wait for it; this call names those.
+"""
 
 from __future__ import annotations
 

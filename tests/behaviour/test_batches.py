@@ -1,4 +1,8 @@
-"""Which tasks go into one batch: those whose other parameters are equal."""
+"""Which tasks go into one batch: those whose other parameters are equal.
+
+A worker that can run many days of a family at once says so with add_task_batcher. Tasks that differ only in the
+batched parameter are then handed out together, as one combined task, up to the size that the worker named.
+"""
 
 import pytest
 

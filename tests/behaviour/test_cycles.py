@@ -1,4 +1,8 @@
-"""Tasks whose deps form a cycle, or that depend on themselves, never run; indexes and views are right all the same."""
+"""Tasks whose deps form a cycle, or that depend on themselves, never run; indexes and views are right all the same.
+
+The scheduler accepts a cycle, since the reference does. It must neither hang on one nor be left with a wrong index
+when a task of the cycle is disabled, enabled again or done.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Without a server, whoever asks for work prunes; with one, only one of all does."""
+"""Without a server, whoever asks for work prunes; with one, only one of all does.
+
+To prune is to do what is due: retries, dead workers, removals. It happens by itself, every few seconds, by one
+process at a time.
+"""
 
 from __future__ import annotations
 

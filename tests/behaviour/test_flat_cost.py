@@ -1,4 +1,8 @@
-"""No call on the hot path looks at tasks: the same number of Redis commands at 100 pending tasks and at 3,000."""
+"""No call on the hot path looks at tasks: the same number of Redis commands at 100 pending tasks and at 3,000.
+
+This is why the scheduler is fast with a large graph: handing out, reporting and counting read indexes that are kept
+as statuses change. The test counts every command that Redis carries out for a call, those inside scripts included.
+"""
 
 import pytest
 

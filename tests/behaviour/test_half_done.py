@@ -1,4 +1,8 @@
-"""What a caller left half done when it died, and what others do in the meantime."""
+"""What a caller left half done when it died, and what others do in the meantime.
+
+Deferred steps belong to nobody: when their caller is killed, the next call goes on with them. These tests stop a
+caller at a chosen point, and let others act on the same tasks before the rest is done.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Every key that a scheduler makes is in the table of keys, with its type."""
+"""Every key that a scheduler makes is in the table of keys, with its type.
+
+The table is docs/keys.md: what an operator sees with redis-cli is explained there, and nothing else is to be seen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What a task's latest run wrote is kept for a day."""
+"""What a task's latest run wrote is kept for a day.
+
+A worker tells the scheduler the end of what a task writes while it runs, so that `bsched task logs` can show it from
+anywhere.
+"""
 
 from __future__ import annotations
 

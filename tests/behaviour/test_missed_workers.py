@@ -1,4 +1,7 @@
-"""The task of a worker that was missed says which worker that was, where, and since when it was silent."""
+"""The task of a worker that was missed says which worker that was, where, and since when it was silent.
+
+Whoever looks at a failed task has to learn that nothing is wrong with the task, and on which machine to look.
+"""
 
 import json
 import random

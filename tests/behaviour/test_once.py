@@ -1,4 +1,8 @@
-"""A call may be sent twice or its reply lost: what must not happen twice, does not."""
+"""A call may be sent twice or its reply lost: what must not happen twice, does not.
+
+A client that loses its connection can't know whether its call arrived. It sends it again with the same request id,
+and gets the first answer: no second hand-out, no second failure, no message lost.
+"""
 
 import redis.exceptions
 

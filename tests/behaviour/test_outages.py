@@ -1,4 +1,8 @@
-"""Redis answers, and refuses: each such answer is an outage with a name, straight to Redis and over HTTP."""
+"""Redis answers, and refuses: each such answer is an outage with a name, straight to Redis and over HTTP.
+
+A full memory, a replica after a failover, a missing right, a script that blocks: whoever calls is told which it is,
+workers wait until it is over, and then all goes on.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from broker_sched.redis_backend import script_call
 from broker_sched.redis_backend.commands import Call
 from broker_sched.scheduler.integrity.snapshot import take
 from broker_sched.scheduler.operations import tasks as reporting
+from tests.nightly import by_night
 from tests.simulation.test_interleaved import random_call
 
 CHOICES = {
@@ -414,7 +415,7 @@ def test_work_that_is_not_plain_is_left_to_the_way_for_every_case(scheduler_fact
     assert found == worked(scheduler_factory(), *ODD_WORK[case], go, ONLY_GENERAL)
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(by_night(250, 15)))
 def test_random_histories_leave_the_same_behind(scheduler_factory, go, clock, seed):
     # No worker leaves: in which order its worker sets are looked at then, and which of two equal ones is noted, is
     # chance.

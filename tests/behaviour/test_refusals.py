@@ -1,4 +1,9 @@
-"""What a worker can't load goes back without a failure, and this worker is not given the like for a while."""
+"""What a worker can't load goes back without a failure, and this worker is not given the like for a while.
+
+In a fleet not every worker has every module. Who can't import a task's module refuses it: the task goes to others,
+and the worker is not offered this module, or this family of it, for the time it names. A worker can also say by
+patterns which modules it takes at all.
+"""
 
 import json
 import random

@@ -1,4 +1,8 @@
-"""Giving a running task back, and asking for its end."""
+"""Giving a running task back, and asking for its end.
+
+A worker that leaves gives back what it can't finish: the task is PENDING at once, and this is no failure. stop_task
+leaves a message for the worker that runs the task.
+"""
 
 
 def test_a_released_task_is_pending_at_once_and_has_not_failed(scheduler_factory):

@@ -1,4 +1,8 @@
-"""A repair may be made at any time: what others do meanwhile waits, is not lost, and is not overwritten."""
+"""A repair may be made at any time: what others do meanwhile waits, is not lost, and is not overwritten.
+
+A repair reads everything and then writes. Calls that come in between wait for its end; a repair that stands still for
+too long gives up instead of overwriting what came after it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""What is in use is exact, whatever the amounts: nothing is left when nobody holds anything."""
+"""What is in use is exact, whatever the amounts: nothing is left when nobody holds anything.
+
+A task may want amounts of named resources, of which the scheduler has limits. It is handed out when all that it wants
+is free, and holds it until it has ended. Amounts are fractions of any size; they are added up exactly, so that ten
+tenths fill a limit of one, and not a hair more.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""A worker that is new under an old name: what the former one ran is lost, unless that is alive."""
+"""A worker that is new under an old name: what the former one ran is lost, unless that is alive.
+
+Containers and services start again under the same name. A start id tells the new process from the former one. What
+the former one ran has failed at once, without waiting until it is missed; while the former one lives, the new one is
+refused.
+"""
 
 import json
 

@@ -1,4 +1,8 @@
-"""State is only in Redis: processes come and go, schedulers on one namespace are one scheduler."""
+"""State is only in Redis: processes come and go, schedulers on one namespace are one scheduler.
+
+Any number of schedulers and servers may work on a namespace, be killed, forked and pickled. Options are kept in
+Redis, too, so that all agree. Two namespaces never meet.
+"""
 
 import os
 import pickle

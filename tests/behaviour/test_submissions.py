@@ -1,4 +1,8 @@
-"""Submissions: tasks that stay until they have ended, though whoever scheduled them has left."""
+"""Submissions: tasks that stay until they have ended, though whoever scheduled them has left.
+
+A submission holds the stakes of a worker that schedules and leaves. It is over when nothing of it is left to be done,
+has succeeded when all its tasks are DONE, can be cancelled, and is forgotten after a week.
+"""
 
 from __future__ import annotations
 

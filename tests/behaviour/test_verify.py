@@ -1,4 +1,8 @@
-"""The self-check finds every kind of damage to an index, and mends it."""
+"""The self-check finds every kind of damage to an index, and mends it.
+
+All indexes can be computed from the tasks. `bsched verify` does that, says where Redis has something else, and puts
+it right when it is told to.
+"""
 
 import pytest
 

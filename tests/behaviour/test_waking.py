@@ -1,4 +1,9 @@
-"""What wakes a worker that waits for work, and whom it wakes."""
+"""What wakes a worker that waits for work, and whom it wakes.
+
+A worker that was given nothing waits with await_work, and is called when there may be something for it: a dep is
+done, a resource is free, a retry is due, a limit changes, a message has come. For each task that becomes ready one
+worker is woken, one that has a stake in it rather than an assistant.
+"""
 
 import threading
 import time

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from click.testing import CliRunner, Result
 from broker_sched import Scheduler, __version__
 from broker_sched.config import OPTIONS
 from broker_sched.contract.scheduler_api import METHODS
-from bsched.main import cli
+from bsched.main import COMMANDS, cli
 from tests.harness import RedisProcess, ServerProcess
 
 Bsched = Callable[..., Result]
@@ -54,8 +56,25 @@ def test_version_is_the_packages(bsched: Bsched) -> None:
 
 def test_help_lists_the_commands(bsched: Bsched) -> None:
     output = bsched("--help").output
-    for name in ("server", "verify", "config", "redis", "call"):
+    for name in COMMANDS:
         assert f"\n  {name} " in output
+
+
+@pytest.mark.parametrize(
+    ("command", "others"),
+    [
+        ("worker", "broker_sched.server uvicorn starlette"),
+        ("server", "broker_sched.worker.worker rich.console rq"),
+        ("call", "broker_sched.worker.worker broker_sched.server rich.console rq"),
+    ],
+)
+def test_a_command_does_not_wait_for_the_imports_of_the_others(command: str, others: str) -> None:
+    code = f"import sys; from bsched.main import main; sys.argv = ['bsched', '{command}', '--help']; main()"
+    shown = "import atexit, sys; atexit.register(lambda: print('imported:', *sys.modules)); "
+    done = subprocess.run([sys.executable, "-c", shown + code], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.partition("imported:")[2].split())
+    assert "bsched.main" in imported
+    assert not imported & set(others.split())
 
 
 @pytest.mark.parametrize("command", ["server", "verify", "config", "redis", "call"])

@@ -9,9 +9,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.e2e.pipelines.layered import LAYERS, WIDTH, fails_once
+from tests.e2e.pipelines.layered import WIDTH, fails_once
+from tests.nightly import by_night
 from tests.servers import die_with_parent, until
 
+LAYERS = by_night(13, 7)
 TASKS = LAYERS * WIDTH + 1
 FAILING = sum(fails_once(layer, number) for layer in range(LAYERS) for number in range(WIDTH))
 PIPELINES = Path(__file__).parent / "pipelines"
@@ -58,6 +60,7 @@ class LuigiRun:
                     "PYTHONPATH": str(PIPELINES),
                     "LUIGI_CONFIG_PATH": str(self.directory / "luigi.cfg"),
                     "LAYERED_DIRECTORY": str(self.directory),
+                    "LAYERED_LAYERS": str(LAYERS),
                 },
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -19,15 +19,17 @@ import pytest
 from broker_sched import Scheduler
 from tests.conftest import running
 from tests.harness import ROOT
+from tests.nightly import by_night
 from tests.servers import die_with_parent, until
 
 pytestmark = pytest.mark.timeout(240)
-LAYERS, WIDTH, SLOTS = 10, 50, 6
+LAYERS, WIDTH, SLOTS = by_night(10, 5), 50, 6
 IDLE_SECONDS = 4.5  # less than what a worker waits that nobody wakes
 MODULE = """
 import os
 from broker_sched import LocalTarget, Task
 
+LAYERS = int(os.environ["CELL_LAYERS"])
 WORKER = os.getpid()  # a worker imports this, and forks
 
 class Cell(Task):
@@ -50,7 +52,7 @@ class Half(Task):
     first: int
 
     def requires(self):
-        return [Cell(layer=9, column=(self.first + n) % 50) for n in range(35)]
+        return [Cell(layer=LAYERS - 1, column=(self.first + n) % 50) for n in range(35)]
 
     def output(self):
         return LocalTarget(f"out/half-{self.first}")
@@ -83,7 +85,7 @@ class Fleet:
         process = subprocess.Popen(
             [sys.executable, "-m", *words],
             cwd=self.directory,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "CELL_LAYERS": str(LAYERS)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

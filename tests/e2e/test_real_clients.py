@@ -13,7 +13,7 @@ from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port
 
 pytestmark = pytest.mark.timeout(240)
-IN_THE_MIDDLE = 100  # runs
+IN_THE_MIDDLE = TASKS // 3  # runs
 WORKERS = 3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.nightly import by_night
 from tests.parity.compare import describe, differences, normalise
 from tests.parity.coverage import Coverage
 from tests.parity.mutants import MUTANTS
@@ -23,7 +24,7 @@ def test_the_reference_agrees_with_itself(reference: ReferenceFactory) -> None:
         assert recorded.difference is None, recorded.difference
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", by_night(list(MUTANTS), list(MUTANTS)[::3]))
 def test_mutant_is_noticed(reference: ReferenceFactory, name: str) -> None:
     mutant = ReferenceFactory([MUTANTS[name]])
     seeds = (f"mutants:{number}" for number in range(ENOUGH))

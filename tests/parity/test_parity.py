@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.nightly import by_night
 from tests.parity.ours import OursFactory
 from tests.parity.reference import ReferenceFactory
 from tests.parity.runner import explain, run_sequence
@@ -20,12 +21,12 @@ def _run(reference: ReferenceFactory, url: str, kind: str, chunk: int) -> None:
             pytest.fail(f"sequence {kind}:{number}\n{explain(recorded, reference, ours)}")
 
 
-@pytest.mark.parametrize("chunk", range(15))
+@pytest.mark.parametrize("chunk", range(by_night(150, 10)))
 def test_random_calls_get_the_answers_of_the_reference(reference: ReferenceFactory, redis_url: str, chunk: int) -> None:
     _run(reference, redis_url, "test", chunk)
 
 
-@pytest.mark.parametrize("chunk", range(3))
+@pytest.mark.parametrize("chunk", range(by_night(20, 1)))
 def test_random_calls_get_the_answers_of_the_reference_without_a_server(
     reference: ReferenceFactory, chunk: int
 ) -> None:

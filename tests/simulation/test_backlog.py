@@ -7,6 +7,7 @@ import pytest
 
 from broker_sched.redis_backend.commands import Call
 from broker_sched.scheduler.operations import tasks as reporting
+from tests.nightly import by_night
 from tests.simulation.bites import take_small_bites, unmet_deps
 
 TASKS = [f"T_{number}" for number in range(24)]
@@ -45,7 +46,7 @@ def random_call(chance, scheduler, clock, running):
     return worker, None
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(by_night(100, 5)))
 def test_no_task_runs_before_its_deps_whatever_is_still_to_be_done(hasty, clock, seed, monkeypatch):
     chance = random.Random(seed)
     running = {}

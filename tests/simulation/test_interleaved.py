@@ -11,6 +11,7 @@ from broker_sched.contract.validation import check
 from broker_sched.lua.loader import load
 from broker_sched.redis_backend.commands import Call, Read
 from broker_sched.scheduler.operations import OPERATIONS
+from tests.nightly import by_night
 from tests.simulation.bites import SMALL, small_bites, take_small_bites, unmet_deps
 
 WORKERS = ["a", "b", "c"]
@@ -113,7 +114,7 @@ def running(scheduler):
     return {client.hget(namespace.key("ids"), n) for n in numbers}
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(by_night(400, 12)))
 def test_callers_that_take_turns_never_hand_out_a_task_too_early(hasty, clock, seed):
     chance = random.Random(seed)
     tasks = [f"t{number}" for number in range(chance.choice([6, 14]))]

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from tests.nightly import by_night
 from tests.simulation.test_waking import SimulatedWorker, settle
 
 MODULES, FAMILIES = ("m", "n", "o"), ("F", "G")
@@ -69,7 +70,7 @@ def check(workers, tasks):
         worker.seen |= set(worker.running)
 
 
-@pytest.mark.parametrize("first", range(0, 100, 50))
+@pytest.mark.parametrize("first", range(0, by_night(1000, 50), 50))
 def test_everybody_gets_all_that_it_may_have_and_nothing_else(redis_url, scheduler_factory, clock, first):
     step = 5 if redis_url.startswith("memory:") else 1  # fakeredis is slow
     for seed in range(first, first + 50, step):

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from broker_sched.errors import NameTaken, Superseded
+from tests.nightly import by_night
 
 WORKERS, TASKS = ("a", "b", "c"), [f"t{number}" for number in range(12)]
 
@@ -73,7 +74,7 @@ class Fleet:
         self.scheduler.add_worker(worker=worker, info={}, start_id=self.starts[worker])
 
 
-@pytest.mark.parametrize("first", range(0, 40, 10))
+@pytest.mark.parametrize("first", range(0, by_night(400, 20), 10))
 def test_every_index_is_right_whatever_meets(redis_url, scheduler_factory, clock, first):
     for seed in range(first, first + 10, 10 if redis_url.startswith("memory:") else 1):  # fakeredis is slow
         chance = random.Random(seed)

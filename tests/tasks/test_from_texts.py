@@ -21,7 +21,6 @@ from broker_sched.tasks.task import Task
 from tests.tasks.kinds import KINDS
 from tests.tasks.parameter_classes import CLASSES, anything, classes_of_luigi
 
-pytestmark = pytest.mark.filterwarnings("ignore")
 NAMES = sorted(CLASSES)
 numbers = itertools.count()
 visibilities = st.sampled_from([ParameterVisibility.PUBLIC, ParameterVisibility.HIDDEN])

@@ -131,8 +131,9 @@ def luigid_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def scheduler(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A scheduler, straight to Redis, over HTTP, and luigid; what is on Redis is checked when the test ends.
 
-    The last two are shared: what a test leaves there is put away, or an assistant of the next one would run it, and
-    never have done, where several tasks fail again as quickly as they are retried.
+    The last two are shared: what earlier tests have left there is put away, or an assistant would run that instead of
+    what its own test schedules. This is done when a test begins: a worker that an earlier one had left behind has been
+    ended by then, and what it ran it gave back, which made it PENDING again.
     """
     if request.param == "redis":
         redis_url = request.getfixturevalue("shared_redis").url
@@ -144,10 +145,10 @@ def scheduler(request: pytest.FixtureRequest) -> Iterator[Any]:
         from broker_sched.client.remote_scheduler import RemoteScheduler
 
         made = RemoteScheduler(url)
-        yield made
         for task_id, task in made.task_list("", "", limit=False).items():
-            if task["status"] in ("PENDING", "FAILED"):
+            if task["status"] in ("PENDING", "RUNNING", "FAILED"):
                 made.add_task(worker="test", task_id=task_id, status="DONE", runnable=False)
+        yield made
     made.close()
 
 

@@ -19,9 +19,10 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.harness import ROOT, ServerProcess
+from tests.nightly import by_night
 from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
 
-LAYERS, WIDTH = 3, 8
+LAYERS, WIDTH = 3, by_night(8, 6)
 MODULE = f"""
 import os, time
 from pathlib import Path

@@ -18,7 +18,7 @@ from broker_sched.errors import WorkerError
 from tests.harness import ROOT
 from tests.worker.conftest import worker_on
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.timeout(60)
 SCRIPT = """
 import sys, {library}
 from broker_sched import LocalTarget, Scheduler, Worker, submit

@@ -19,7 +19,7 @@ from tests.harness import ROOT
 from tests.servers import RunningRedis
 from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.timeout(60)
 BASES = [Task, luigi.Task]
 both_kinds = pytest.mark.parametrize("base", BASES, ids=["native", "luigi"])
 

@@ -1,4 +1,4 @@
-"""A generated DAG of 300 tasks: 13 layers of 23, three deps each, and a root. Plain luigi.
+"""A generated DAG: layers of 23 tasks, three deps each, and a root. Plain luigi.
 
 Each run appends one line to runs.log: task, outcome, process. Some fail at their first attempt.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import luigi
 
 DIRECTORY = Path(os.environ.get("LAYERED_DIRECTORY", "."))
-LAYERS, WIDTH = 13, 23
+LAYERS, WIDTH = int(os.environ.get("LAYERED_LAYERS", 7)), 23
 
 
 def fails_once(layer: int, number: int) -> bool:
