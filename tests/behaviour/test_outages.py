@@ -89,6 +89,7 @@ def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp
         stack.callback(worker.kill)
         until(lambda: "Running worker" in log.read_text(), "it runs")
         for number, kind in enumerate(("READONLY", "OOM", "NOREPLICAS", "NOPERM"), start=1):
+            until(lambda: own.client().zcard("bsched:{default}:idle_assistants") == 1, "it waits for work")
             accept = REFUSING[kind](own.client())
             until(lambda kind=kind: f"for get_work: {_meaning(kind)}" in log.read_text() or worker.poll(), kind)  # type: ignore[misc]  # a default binds the kind
             accept()
