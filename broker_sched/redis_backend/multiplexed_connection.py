@@ -52,10 +52,10 @@ class AsyncConnection(Protocol):
         """
 
     def drop(self, reason: str) -> None:
-        """Give up the connection: it leads to the wrong place."""
+        """Give up the connection, which leads to the wrong place: what is in flight fails, the next send looks anew."""
 
     async def close(self) -> None:
-        """Close for good."""
+        """Close the connection for good: what is in flight fails."""
 
 
 class _Waiting:
@@ -70,8 +70,8 @@ class _Waiting:
         self.replies: list[Any] = []
 
 
-class _Link(asyncio.Protocol):
-    """One open connection."""
+class _OpenConnection(asyncio.Protocol):
+    """One open connection: it gives each send its replies, and fails all of them when it breaks."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, reply_seconds: float) -> None:
         self._loop = loop
@@ -118,7 +118,7 @@ class _Link(asyncio.Protocol):
         self.abandon(ConnectionLost(f"The connection to Redis broke: {exc or 'closed by Redis'}"))
 
     def abandon(self, reason: RedisUnavailable) -> None:
-        """Fail what is in flight and close."""
+        """Fail what is in flight with this error, and close."""
         if self.lost is not None:
             return
         self.lost = reason
@@ -161,28 +161,28 @@ class MultiplexedConnection:
         self._name = name
         self._connect_seconds = connect_seconds
         self._reply_seconds = reply_seconds
-        self._link: _Link | None = None
-        self._opening: asyncio.Task[_Link] | None = None
+        self._current: _OpenConnection | None = None
+        self._opening: asyncio.Task[_OpenConnection] | None = None
 
     async def send(self, commands: Sequence[RawCommand]) -> list[Any]:
         """Send the commands together and return their replies."""
-        link = self._link
-        if link is None or link.lost is not None:
-            link = await self._reopened()
-        return await link.send(commands)
+        opened = self._current
+        if opened is None or opened.lost is not None:
+            opened = await self._reopened()
+        return await opened.send(commands)
 
     def drop(self, reason: str) -> None:
         """Fail what is in flight; the next send looks for Redis anew."""
-        if self._link is not None:
-            self._link.abandon(ConnectionLost(reason))
+        if self._current is not None:
+            self._current.abandon(ConnectionLost(reason))
 
     async def close(self) -> None:
-        """Close for good."""
+        """Close the connection for good: what is in flight fails."""
         if self._opening is not None:
             self._opening.cancel()
         self.drop("The server is closing")
 
-    async def _reopened(self) -> _Link:
+    async def _reopened(self) -> _OpenConnection:
         """The new connection; all who wait for it share one attempt."""
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
@@ -192,12 +192,12 @@ class MultiplexedConnection:
         except (asyncio.TimeoutError, TimeoutError):
             raise ConnectionLost(f"Redis did not accept a connection within {self._connect_seconds:g} s") from None
 
-    def _opened(self, task: asyncio.Task[_Link]) -> None:
+    def _opened(self, task: asyncio.Task[_OpenConnection]) -> None:
         self._opening = None
         if not task.cancelled() and task.exception() is None:
-            self._link = task.result()
+            self._current = task.result()
 
-    async def _open(self) -> _Link:
+    async def _open(self) -> _OpenConnection:
         try:
             endpoint = await asyncio.wait_for(asyncio.to_thread(self._find), FIND_SECONDS)
             return await asyncio.wait_for(self._connect(endpoint), self._connect_seconds)
@@ -208,28 +208,28 @@ class MultiplexedConnection:
         except (OSError, redis.exceptions.RedisError) as error:
             raise ConnectionLost(f"Redis can't be reached: {error}") from error
 
-    async def _connect(self, endpoint: Endpoint) -> _Link:
+    async def _connect(self, endpoint: Endpoint) -> _OpenConnection:
         loop = asyncio.get_running_loop()
 
-        def protocol() -> _Link:
-            return _Link(loop, self._reply_seconds)
+        def protocol() -> _OpenConnection:
+            return _OpenConnection(loop, self._reply_seconds)
 
         if endpoint.unix_path is not None:
-            _, link = await loop.create_unix_connection(protocol, endpoint.unix_path)
+            _, opened = await loop.create_unix_connection(protocol, endpoint.unix_path)
         else:
             server_hostname = endpoint.host if endpoint.tls is not None else None
-            transport, link = await loop.create_connection(
+            transport, opened = await loop.create_connection(
                 protocol, endpoint.host, endpoint.port, ssl=endpoint.tls, server_hostname=server_hostname
             )
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
-            await self._log_in(link, endpoint)
+            await self._log_in(opened, endpoint)
         except BaseException:
-            link.abandon(ConnectionLost("The login failed"))
+            opened.abandon(ConnectionLost("The login failed"))
             raise
-        return link
+        return opened
 
-    async def _log_in(self, link: _Link, endpoint: Endpoint) -> None:
+    async def _log_in(self, opened: _OpenConnection, endpoint: Endpoint) -> None:
         commands: list[RawCommand] = [("CLIENT", "SETNAME", self._name)]
         if endpoint.password is not None:
             login = [endpoint.username, endpoint.password] if endpoint.username else [endpoint.password]
@@ -237,7 +237,7 @@ class MultiplexedConnection:
         if endpoint.db:
             commands.append(("SELECT", str(endpoint.db)))
         commands.append(("ROLE",))
-        for command, reply in zip(commands, await link.send(commands)):
+        for command, reply in zip(commands, await opened.send(commands)):
             # The name is only a courtesy, and who may not ask for the role can't know it.
             if isinstance(reply, ReplyError) and command[0] not in ("CLIENT", "ROLE"):
                 error = translate(None, str(reply))
@@ -257,14 +257,14 @@ class InProcess:
         self._connection = connection
 
     async def send(self, commands: Sequence[RawCommand]) -> list[Any]:
-        """Carry out the commands."""
+        """Carry out the commands at once, and return their replies."""
         return self._connection.send(commands)
 
     def drop(self, reason: str) -> None:
-        """There is no connection to give up."""
+        """Does nothing: there is no connection that could lead elsewhere."""
 
     async def close(self) -> None:
-        """Close the client."""
+        """Close the client; the state lives on in this process."""
         self._connection.close()
 
 

@@ -21,14 +21,14 @@ def prefix_of(namespace: str) -> str:
 
 
 class Namespace(NamedTuple):
-    """One namespace."""
+    """The state of one scheduler in Redis: its name, and what all its keys begin with."""
 
     name: str
     prefix: str  # bsched:{<namespace>}:
 
     @classmethod
     def named(cls, name: str) -> Namespace:
-        """Raises ConfigurationError when the name can't be used."""
+        """The namespace of this name. Raises ConfigurationError when there can be none."""
         return cls(name, prefix_of(name))
 
     def key(self, *parts: str) -> str:

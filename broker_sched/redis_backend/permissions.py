@@ -44,7 +44,7 @@ def rule(user: str = "bsched") -> str:
 
 
 def denied(commands: list[str]) -> RedisRefused:
-    """The error that names what this user may not run."""
+    """The error for a user of Redis who may not run these commands; its message has the ACL rule that grants them."""
     grants = " ".join(f"+{name.lower()}" for name in commands)
     return RedisRefused(
         NOPERM,

@@ -39,7 +39,7 @@ class ConnectionLost(RedisUnavailable):
 
 
 class Limits(NamedTuple):
-    """How long a call is repeated before its caller is told."""
+    """How long a call is repeated before its caller is told that Redis does not serve it."""
 
     attempts: int | None  # how often it is sent, at the most; None: as often as the time allows
     seconds: float  # from the first failure on
@@ -56,13 +56,13 @@ SERVER = Limits(attempts=None, seconds=3.0, repair_seconds=3.0, first_wait_secon
 
 
 class SendAgain(NamedTuple):
-    """Wait so many seconds, then send the same again."""
+    """What to do: wait so many seconds, then send the same again over the same connection."""
 
     seconds: float
 
 
 class LookAnew(NamedTuple):
-    """Give up the connections, so that the primary is looked for; wait so many seconds, then send the same again."""
+    """What to do: give up the connections, wait so many seconds, then send to wherever the primary is by then."""
 
     seconds: float
     reason: str
@@ -70,17 +70,17 @@ class LookAnew(NamedTuple):
 
 
 class LoadScript(NamedTuple):
-    """Load this script and send the same again."""
+    """What to do: load this script, which Redis does not have, and send the same again at once."""
 
     script: Script
 
 
 class Configure(NamedTuple):
-    """Make the namespace ready and send the same again."""
+    """What to do: make the namespace ready, as for the first contact, and send the same again."""
 
 
 class Fail(NamedTuple):
-    """Raise this error: the caller is told."""
+    """What to do: raise this error, since trying again is no use, or was tried for long enough."""
 
     error: BrokerSchedError
 

@@ -35,7 +35,7 @@ from broker_sched.redis_backend.recovery import ConnectionLost, ReplyError
 from broker_sched.redis_backend.urls import is_in_process, is_single
 
 ROLE_SECONDS = 1.0  # who only reads asks so often whether the connection still leads to the primary
-BLOCK_SECONDS = 4.0  # a blocking command waits so long at the most: less than a reply is waited for
+BLOCK_SECONDS = 6.0  # a blocking command waits so long at the most: less than a reply is waited for
 LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.RedisClusterException)
 # An error reply, or that redis-py has got one again and again. Looked at before LOST, which some are, too.
 ANSWERED = (redis.exceptions.ResponseError, redis.exceptions.BusyLoadingError, redis.exceptions.ClusterError)
@@ -52,7 +52,7 @@ class Transport(Protocol):
         """Send the commands together and return their replies."""
 
     def drop(self) -> None:
-        """Close the connections that nobody uses at the moment."""
+        """Close the connections that nobody uses at the moment: they may lead to the wrong place."""
 
 
 class SyncConnection:
@@ -70,7 +70,7 @@ class SyncConnection:
         self._may_ask_role = self._may_move
         self._next_role = 0.0
         given = self.client.get_connection_kwargs().get("socket_timeout")
-        self.block_seconds = min(BLOCK_SECONDS, given / 2) if given else BLOCK_SECONDS
+        self.block_seconds = min(BLOCK_SECONDS, 0.6 * given) if given else BLOCK_SECONDS
 
     def send(self, commands: Sequence[RawCommand], reads_only: bool = False) -> list[Any]:
         """Send the commands together; one reply each, an error reply as a ReplyError.
@@ -131,7 +131,7 @@ class SyncConnection:
 
 
 class ThroughClient:
-    """Sends by the client's own calls."""
+    """Reaches Redis by the calls of a redis-py client, whatever that client knows how to reach."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -149,7 +149,7 @@ class ThroughClient:
         return [_as_reply(reply) for reply in pipeline.execute(raise_on_error=False)]
 
     def drop(self) -> None:
-        """Nothing: the client has its connections in its pool."""
+        """Does nothing: the client has its connections in its pool, which SyncConnection empties."""
 
     def _one(self, command: RawCommand) -> Any:
         try:
@@ -199,7 +199,7 @@ class OwnConnections:
         return replies
 
     def drop(self) -> None:
-        """Close what is idle."""
+        """Close the connections that no thread uses at the moment."""
         idle = self._mine().idle
         with contextlib.suppress(IndexError):
             self._close(idle.pop(), idle)

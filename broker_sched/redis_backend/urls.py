@@ -60,7 +60,7 @@ class Endpoint(NamedTuple):
     tls: ssl.SSLContext | None = None
 
     def __repr__(self) -> str:
-        """Without the login."""
+        """The address for logs and messages, without the login."""
         return f"Endpoint({self.unix_path or f'{self.host}:{self.port}'}, db={self.db})"
 
 
@@ -94,17 +94,17 @@ class RedisURL:
 
     @property
     def connection_options(self) -> dict[str, Any]:
-        """The options that are not about Sentinels."""
+        """The options of the connection to Redis itself, as redis-py names them."""
         return {name: value for name, value in self.options.items() if not name.startswith("sentinel_")}
 
 
 def chosen(url: str | None) -> str:
-    """The URL given, else BSCHED_REDIS, else `local:`."""
+    """The URL that holds: the one given, else that of the environment variable BSCHED_REDIS, else `local:`."""
     return url or os.environ.get("BSCHED_REDIS") or "local:"
 
 
 def is_in_process(url: str | None) -> bool:
-    """Whether this is memory:, which no other process sees."""
+    """Whether the URL that holds is `memory:`, which no other process sees."""
     return chosen(url).startswith("memory:")
 
 
@@ -166,7 +166,7 @@ def describe(url: str | None) -> str:
 
 
 def unusable(url: str, why: str = "") -> ConfigurationError:
-    """The error for a URL that can't be used."""
+    """The error for a URL that can't be used: it says what to write instead, and shows no secret."""
     hint = (
         why
         or _scheme_hint(url)

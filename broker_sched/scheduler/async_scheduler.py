@@ -35,9 +35,10 @@ PERMITTED_SECONDS = 10.0  # between two looks of /readyz at what Redis's user ma
 
 
 class AsyncScheduler:
-    """One namespace, over three connections: `calls`; `views`, so that a long listing delays no get_work; and
-    `long_polls`, on which somebody always waits.
+    """Luigi's scheduler on one namespace, for all the requests of a server: one event loop, three connections.
 
+    calls, views, long_polls: the connections. A long listing has one of its own, so that it delays no get_work, and so
+        have those who wait for work, since a command waits on it.
     options: name → text, written to the namespace at the first contact.
     resources: limits, likewise.
     """
@@ -78,7 +79,7 @@ class AsyncScheduler:
             return await self._carry_view(self._execution.run(commands))
 
     async def drive(self, commands: Commands[T]) -> T:
-        """Carry out a method's commands and return its result."""
+        """Carry out a method's commands and return its result. Raises as `invoke`."""
         return await self._carry(self._execution.run(commands), self._calls)
 
     async def configure(self) -> None:
@@ -109,7 +110,7 @@ class AsyncScheduler:
         self._long_polls.end_waiting()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections for good: what is in flight fails."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._calls.close()
         await self._views.close()
@@ -152,7 +153,7 @@ class AsyncScheduler:
             self._permitted_at = now
 
     async def _carry(self, effects: Effects[T], connection: AsyncConnection) -> T:
-        """Do what is to be done, one thing after another."""
+        """Do what an execution wants done, one thing after another, over this connection, and return its result."""
         outcome: Any = None
         while True:
             try:

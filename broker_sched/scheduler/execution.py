@@ -59,18 +59,18 @@ class Callers(Protocol):
         """It was answered at the first attempt: its caller may make another call."""
 
     def note_loss(self) -> None:
-        """A reply did not come."""
+        """A reply did not come: its caller may have a command on the way that arrives late."""
 
 
 class ThreadCallers(RequestIds):
-    """Each thread is a caller, and after a loss another one."""
+    """The callers of a `Scheduler`: each thread is one, and after a loss another one."""
 
     def note_answer(self, request: Request) -> None:
-        """The thread has nothing in flight any more."""
+        """Does nothing: a thread makes one call at a time."""
 
 
 class FreeCallers:
-    """As many callers as there are calls in flight at once.
+    """The callers of an `AsyncScheduler`: as many as there are calls in flight at once.
 
     A copy of a lost command may still arrive, so its caller makes no other call afterwards.
     """
@@ -87,11 +87,11 @@ class FreeCallers:
         return Request(caller, str(next(self._numbers)))
 
     def note_answer(self, request: Request) -> None:
-        """Its caller is free."""
+        """Its caller is free for another call."""
         self._free.append(request.caller)
 
     def note_loss(self) -> None:
-        """Nothing: the caller is not given back."""
+        """Does nothing: a caller whose call was repeated is not given back."""
 
 
 class Execution:
@@ -150,7 +150,7 @@ class Execution:
         self.is_configured, self.lacks_permission = True, False
 
     def configuration(self) -> Commands[None]:
-        """The same as commands."""
+        """What `configuring` carries out, as commands."""
         if self._loads_all:
             yield load_scripts()
         yield from configure(self.namespace, self._options)
@@ -248,12 +248,12 @@ class Execution:
 
 
 def one(call: Call) -> Commands[Any]:
-    """The commands of who wants one script run, and its reply."""
+    """Commands that are one script; the result is its reply."""
     return (yield call)
 
 
 def load_scripts() -> Write:
-    """Loads every script, so that no call has to."""
+    """The commands that load every script, so that no call has to."""
     return Write([("SCRIPT", "LOAD", load(name).source) for name in names()])
 
 

@@ -20,7 +20,7 @@ PAUSE_SECONDS = 0.5  # after an error
 
 
 class LongPolls:
-    """Futures of those who wait, by worker. The mailbox is read while there are any.
+    """Knows who waits for work at this server, and wakes whom the mailbox names. It is read while anybody waits.
 
     connection: nobody else's, since a command waits on it. key: the mailbox.
     """
@@ -49,17 +49,17 @@ class LongPolls:
                 del self._waiting[worker]
 
     async def wait(self, woken: Woken, seconds: float) -> bool:
-        """Whether it was woken in that time."""
+        """Wait until the worker is woken, at most so many seconds; whether it was."""
         done, _ = await asyncio.wait({woken}, timeout=seconds)
         return bool(done)
 
     def end_waiting(self) -> None:
-        """Wake all, now and from now on."""
+        """Wake all who wait, and from now on everybody at once: the server is about to leave."""
         self._is_ending = True
         self._wake_all()
 
     async def close(self) -> None:
-        """Close for good."""
+        """Stop reading the mailbox, and close the connection for good."""
         if self._reading is not None:
             self._reading.cancel()
         await self.connection.close()

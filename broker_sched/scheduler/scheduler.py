@@ -34,7 +34,9 @@ MIN_WAIT_SECONDS = 0.01  # of a blocking command, for which 0 is for ever
 
 
 class Scheduler(SchedulerAPI):
-    """Luigi's scheduler, its state in Redis. Safe to use from many threads and processes at once.
+    """Luigi's scheduler, its state in Redis. Safe to use from many threads and processes at once, and after a fork.
+
+    Every call raises RedisUnavailable when Redis does not serve it: after 5 attempts, or 10 s after the first failure.
 
     redis: a URL (`redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`, `local:`,
         `memory:`), a redis-py client, or None for BSCHED_REDIS, else `local:`.
@@ -90,7 +92,7 @@ class Scheduler(SchedulerAPI):
             raise
 
     def config(self) -> SchedulerConfig:
-        """The namespace's options, as all its processes see them."""
+        """Read the namespace's options, which all its processes share. Raises RedisUnavailable."""
         return self._drive(read_config(self._namespace))
 
     def verify(self, repair: bool = False) -> list[Difference]:
@@ -125,7 +127,7 @@ class Scheduler(SchedulerAPI):
         return compare(take(self._namespace.prefix, names, self._read))
 
     def close(self) -> None:
-        """Close the connections. The scheduler itself lives on in Redis."""
+        """Close the connections to Redis. The scheduler's state stays there, for others and for later."""
         self._connection.close()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -164,7 +166,7 @@ class Scheduler(SchedulerAPI):
         return self._carry(self._execution.send(commands, reads_only=True))
 
     def _carry(self, effects: Effects[T]) -> T:
-        """Do what is to be done, one thing after another."""
+        """Do what an execution wants done, one thing after another, and return its result."""
         outcome: Any = None
         while True:
             try:

@@ -41,8 +41,8 @@ class FakeRedis:
         for writer in self._writers:
             writer.close()
 
-    def pipeline(self, **options: Any) -> MultiplexedConnection:
-        """A pipeline to it; options: fields of Endpoint, connect_seconds, reply_seconds."""
+    def connection(self, **options: Any) -> MultiplexedConnection:
+        """A connection to it; options: fields of Endpoint, connect_seconds, reply_seconds."""
         seconds = {name: options.pop(name) for name in list(options) if name.endswith("_seconds")}
 
         def find() -> Endpoint:

@@ -20,7 +20,9 @@ from broker_sched.redis_backend.clients import connect, resolve
 from broker_sched.redis_backend.urls import describe
 from tests.servers import binaries, die_with_parent, is_alive, until
 
-STARTER = "import sys; from broker_sched.redis_backend import embedded_server as embedded; print(embedded.start(sys.argv[1]), flush=True)"
+STARTER = (
+    "import sys; from broker_sched.redis_backend.embedded_server import start; print(start(sys.argv[1]), flush=True)"
+)
 
 
 @pytest.fixture

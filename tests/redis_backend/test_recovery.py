@@ -204,7 +204,7 @@ async def direct(fake: FakeRedis) -> Any:
 
 async def served(fake: FakeRedis) -> Any:
     made = AsyncScheduler(
-        Namespace.named("table"), *(fake.pipeline(reply_seconds=0.3, connect_seconds=1) for _ in range(3))
+        Namespace.named("table"), *(fake.connection(reply_seconds=0.3, connect_seconds=1) for _ in range(3))
     )
     await made.configure()
     fake.commands.clear()
@@ -327,7 +327,7 @@ async def direct_reader(fake: FakeRedis) -> Any:
 
 
 async def served_reader(fake: FakeRedis) -> Any:
-    made = AsyncScheduler(Namespace.named("table"), *(fake.pipeline() for _ in range(3)))
+    made = AsyncScheduler(Namespace.named("table"), *(fake.connection() for _ in range(3)))
     await made.configure()
     made._calls.drop("the address has moved")
     return lambda: made.invoke(METHODS["is_paused"], {})

@@ -9,7 +9,7 @@ import pytest
 import redis.exceptions
 
 from broker_sched import Scheduler
-from broker_sched.redis_backend import sync_connection as link
+from broker_sched.redis_backend import sync_connection as connection_module
 from broker_sched.redis_backend.recovery import ReplyError
 from broker_sched.redis_backend.sync_connection import OwnConnections
 
@@ -101,12 +101,12 @@ def test_no_thread_of_a_forked_child_uses_its_parents_connection(
         assert go_on.wait(10)
         return owned(*args)
 
-    owned = link._Owned
-    monkeypatch.setattr(link, "_Owned", slowly)
+    owned = connection_module._Owned
+    monkeypatch.setattr(connection_module, "_Owned", slowly)
     first = threading.Thread(target=ask, args=(made,))
     first.start()
     assert noticing.wait(10)
-    monkeypatch.setattr(link, "_Owned", owned)
+    monkeypatch.setattr(connection_module, "_Owned", owned)
     ask(made)
     go_on.set()
     first.join()
