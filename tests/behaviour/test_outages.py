@@ -225,6 +225,26 @@ def test_a_call_is_repeated_while_redis_is_busy_for_a_moment(own: RunningRedis) 
     scheduler.close()
 
 
+def test_a_call_that_a_frozen_redis_carries_out_later_is_carried_out_once(own: RunningRedis) -> None:
+    """It accepts connections and reads nothing: each attempt waits for its reply, and all are read in the end."""
+    scheduler = Scheduler(f"{own.url}?socket_timeout=0.3", prune_interval_seconds=None)
+    for name in "abc":
+        scheduler.add_task(worker="w", task_id=name)
+    own.process.send_signal(signal.SIGSTOP)
+    thaw = threading.Timer(1.2, own.process.send_signal, (signal.SIGCONT,))
+    thaw.start()
+    assert scheduler.get_work(worker="w")["task_id"] == "a"
+    thaw.join()
+    assert list(scheduler.task_list(status="RUNNING")) == ["a"]
+    own.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(RedisUnavailable, match="did not answer after 5 attempts"):
+        scheduler.get_work(worker="w")
+    own.process.send_signal(signal.SIGCONT)
+    assert scheduler.get_work(worker="w")["task_id"] == "b", "the call that was not answered"
+    assert sorted(scheduler.task_list(status="RUNNING")) == ["a", "b"]
+    scheduler.close()
+
+
 def test_a_client_of_a_server_sees_the_name(own: RunningRedis) -> None:
     server = ServerProcess("--redis", own.url).await_ready()
     try:

@@ -143,6 +143,19 @@ def test_a_user_who_may_not_ask_for_the_role_reads_all_the_same(pair: Pair) -> N
     assert Scheduler(pair.address.url, prune_interval_seconds=None).config().retry_delay == 900
 
 
+@pytest.mark.parametrize("limit", ["", "?max_connections=2"])
+def test_a_user_who_may_not_ask_for_the_role_follows_the_address_when_a_write_is_refused(
+    pair: Pair, limit: str
+) -> None:
+    for server in (pair.old, pair.new):
+        server.client().execute_command("ACL", "SETUSER", "default", "-role")
+    scheduler = Scheduler(f"{pair.address.url}{limit}", prune_interval_seconds=None)
+    assert scheduler.is_paused() == {"paused": False}  # which has asked, and was refused
+    pair.fail_over()
+    scheduler.add_task(worker="w", task_id="a")
+    assert pair.new.client().exists("bsched:{default}:task:a")
+
+
 def test_no_more_than_one_question_a_second_is_asked_for_it(pair: Pair) -> None:
     client: redis.Redis = pair.old.client()
     scheduler = Scheduler(pair.address.url, prune_interval_seconds=None)

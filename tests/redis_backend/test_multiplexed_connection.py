@@ -424,6 +424,23 @@ def test_busy_server_is_asked_again_over_the_same_connection(reply: bytes) -> No
     run(scenario())
 
 
+def test_a_server_that_is_busy_when_it_is_logged_in_to_is_asked_again() -> None:
+    async def scenario() -> None:
+        busy = [b"-BUSY script\r\n", b"-BUSY script\r\n"]
+        scripted = Scripted(NO_MESSAGES)
+
+        def answer(command: list[str]) -> bytes:
+            return busy.pop() if busy and command[0] == "SELECT" else scripted(command)
+
+        async with FakeRedis(answer) as fake:
+            scheduler = AsyncScheduler(Namespace.named("test"), *(fake.connection(db=3) for _ in range(3)))
+            scheduler._execution.is_configured = True
+            assert await scheduler.invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
+            assert len(fake.sent("SELECT")) == 3
+
+    run(scenario())
+
+
 def test_missing_script_is_loaded_and_called_again() -> None:
     async def scenario() -> None:
         async with FakeRedis(Scripted(b"-NOSCRIPT no\r\n", NO_MESSAGES)) as fake:

@@ -292,6 +292,43 @@ def test_a_script_that_is_lost_after_it_was_loaded_is_sent_again_until_it_is_ans
 
 
 @carriers
+def test_after_a_missing_permission_it_is_asked_for_and_no_option_written_anew(carrier: str) -> None:
+    """An operator may have changed one meanwhile."""
+
+    async def scenario() -> None:
+        async with FakeRedis(Script(b"-NOPERM User x has no permissions\r\n", GOOD)) as fake:
+            ping = await PINGERS[carrier](fake)
+            with pytest.raises(RedisUnavailable, match="NOPERM"):
+                await ping()
+            fake.commands.clear()
+            assert await ping() == {"rpc_messages": []}
+            sent = [command[1] for command in fake.sent("EVALSHA")]
+            assert sent == [load("check_permissions").sha, load("ping").sha]
+
+    asyncio.run(scenario())
+
+
+@carriers
+def test_a_redis_that_is_emptied_while_the_namespace_is_made_ready_is_told_and_not_waited_for(carrier: str) -> None:
+    def answer(command: list[str]) -> bytes:
+        if command[:2] == ["EVALSHA", load("set_fields").sha]:
+            return b"-ERR BSCHED_UNCONFIGURED script: x\r\n"
+        return Script(GOOD)(command)
+
+    async def scenario() -> None:
+        async with FakeRedis(answer) as fake:
+            with pytest.raises(RedisUnavailable, match="emptied"):
+                if carrier == "direct":
+                    await asyncio.to_thread(Scheduler, f"redis://127.0.0.1:{fake.port}", resources={"db": 2})
+                else:
+                    connections = (fake.connection() for _ in range(3))
+                    made = AsyncScheduler(Namespace.named("table"), *connections, resources={"db": 2})
+                    await asyncio.wait_for(made.configure(), 10)
+
+    asyncio.run(scenario())
+
+
+@carriers
 def test_who_finds_nobody_at_the_address_is_told_after_as_many_attempts(carrier: str) -> None:
     async def scenario() -> None:
         async with FakeRedis(Script(GOOD)) as fake:
@@ -326,6 +363,17 @@ async def direct_reader(fake: FakeRedis) -> Any:
     return lambda: asyncio.to_thread(made.is_paused)
 
 
+async def direct_pinger(fake: FakeRedis) -> Any:
+    made = await asyncio.to_thread(Scheduler, f"redis://127.0.0.1:{fake.port}", "table", prune_interval_seconds=None)
+    return lambda: asyncio.to_thread(made.ping, worker="w")
+
+
+async def served_pinger(fake: FakeRedis) -> Any:
+    made = AsyncScheduler(Namespace.named("table"), *(fake.connection() for _ in range(3)))
+    await made.configure()
+    return lambda: made.invoke(METHODS["ping"], {"worker": "w"})
+
+
 async def served_reader(fake: FakeRedis) -> Any:
     made = AsyncScheduler(Namespace.named("table"), *(fake.connection() for _ in range(3)))
     await made.configure()
@@ -333,6 +381,7 @@ async def served_reader(fake: FakeRedis) -> Any:
     return lambda: made.invoke(METHODS["is_paused"], {})
 
 
+PINGERS = {"direct": direct_pinger, "served": served_pinger}
 READERS = {"direct": direct_reader, "served": served_reader}
 
 
