@@ -49,7 +49,7 @@ KEYS = (
     Key(
         "counters",
         "hash",
-        "last number given to a task, worker, runner_set, stakeholder_set, batch; superseded: how many reports were "
+        "last number given to a task, worker, runner set, stakeholder set, batch; superseded: how many reports were "
         "refused",
         FOREVER,
     ),
@@ -95,7 +95,7 @@ KEYS = (
     Key("blockers:<n>", "set", "its deps that make it UPSTREAM_DISABLED", USED, RECOMPUTED),
     Key("failures:<n>", "list", "times (s) of its failures within the window", TASK),
     Key("staged:<token>", "list", "ids of a long list of deps, on their way in", "15 minutes, or until read in"),
-    Key("unlink:<n>", "set", "numbers of deps it no longer has, on their way out", "until worked off"),
+    Key("unlink:<n>", "set", "numbers of deps it no longer has, on their way out", "until done"),
     # ready to run
     Key("ready:<runner_set>|<needs>", "zset", "ready tasks: member rank, score -priority", USED, RECOMPUTED),
     Key(
@@ -114,7 +114,7 @@ KEYS = (
         USED,
         RECOMPUTED,
     ),
-    Key("batch_runner_sets:<signature>", "set", "runner_sets with such tasks", USED, RECOMPUTED),
+    Key("batch_runner_sets:<signature>", "set", "runner sets with such tasks", USED, RECOMPUTED),
     Key("batch_keys:<n>", "set", "the batch_ready:… a task stands in", USED, RECOMPUTED),
     Key("batchable:<family>", "set", "numbers of the family's ready batchable tasks", USED, RECOMPUTED),
     # running
@@ -171,8 +171,8 @@ KEYS = (
     ),
     Key("runner_set:<runner_set>:running", "hash", "task_id → worker_id of its RUNNING tasks", USED, RECOMPUTED),
     Key("counted:<runner_set>:<w>", "set", "tasks that count as pending, by who signed up last", USED, RECOMPUTED),
-    Key("runner_sets", "hash", "runner_set key → number and size", "like runner_set:<runner_set>"),
-    Key("worker_runner_sets:<w>", "set", "the runner_sets of a worker", USED, RECOMPUTED),
+    Key("runner_sets", "hash", "a runner set's key → its number and size", "like runner_set:<runner_set>"),
+    Key("worker_runner_sets:<w>", "set", "the runner sets of a worker", USED, RECOMPUTED),
     Key("stakeholder_set:<stakeholder_set>", "hash", "key, size", "while a task refers to it", RECOMPUTED),
     Key(
         "stakeholder_set:<stakeholder_set>:workers",
@@ -182,8 +182,13 @@ KEYS = (
         RECOMPUTED,
     ),
     Key("stakeholder_set:<stakeholder_set>:tasks", "set", "numbers of its tasks", USED, RECOMPUTED),
-    Key("stakeholder_sets", "hash", "stakeholder_set key → number and size", "like stakeholder_set:<stakeholder_set>"),
-    Key("worker_stakeholder_sets:<w>", "set", "the stakeholder_sets of a worker", USED, RECOMPUTED),
+    Key(
+        "stakeholder_sets",
+        "hash",
+        "a stakeholder set's key → its number and size",
+        "like stakeholder_set:<stakeholder_set>",
+    ),
+    Key("worker_stakeholder_sets:<w>", "set", "the stakeholder sets of a worker", USED, RECOMPUTED),
     # to be done
     Key("due:retry", "zset", "FAILED tasks by when they go back to PENDING (s)", USED),
     Key("due:enable", "zset", "tasks disabled by the scheduler, by when that was (s)", USED),
@@ -195,12 +200,12 @@ KEYS = (
         "deferred_steps",
         "list",
         "work left to later calls, see lua/lib/deferred/deferred_steps.lua",
-        "until worked off",
+        "until done",
     ),
     Key(
         "failed_deferred_steps",
         "list",
-        "deferred_steps that failed, each with its error; `bsched verify` reports them",
+        "deferred steps that failed, each with its error; `bsched verify` reports them",
         "until a repair",
         REPORTED,
     ),

@@ -33,7 +33,7 @@ def take_small_bites(monkeypatch):
     """Give every caller such scripts, and short lists of deps to name at once."""
     monkeypatch.setattr(script_call, "load", small_bites)
     monkeypatch.setattr(reporting, "MAX_DEPS_AT_ONCE", 3)
-    monkeypatch.setattr(reporting, "WORK_OFF_BUDGET", 3)
+    monkeypatch.setattr(reporting, "DEFERRED_BUDGET", 3)
     monkeypatch.setattr(upkeep, "PRUNE_BUDGET", 8)
 
 

@@ -15,7 +15,7 @@ from broker_sched.scheduler.integrity.check import TASK_INDEX_FIELDS, AtLeast, D
 MARK_SECONDS = 10.0  # others wait so long when a repair dies
 RENEW_SECONDS = 2.0
 TURN_SECONDS = 60.0  # a second repair waits so long for the first
-WORK_OFFS = 50  # attempts to begin when no deferred step waits; then it begins anyway
+MAX_ATTEMPTS = 50  # attempts to begin when no deferred step waits; then it begins anyway
 WORDS = 1500  # written by one script
 PASSES = 5
 
@@ -41,11 +41,11 @@ class Repair:
         deadline = time.monotonic() + TURN_SECONDS
         attempts = 0
         while True:
-            has_turn, deferred_steps = self._do("begin" if attempts < WORK_OFFS else "anyway")
+            has_turn, deferred_steps = self._do("begin" if attempts < MAX_ATTEMPTS else "anyway")
             if has_turn:
                 break
             attempts += 1
-            if deferred_steps and attempts <= WORK_OFFS:
+            if deferred_steps and attempts <= MAX_ATTEMPTS:
                 self._run_deferred(deferred_steps)
             elif time.monotonic() > deadline:
                 raise RedisUnavailable("Another repair of this namespace goes on; try again when it has ended.")

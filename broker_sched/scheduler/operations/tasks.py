@@ -17,8 +17,8 @@ from broker_sched.scheduler.operations.attempts import attempt_text, refuse_supe
 T = TypeVar("T")
 
 MAX_DEPS_AT_ONCE = 150  # a longer list of deps is staged in chunks of this, so that no script runs long
-WORK_OFF_BUDGET = 80  # steps in one script that works off what a call left behind
-MAX_WORK_OFFS = 2000  # a caller does not wait for more of them: others go on
+DEFERRED_BUDGET = 80  # units of work in one script that does what a call left
+MAX_DEFERRED_CALLS = 2000  # a caller does not wait for more of them: others go on
 MAX_TASKS_AT_ONCE = 100  # scripts sent together
 MAX_BATCH_SIZE = 1_000_000  # stands for "no maximum"
 NOT_GIVEN = [None, None, None]  # of a retry policy
@@ -183,10 +183,10 @@ def announce_scheduling_failure(
 
 def run_deferred(left: int) -> Commands[None]:
     """Do deferred steps that a call left behind, in further short scripts. When the caller dies, others go on."""
-    for _ in range(MAX_WORK_OFFS):
+    for _ in range(MAX_DEFERRED_CALLS):
         if not left:
             return
-        left = yield Call("run_deferred", budget=str(WORK_OFF_BUDGET))
+        left = yield Call("run_deferred", budget=str(DEFERRED_BUDGET))
 
 
 def optional(text: str | None) -> str:

@@ -17,7 +17,7 @@ from broker_sched.scheduler.operations.operators import prune
 from broker_sched.scheduler.operations.refusals import module_filter
 from broker_sched.scheduler.operations.tasks import optional, run_deferred, truth
 
-MAX_SIFTINGS = 2000  # scripts in one call that only set apart what the worker must not have
+MAX_CALLS_SETTING_APART = 2000  # scripts in one call that only set apart what the worker must not have
 
 
 def get_work(
@@ -48,7 +48,7 @@ def get_work(
     if reply[6] == "prune":
         yield from prune(namespace)
         reply = yield ask(is_pruned=True)
-    for _ in range(MAX_SIFTINGS):
+    for _ in range(MAX_CALLS_SETTING_APART):
         if reply[6] != "more":
             break
         reply = yield ask(is_pruned=True)

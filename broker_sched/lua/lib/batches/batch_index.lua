@@ -1,8 +1,10 @@
--- The ready batchable tasks by what tasks of one batch share, once for each list of batched parameters that was
--- registered for the family:
---   batch_ready:<runner_set>|<signature>  sorted set like ready:…   batch_runner_sets:<signature>  runner sets that
---                                         have one
---   batch_keys:<n>  where a task stands                        batchable:<family>      the ready batchable ones
+-- Ready batchable tasks are indexed by what the tasks of one batch share, their signature. A task is in the index once
+-- for each list of batched parameters that was registered for its family.
+--
+--   batch_ready:<runner_set>|<signature>  sorted set like ready:<runner_set>|<needs>
+--   batch_runner_sets:<signature>         the runner sets that have such a sorted set
+--   batch_keys:<n>                        the <runner_set>|<signature> where task n stands
+--   batchable:<family>                    numbers of the family's ready batchable tasks
 
 -- @include lib/core/header.lua
 -- @include lib/tasks/tasks.lua

@@ -1,6 +1,8 @@
--- Batches: further ready tasks that go with the best one, behind it in rank, up to the batcher's maximum.
--- batchers:<worker_id>    hash family → '<maximum> <JSON list of the batched parameters, sorted>'
--- batch_names:<family>    all such lists that were ever registered
+-- Making a batch: ready tasks that rank behind the best one and have its signature are handed out together with it, up
+-- to the maximum that the worker has registered (add_task_batcher).
+--
+--   batchers:<worker_id>    hash, family → '<maximum> <JSON list of the batched parameters, sorted>'
+--   batch_names:<family>    all such lists that were ever registered
 
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua
@@ -45,7 +47,7 @@ local function batch_of(best, worker)
   local signature = batch_signature(best, names_text)
   if not signature then return batch, names_text end
   local only_own = is_trivial(worker)
-  local entries, is_picky = {}, worker.refuses or worker.modules
+  local entries, is_restricted = {}, worker.refuses or worker.modules
   for _, runner_set in ipairs(call('SMEMBERS', key('batch_runner_sets:', signature))) do
     if not only_own or is_in_worker_set('runner_set', runner_set, worker.w) then
       for _, entry in ipairs(entries_behind(key('batch_ready:', runner_set .. '|' .. signature), best, maximum - 1)) do
@@ -55,8 +57,8 @@ local function batch_of(best, worker)
   end
   table.sort(entries, before)
   for index = 1, math.min(#entries, maximum - 1) do
-    local task = load_task(id_of(number_in(entries[index].rank)))
-    local is_refused = is_picky and refuses(worker, task)
+    local task = load_task(id_of(number_in_rank(entries[index].rank)))
+    local is_refused = is_restricted and refuses(worker, task)
     if not is_refused and not is_stale({ rank = task.rank }) then batch[#batch + 1] = task end
   end
   return batch, names_text

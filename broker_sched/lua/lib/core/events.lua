@@ -1,4 +1,4 @@
--- The stream `events`: every change of a task's status, for whoever follows it.
+-- Each change of a task's status is added to the stream `events`, for whoever follows it.
 
 -- @include lib/core/header.lua
 

@@ -1,5 +1,5 @@
--- What every script begins with: its header arguments, the time, the namespace's options, and the answer
--- that a repeated request gets.
+-- What nearly every script begins with: the time, the namespace's options, the names of its keys, and the answer that a
+-- repeated request gets.
 --
 -- @args prefix schema_version now request_id random_bits
 --   prefix          bsched:{<namespace>}:
@@ -9,8 +9,8 @@
 --                   before. A repeated request gets its first answer. One whose caller has had an answer to a higher
 --                   number is a late copy, whose answer nobody awaits: it is refused.
 --   random_bits     48 of them, as a number: the weight of a worker that this call may create
--- They come before the script's own arguments. Of the keys, the `config` key routes the call; all others are derived
--- inside the namespace's slot.
+-- These arguments come before those of the script. Of the keys, the `config` key routes the call; all others are
+-- derived inside the namespace's slot.
 --
 -- A script's writes stay when it fails, and what was only counted is not written then. So a body checks first what it
 -- was given, and deferred steps, where others' mistakes may show, are run so that they can't make it fail.

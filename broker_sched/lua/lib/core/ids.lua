@@ -1,4 +1,4 @@
--- From a task's number to its id: hash `ids`.
+-- The id of a task is found by its number in the hash `ids`, which a script asks once for each.
 
 -- @include lib/core/header.lua
 

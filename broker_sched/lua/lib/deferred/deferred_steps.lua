@@ -1,7 +1,9 @@
--- Work that is done in bites. A deferred step is a line of words in the list `deferred_steps`:
+-- The deferred steps (see backlog.lua) are done here, each a bounded part at a time. A step is a line of words in the
+-- list `deferred_steps`:
 --   tell_dependents <n> <what> <cursor>   tell the dependents of n how it stands; what changed: d DONE or not, b
 --                                         blocking or not
---   propagate_to_deps <n> <w> <cursor>    see to the deps of n (see propagate_to_dep), for worker number w, or '0'
+--   propagate_to_deps <n> <w> <cursor>    make what the deps of n lack (see propagate_to_dep), for worker number w, or
+--                                         '0'
 --   link <n> <token> <w>                  read in the deps of n that wait in staged:<token>
 --   extend_stake <n> <w> <cursor>         give submission number w a stake in the deps of n, and in theirs; '0': each
 --                                         submission that has one in n. The worker that asked for new deps of n may
@@ -14,8 +16,8 @@
 --   replace_last <runner_set> <w>         find the next-to-last to sign up for what w was the last
 --   mark_for_removal <stakeholder_set> <time>  mark the tasks of a stakeholder set that nobody holds since then
 --   reindex_batches <cursor> <family>     index the family's ready tasks for newly registered batched parameters
--- A deferred step's function does at most about `budget` steps and returns how many it did and, when it is
--- not done, the line to go on with. A deferred step that fails is set aside in the list `failed_deferred_steps`, for
+-- The function of each kind does at most about `budget` units of work. It returns how many it did and, when it is not
+-- done, the line to go on with. A deferred step that fails is set aside in the list `failed_deferred_steps`, for
 -- verify to report: it must not stop the call that happened to come by, nor all later ones.
 
 -- @include lib/core/header.lua
@@ -38,7 +40,7 @@ end
 
 function run.tell_dependents(words, budget)
   local n, what, cursor = string.match(words, '^(%S+) (%S+) (%S+)$')
-  local is_done, blocks = standing(n)
+  local is_done, blocks = done_and_blocking(n)
   if not has_backlog() then -- else a deferred step about the other half, which this one overtook, may still wait
     if what == 'b' then is_done = nil end
     if what == 'd' then blocks = nil end
@@ -55,8 +57,10 @@ function run.tell_dependents(words, budget)
         finish_task(task)
       end
     end
-    if edges_seen.shaken[dependent] and not blockers_flip then add_deferred_step('recheck_blockers', dependent) end
-    edges_seen.shaken[dependent] = nil
+    if known_edges.lost_blocker[dependent] and not blockers_flip then
+      add_deferred_step('recheck_blockers', dependent)
+    end
+    known_edges.lost_blocker[dependent] = nil
   end
   if was_late and what ~= 'd' then add_deferred_step('recheck_blockers', n) end
   return #page, rest and table.concat({ 'tell_dependents', n, what, rest }, ' ')
@@ -140,24 +144,24 @@ end
 
 -- Of tasks whose deps form a cycle each may name the next as its blocker when the DISABLED one that made them so is
 -- gone. Mostly there is one, some blockers away.
-local MAX_WALK, MAX_GROUNDED = 50, 1000 -- steps, and tasks looked at; a larger cycle is left to verify
+local MAX_WALK, MAX_BEHIND = 50, 1000 -- steps, and tasks looked at; a larger cycle is left to verify
 
-local IS_DISABLED, PASSES_ON, IN_FLUX = 1, 2, 3
+local IS_DISABLED, IS_BLOCKED, CHANGING = 1, 2, 3
 
 -- What a blocker is: DISABLED, blocked itself, or neither any more, which its own deferred step will tell.
-local function footing(n)
+local function blocker_state(n)
   local id = id_of(n)
   local status = id and call('HGET', key('task:', id), 'status')
   if status == 'DISABLED' then return IS_DISABLED end
-  return status == 'PENDING' and call('EXISTS', key('blockers:', n)) == 1 and PASSES_ON or IN_FLUX
+  return status == 'PENDING' and call('EXISTS', key('blockers:', n)) == 1 and IS_BLOCKED or CHANGING
 end
 
 -- All that is behind these blockers, as a list, when nothing of it is DISABLED.
-local function groundless_from(n)
+local function blocked_without_cause(n)
   local found, seen = { n }, { [n] = true }
   local next_one = 1
   while found[next_one] do
-    if #found > MAX_GROUNDED or footing(found[next_one]) ~= PASSES_ON then return nil end
+    if #found > MAX_BEHIND or blocker_state(found[next_one]) ~= IS_BLOCKED then return nil end
     for _, blocker in ipairs(call('SMEMBERS', key('blockers:', found[next_one]))) do
       if not seen[blocker] then
         seen[blocker] = true
@@ -172,18 +176,18 @@ end
 function run.recheck_blockers(n)
   local at = n
   for step = 1, MAX_WALK do
-    if footing(at) ~= PASSES_ON then return step end
+    if blocker_state(at) ~= IS_BLOCKED then return step end
     at = call('SRANDMEMBER', key('blockers:', at))
   end
-  local groundless = groundless_from(n)
-  for _, number in ipairs(groundless or {}) do
+  local without_cause = blocked_without_cause(n)
+  for _, number in ipairs(without_cause or {}) do
     local task = resolve(number, '0')
     call('DEL', key('blockers:', number))
-    edges_seen.forget(number)
+    known_edges.forget(number)
     task.was_blocking = true
     finish_task(task)
   end
-  return MAX_WALK + (groundless and #groundless or 0)
+  return MAX_WALK + (without_cause and #without_cause or 0)
 end
 
 local function leave_runner_sets(w, weight, budget)

@@ -1,4 +1,5 @@
--- How a script ends that may have left deferred steps, or may go on with those of earlier calls.
+-- A script that may leave deferred steps ends with run_deferred: it does a budget of its own, and then of those that
+-- earlier calls left.
 
 -- @include lib/core/ids.lua
 -- @include lib/workers/workers.lua

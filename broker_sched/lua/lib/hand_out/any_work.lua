@@ -1,4 +1,5 @@
--- get_work for every case: lost hand-outs, batches, assistants, deferred steps that wait, rivals that go first.
+-- get_work for every case: hand-outs that were lost, batches, assistants, deferred steps that wait, and better tasks
+-- that have to go first.
 
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua

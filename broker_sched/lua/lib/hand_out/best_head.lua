@@ -10,7 +10,7 @@ local MAX_STALE_HEADS = 20
 -- The head of a ready queue, those put right on the way left out; nil also when there were too many of them: the next
 -- calls go on.
 -- is_stale  puts right a head whose deps have changed, and tells whether it did; nil where no deferred step waits
-local function sound_head_of(queue, is_stale)
+local function valid_head_of(queue, is_stale)
   for _ = 1, MAX_STALE_HEADS do
     local head = head_of(queue)
     if not head or not is_stale or not is_stale(head) then return head end
@@ -37,7 +37,7 @@ local function best_head(queues, is_stale)
   look_up_needs(queues)
   for _, queue in ipairs(queues) do
     if fits(needs_of(queue)) then
-      local head = sound_head_of(queue, is_stale)
+      local head = valid_head_of(queue, is_stale)
       if head and (not best or before(head, best)) then best = head end
     end
   end
@@ -46,7 +46,7 @@ end
 
 -- The best task that this worker may be given: its head, and whether better tasks may have to go first. nil when there
 -- is none. Last, whether there are ready queues whose turn is when there is none.
--- turn  see own_queues; is_stale  see sound_head_of
+-- turn  see own_queues; is_stale  see valid_head_of
 local function best_for(worker, as_assistant, turn, is_stale)
   local queues, left = own_queues(worker, as_assistant, turn)
   local best = best_head(queues, is_stale)

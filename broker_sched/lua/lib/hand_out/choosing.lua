@@ -1,5 +1,5 @@
--- Choosing the task that a worker is given, with all that plain_work.lua leaves out: deferred steps that wait, the
--- starvation guard where running tasks alone don't tell, and what a worker must not have.
+-- The task that a worker is given is chosen here, with all that plain_work.lua leaves out: deferred steps that wait,
+-- the starvation guard where running tasks alone don't tell, and what a worker must not have.
 
 -- @include lib/core/ids.lua
 -- @include lib/tasks/tasks.lua
@@ -18,7 +18,7 @@ local function best_task(worker, as_assistant)
     best, is_contested = best_for(worker, as_assistant, 'last', is_stale)
     if is_contested then best = merge(worker, as_assistant, 'last') end
   end
-  return best and load_task(id_of(number_in(best.rank))), is_contested
+  return best and load_task(id_of(number_in_rank(best.rank))), is_contested
 end
 
 local MAX_MOVED, CONTESTED_COST = 40, 5 -- tasks set apart by one script; what looking through contested ones costs

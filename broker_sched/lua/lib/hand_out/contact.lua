@@ -1,4 +1,4 @@
--- What a worker that asks for work tells of itself.
+-- A worker that asks for work tells its host, its start id, and that it is an assistant. That, and the time, is noted.
 
 -- @include lib/core/header.lua
 

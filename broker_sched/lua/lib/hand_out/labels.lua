@@ -1,7 +1,7 @@
--- What a worker may refuse: a module, or a family of tasks in it. As text <module> or <module>:<family>, so written
--- that it can stand in the name of a ready queue: <runner_set>@<label>|<needs>. A task that some worker must not have
--- stands in such a ready queue, apart from the others of its runner set, so that this worker can pass over it as a
--- whole. A '!' behind the label says that the ready queue's tasks were refused just now: they go behind all others.
+-- A label names what a worker may refuse: a module, or a family of tasks in it, as the text <module> or
+-- <module>:<family>. A task that some worker must not have stands in a ready queue with a label in its name,
+-- <runner_set>@<label>|<needs>, apart from the others of its runner set, so that this worker passes over all of them at
+-- once. A '!' behind the label says that the queue's tasks were refused just now: they go behind all others.
 
 local function plain(text)
   return (string.gsub(text, '[%%:!|]', function(char) return string.format('%%%02X', string.byte(char)) end))

@@ -1,6 +1,6 @@
--- What most calls of get_work are: a known, enabled worker, which lost nothing, is given one ready task of its own, or
--- nothing. Whatever is not that plain is found out before a task changes, and left to any_work.lua, which has every
--- rule; both write the same.
+-- get_work for what most calls of it are: a known, enabled worker, which lost nothing, is given one ready task of its
+-- own, or nothing. Whatever is not that plain is found out before a task changes, and left to any_work.lua, which has
+-- every rule; both write the same.
 
 -- @include lib/core/header.lua
 -- @include lib/core/events.lua
@@ -33,7 +33,7 @@ end
 
 -- The task behind a head; nil when it may go in a batch, or its runner would have no stake in it.
 local function read_plain_task(head, worker)
-  local n = number_in(head.rank)
+  local n = number_in_rank(head.rank)
   local id = id_of(n)
   local fields = call('HMGET', key('task:', id), 'runner_set', 'stakeholder_set', 'resources', 'counted', 'batchable',
     'family',
@@ -83,8 +83,8 @@ local function get_plain_work()
   note_contact(worker)
   local head, is_contested, left = best_for(worker, false, 'first')
   local task = head and read_plain_task(head, worker)
-  local is_odd = is_contested or (not head and left) or (head and not task)
-  if is_odd or (task and wakeups.is_anybody_waiting()) then return nil end
+  local needs_any_work = is_contested or (not head and left) or (head and not task)
+  if needs_any_work or (task and wakeups.is_anybody_waiting()) then return nil end
   local reply = count_for(worker)
   reply[7] = 'none'
   if task then

@@ -1,5 +1,5 @@
--- The ready queues that get_work looks at, and their heads: it never looks at more of the ready tasks, save what the
--- starvation guard merges.
+-- A ready queue's head is its best task. get_work looks at the heads of ready queues, and at no other ready tasks,
+-- except where the starvation guard merges the queues.
 
 -- @include lib/core/header.lua
 -- @include lib/workers/counts.lua
@@ -10,7 +10,7 @@ local function before(a, b)
   return a.rank < b.rank
 end
 
-local function number_in(rank)
+local function number_in_rank(rank)
   return string.match(rank, ':(%d+)$') or rank
 end
 
@@ -50,11 +50,11 @@ local POSTPONED = '^%d+@[^|]*!|'
 -- can or could run. Without those that it refuses. Returns them, and whether some are left out for their turn:
 -- turn  'first' only those whose tasks nobody refused just now, 'last' only the others
 local function own_queues(worker, as_assistant, turn)
-  local queues, left, is_picky = {}, false, worker.refuses or worker.modules
+  local queues, left, is_restricted = {}, false, worker.refuses or worker.modules
   local function add(queue)
     if turn and (string.find(queue, POSTPONED) ~= nil) ~= (turn == 'last') then
       left = true
-    elseif not is_picky or not refuses(worker, queue) then
+    elseif not is_restricted or not refuses(worker, queue) then
       queues[#queues + 1] = queue
     end
   end

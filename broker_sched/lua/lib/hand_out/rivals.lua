@@ -1,5 +1,5 @@
--- The first question of the starvation guard: is there a better task that wants what this one wants, and that live
--- workers might run? Mostly there is none, and the running tasks alone tell.
+-- Rivals of a task are better ready tasks that want a resource which it wants. If live workers might run one of them,
+-- the starvation guard has to decide. Mostly none of them fits beside the running tasks, and it need not.
 
 -- @include lib/tasks/resources.lua
 -- @include lib/hand_out/ready_queues.lua

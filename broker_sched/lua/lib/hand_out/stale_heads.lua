@@ -1,4 +1,5 @@
--- Heads of ready queues that should not be ready any more: what changed their deps waits in a deferred step.
+-- A head of a ready queue is stale when one of its deps is not DONE any more, and the deferred step that is to tell it
+-- still waits.
 
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua
@@ -12,7 +13,7 @@ local MAX_CHECKED_DEPS = 200
 -- While deferred steps wait, a ready task may have a dep that is not DONE any more. Puts that right; true when it did.
 local function is_stale(head)
   if not has_backlog() then return false end
-  local n = number_in(head.rank)
+  local n = number_in_rank(head.rank)
   local suspects
   if call('SCARD', key('deps:', n)) <= MAX_CHECKED_DEPS then
     suspects = call('SMEMBERS', key('deps:', n))
@@ -25,7 +26,7 @@ local function is_stale(head)
   end
   local task, stale = load_task(id_of(n)), false
   for _, dep in ipairs(suspects) do
-    local is_done, blocks = standing(dep)
+    local is_done, blocks = done_and_blocking(dep)
     if not is_done then
       sync_edge(n, dep, is_done, blocks)
       stale = true

@@ -55,7 +55,7 @@ local function worker_ids_of(stream)
   if is_alone then
     numbers = call('SMEMBERS', key('runner_set:', runner_set .. ':workers'))
   else
-    numbers = workers_of(load_task(id_of(number_in(stream.rank))))
+    numbers = workers_of(load_task(id_of(number_in_rank(stream.rank))))
   end
   local ids = #numbers > 0 and call('HMGET', key('worker_ids', ''), unpack(numbers)) or {}
   if is_alone then ids_by_runner_set[runner_set] = ids end
@@ -98,7 +98,7 @@ local function merge(worker, as_assistant, turn)
     add_up(taken, held)
   end
   for _, queue in ipairs((own_queues(worker, as_assistant, turn))) do own[queue] = true end
-  local is_picky = worker.refuses or worker.modules
+  local is_restricted = worker.refuses or worker.modules
   local running = running_stream()
   if running then push(heap, running) end
   for _, queue in ipairs(queues_in_turn(turn)) do
@@ -116,7 +116,7 @@ local function merge(worker, as_assistant, turn)
       if not is_stale(stream) then return stream end
       stream.index = stream.index - 1 -- it left the ready queue, and what follows moved up
     else
-      local may_be_given = as_assistant and not (is_picky and refuses(worker, stream.queue))
+      local may_be_given = as_assistant and not (is_restricted and refuses(worker, stream.queue))
       goes_on = take_slot(stream, worker, may_be_given, slots_taken)
       if goes_on then add_up(taken, stream.needs) end
     end

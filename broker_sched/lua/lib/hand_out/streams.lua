@@ -1,4 +1,5 @@
--- What the starvation guard reads: running tasks and ready queues as streams in rank order, and workers' slots.
+-- The starvation guard reads running tasks and ready queues as streams, in rank order and page by page; and it asks how
+-- many slots a worker has.
 
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua
@@ -10,7 +11,7 @@ local PAGE = 16
 -- Read the ids of a page's tasks at once.
 local function look_up_ids(page)
   local numbers = {}
-  for index = 1, #page, 2 do numbers[#numbers + 1] = number_in(page[index]) end
+  for index = 1, #page, 2 do numbers[#numbers + 1] = number_in_rank(page[index]) end
   if #numbers == 0 then return end
   local ids = call('HMGET', key('ids', ''), unpack(numbers))
   for index, n in ipairs(numbers) do id_by_number[n] = ids[index] end
@@ -55,7 +56,7 @@ local runs = {} -- by rank: { worker_running, held, resources } of what runs, as
 local function run_of(rank)
   local run = runs[rank]
   if not run then
-    run = call('HMGET', key('task:', id_of(number_in(rank))), 'worker_running', 'held', 'resources')
+    run = call('HMGET', key('task:', id_of(number_in_rank(rank))), 'worker_running', 'held', 'resources')
     runs[rank] = run
   end
   local runner = run[1] or ''

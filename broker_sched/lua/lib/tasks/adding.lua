@@ -1,4 +1,5 @@
--- add_task for every case: a task that is there or not, any status, batches, changed deps, whoever reports it.
+-- add_task for every case: for a task that is there or not, with any status, in batches, with changed deps, and whoever
+-- reports it.
 
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua
@@ -89,9 +90,9 @@ end
 local function set_resources(task, needs)
   if needs == task.resources then return end
   local counted_by_needs = task.status == 'RUNNING' and not task.held
-  if counted_by_needs then use_all(holding(task), -1) end
+  if counted_by_needs then use_all(held_amounts(task), -1) end
   set(task, 'resources', needs)
-  if counted_by_needs then use_all(holding(task), 1) end
+  if counted_by_needs then use_all(held_amounts(task), 1) end
 end
 
 local function forget_staged_deps(task)
@@ -112,12 +113,13 @@ local function set_staged_deps(task, token, replaces, worker)
   add_deferred_step('link', task.n, token, worker and worker.w or '0')
 end
 
--- The deps that the call names, as glance gives them. Placeholders are made in the order given: it decides their rank.
+-- The deps that the call names, as load_as_dep gives them. Placeholders are made in the order given: it decides their
+-- rank.
 local function named_deps(worker)
   local deps = {}
   for index = 1, #ARGS.deps do
     local id = ARGS.deps[index]
-    local dep = glance(id)
+    local dep = load_as_dep(id)
     if not dep and worker then
       dep = create_task(id, 'UNKNOWN', ARGS.priority)
       join_stakeholder_set(dep, worker)
@@ -147,7 +149,7 @@ local function change_edges(task, deps, replaces)
   for dep in pairs(wanted) do link(task.n, dep) end
 end
 
--- Returns the task's deps, as glance gives them, where the call names them all; else nil.
+-- Returns the task's deps, as load_as_dep gives them, where the call names them all; else nil.
 local function set_deps(task, worker)
   local replaces, token = ARGS.replaces_deps == '1', ARGS.deps_token
   if token ~= '' then

@@ -1,4 +1,5 @@
--- Why a task failed: its field `expl`, JSON as Luigi's clients keep it; a long one in detail:<task_id>.
+-- Why a task failed is kept in its field `expl`, as JSON like Luigi's clients send it; a long explanation stands in
+-- detail:<task_id>.
 
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua

@@ -1,5 +1,9 @@
--- Edges between tasks: deps:<n> and dependents:<n> (sets of numbers, kept in step), unmet:<n> (its deps that
--- are not DONE; '!' while deps are still being read in), blockers:<n> (its deps that make it UPSTREAM_DISABLED).
+-- The edges between tasks, and what follows for a task from how its deps stand. All are sets of numbers:
+--
+--   deps:<n>, dependents:<n>  kept in step
+--   unmet:<n>                 its deps that are not DONE; '!' while deps are still being read in
+--   blockers:<n>              its deps that make it UPSTREAM_DISABLED
+--
 -- What may be long is left to deferred steps.
 
 -- @include lib/core/header.lua
@@ -32,9 +36,9 @@ local function page_of(set_key, cursor, count)
 end
 
 -- How the task with this number stands to those above it: is it DONE, does it block them?
-local function standing(n)
+local function done_and_blocking(n)
   local id = id_of(n)
-  local task = id and glance(id)
+  local task = id and load_as_dep(id)
   if not task then return false, false end
   return task.status == 'DONE', is_blocking(task)
 end
@@ -49,10 +53,10 @@ local function finish_task(task)
   flush(task)
   local is_done, blocks = task.status == 'DONE', is_blocking(task)
   -- Its own disable, or the blocker that it lost, may be all there was behind the others.
-  if blocks and task.status == 'PENDING' and (task.old_status == 'DISABLED' or edges_seen.shaken[task.n]) then
+  if blocks and task.status == 'PENDING' and (task.old_status == 'DISABLED' or known_edges.lost_blocker[task.n]) then
     add_deferred_step('recheck_blockers', task.n)
   end
-  edges_seen.shaken[task.n] = nil
+  known_edges.lost_blocker[task.n] = nil
   task.old_status = task.status
   local changed = (is_done ~= task.was_done and 'd' or '') .. (blocks ~= task.was_blocking and 'b' or '')
   if changed ~= '' then
@@ -69,7 +73,7 @@ end
 local function sync_edge(dependent, dep, is_done, blocks)
   local unmet, blockers = key('unmet:', dependent), key('blockers:', dependent)
   local unmet_flips, blockers_flip, knew = false, false, false
-  edges_seen.forget(dependent)
+  known_edges.forget(dependent)
   if is_done then
     if call('SREM', unmet, dep) == 1 then unmet_flips = call('EXISTS', unmet) == 0 end
   elseif is_done == false and call('SADD', unmet, dep) == 1 then
@@ -80,25 +84,26 @@ local function sync_edge(dependent, dep, is_done, blocks)
     if not knew then blockers_flip = call('SCARD', blockers) == 1 end
   elseif blocks == false and call('SREM', blockers, dep) == 1 then
     blockers_flip = call('EXISTS', blockers) == 0
-    edges_seen.shaken[dependent] = true
+    known_edges.lost_blocker[dependent] = true
   end
   return unmet_flips, blockers_flip, knew
 end
 
 -- A task that depends on itself is a blocker of its own or not when all its edges are there: a deferred step looks
 -- then.
-local function see_to_own_edge(n, dep)
+local function check_edge_to_itself(n, dep)
   if n == dep then add_deferred_step('tell_dependents', n, 'b', '0') end
 end
 
 -- Make `dep` a dep of `n` (both numbers). The caller finishes the task.
 local function link(n, dep)
   if call('SADD', key('deps:', n), dep) == 1 then call('SADD', key('dependents:', dep), n) end
-  sync_edge(n, dep, standing(dep))
-  see_to_own_edge(n, dep)
+  sync_edge(n, dep, done_and_blocking(dep))
+  check_edge_to_itself(n, dep)
 end
 
--- The same for a task that has no edges to deps yet; `deps` as glance gives them, without a status for a missing dep.
+-- The same for a task that has no edges to deps yet; `deps` as load_as_dep gives them, without a status for a missing
+-- dep.
 local function link_first(n, deps)
   local numbers, unmet, blockers = {}, {}, {}
   for _, dep in ipairs(deps) do
@@ -106,19 +111,19 @@ local function link_first(n, deps)
     numbers[#numbers + 1] = dep.n
     if dep.status ~= 'DONE' then unmet[#unmet + 1] = dep.n end
     if is_blocking(dep) then blockers[#blockers + 1] = dep.n end
-    see_to_own_edge(n, dep.n)
+    check_edge_to_itself(n, dep.n)
   end
   call('SADD', key('deps:', n), unpack(numbers))
   if #unmet > 0 then call('SADD', key('unmet:', n), unpack(unmet)) end
   if #blockers > 0 then call('SADD', key('blockers:', n), unpack(blockers)) end
-  edges_seen.unmet[n], edges_seen.blockers[n] = #unmet > 0, #blockers > 0
+  known_edges.unmet[n], known_edges.blockers[n] = #unmet > 0, #blockers > 0
 end
 
 -- A staged list of deps waits for its deferred step, several when new deps come on top: field `linking`, their tokens.
 -- All the while '!' is among the unmet deps, so that the task is not ready.
 local function begin_linking(task, token)
   call('SADD', key('unmet:', task.n), '!')
-  edges_seen.forget(task.n)
+  known_edges.forget(task.n)
   set(task, 'linking', task.linking and task.linking .. ' ' .. token or token)
 end
 
@@ -130,14 +135,14 @@ local function end_linking(task, token)
   set(task, 'linking', #left > 0 and table.concat(left, ' '))
   if task.linking then return end
   call('SREM', key('unmet:', task.n), '!')
-  edges_seen.forget(task.n)
+  known_edges.forget(task.n)
 end
 
 local function unlink(n, dep)
-  edges_seen.forget(n)
+  known_edges.forget(n)
   call('SREM', key('deps:', n), dep)
   call('SREM', key('unmet:', n), dep)
-  if call('SREM', key('blockers:', n), dep) == 1 then edges_seen.shaken[n] = true end
+  if call('SREM', key('blockers:', n), dep) == 1 then known_edges.lost_blocker[n] = true end
   call('SREM', key('dependents:', dep), n)
   drop_unneeded_missing_dep(dep)
 end
@@ -167,7 +172,7 @@ local function raise_priority(task, priority)
 end
 
 -- What an add_task owes a dep of its task: a placeholder where there is none and a stake (both only from an
--- enabled worker that is no assistant), and the task's priority. `dep` as glance gives it, a missing dep without
+-- enabled worker that is no assistant), and the task's priority. `dep` as load_as_dep gives it, a missing dep without
 -- status.
 local function propagate_to_dep(task, dep, worker)
   local dep_task = loaded_tasks[dep.id] or dep
@@ -193,6 +198,6 @@ local function propagate_to_deps(task, numbers, worker)
   if #numbers == 0 then return end
   local ids = call('HMGET', key('ids', ''), unpack(numbers))
   for index, n in ipairs(numbers) do
-    if ids[index] then propagate_to_dep(task, glance(ids[index]) or { id = ids[index], n = n }, worker) end
+    if ids[index] then propagate_to_dep(task, load_as_dep(ids[index]) or { id = ids[index], n = n }, worker) end
   end
 end

@@ -1,8 +1,8 @@
--- What mails are to tell of, noted for the server that sends them.
+-- What mails are to tell of is noted for the server that sends them.
 --
--- mail:notes     list of notes, JSON each; methods/mails.py reads them
--- mail:unlisted  how many there were beyond MAX_NOTES
--- mail:server    there while a server that sends mails was seen within a week: without one, nothing is noted
+--   mail:notes     list of notes, JSON each; scheduler/operations/mails.py reads them
+--   mail:unlisted  how many there were beyond MAX_NOTES
+--   mail:server    there while a server that sends mails was seen within a week: without one, nothing is noted
 
 -- @include lib/core/header.lua
 

@@ -1,14 +1,16 @@
--- The indexes a task stands in, derived from its fields. place_task compares where it stands (fields tally,
--- counted, ready, batched) with where it should, and moves it: doing it twice changes nothing.
+-- The indexes in which a task stands follow from its fields. Four fields say where it stands; place_task compares them
+-- with where it should stand, and moves it. Doing that twice changes nothing.
 --
---   tally    <runner_set>p, <runner_set>r (PENDING, without and with resources) or <runner_set>R (RUNNING): counters
---            `pending` and `with_resources` of runner_set:<c>; hash runner_set:<c>:running, task_id → worker_id
---   counted  <runner_set>:<w>: in counted:<runner_set>:<w>, what count_pending counts (PENDING and not blocked, or
---            FAILED), by the worker that signed up last; counter `counted` of runner_set:<c>
---   ready    <runner_set>|<needs>: in the sorted set ready:<runner_set>|<needs>, score −priority, member rank; listed
---            in ready queues and queues:<runner_set> while it has members. <runner_set>@<label>|<needs> for a task that
---            some worker must not have: see labels.lua
---   batched  1 while it stands in the batch indexes, see batch_index.lua
+--   tally    <runner_set>p or <runner_set>r: PENDING, without or with resources; it is in the sums `pending`, and
+--            `with_resources`, of the hash runner_set:<runner_set>.
+--            <runner_set>R: RUNNING; it is in the hash runner_set:<runner_set>:running, task_id → worker_id
+--   counted  <runner_set>:<w>: count_pending counts it (PENDING and not blocked, or FAILED); it is in the set
+--            counted:<runner_set>:<w>, where w is the worker that signed up last, and in the sum `counted`
+--   ready    <runner_set>|<needs>: it is in the ready queue of this name, the sorted set ready:<runner_set>|<needs>,
+--            with score −priority and its rank as member. While that has members, `ready_queues` and
+--            ready_queues:<runner_set> list it.
+--            <runner_set>@<label>|<needs>: the same for a task that some worker must not have, see labels.lua
+--   batched  1: it is in the index of batch_index.lua
 
 -- @include lib/core/header.lua
 -- @include lib/wakeups/wakeups.lua

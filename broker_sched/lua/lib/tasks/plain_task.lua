@@ -1,6 +1,6 @@
--- What most calls of add_task are: an enabled worker reports a task that is to be run, so far unknown or a placeholder,
--- and no dep of it needs more than a placeholder. All is decided before anything is written: what is not that plain is
--- left to adding.lua, which has every rule. Both write the same, this at half the cost.
+-- add_task for what most calls of it are: an enabled worker reports a task that is to be run, which was unknown or a
+-- placeholder so far, and of whose deps none needs more than a placeholder. All is decided before anything is written:
+-- what is not that plain is left to adding.lua, which has every rule. Both write the same, this at half the cost.
 
 -- @include lib/core/header.lua
 -- @include lib/core/events.lua

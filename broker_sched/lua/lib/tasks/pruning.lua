@@ -1,5 +1,6 @@
--- Pruning, by due time and in bites: dead workers, what they ran, tasks without stakeholders, disables that
--- are over, retries, postponements that are over, removals. In this order, as the reference does per task.
+-- Pruning does what is due, a bounded part at a time: it removes dead workers, fails what they ran, marks tasks without
+-- stakeholders, ends disables, retries failed tasks, ends postponements, and removes tasks; in this order, as Luigi
+-- does for each task.
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
 
 -- @include lib/core/header.lua
@@ -21,14 +22,14 @@ local function prune_workers(budget)
   local delay = OPTIONS.worker_disconnect_delay
   local silent = call('ZRANGEBYSCORE', key('workers', ''), '-inf', number_text(NOW - delay + 1), 'WITHSCORES',
     'LIMIT', 0, MAX_WORKERS)
-  local buried = 0
+  local removed = 0
   for index = 1, #silent, 2 do
     if tonumber(silent[index + 1]) + delay < NOW then
       remove_worker(silent[index], NOW)
-      buried = buried + 1
+      removed = removed + 1
     end
   end
-  return buried == MAX_WORKERS and budget or buried
+  return removed == MAX_WORKERS and budget or removed
 end
 
 local function tasks_of(numbers)
@@ -52,7 +53,7 @@ end
 
 -- Luigi: tasks fail in the order of their creation. So members of a batch that are older than the combined task fail
 -- on their own; the others get its status passed on.
-local function fail_orphaned_run_batch(combined)
+local function fail_orphaned_batch(combined)
   for _, member in ipairs(tasks_of(call('SMEMBERS', key('batch:', combined.batch_id)))) do
     if member.rank < combined.rank then fail_orphaned_run(member) end
   end
@@ -64,7 +65,7 @@ local function fail_orphaned_runs(budget)
   local tasks = tasks_of(call('SPOP', key('orphaned_runs', ''), budget))
   for _, task in ipairs(tasks) do
     if task.status == 'RUNNING' and task.batch_id and is_orphaned_run(task) then
-      fail_orphaned_run_batch(task)
+      fail_orphaned_batch(task)
     else
       fail_orphaned_run(task)
     end

@@ -1,6 +1,6 @@
--- Resources: limits in the hash `resources` (1 where absent), what RUNNING tasks hold in the hash `used`. A task's
--- needs (field `resources`) and what it holds (`held`) are JSON text, {"name":amount}, needs made by the caller with
--- sorted names, so that equal needs are equal text.
+-- Resources have their limits in the hash `resources` (1 where absent), and what RUNNING tasks hold of them in the hash
+-- `used`. A task's needs (field `resources`) and what it holds (field `held`) are JSON texts, {"name":amount}. The
+-- caller makes the needs with sorted names, so that equal needs are equal texts.
 --
 -- Sums are exact, whatever the amounts. A sum that one double can't hold is a list of doubles of which none overlaps
 -- another, smallest first (Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997); in `used` it is their
@@ -126,7 +126,7 @@ local function fits(needs, taken)
 end
 
 -- What a RUNNING task holds: {name = amount}. Luigi: a task that was never handed out holds its needs.
-local function holding(task)
+local function held_amounts(task)
   return amounts(task.held or task.resources)
 end
 

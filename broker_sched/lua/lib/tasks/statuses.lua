@@ -1,13 +1,13 @@
--- Changes of status, and what follows from them for resources, running sets, failures and due times.
--- Source of the rules: luigi.scheduler.SimpleTaskState.set_status, 3.8.1; broker_sched/states.py lists them.
+-- Changes of a task's status, and what follows from them for resources, running tasks, failures and due times.
+-- Source of the rules: luigi.scheduler.SimpleTaskState.set_status, 3.8.1; contract/states.py lists them.
 --
--- tasks:<STATUS>            numbers of the tasks of a status
--- running                   sorted set of the RUNNING ones: score −priority, member rank
--- running:<worker_id>       numbers of the tasks RUNNING on a worker
--- batch:<batch_id>          numbers of the BATCH_RUNNING members
--- worker_batches:<worker_id>   hash, batch id → how many of them run on this worker
--- due:retry, due:enable, due:remove   sorted sets of numbers by time
--- without_stakeholders, orphaned runs         numbers of tasks that the next prune must look at
+--   tasks:<STATUS>                       numbers of the tasks of a status
+--   running                              sorted set of the RUNNING ones: score −priority, member rank
+--   running:<worker_id>                  numbers of the tasks RUNNING on a worker
+--   batch:<batch_id>                     numbers of the BATCH_RUNNING members
+--   worker_batches:<worker_id>           hash, batch id → how many of them run on this worker
+--   due:retry, due:enable, due:remove    sorted sets of numbers by time
+--   without_stakeholders, orphaned_runs  numbers of tasks that the next prune must look at
 
 -- @include lib/core/header.lua
 -- @include lib/core/events.lua
@@ -30,7 +30,7 @@ local function leave_status(task)
   if task.status == 'RUNNING' then
     call('SREM', key('running:', task.worker_running or ''), task.n)
     call('ZREM', key('running', ''), task.rank)
-    use_all(holding(task), -1)
+    use_all(held_amounts(task), -1)
     if task.stakeholder_set == '0' then call('SADD', key('without_stakeholders', ''), task.n) end
   elseif task.status == 'BATCH_RUNNING' then
     local batches = key('worker_batches:', task.worker_running or '')
@@ -45,7 +45,7 @@ local function enter_status(task)
   if task.status == 'RUNNING' then
     call('SADD', key('running:', task.worker_running), task.n)
     call('ZADD', key('running', ''), number_text(-tonumber(task.priority)), task.rank)
-    use_all(holding(task), 1)
+    use_all(held_amounts(task), 1)
   elseif task.status == 'BATCH_RUNNING' then
     call('SADD', key('batch:', task.batch_id), task.n)
     call('HINCRBY', key('worker_batches:', task.worker_running), task.batch_id, 1)
@@ -157,9 +157,9 @@ end
 -- Hand the task out to a worker: RUNNING, or RUNNING anew when its first hand-out was lost.
 local function hand_out(task, worker)
   if task.status == 'RUNNING' then
-    use_all(holding(task), -1)
+    use_all(held_amounts(task), -1)
     hold_needs(task)
-    use_all(holding(task), 1)
+    use_all(held_amounts(task), 1)
   else
     set(task, 'worker_running', worker.id)
     hold_needs(task)

@@ -1,4 +1,4 @@
--- Refusing what a superseded run says: a run that is not the task's latest attempt. It changes nothing but these: it is
+-- A run that is not the task's latest attempt is superseded, and what it says is refused: it changes nothing, but is
 -- counted, and told to whoever follows the events. The reply is SUPERSEDED, of which callers make an error.
 -- Stock clients send no attempt: for them Luigi's rules are all there is. (That a worker can't load a task is another
 -- refusal, see refuse_tasks.lua and labels.lua.)

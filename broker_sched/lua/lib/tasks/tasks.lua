@@ -1,7 +1,7 @@
--- Tasks: hash task:<task_id>, with what is long or rare in detail:<task_id>. Inside sets a task is its
--- number n (hash `ids`: n → task_id). Its rank within equal priorities is the text in sorted sets: the
--- creation number, ten digits; '<creation number>:<n>' for a task that was named before it was created.
--- `missing_deps` (task_id → n) are ids that tasks depend on and that are not there: never added, or removed.
+-- A task is the hash task:<task_id>, with what is long or rare in detail:<task_id>. Inside sets it is its number n
+-- (hash `ids`: n → task_id). Inside sorted sets it is its rank, which orders tasks of equal priority: the number under
+-- which it was created, ten digits; '<that number>:<n>' for a task that was named before it was created. `missing_deps`
+-- (task_id → n) are ids that tasks depend on and that are not there: never added, or removed.
 --
 -- A script changes a task through the one table that load_task gives, and ends with finish_task.
 
@@ -17,7 +17,7 @@ local PLACES = { tally = true, counted = true, ready = true }
 local loaded_tasks = {}
 -- What is known in this script, by number: is there unmet:<n>, blockers:<n>; was a blocker lost, and it was not yet
 -- asked what is behind the others. One table, since a Lua function may capture no more than 60 variables.
-local edges_seen = { unmet = {}, blockers = {}, shaken = {} }
+local known_edges = { unmet = {}, blockers = {}, lost_blocker = {} }
 local CHANGED = 'changed' -- in place of what was known, or could be known from the task's places
 
 local function look_for(known, kind, n)
@@ -30,24 +30,24 @@ local function look_for(known, kind, n)
 end
 
 local function has_unmet(n)
-  return look_for(edges_seen.unmet, 'unmet:', n)
+  return look_for(known_edges.unmet, 'unmet:', n)
 end
 
 local function is_blocked(n)
-  return look_for(edges_seen.blockers, 'blockers:', n)
+  return look_for(known_edges.blockers, 'blockers:', n)
 end
 
 -- The task's edges change: what is known of them is so no more.
-function edges_seen.forget(n)
-  edges_seen.unmet[n], edges_seen.blockers[n] = CHANGED, CHANGED
+function known_edges.forget(n)
+  known_edges.unmet[n], known_edges.blockers[n] = CHANGED, CHANGED
 end
 
 -- A PENDING task that is counted has no dep that blocks it; one that is ready has no unmet dep at all.
 local function note_places(n, status, ready, counted)
-  if edges_seen.blockers[n] ~= nil or status ~= 'PENDING' then return end
+  if known_edges.blockers[n] ~= nil or status ~= 'PENDING' then return end
   local is_ready = (ready or '') ~= ''
-  if is_ready or (counted or '') ~= '' then edges_seen.blockers[n] = false end
-  if is_ready and edges_seen.unmet[n] == nil then edges_seen.unmet[n] = false end
+  if is_ready or (counted or '') ~= '' then known_edges.blockers[n] = false end
+  if is_ready and known_edges.unmet[n] == nil then known_edges.unmet[n] = false end
 end
 
 -- Is this task a reason that those above it are UPSTREAM_DISABLED?
@@ -76,7 +76,7 @@ local function load_task(id)
 end
 
 -- What a task is to those that depend on it: { id, n, status, priority, stakeholder set }; nil when it is not there.
-local function glance(id)
+local function load_as_dep(id)
   if loaded_tasks[id] then return loaded_tasks[id] end
   local fields = call('HMGET', key('task:', id), 'n', 'status', 'priority', 'stakeholder_set', 'ready', 'counted')
   if not fields[1] then return nil end
@@ -155,7 +155,7 @@ local function create_task(id, status, priority)
     was_missing_dep = missing_dep ~= false, was_done = false, was_blocking = false, old_status = status,
     changes = { n = true, status = true, priority = true, created = true, updated = true, rank = missing_dep and true },
   }
-  if not missing_dep then edges_seen.unmet[n], edges_seen.blockers[n] = false, false end
+  if not missing_dep then known_edges.unmet[n], known_edges.blockers[n] = false, false end
   call('SADD', key('tasks:', status), n)
   note_lowest_priority(priority)
   loaded_tasks[id], id_by_number[n] = task, id

@@ -1,4 +1,4 @@
--- A script that includes this wakes at its end who waits for what it made possible, see wakeups.lua.
+-- A script that includes this wakes the workers that wait for what it made possible, when it ends; see wakeups.lua.
 
 -- @include lib/core/header.lua
 -- @include lib/wakeups/wakeups.lua

@@ -1,7 +1,9 @@
--- Wakeups workers that wait for work (see await_work.lua), so that they need not ask again and again:
+-- Workers that wait for work (see await_work.lua) are woken, so that they need not ask again and again:
+--
 --   idle, idle_assistants   sorted sets of waiting workers w, by until when they wait (s); a woken one is taken out
 --   wake:<mailbox>          list of ids of woken workers; whoever waits for them pops it. worker:<id> names the mailbox
--- A script notes here what may have become possible, and wakes at its end (wake_up.lua), and only when anybody waits.
+--
+-- A script notes here what may have become possible. When it ends, and anybody waits, it wakes (wake_up.lua).
 -- One table, since a Lua function may capture no more than 60 variables.
 
 -- @include lib/core/header.lua

@@ -1,6 +1,6 @@
--- For each task that may be handed out now one waiting worker: one of the task's own, else an assistant. Few, so that
--- they don't all run for the same task. Those who get work wake others in turn; who dies on the way is missed when
--- others ask on their own, some seconds later.
+-- For each task that may be handed out now one waiting worker is woken: one of the task's own, else an assistant. So
+-- few, since one is enough for a task. Who gets work wakes others in turn; where a woken worker dies first, the others
+-- still ask on their own, some seconds later.
 
 -- @include lib/core/header.lua
 -- @include lib/wakeups/wakeups.lua

@@ -1,5 +1,5 @@
--- What a worker still has to do: sums over its runner sets, never over tasks. O(its runner sets + what is running in
--- them).
+-- What a worker still has to do is counted by sums over its runner sets, never over tasks. O(its runner sets + what is
+-- running in them).
 -- Reply: { state, pending, unique, last_scheduled, { task_id, worker, task_id, worker, … }, { worker, {info…}, … } }
 -- Source: luigi.scheduler.Scheduler.count_pending, 3.8.1.
 

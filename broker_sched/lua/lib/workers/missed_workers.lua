@@ -1,5 +1,8 @@
--- What is said of a worker that is gone, as the failure of what it ran: which one, where, and since when.
--- missed:<worker_id>   that sentence, for the prune that fails its tasks
+-- What a worker ran fails when it is gone. The explanation of that failure names the worker, its host, and since when
+-- it was silent.
+--
+--   missed:<worker_id>   that sentence, for the prune that fails its tasks
+--
 -- Luigi keeps the explanation of an earlier failure, or none (docs/decisions/0003).
 
 -- @include lib/core/header.lua
@@ -24,7 +27,7 @@ local function utc(seconds)
     math.floor(rest % 3600 / 60), rest % 60)
 end
 
-local function told_text(json)
+local function text_in_info(json)
   local readable, value = pcall(cjson.decode, json or '')
   if readable and (type(value) == 'string' or type(value) == 'number') then return tostring(value) end
 end
@@ -32,7 +35,7 @@ end
 -- 'Worker x (host h, pid 7)', as far as it told.
 local function worker_named(id)
   local told = call('HMGET', key('worker_info:', id), 'host', 'pid')
-  local host, pid = told_text(told[1]) or call('HGET', key('worker:', id), 'host'), told_text(told[2])
+  local host, pid = text_in_info(told[1]) or call('HGET', key('worker:', id), 'host'), text_in_info(told[2])
   local place = host and 'host ' .. host .. (pid and ', pid ' .. pid or '')
   return 'Worker ' .. id .. (place and ' (' .. place .. ')' or '')
 end

@@ -1,4 +1,4 @@
-
+-- Removing a worker that is dead, or a submission that has ended.
 
 -- @include lib/core/header.lua
 -- @include lib/workers/workers.lua

@@ -1,4 +1,4 @@
--- A worker that is new under an old name: what the former one ran is lost, and has failed.
+-- A worker is new under an old name: what the former worker of this name ran is lost, and fails.
 
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua
@@ -27,7 +27,7 @@ local function fail_numbers(numbers, why)
 end
 
 local function longest_silence(id)
-  local told = told_text(call('HGET', key('worker_info:', id), 'ping_interval'))
+  local told = text_in_info(call('HGET', key('worker_info:', id), 'ping_interval'))
   return math.max(SILENT_SECONDS, MISSED_PINGS * (tonumber(told) or 0) + 1)
 end
 

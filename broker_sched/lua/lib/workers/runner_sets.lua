@@ -1,5 +1,5 @@
--- Runner sets, as far as they are only read and counted in: the sums of the tasks of one, and who is in it. See
--- worker_sets.lua.
+-- A runner set is the set of workers that can run a task (see worker_sets.lua). Here it is only read: who is in it, and
+-- the sums of its tasks, which are also counted here.
 
 -- @include lib/core/header.lua
 -- @include lib/wakeups/wakeups.lua

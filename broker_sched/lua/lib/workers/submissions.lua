@@ -1,7 +1,7 @@
--- Submissions: stakeholders that no process stands behind. A submission is a worker record that is in the set
--- `submissions`, by its number, and not in `workers`, so that it is never pruned. It has the runner sets and
--- stakeholder sets that the worker had that scheduled its tasks. What is kept of it when it has ended is the hash
--- submission:<id>.
+-- A submission is a stakeholder that no process stands behind. Its record is that of the worker that scheduled its
+-- tasks, with the runner sets and stakeholder sets which this worker had; but its number is in the set `submissions`,
+-- and its id not in `workers`, so that it is never pruned. The hash submission:<id> is kept for a while when it has
+-- ended.
 
 -- @include lib/core/header.lua
 -- @include lib/workers/runner_sets.lua

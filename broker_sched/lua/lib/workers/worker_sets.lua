@@ -1,7 +1,11 @@
--- Worker sets: interned sets of workers. A task refers to two of them by number:
---   runner set   the workers that can run it        runner_set:<c>, runner_set:<c>:workers, runner sets,
---   worker_runner_sets:<w> stakeholder set  the workers that hold a stake in it stakeholder_set:<c>,
---   stakeholder_set:<c>:workers, stakeholder sets, worker_stakeholder_sets:<w>
+-- Worker sets are interned sets of workers. A task refers to two of them by number: its runner set, the workers that
+-- can run it, and its stakeholder set, the workers that hold a stake in it. With either word as <kind>:
+--
+--   <kind>:<number>          hash: key, size, and of a runner set the sums of its tasks
+--   <kind>:<number>:workers  set of its workers' numbers
+--   <kind>s                  hash, key → '<number> <size>'
+--   worker_<kind>s:<w>       set of the numbers of those that worker w is in
+--
 -- A worker that leaves touches its worker sets and never the tasks. Worker set '0' is nobody and has no keys.
 --
 -- A worker set is found by its key: the sum of its workers' random weights, modulo 2^52. Of two worker sets with one

@@ -1,6 +1,6 @@
--- Workers: hash worker:<worker_id>, their info (JSON by key) in worker_info:<worker_id>, all of them in the
--- sorted set `workers` by last contact; a submission, which never calls, is in the set `submissions` instead. Inside
--- worker sets a worker is its number w; a worker that was pruned and comes back has a new one.
+-- A worker is the hash worker:<worker_id>, with what it told of itself (JSON by key) in worker_info:<worker_id>. All
+-- are in the sorted set `workers` by last contact; a submission, which never calls, is in the set `submissions`
+-- instead. Inside worker sets a worker is its number w; a worker that was pruned and comes back has a new one.
 
 -- @include lib/core/header.lua
 
