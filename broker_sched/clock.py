@@ -13,5 +13,5 @@ Clock: TypeAlias = Callable[[], float]  # float seconds since the epoch
 
 
 def stamp(clock: Clock | None) -> str:
-    """The time to send with a call: seconds with six decimals, or '' for Redis TIME."""
+    """Return the time to send with a call: seconds with six decimals, or '' where Redis's own time holds."""
     return "" if clock is None else f"{clock():.6f}"

@@ -67,7 +67,7 @@ class DailyText(luigi.Task):
 
     @property
     def priority(self) -> int:
-        """Let the newest day go first."""
+        """Return a higher number for a newer day, so that it goes first."""
         return (self.day - FIRST_DAY).days
 
     def requires(self) -> SourceText:

@@ -34,7 +34,7 @@ class WrongScheme(Unanswered):
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """The answer of a server to one request."""
 
     status: int
     body: bytes
@@ -92,7 +92,7 @@ class Transport:
 
 
 class _UnixConnection(HTTPConnection):
-    """HTTP over a unix socket."""
+    """A connection for HTTP over a unix socket."""
 
     def __init__(self, *arguments: Any, path: str, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -59,9 +59,10 @@ class OwnMethods:
 
     @rpc(reads_only=True)
     def done_since_awaited(self, task_id: TaskId, deps: Sequence[TaskId]) -> list[TaskId]:
-        """Of the deps that a running task wants once more, those that are DONE since it was put back to wait for them.
+        """Return those of the deps that a running task wants once more which are DONE since it was put back to wait for
+        them.
 
-        A worker that finds them not complete fails the task: to wait once more would be in vain.
+        A worker that finds them not complete fails the task: it would be started for them again and again.
         """
         raise NotImplementedError
 

@@ -111,7 +111,10 @@ def _innermost(whole: _Typed) -> _Typed:
 
 
 def _first_wrong(entries: list[Any], kind: Any) -> list[Any]:
-    """Of many entries the first that does not fit, or none. Halves are tried whole, so that most of it happens in C."""
+    """Return the first of many entries that does not fit, if any.
+
+    Halves are tried whole, so that most of it happens in C.
+    """
     if _fits(entries, GenericAlias(list, (kind,))):
         return []
     while len(entries) > 1:

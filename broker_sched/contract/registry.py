@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Method(NamedTuple):
-    """One method of the contract."""
+    """A method of the contract: its parameters, its documentation, and how it may be called."""
 
     name: str
     parameters: tuple[inspect.Parameter, ...]  # without self, types resolved

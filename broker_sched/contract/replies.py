@@ -33,7 +33,7 @@ class Work(PendingCounts, total=False):
 
 
 class Awaited(TypedDict):
-    """How a wait for work ended."""
+    """How a wait for work ended: `ready` says that the worker should ask now."""
 
     ready: bool  # the worker should ask for work now
 
@@ -58,7 +58,7 @@ class Paused(TypedDict):
 
 
 class Enabled(TypedDict):
-    """Whether pause has an effect."""
+    """Whether pause() has an effect in this namespace."""
 
     enabled: bool
 

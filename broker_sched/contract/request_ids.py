@@ -36,7 +36,7 @@ class Request:
         return f"{self.caller}:{self.number}{'!' if self.is_repetition else ''}"
 
     def next_id(self, script: str) -> str:
-        """The id for the next script."""
+        """Return the id for the call's next script, which is another one each time."""
         part = f"/{self._scripts}" if self._scripts else ""
         self._scripts += 1
         return f"{self.caller}{part}:{self.number}.{script}{'!' if self.is_repetition else ''}"
@@ -78,11 +78,12 @@ class RequestIds:
         self._losses += 1
 
     def new(self) -> Request:
-        """For a call that is made for the first time."""
+        """Return the id of a call that is made for the first time."""
         return Request(self.caller(), str(next(self._numbers)))
 
     def begin(self, method: str, arguments: Mapping[str, Any]) -> Request:
-        """For a call of this method: the name it had when it is one of this thread's that was not answered."""
+        """Return the id of a call of this method: the one it had when it is a call of this thread's that was not
+        answered."""
         before = self._unanswered().pop(method, None)
         is_same = before is not None and before.arguments == arguments and before.pid == os.getpid()
         if before is None or not is_same or time.monotonic() - before.since > REPEATABLE_SECONDS:
@@ -95,6 +96,6 @@ class RequestIds:
         self._unanswered()[method] = _Unanswered(request, copy.deepcopy(arguments), os.getpid(), time.monotonic())
 
     def _unanswered(self) -> dict[str, _Unanswered]:
-        """By method; of this thread."""
+        """Return this thread's calls that were not answered, by method."""
         found: dict[str, _Unanswered] = self._local.__dict__.setdefault("unanswered", {})
         return found

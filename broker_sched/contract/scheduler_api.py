@@ -271,7 +271,7 @@ class SchedulerAPI(OwnMethods):
 
     @rpc()
     def unpause(self) -> None:
-        """Hand out work again."""
+        """Hand out work again, after pause()."""
         raise NotImplementedError
 
     @rpc(reads_only=True)
@@ -281,7 +281,7 @@ class SchedulerAPI(OwnMethods):
 
     @rpc(reads_only=True)
     def is_pause_enabled(self) -> replies.Enabled:
-        """Whether pause has an effect."""
+        """Return whether pause() has an effect here."""
         raise NotImplementedError
 
     @rpc()
@@ -325,12 +325,12 @@ class SchedulerAPI(OwnMethods):
 
     @rpc(is_view=True, takes_any=True)
     def graph(self) -> dict[str, JSON]:
-        """All tasks with their deps; prunes first."""
+        """Return all tasks with their deps; prunes first."""
         raise NotImplementedError
 
     @rpc(is_view=True, takes_any=True)
     def dep_graph(self, task_id: TaskId, include_done: bool = True) -> dict[str, JSON]:
-        """The task and all it depends on, breadth first up to max_graph_nodes; prunes first."""
+        """Return the task and all it depends on, breadth first up to max_graph_nodes; prunes first."""
         raise NotImplementedError
 
     @rpc(is_view=True, takes_any=True)

@@ -30,7 +30,7 @@ LINE_IN_ERROR = re.compile(r"(?:user_script|\[string \"<python>\"\]):(\d+)")
 
 
 class Script(NamedTuple):
-    """One script, ready for SCRIPT LOAD and EVALSHA."""
+    """A script with all that it includes, ready for SCRIPT LOAD and EVALSHA."""
 
     name: str
     source: str
@@ -120,12 +120,12 @@ def _text_of(file_name: str) -> str:
 
 
 def names() -> list[str]:
-    """The names of all scripts (not of the pieces in lib/)."""
+    """Return the names of all scripts, without those of the pieces in lib/."""
     return sorted(f.name.removesuffix(".lua") for f in files(__package__).iterdir() if f.name.endswith(".lua"))
 
 
 def sources() -> list[str]:
-    """The text of every .lua file, those in lib/ included."""
+    """Return the text of every .lua file, those in lib/ included."""
     scripts = files(__package__)
     libraries = [file for folder in scripts.joinpath("lib").iterdir() for file in folder.iterdir()]
     return [file.read_text(encoding="utf-8") for file in (*scripts.iterdir(), *libraries) if file.name.endswith(".lua")]

@@ -249,7 +249,7 @@ class MultiplexedConnection:
 
 
 class InProcess:
-    """The same for a Redis inside this process (`memory:`): every command blocks, for microseconds."""
+    """A connection to a Redis inside this process (`memory:`): every command blocks, for microseconds."""
 
     blocks = True
 

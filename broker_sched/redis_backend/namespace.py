@@ -12,7 +12,10 @@ _NAMES = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 
 def prefix_of(namespace: str) -> str:
-    """`bsched:{<namespace>}:`. Raises ConfigurationError for a name with other than letters, digits, _ . -"""
+    """Return how every key of a namespace begins, `bsched:{<namespace>}:`.
+
+    Raises ConfigurationError for a name with other characters than letters, digits, `_`, `.` and `-`.
+    """
     if not isinstance(namespace, str) or not _NAMES.fullmatch(namespace):
         raise ConfigurationError(
             f"Namespace {namespace!r} can't be used: 1 to 64 letters, digits, '_', '.' and '-' are allowed."
@@ -32,5 +35,5 @@ class Namespace(NamedTuple):
         return cls(name, prefix_of(name))
 
     def key(self, *parts: str) -> str:
-        """`namespace.key("task", task_id)` → bsched:{default}:task:<task_id>"""
+        """Return the name of a key: `namespace.key("task", task_id)` gives `bsched:{default}:task:<task_id>`."""
         return self.prefix + ":".join(parts)

@@ -85,7 +85,7 @@ class RedisURL:
 
     @property
     def sentinel_login(self) -> dict[str, Any]:
-        """The same for the Sentinels themselves, whose login is another."""
+        """The login for the Sentinels themselves, which is another than that for the Redis they name."""
         return {
             name: self.options[f"sentinel_{name}"]
             for name in ("username", "password")

@@ -56,7 +56,7 @@ class Callers(Protocol):
         """A name for a script that is run for the first time, of a caller that has nothing in flight."""
 
     def note_answer(self, request: Request) -> None:
-        """It was answered at the first attempt: its caller may make another call."""
+        """Note that a call was answered at the first attempt: its caller may make another one."""
 
     def note_loss(self) -> None:
         """A reply did not come: its caller may have a command on the way that arrives late."""
@@ -87,7 +87,7 @@ class FreeCallers:
         return Request(caller, str(next(self._numbers)))
 
     def note_answer(self, request: Request) -> None:
-        """Its caller is free for another call."""
+        """Note that the call's caller is free for another one."""
         self._free.append(request.caller)
 
     def note_loss(self) -> None:

@@ -61,7 +61,7 @@ class Mailing:
         return cls(scheduler._namespace, settings, scheduler._drive)
 
     def start(self, at_once: bool = False) -> None:
-        """Start the thread.
+        """Start the thread that makes and sends mails.
 
         at_once: what happens from now on is noted for the mails, even before the thread has begun.
         """

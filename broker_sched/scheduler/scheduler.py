@@ -141,7 +141,7 @@ class Scheduler(SchedulerAPI):
         self._start()
 
     def _prune_when_due(self) -> None:
-        """Without a server somebody has to prune: the first direct user that notices it is time."""
+        """Prune when it is time and no other direct user does: without a server somebody has to."""
         if self._prune_interval_seconds is None or time.monotonic() < self._next_prune:
             return
         self._next_prune = time.monotonic() + self._prune_interval_seconds

@@ -41,7 +41,7 @@ DRIVE_SECONDS = 30  # what mails want of Redis is not waited for longer
 
 @dataclass(frozen=True)
 class AppConfig:
-    """What an application serves."""
+    """Says which namespace an application serves, and with which options."""
 
     redis_url: str | None = None  # None: BSCHED_REDIS, else `local:`
     namespace: str = "default"
@@ -67,10 +67,10 @@ class AppConfig:
 
 
 def create_app(config: AppConfig | None = None) -> App:
-    """The ASGI application that serves a namespace; nothing is connected before its lifespan starts.
+    """Make the ASGI application that serves a namespace; nothing is connected before its lifespan starts.
 
-    config: what to serve; None: what the environment says, so that any ASGI server can run it by name:
-    `uvicorn --factory broker_sched.server:create_app`. Raises ConfigurationError.
+    config: what to serve; None: what the environment says, so that any ASGI server can run it by name: `uvicorn
+    --factory broker_sched.server:create_app`. Raises ConfigurationError.
     """
     return App(AppConfig.from_environment() if config is None else config)
 

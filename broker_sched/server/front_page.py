@@ -30,7 +30,7 @@ _LINKS = (
 
 
 def front_page(namespace: str) -> bytes:
-    """The HTML of the page."""
+    """Return the HTML of the page at `/`."""
     links = "".join(f'<li><a href="{target}">{text}</a>' for target, text in _LINKS)
     methods = ", ".join(f"<code>{name}</code>" for name in sorted(METHODS))
     return _PAGE.format(namespace=escape(namespace), links=links, methods=methods).encode()

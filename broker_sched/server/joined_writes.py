@@ -39,6 +39,6 @@ class JoinedWrites:
             self._write(held)
 
     def close(self) -> None:
-        """Close when all is sent."""
+        """Close the connection when all is sent."""
         self.flush()
         self._close()

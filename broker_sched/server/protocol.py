@@ -65,13 +65,13 @@ class Protocol(HttpToolsProtocol):
     # What the event loop calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """A client came."""
+        """Begin to serve a client that has connected."""
         super().connection_made(transport)
         self._writes = JoinedWrites(transport)
         self.transport = self._writes  # type: ignore[assignment]  # all of it that is used
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
+        """Take in bytes from the client; refuses a head that is too long."""
         if self._reads_no_more:
             return
         self._heard_at = self.loop.time()
@@ -103,7 +103,7 @@ class Protocol(HttpToolsProtocol):
         return self._running is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over. The request at hand is told, though others were sent behind it."""
+        """End with the connection. The request at hand hears of it, though others were sent behind it."""
         if self._running is not None:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -112,12 +112,12 @@ class Protocol(HttpToolsProtocol):
     # What the parser calls
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Note that the client has begun a request."""
         super().on_message_begin()
         self._is_in_head, self._began_at = True, self._heard_at
 
     def on_headers_complete(self) -> None:
-        """Its head is there. Raises Refusal, at which the parser stops."""
+        """Check the head of a request. Raises Refusal, at which the parser stops."""
         version = self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise Refusal(400, "BadRequest", f"This is not HTTP/1.1: it is HTTP/{version}.")
@@ -130,12 +130,12 @@ class Protocol(HttpToolsProtocol):
         self.headers = []  # one that comes after a body in chunks counts for nothing
 
     def on_body(self, body: bytes) -> None:
-        """Some of its body."""
+        """Take in some of a request's body."""
         self._bytes_beside_body = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """It is whole."""
+        """Note that a request has come whole."""
         self._is_in_body, self._bytes_beside_body = False, 0
         super().on_message_complete()
 
@@ -146,7 +146,7 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """An answer has been given; the next request's turn has come."""
+        """Note that an answer has been given; the next request's turn has come."""
         self._running = None
         self._writes.flush()
         super().on_response_complete()

@@ -18,19 +18,19 @@ JSON_TYPE = b"application/json"
 
 
 class UnsupportedType(InvalidArgument):
-    """The body is neither a form nor JSON."""
+    """Raised when the body of a request is neither a form nor JSON."""
 
     def __init__(self, content_type: str) -> None:
         super().__init__("Content-Type", f"is {content_type!r}; send {FORM.decode()} or {JSON_TYPE.decode()}")
 
 
 def from_query(query: bytes) -> dict[str, Any]:
-    """The arguments in `?data=<JSON>`; {} without `data`."""
+    """Read the arguments in `?data=<JSON>`; {} without `data`. Raises InvalidArgument."""
     return from_json(_form_field(query)) if query else {}
 
 
 def from_body(content_type: bytes, body: bytes, query: bytes) -> dict[str, Any]:
-    """The arguments of a POST: a JSON body, a form field `data`, or, like Luigi's, `data` in the query.
+    """Read the arguments of a POST: a JSON body, a form field `data`, or, like Luigi's, `data` in the query.
 
     Raises InvalidArgument.
     """

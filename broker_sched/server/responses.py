@@ -39,14 +39,14 @@ _encoder = msgspec.json.Encoder()
 
 
 class Answer(NamedTuple):
-    """What goes back to the client."""
+    """The answer to a request: its status, headers and body."""
 
     status: int
     headers: Sequence[Header] = ()  # but for those that every answer has
     body: bytes = b""
 
     def start(self) -> dict[str, Any]:
-        """The ASGI message that begins it."""
+        """Return the ASGI message that begins the answer."""
         headers = list(self.headers)
         if self.status != 204:
             headers.append((b"content-length", b"%d" % len(self.body)))
@@ -59,7 +59,7 @@ class Answer(NamedTuple):
 
 
 class Refusal(BrokerSchedError):
-    """A request that never becomes a call."""
+    """Raised for a request that never becomes a call; the message says why."""
 
     def __init__(self, status: int, kind: str, message: str, headers: Sequence[Header] = ()) -> None:
         super().__init__(message)
@@ -69,12 +69,12 @@ class Refusal(BrokerSchedError):
 
 
 def success(result: Any) -> Answer:
-    """200 and the result of a call."""
+    """Make the answer 200 with the result of a call."""
     return Answer(200, JSON_HEADERS, b'{"response":' + to_json(result) + b"}")
 
 
 async def long_success(result: Any) -> Answer:
-    """The same for a result that may be long: the event loop goes round while it is encoded."""
+    """Make the answer 200 with a result that may be long: the event loop goes round while it is encoded."""
     parts = [b'{"response":']
     for part in _parts(result, LEVELS):
         parts.append(part)
@@ -85,7 +85,7 @@ async def long_success(result: Any) -> Answer:
 
 
 def answer_to(error: Exception, scope: Scope) -> Answer:
-    """The answer to a request that failed so; what its client could not know of is logged."""
+    """Make the answer to a request that failed so; what its client could not know of is logged."""
     if isinstance(error, BrokerSchedError):
         if not isinstance(error, (Refusal, *EXPECTED)):
             log.error("%s %s: %s", scope["method"], scope["path"], error)
@@ -95,13 +95,13 @@ def answer_to(error: Exception, scope: Scope) -> Answer:
 
 
 def wrong_verb(verb: str, allowed: str) -> Refusal:
-    """The refusal of a verb where others are allowed."""
+    """Make the refusal of a verb where others are allowed."""
     message = f"{verb} is not possible here; use {allowed}."
     return Refusal(405, "MethodNotAllowed", message, [(b"allow", allowed.encode())])
 
 
 def failure(error: Exception) -> Answer:
-    """The status and the JSON that tell of this error; never a stack trace."""
+    """Make the answer with the status and the JSON that tell of this error; never a stack trace."""
     if isinstance(error, Refusal):
         return _error(error.status, error.kind, str(error), headers=error.headers)
     if isinstance(error, UnsupportedType):
@@ -121,7 +121,7 @@ def failure(error: Exception) -> Answer:
 
 
 def to_json(value: Any) -> bytes:
-    """UTF-8 JSON."""
+    """Write a value as JSON, in UTF-8."""
     try:
         return _encoder.encode(value)
     except (OverflowError, TypeError, ValueError):  # integers beyond 64 bits, lone surrogates

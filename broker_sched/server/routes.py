@@ -35,7 +35,7 @@ READY_SECONDS = 5  # after which Redis counts as away
 
 
 def routes(app: App) -> Starlette:
-    """The routes of an application, and its lifespan."""
+    """Make the routes of an application, and its lifespan."""
 
     async def page(request: Request) -> Response:
         if request.method == "HEAD":  # of load balancers

@@ -41,7 +41,7 @@ SWITCH_SECONDS = 0.001  # a long listing's thread lets the event loop go on afte
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """Where to listen and what to serve."""
+    """Says where a server listens, and what it serves."""
 
     app: AppConfig = field(default_factory=AppConfig)
     host: str = "127.0.0.1"
@@ -130,23 +130,23 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """They are ours before serving begins; and uvicorn would raise them once more when it ends."""
+        """Do nothing: our handlers are there before serving begins, and uvicorn would raise the signals once more."""
         yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal came."""
+        """End gracefully at the first signal, at once at the second; before serving has begun, exit with 0."""
         if not self.started:  # there is nothing to finish
             raise SystemExit(0)
         self.should_exit, self.force_exit = True, self.should_exit
 
     def end(self) -> None:
-        """As the first signal, if none has come; may be called again and again."""
+        """End as at the first signal, if none has come; may be called again and again."""
         if not self.started:
             raise SystemExit(0)
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
+        """Listen, and print the line that says so."""
         await super().startup(sockets)
         self._on_started()
 

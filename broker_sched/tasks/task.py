@@ -287,7 +287,7 @@ class Task(EventSource):
 
     @contextlib.contextmanager
     def no_unpicklable_properties(self) -> Iterator[None]:
-        """Take off, for the time of the block, what a worker has set. (Pickling leaves it out by itself.)"""
+        """Take off, for the time of the block, what a worker has set. Pickling leaves it out by itself."""
         kept = {name: self.__dict__.pop(name) for name in REPORTERS if name in self.__dict__}
         try:
             yield

@@ -114,7 +114,7 @@ class ExecutionSummary:
 
     @property
     def text(self) -> str:
-        """Several lines for people; the last one is the verdict."""
+        """Several lines for people; the last one says how the run went as a whole."""
         return self.shortened(0)
 
     def shortened(self, summary_length: int) -> str:

@@ -92,7 +92,7 @@ class _Terminal(io.TextIOBase):
 
 
 def line(followed: Counted) -> str:
-    """`12 of 40 tasks done, 3 running, 24 pending, 1 failed`"""
+    """Return the line that shows how far it is: `12 of 40 tasks done, 3 running, 24 pending, 1 failed`."""
     counts = followed.counts()
     done, running, failed = counts["done"], counts["running"], counts["failed"]
     pending = max(0, counts["scheduled"] - done - running - failed)

@@ -41,8 +41,10 @@ class Interruption:
         os.register_at_fork(after_in_child=self._give_back)
 
     def _give_back(self) -> None:
-        """In a fork the other signals do what they always do, at once: a task ends its own processes by SIGTERM, and
-        one that hangs runs no handler of Python's."""
+        """Let, in a fork, the other signals do what they always do, at once.
+
+        A task ends its own processes by SIGTERM, and one that hangs runs no handler of Python's.
+        """
         for number in ENDING:
             if number != signal.SIGINT and signal.getsignal(number) == self.handle:
                 signal.signal(number, signal.SIG_DFL)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import redis
 
-from broker_sched.worker.executors.rq.process_guard import Horse
+from broker_sched.worker.executors.rq.process_guard import WorkHorse
 from broker_sched.worker.executors.rq.run_records import RunRecords
 from broker_sched.worker.run_task import RunOptions
 from tests.conftest import running
@@ -127,12 +127,12 @@ def test_a_process_that_leads_no_group_kills_itself_alone(tmp_path: Path) -> Non
 
 
 def test_nobody_is_of_the_group_of_a_work_horse_that_leads_none() -> None:
-    own = Horse(os.getpid(), os.getpgrp(), os.getsid(0))
-    led_by_another = Horse(own.pid + 1, own.group, own.session) if own.group == own.pid else own
+    own = WorkHorse(os.getpid(), os.getpgrp(), os.getsid(0))
+    led_by_another = WorkHorse(own.pid + 1, own.group, own.session) if own.group == own.pid else own
     assert not led_by_another.has(os.getpid())
     with subprocess.Popen(["sleep", "600"], preexec_fn=die_with_parent) as leader:
-        assert Horse(leader.pid, leader.pid, leader.pid).has(leader.pid)
-        assert not Horse(leader.pid, leader.pid, own.session).has(leader.pid), "a later group of the same number"
+        assert WorkHorse(leader.pid, leader.pid, leader.pid).has(leader.pid)
+        assert not WorkHorse(leader.pid, leader.pid, own.session).has(leader.pid), "a later group of the same number"
         leader.kill()
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,13 +92,65 @@ def test_a_file_can_be_read_in_one_sitting_and_a_function_on_one_screen(path: Pa
             assert (part.end_lineno or 0) - part.lineno <= 75, part.name
 
 
-def test_every_public_thing_says_what_it_is() -> None:
-    for path in SOURCES:
-        tree = ast.parse(path.read_text())
-        assert ast.get_docstring(tree), path
-        for part in tree.body:
-            if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and not part.name.startswith("_"):
-                assert ast.get_docstring(part), f"{path}: {part.name}"
+NO_SUBJECT = frozenset(  # who begins so makes the reader guess what is meant
+    """it its they them their those that these see the_same also so then of for from to by as at in on unless until
+    with without""".split()
+)
+NAMES_A_VALUE = frozenset("the a an one all each every what how who why where".split())
+VERBS = re.compile(
+    r"\b(that|which|who|whose|where|when|while|whether|until|if|as|is|are|was|were|has|have|had|can|may|must|does|do|did"
+    r"|returns?|raises?|gives?|makes?|takes?|needs?|says?|holds?|wants?|knows?|keeps?|comes?|goes|stands?|runs?)\b"
+)
+
+
+def public_docstrings(path: Path) -> Iterator[tuple[str, str, ast.AST]]:
+    """Name, docstring and definition of all that a module shows: also the methods of its classes."""
+
+    def within(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, str, ast.AST]]:
+        for part in body:
+            is_definition = isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+            if is_definition and not part.name.startswith("_"):
+                yield f"{prefix}{part.name}", ast.get_docstring(part) or "", part
+                if isinstance(part, ast.ClassDef):
+                    yield from within(part.body, f"{prefix}{part.name}.")
+
+    yield from within(ast.parse(path.read_text()).body, "")
+
+
+def what_is_wrong(docstring: str, part: ast.AST) -> str:
+    """Why a stranger could not understand it alone; "" when there is nothing to say against it."""
+    first = docstring.split("\n\n")[0]
+    words = [word.strip("`'(,.:;").lower() for word in first.split()]
+    start = "the_same" if words[:2] == ["the", "same"] else words[0]
+    if len(docstring) < 30 or len(words) < 4:
+        return "is too short: say what it does, its arguments with units, what is returned and raised"
+    if start in NO_SUBJECT:
+        return f"begins with {start!r}: begin with a verb, or with what it is about"
+    if not first.endswith((".", ":", "!", "?")):
+        return "does not begin with a sentence"
+    is_function = isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) and not part.decorator_list
+    if is_function and start in NAMES_A_VALUE and not VERBS.search(docstring):
+        return "names a value and has no verb: say what the function does, as in `Return the …`"
+    return ""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_public_thing_says_in_a_sentence_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+    found = {name: what_is_wrong(docstring, part) for name, docstring, part in public_docstrings(path) if docstring}
+    assert not {name: wrong for name, wrong in found.items() if wrong}
+    is_plain_record = path.name == "replies.py"
+    top = [name for name, docstring, _ in public_docstrings(path) if not docstring and "." not in name]
+    assert is_plain_record or not top
+
+
+@pytest.mark.parametrize(
+    "docstring",
+    ["One script.", "The other way.", "Begin.", "See TaskRun, please, all of it.", "Of a fleet, what it has done.",
+     "The same with other words in it.", "The number of things in the list of lists."],
+)  # fmt: skip
+def test_a_docstring_that_must_be_decoded_is_refused(docstring: str) -> None:
+    assert what_is_wrong(docstring, ast.parse("def f(): ...").body[0])
 
 
 def test_the_generated_docs_are_current() -> None:

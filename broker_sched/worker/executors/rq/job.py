@@ -50,15 +50,15 @@ def run_task(
     if begin is Begin.NOTHING:
         return "not run: this job is not the task's run any more, or has begun before"
     logging.getLogger("bsched").setLevel(logging.INFO)
-    is_horse = os.environ.get("RQ_JOB_ID") == job.id
+    is_work_horse = os.environ.get("RQ_JOB_ID") == job.id
     kill_after = options_from_fields(options).kill_after_seconds
     guardian: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-    if is_horse:
+    if is_work_horse:
         lead_own_group()
         guardian = ProcessGuard(run_records, task_id, job.id, kill_after)
     with guardian, Capture(task_id) as capture, _noticed_timeout() as alarm:
         try:
-            with JobHeartbeat(run_records, task_id, job.id, capture, is_horse):
+            with JobHeartbeat(run_records, task_id, job.id, capture, is_work_horse):
                 result = _result(run_records, job.id, begin, task_id, (module, family, params), options)
                 if alarm.is_fatal(result):
                     alarm.programs.end_programs(kill_after)

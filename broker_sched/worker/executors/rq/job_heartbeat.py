@@ -25,17 +25,19 @@ BEAT_SECONDS = 3.0
 class JobHeartbeat:
     """Notes a sign of life in RQ's Redis every BEAT_SECONDS, as long as the context lasts.
 
-    is_horse: this process exists for the job alone, so it may be killed with all that it started. RQ's SimpleWorker
-    runs jobs in itself; there a stop can only be noted.
+    is_work_horse: this process exists for the job alone, so it may be killed with all that it started. RQ's
+    SimpleWorker runs jobs in itself; there a stop can only be noted.
     """
 
-    def __init__(self, run_records: RunRecords, task_id: str, job_id: str, capture: Capture, is_horse: bool) -> None:
+    def __init__(
+        self, run_records: RunRecords, task_id: str, job_id: str, capture: Capture, is_work_horse: bool
+    ) -> None:
         self._run_records = run_records
         self._ids = (task_id, job_id)
         self._capture = capture
-        self._is_horse = is_horse
+        self._is_horse = is_work_horse
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name="job heartbeat", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()

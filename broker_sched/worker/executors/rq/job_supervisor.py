@@ -25,7 +25,7 @@ from broker_sched.worker.wakeup_socket import WakeupSocket
 log = logging.getLogger("bsched.worker")
 ROUND_SECONDS = 1.0  # between two looks at all jobs and at the fleet; what is told is heard at once
 LISTEN_SECONDS = 2.0  # for one wake-up; less than any client's timeout
-LOST_SECONDS = 15.0  # of silence; five beats of a heart
+LOST_SECONDS = 15.0  # of silence; five beats of a job's heartbeat
 
 
 class JobSupervisor:

@@ -30,7 +30,7 @@ STDERR = 2
 MOST_FILES = 4096  # descriptors that are closed
 
 
-class Horse(NamedTuple):
+class WorkHorse(NamedTuple):
     """A work-horse, by the numbers that name it and tell which processes it has started."""
 
     pid: int
@@ -73,17 +73,17 @@ class ProcessGuard:
 
     def __enter__(self) -> None:
         """Raises OSError when there are no more processes."""
-        horse = Horse(os.getpid(), os.getpgrp(), os.getsid(0))
+        work_horse = WorkHorse(os.getpid(), os.getpgrp(), os.getsid(0))
         reading, self._writing = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
             try:
-                self._guard(horse, reading)
+                self._guard(work_horse, reading)
             finally:
                 os._exit(0)
         os.close(reading)
 
-    def _guard(self, horse: Horse, reading: int) -> None:
+    def _guard(self, work_horse: WorkHorse, reading: int) -> None:
         """Do what the guardian process is there for; it ends when this returns."""
         os.setsid()
         gc.freeze()  # what the work-horse has left must close no file under its old number
@@ -92,17 +92,19 @@ class ProcessGuard:
         _let_go_of_files(reading, log)
         stopping, stopped = os.pipe()
         threading.Thread(target=self._listen, args=(stopped,), daemon=True).start()
-        is_left_alone = _is_left_alone(reading, stopping, horse, log, f"{self._task_id} is ended: it was stopped.\n")
+        is_left_alone = _is_left_alone(
+            reading, stopping, work_horse, log, f"{self._task_id} is ended: it was stopped.\n"
+        )
         os.close(log)
         if is_left_alone:
-            _end_all(self._job_id, horse, self._kill_after_seconds)
+            _end_all(self._job_id, work_horse, self._kill_after_seconds)
 
     def _listen(self, stopped: int) -> None:
         while True:
             try:
                 if self._run_records.await_stop(self._job_id, LISTEN_SECONDS):
                     os.write(stopped, b"!")
-            except redis.RedisError:  # the heart says so
+            except redis.RedisError:  # the job's heartbeat logs it
                 time.sleep(AWAY_SECONDS)
 
     def __exit__(
@@ -126,26 +128,26 @@ def _let_go_of_files(*kept: int) -> None:
         first = number + 1
 
 
-def _is_left_alone(reading: int, stopping: int, horse: Horse, log: int, last_words: str) -> bool:
+def _is_left_alone(reading: int, stopping: int, work_horse: WorkHorse, log: int, last_words: str) -> bool:
     """Wait for the end of the run. The end of the pipe says nothing: forks of the work-horse have it open, too."""
-    while os.getppid() == horse.pid:
+    while os.getppid() == work_horse.pid:
         readable, _, _ = select.select([reading, stopping], [], [], LOOK_SECONDS)
         if reading in readable:
             if os.read(reading, 1):
                 return False
             time.sleep(WAIT_SECONDS)  # the work-horse is just ending
-        if stopping in readable and os.getppid() == horse.pid:
+        if stopping in readable and os.getppid() == work_horse.pid:
             with contextlib.suppress(OSError):
                 if select.select([], [log], [], 0)[1]:  # nobody may read it
                     os.write(log, last_words.encode())
             with contextlib.suppress(ProcessLookupError):
-                horse.kill()
+                work_horse.kill()
             return True
     return not (select.select([reading], [], [], 0)[0] and os.read(reading, 1))
 
 
-def _end_all(job_id: str, horse: Horse, kill_after_seconds: float) -> None:
-    left = [process for process in psutil.process_iter() if _is_of(process, job_id, horse)]
+def _end_all(job_id: str, work_horse: WorkHorse, kill_after_seconds: float) -> None:
+    left = [process for process in psutil.process_iter() if _is_of(process, job_id, work_horse)]
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.terminate()
@@ -157,11 +159,11 @@ def _end_all(job_id: str, horse: Horse, kill_after_seconds: float) -> None:
             process.kill()
 
 
-def _is_of(process: psutil.Process, job_id: str, horse: Horse) -> bool:
+def _is_of(process: psutil.Process, job_id: str, work_horse: WorkHorse) -> bool:
     if process.pid == os.getpid():
         return False
     with contextlib.suppress(psutil.Error, OSError):
-        return horse.has(process.pid) or process.environ().get("RQ_JOB_ID") == job_id
+        return work_horse.has(process.pid) or process.environ().get("RQ_JOB_ID") == job_id
     return False
 
 

@@ -60,9 +60,9 @@ class RqRun:
         self.attempt: int | None = None  # what get_work told with the task
         self.is_superseded = False  # it does not count any more
         self.is_to_be_disabled = False
-        self.is_to_stop = False  # read by the attendant
-        self.is_reported = False  # read by the attendant: its result need not be kept in Redis
-        self.heard: deque[SchedulerCall | Ended] = deque()  # written by the attendant
+        self.is_to_stop = False  # read by the job supervisor
+        self.is_reported = False  # read by the job supervisor: its result need not be kept in Redis
+        self.heard: deque[SchedulerCall | Ended] = deque()  # written by the job supervisor
         self._supervise = supervise
         self._wakeup_socket = wakeup_socket
         self._give_up_at = math.inf
