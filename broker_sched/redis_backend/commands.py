@@ -72,4 +72,5 @@ class Write(NamedTuple):
 T = TypeVar("T")
 # What comes back is whatever Redis answers: nested lists, strings, integers, None.
 Command: TypeAlias = Call | Calls | Read | Write | Await
+RawCommand: TypeAlias = Sequence[Argument]  # one command of Redis as it is sent: name and arguments
 Commands: TypeAlias = Generator[Command, Any, T]

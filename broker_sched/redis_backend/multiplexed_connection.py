@@ -12,14 +12,14 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 import hiredis
 import redis.exceptions
 
 from broker_sched.errors import ConfigurationError, RedisUnavailable
 from broker_sched.redis_backend.clients import REPLY_SECONDS, resolve
-from broker_sched.redis_backend.commands import Argument
+from broker_sched.redis_backend.commands import RawCommand
 from broker_sched.redis_backend.encoding import ERRORS, pack
 from broker_sched.redis_backend.error_replies import (
     REPLICA,
@@ -36,7 +36,6 @@ FIND_SECONDS = 20.0  # for asking Sentinels or a Cluster, of which some may be d
 CONNECT_SECONDS = 2.0  # for connecting and logging in; and a send waits no longer for a connection
 MAX_IN_FLIGHT = 20_000  # sends waiting on one connection; more are refused
 
-RawCommand: TypeAlias = Sequence[Argument]
 _NOTHING = object()  # what the reader gives when the next reply is not complete
 
 

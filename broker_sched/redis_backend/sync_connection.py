@@ -20,7 +20,7 @@ from redis.cluster import RedisCluster
 
 from broker_sched.errors import RedisUnavailable
 from broker_sched.redis_backend.clients import connect
-from broker_sched.redis_backend.commands import Argument
+from broker_sched.redis_backend.commands import Argument, RawCommand
 from broker_sched.redis_backend.encoding import pack, sendable
 from broker_sched.redis_backend.error_replies import (
     NOPERM,
@@ -41,7 +41,6 @@ LOST = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.e
 ANSWERED = (redis.exceptions.ResponseError, redis.exceptions.BusyLoadingError, redis.exceptions.ClusterError)
 LOGIN_REFUSED = (redis.exceptions.AuthenticationError,)  # a LOST for redis-py
 
-RawCommand: TypeAlias = Sequence[Argument]
 RedisClient: TypeAlias = "redis.Redis | RedisCluster"
 
 

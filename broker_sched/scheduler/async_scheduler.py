@@ -19,7 +19,7 @@ from broker_sched.redis_backend.commands import Await, Commands, Read, Write
 from broker_sched.redis_backend.error_replies import RedisRefused
 from broker_sched.redis_backend.multiplexed_connection import AsyncConnection
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
-from broker_sched.redis_backend.recovery import SERVER, Configure, LookAnew, SendAgain
+from broker_sched.redis_backend.recovery import SERVER, Configure, LookAnew
 from broker_sched.scheduler.execution import Effect, Effects, Execution, FreeCallers, Send, load_scripts, take_lock
 from broker_sched.scheduler.long_poll import LongPolls
 from broker_sched.scheduler.operations import OPERATIONS
@@ -160,13 +160,7 @@ class AsyncScheduler:
                 effect = effects.send(outcome)
             except StopIteration as finished:
                 return finished.value  # type: ignore[no-any-return]  # StopIteration carries Any
-            if isinstance(effect, Send):  # nearly always
-                try:
-                    outcome = await connection.send(effect.commands)
-                except RedisUnavailable as error:
-                    outcome = error
-            else:
-                outcome = await self._wait(effect, connection)
+            outcome = await self._perform(effect, connection)
 
     async def _carry_view(self, effects: Effects[T]) -> T:
         """The same, but what a view makes of thousands of replies is computed beside the event loop."""
@@ -176,9 +170,15 @@ class AsyncScheduler:
             effect = await loop.run_in_executor(self._threads, _advance, effects, outcome)
             if isinstance(effect, _Finished):
                 return effect.value  # type: ignore[no-any-return]  # as StopIteration
-            outcome = await self._carry(_only(effect), self._views)
+            outcome = await self._perform(effect, self._views)
 
-    async def _wait(self, effect: SendAgain | LookAnew | Configure | Await, connection: AsyncConnection) -> Any:
+    async def _perform(self, effect: Effect, connection: AsyncConnection) -> Any:
+        """Do this, and return what came of it."""
+        if isinstance(effect, Send):  # nearly always
+            try:
+                return await connection.send(effect.commands)
+            except RedisUnavailable as error:
+                return error
         if isinstance(effect, Await):
             return await self._await(effect, connection)
         if isinstance(effect, Configure):
@@ -211,10 +211,6 @@ class _Finished:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
-
-def _only(effect: Effect) -> Effects[Any]:
-    return (yield effect)
 
 
 def _advance(effects: Effects[Any], outcome: Any) -> Effect | _Finished:

@@ -16,7 +16,7 @@ from broker_sched.clock import Clock
 from broker_sched.contract.request_ids import Request, RequestIds, repeated
 from broker_sched.errors import BrokerSchedError, RedisUnavailable
 from broker_sched.lua.loader import Script, load, names
-from broker_sched.redis_backend.commands import Argument, Await, Call, Calls, Commands, Read, Write
+from broker_sched.redis_backend.commands import Argument, Await, Call, Calls, Commands, RawCommand, Read, Write
 from broker_sched.redis_backend.error_replies import NOPERM, RedisRefused
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.recovery import (
@@ -41,7 +41,7 @@ READING = frozenset({"count_pending", "look_at_submission"})
 class Send(NamedTuple):
     """Send these together. The answer is the list of replies, or the error why there are none."""
 
-    commands: Sequence[Sequence[Argument]]
+    commands: Sequence[RawCommand]
     reads_only: bool
 
 
@@ -174,7 +174,7 @@ class Execution:
 
         return (yield from self._recover(outcome, again, script, call.script in READING))[0]
 
-    def send(self, commands: Sequence[Sequence[Argument]], reads_only: bool) -> Effects[list[Any]]:
+    def send(self, commands: Sequence[RawCommand], reads_only: bool) -> Effects[list[Any]]:
         """Send commands that are no scripts, and return their replies."""
         if not commands:
             return []
@@ -218,14 +218,14 @@ class Execution:
     def _recover(
         self,
         outcome: Any,
-        make: Callable[[bool], Sequence[Sequence[Argument]]],
+        make: Callable[[bool], Sequence[RawCommand]],
         script: Script | None,
         reads_only: bool,
     ) -> Effects[list[Any]]:
         """Do what the policy says until there is no error. make: the commands anew, told whether they may have run."""
         recovery = Recovery(self.limits, script)
         is_repetition = False
-        first: list[Sequence[Argument]] = []
+        first: list[RawCommand] = []
         while (failure := failure_in(outcome)) is not None:
             verdict = recovery.after(failure, time.monotonic())
             first = []

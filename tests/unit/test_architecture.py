@@ -74,6 +74,16 @@ def test_one_place_reaches_redis(path: Path) -> None:
         assert not clients, f"{path.name} imports {', '.join(sorted(clients))}"
 
 
+def test_a_room_that_lists_its_modules_lists_all_of_them() -> None:
+    listed = 0
+    for path in PACKAGE.rglob("__init__.py"):
+        said = re.findall(r"^\| (\w+) \|", ast.get_docstring(ast.parse(path.read_text())) or "", re.M)
+        if said[:1] == ["module"]:
+            listed += 1
+            assert sorted(said[1:]) == sorted(each.stem for each in path.parent.glob("*.py") if each != path), path
+    assert listed
+
+
 def test_luigi_is_no_dependency_of_the_program() -> None:
     assert not [path for path in SOURCES if any(name.split(".")[0] == "luigi" for name in imports_of(path))]
 
