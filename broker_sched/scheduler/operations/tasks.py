@@ -51,46 +51,42 @@ def add_task(
 ) -> Commands[None]:
     """One script; a long list of deps is staged before it and read in after it."""
     visible = not any((param_visibilities or {}).values())
-    given = [*(deps or ()), *(new_deps or ())]
-
-    def report(deps_token: str, named: Sequence[str]) -> Call:
-        return Call(
-            "add_task",
-            # A failure counted twice could disable the task; new deps take it from whoever runs it by then.
-            once=status == "FAILED" or bool(new_deps),
-            task_id=task_id,
-            worker=worker,
-            status=status,
-            runnable=truth(runnable),
-            assistant=truth(assistant),
-            has_new_deps=truth(new_deps),
-            attempt=attempt_text(attempt),
-            priority=number(priority),
-            family=family or "",
-            module=optional(module),
-            params=optional(to_json("params", params) if params else None),
-            param_visibilities=optional(None if visible else to_json("param_visibilities", param_visibilities)),
-            accepts_messages=truth_or_null(accepts_messages),
-            tracking_url=optional(tracking_url),
-            batchable=truth_or_null(batchable),
-            batch_id=optional(batch_id),
-            expl=optional(expl),
-            resources=needs(resources),
-            retry_policy=policy(retry_policy_dict),
-            replaces_deps=truth(deps is not None),
-            deps_token=deps_token,
-            owners=owners_text(owners),
-            deps=named,
-        )
-
-    if len(given) <= MAX_DEPS_AT_ONCE:
-        left = yield report("", given)
-    else:
-        token = uuid.uuid4().hex
-        call = report(token, ())  # whose arguments are checked before anything is staged
-        for chunk in chunks(given, MAX_DEPS_AT_ONCE):
-            yield Call("stage_deps", token=token, task_ids=chunk)
-        left = yield call
+    named = [*(deps or ()), *(new_deps or ())]
+    staged: list[str] = []
+    if len(named) > MAX_DEPS_AT_ONCE:
+        named, staged = [], named
+    token = uuid.uuid4().hex if staged else ""
+    report = Call(
+        "add_task",
+        # A failure counted twice could disable the task; new deps take it from whoever runs it by then.
+        once=status == "FAILED" or bool(new_deps),
+        task_id=task_id,
+        worker=worker,
+        status=status,
+        runnable=truth(runnable),
+        assistant=truth(assistant),
+        has_new_deps=truth(new_deps),
+        attempt=attempt_text(attempt),
+        priority=number(priority),
+        family=family or "",
+        module=optional(module),
+        params=optional(to_json("params", params) if params else None),
+        param_visibilities=optional(None if visible else to_json("param_visibilities", param_visibilities)),
+        accepts_messages=truth_or_null(accepts_messages),
+        tracking_url=optional(tracking_url),
+        batchable=truth_or_null(batchable),
+        batch_id=optional(batch_id),
+        expl=optional(expl),
+        resources=needs(resources),
+        retry_policy=policy(retry_policy_dict),
+        replaces_deps=truth(deps is not None),
+        deps_token=token,
+        owners=owners_text(owners),
+        deps=named,
+    )
+    for chunk in chunks(staged, MAX_DEPS_AT_ONCE):
+        yield Call("stage_deps", token=token, task_ids=chunk)
+    left = yield report
     yield from refuse_superseded(namespace, left, task_id)
     yield from run_deferred(left)
 
