@@ -1,5 +1,7 @@
 """Each Lua file names the files of which it uses something, and none is finished by another one."""
 
+import re
+
 import pytest
 
 from broker_sched.lua import loader
@@ -99,3 +101,17 @@ wakeups.y = function() end
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize("name", loader.names())
+def test_a_script_that_may_make_work_possible_wakes_those_who_wait(name):
+    """What makes it possible: a task enters a ready queue, a resource is given back, a task counts no more."""
+    files = {origin.split(":")[0] for origin in loader.load(name).origins}
+    causes = [file for file in files if makes_work_possible(text_of(file))]
+    assert not causes or "lib/wakeups/wake_up.lua" in files
+
+
+def makes_work_possible(text):
+    taken, _ = taken_and_written(text)
+    notes = re.search(r"(?<!function )wakeups\.(note\(|freed\[name\] = true)", text)
+    return notes is not None or bool(taken & {"use", "use_all", "count_in"})
