@@ -4,7 +4,7 @@
 -- @args token action seconds words…
 --   token       of the repair
 --   action      begin, anyway (begin, though deferred steps wait), renew, write, end
---   seconds     that the mark lasts, or has lasted so far; '' with write
+--   seconds     that the mark lasts
 --   words       of write: number of words, command, key without prefix, further words, number of words, …
 -- Reply { 1 when it is this repair's turn, else 0: nothing was done, number of deferred steps that wait }
 -- Cost  O(words given); of renew and end O(workers)
