@@ -30,7 +30,7 @@ def find_method(name: str) -> Method:
 
 
 def check(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments, defaults filled in and types checked, ready for the method's steps.
+    """Return the arguments, defaults filled in and types checked, ready for the method's operation.
 
     Raises InvalidArgument. What is JSON may still hold NaN: to_json, which writes it, refuses that.
     """

@@ -148,10 +148,10 @@ def _start_mailing(settings: MailSettings | None, scheduler: AsyncScheduler) -> 
         return None
     loop = asyncio.get_running_loop()
 
-    def drive(steps: Commands[Any]) -> Any:
+    def drive(commands: Commands[Any]) -> Any:
         if loop.is_closed():
             raise RuntimeError("the server has ended")
-        return asyncio.run_coroutine_threadsafe(scheduler.drive(steps), loop).result(DRIVE_SECONDS)
+        return asyncio.run_coroutine_threadsafe(scheduler.drive(commands), loop).result(DRIVE_SECONDS)
 
     mailing = Mailing(scheduler.namespace, settings, drive)
     mailing.start()

@@ -15,6 +15,7 @@ from typing import Any
 from broker_sched import interrupts
 from broker_sched.contract.scheduler_api import SchedulerAPI
 from broker_sched.errors import LoginRefused, NameTaken
+from broker_sched.worker.config import WorkerConfig
 
 log = logging.getLogger("bsched.worker")
 STOP_SECONDS = 5.0  # a ping in flight is not waited for longer
@@ -23,7 +24,7 @@ LONG_SECONDS = 8.0  # without an answer, two intervals aside: the scheduler may 
 
 
 class Heartbeat:
-    """Pings the scheduler every interval_seconds, from start_pinging() to stop_pinging(), in a thread of its own.
+    """Pings the scheduler every ping_interval seconds, from start_pinging() to stop_pinging(), in a thread of its own.
 
     on_message: called with each message {"name", "kwargs"} of a reply. on_return: called after a long silence, and
     while the scheduler refuses the login or says that another worker has this one's name. start_id, has_name: those of
@@ -34,7 +35,7 @@ class Heartbeat:
         self,
         scheduler: SchedulerAPI,
         worker_id: str,
-        interval_seconds: float,
+        config: WorkerConfig,
         on_message: Callable[[dict[str, Any]], None],
         on_return: Callable[[], None],
         start_id: str,
@@ -42,7 +43,7 @@ class Heartbeat:
     ) -> None:
         self._scheduler = scheduler
         self._worker_id = worker_id
-        self._interval_seconds = interval_seconds
+        self._interval_seconds = config.ping_interval
         self._on_message = on_message
         self._on_return = on_return
         self._start_id = start_id

@@ -20,6 +20,7 @@ import psutil
 
 from broker_sched import interrupts
 from broker_sched.tasks.loading import TaskNotLoadable
+from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.executors.task_process import SIGNALS
 
 SLICE_SECONDS = 0.5  # the worker looks so often whether it is to leave
@@ -29,15 +30,19 @@ WATCH_SECONDS = 1.0  # and the process, whether its worker still lives
 class ModuleTrial:
     """Imports modules first where it does no harm.
 
-    seconds: so long an import may take; 0: nothing is tried. context: of multiprocessing. wait: passes at most so many
-    seconds usefully, or until a thing is readable. is_stopping: whether the worker is to leave.
+    config: its import_timeout says how long an import may take. context: of multiprocessing. wait: passes so many
+    seconds usefully at the most, or until a thing is readable. is_stopping: whether the worker is to leave.
     """
 
     def __init__(
-        self, context: Any, seconds: float, wait: Callable[[float, Any], None], is_stopping: Callable[[], bool]
+        self,
+        context: Any,
+        config: WorkerConfig,
+        wait: Callable[[float, Any], None],
+        is_stopping: Callable[[], bool],
     ) -> None:
         self._context = context
-        self._seconds = seconds
+        self._seconds = config.import_timeout
         self._wait = wait
         self._is_stopping = is_stopping
 

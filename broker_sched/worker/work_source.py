@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from broker_sched.errors import BrokerSchedError, LoginRefused, Superseded, UnknownMethod, Unreachable
 from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
+from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.module_trial import ModuleTrial
 from broker_sched.worker.refusals import Label, Refusals
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
@@ -43,8 +44,7 @@ class WorkSource:
     """Asks the scheduler for work, and makes tasks of its replies.
 
     responses: those that the summary needs. failures: how many tasks have failed since they could not be loaded, and
-    the scheduler takes nothing back. allowed: patterns of the modules that tasks may be loaded from; none: any. trial:
-    of their first import.
+    the scheduler takes nothing back. config: its allow_modules says what may be loaded. trial: of first imports.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class WorkSource:
         scheduler: RetryingScheduler,
         worker_id: str,
         registration: TaskRegistration,
-        allowed: tuple[str, ...],
+        config: WorkerConfig,
         trial: ModuleTrial,
     ) -> None:
         self.responses: list[Response] = []
@@ -61,7 +61,7 @@ class WorkSource:
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._registration = registration
-        self._allowed = allowed
+        self._allowed = config.allow_modules
         self._trial = trial
         self._refusals = Refusals(scheduler, worker_id)
         self._refused_elsewhere = Refusals(scheduler, worker_id)  # by where tasks run, when that is not here

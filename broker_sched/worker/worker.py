@@ -82,19 +82,19 @@ class Worker:
         self._scheduler = RetryingScheduler(scheduler_of(scheduler), patience, *waits, self._running.supersede)
         info = identity.worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or identity.worker_id(info)
-        self._worker_start = WorkerStart(self._scheduler, self.id, info, self._config.ping_interval, *waits)
+        self._worker_start = WorkerStart(self._scheduler, self.id, info, self._config, *waits)
         self.host = socket.gethostname()
         self._assistant = assistant
         self._context = multiprocessing.get_context(self._config.start_method)
         self._executor = executor or TaskProcesses(self._context, self._config)
         self._mails = FailureMails.of(mails, self.id, self._config, scheduler)
         self._registration = TaskRegistration(self._scheduler, self.id, self._config, self._context, self._mails)
-        trial = ModuleTrial(self._context, self._config.import_timeout, self._wait, lambda: self.is_stopping)
-        self._work_source = WorkSource(self._scheduler, self.id, self._registration, self._config.allow_modules, trial)
+        trial = ModuleTrial(self._context, self._config, self._wait, lambda: self.is_stopping)
+        self._work_source = WorkSource(self._scheduler, self.id, self._registration, self._config, trial)
         self.run_succeeded = True
         self._work_waiter = WorkWaiter(self._scheduler.scheduler, self.id, assistant)
         self._shutdown = Shutdown(self._work_waiter.wake_worker)
-        self._own = OwnProcess(self._scheduler, self.id, self._config.kill_after)
+        self._own = OwnProcess(self._scheduler, self.id, self._config)
         self.runs = 0
         self._keep_alive = KeepAlive(self._config, assistant)
         self._heartbeat: Heartbeat | None = None
@@ -369,12 +369,12 @@ class Worker:
 
     @interrupts.whole
     def __enter__(self) -> Worker:
-        interval, scheduler = self._config.ping_interval, self._scheduler.scheduler
+        scheduler = self._scheduler.scheduler
         if not self._config.no_install_shutdown_handler:
             self._shutdown.take_signals()
         interrupts.expect_another()
         start, callbacks = self._worker_start, (self._handle_message, self._work_waiter.wake_worker)
-        self._heartbeat = Heartbeat(scheduler, self.id, interval, *callbacks, start.start_id, start.has_name)
+        self._heartbeat = Heartbeat(scheduler, self.id, self._config, *callbacks, start.start_id, start.has_name)
         try:
             self._heartbeat.start_pinging()
             interrupts.raise_due()

@@ -1,4 +1,4 @@
-"""What the tests of the client share."""
+"""Fixtures of the client's tests: servers that answer as a test says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HTTP server that answers as it is told."""
+"""An HTTP server for tests that answers each request as it was given."""
 
 from __future__ import annotations
 

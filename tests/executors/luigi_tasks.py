@@ -1,4 +1,4 @@
-"""A task of luigi's for rq workers."""
+"""One of luigi's tasks, which the tests have run by rq workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parity tests share."""
+"""Fixtures of the parity tests: luigi's scheduler and ours, side by side."""
 
 from __future__ import annotations
 

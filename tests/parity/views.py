@@ -1,4 +1,4 @@
-"""Random calls that only look (and prune)."""
+"""Random calls of the methods that only look, and prune first."""
 
 from __future__ import annotations
 

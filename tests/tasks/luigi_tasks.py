@@ -1,4 +1,4 @@
-"""Luigi's tasks for the tests."""
+"""The tasks of luigi's that the tests of tasks load."""
 
 from __future__ import annotations
 

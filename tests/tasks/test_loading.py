@@ -1,4 +1,4 @@
-"""From texts to tasks."""
+"""A task is found by its module and family, and made of its texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets are there whole, or not at all."""
+"""A target is there whole, or not at all, whatever happens while it is written."""
 
 from __future__ import annotations
 

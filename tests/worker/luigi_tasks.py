@@ -1,4 +1,4 @@
-"""The tasks of bodies.py as luigi makes them."""
+"""The tasks of bodies.py as luigi's classes; native_tasks.py has the same as ours."""
 
 from __future__ import annotations
 

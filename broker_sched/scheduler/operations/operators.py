@@ -17,7 +17,7 @@ from broker_sched.scheduler.operations.submissions import cancel, end_when_over
 from broker_sched.scheduler.operations.tasks import number, run_deferred
 from broker_sched.scheduler.records import load_records, serialize
 
-PRUNE_BUDGET = 100  # steps in one script
+PRUNE_BUDGET = 100  # pieces of work in one script
 MAX_PRUNES = 100_000  # scripts in one call of prune
 DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text in (name, to_text(value))]
 

@@ -99,44 +99,44 @@ def add_tasks(namespace: Namespace, *, worker: str, tasks: Sequence[Mapping[str,
     begun = [_begun(namespace, worker, index, task) for index, task in enumerate(tasks)]  # all are checked first
     together: list[tuple[Commands[None], Call]] = []
     refused: list[Superseded] = []
-    for steps, step in begun:
-        if step.script == "add_task" and not step.once:
-            together.append((steps, step))
+    for commands, call in begun:
+        if call.script == "add_task" and not call.once:
+            together.append((commands, call))
             continue
         yield from _send(together, refused)
         together = []
-        yield from _resumed(steps, (yield step), refused)
+        yield from _resumed(commands, (yield call), refused)
     yield from _send(together, refused)
     if refused:
         raise refused[0]
 
 
 def _begun(namespace: Namespace, worker: str, index: int, task: Mapping[str, Any]) -> tuple[Commands[None], Call]:
-    """One task's steps and the first of them, which must be carried out next."""
+    """Return one task's commands and the first of them, which must be carried out next."""
     try:
-        steps = add_task(namespace, **check(METHODS["add_task"], {**task, "worker": worker}))
-        return steps, next(steps)  # type: ignore[return-value]  # add_task begins with a Call
+        commands = add_task(namespace, **check(METHODS["add_task"], {**task, "worker": worker}))
+        return commands, next(commands)  # type: ignore[return-value]  # add_task begins with a Call
     except InvalidArgument as error:
         raise InvalidArgument(f"tasks[{index}].{error.field}", error.message) from None
 
 
 def _send(together: list[tuple[Commands[None], Call]], refused: list[Superseded]) -> Commands[None]:
     for some in chunks(together, MAX_TASKS_AT_ONCE):
-        replies = yield Calls([step for _, step in some])
-        for (steps, _), reply in zip(some, replies):
-            yield from _resumed(steps, reply, refused)
+        replies = yield Calls([call for _, call in some])
+        for (commands, _), reply in zip(some, replies):
+            yield from _resumed(commands, reply, refused)
 
 
-def _resumed(steps: Commands[None], reply: Any, refused: list[Superseded]) -> Commands[None]:
+def _resumed(commands: Commands[None], reply: Any, refused: list[Superseded]) -> Commands[None]:
     while True:
         try:
-            step = steps.send(reply)
+            command = commands.send(reply)
         except StopIteration:
             return
         except Superseded as error:
             refused.append(error)
             return
-        reply = yield step
+        reply = yield command
 
 
 def add_task_batcher(

@@ -91,14 +91,14 @@ def await_work(namespace: Namespace, *, worker: str, assistant: bool, seconds: f
     return {"ready": bool((yield Await(worker, assistant, seconds)))}
 
 
-def awaiting(step: Await, mailbox: str) -> Call:
+def awaiting(wait: Await, mailbox: str) -> Call:
     """Make the script call that notes that a worker waits. mailbox: the list by which it is woken."""
     return Call(
         "await_work",
-        worker=step.worker,
-        assistant=truth(step.assistant),
+        worker=wait.worker,
+        assistant=truth(wait.assistant),
         mailbox=mailbox,
-        seconds=repr(float(step.seconds)),
+        seconds=repr(float(wait.seconds)),
     )
 
 

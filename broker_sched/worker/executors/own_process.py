@@ -6,6 +6,7 @@ from typing import Any
 
 from broker_sched import interrupts
 from broker_sched.tasks.protocol import TaskLike
+from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.executors.task_process import SchedulerCall
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from broker_sched.worker.run_result import RunResult
@@ -18,11 +19,11 @@ from broker_sched.worker.status_reporter import StatusReporter
 class OwnProcess:
     """Runs tasks where the worker itself runs.
 
-    kill_after_seconds: how long the programs that a task has started may take to end, when it is interrupted.
+    config: its kill_after says how long the programs of an interrupted task may take to end.
     """
 
-    def __init__(self, scheduler: RetryingScheduler, worker_id: str, kill_after_seconds: float) -> None:
-        self._kill_after_seconds = kill_after_seconds
+    def __init__(self, scheduler: RetryingScheduler, worker_id: str, config: WorkerConfig) -> None:
+        self._config = config
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._reporter: StatusReporter | None = None  # of the task that runs
@@ -52,7 +53,7 @@ class OwnProcess:
             with interrupts.witnessed_by(programs.note_programs):
                 return execute(task, options, self._reporter)
         except KeyboardInterrupt:
-            programs.end_programs(self._kill_after_seconds)
+            programs.end_programs(self._config.kill_after)
             raise
         finally:
             self._reporter = None
