@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,14 +18,20 @@ from broker_sched.contract.request_ids import Request as Numbered
 from broker_sched.contract.validation import find_method
 from broker_sched.errors import InvalidArgument
 from broker_sched.scheduler.async_scheduler import VIEWS, AsyncScheduler
-from broker_sched.server.bodies import BodyTooLarge, ClientGone, discard_rest, read_body
+from broker_sched.server.bodies import BodyTooLarge, ClientGone, discard_rest, is_small, length_of, read_body
+from broker_sched.server.budget import Budget
 from broker_sched.server.cross_site import is_foreign
-from broker_sched.server.requests import from_body, from_query
-from broker_sched.server.responses import Answer, Refusal, answer_to, long_success, success, wrong_verb
+from broker_sched.server.requests import MAX_BODY_BYTES, from_body, from_query
+from broker_sched.server.responses import JSON_HEADERS, Answer, Refusal, answer_to, long_success, success, wrong_verb
 
 log = logging.getLogger("bsched.server")
 
 API = "/api/"
+SMALL_BODY_BYTES = 64 * 1024  # a longer one is counted
+SMALL_ANSWER_BYTES = 1024 * 1024
+BODIES_BYTES = 4 * MAX_BODY_BYTES  # of bodies that come in, or are at work, together
+ANSWERS_BYTES = 128 * 1024 * 1024  # of long answers that wait for their readers, together
+VIEWS_AT_ONCE = 2  # that are read and encoded: one of 100,000 tasks takes 300 MB meanwhile
 REQUEST_ID = HEADER.lower().encode()
 EXPECTS = b"expect"
 
@@ -34,14 +41,20 @@ class Api:
 
     def __init__(self, scheduler: AsyncScheduler) -> None:
         self._scheduler = scheduler
+        self._bodies, self._answers = Budget(BODIES_BYTES), Budget(ANSWERS_BYTES)
+        self._view_slots = asyncio.Semaphore(VIEWS_AT_ONCE)
 
     async def __call__(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call of this method, whatever happens."""
         started = time.perf_counter()
         headers = dict(scope["headers"])  # of one that is given twice, the last
         is_to_discard = False
+        answer: Answer | LongAnswer
         try:
-            answer = await self._answer(name, scope, headers, receive)
+            if is_small(headers, SMALL_BODY_BYTES):
+                answer = await self._answer(name, scope, headers, receive)
+            else:
+                answer = await self._answer_large(name, scope, headers, receive)
         except ClientGone:
             return
         except Exception as error:
@@ -50,7 +63,7 @@ class Api:
         if log.isEnabledFor(logging.DEBUG):  # neither query nor body: they hold the users' data
             spent_ms = (time.perf_counter() - started) * 1000
             log.debug("%s %s %d %.1f ms", scope["method"], scope["path"], answer.status, spent_ms)
-        if not is_to_discard:
+        if not is_to_discard or isinstance(answer, LongAnswer):
             await answer.send(send)
             return
         await send(answer.start())
@@ -58,9 +71,21 @@ class Api:
         await discard_rest(receive)  # who is still sending would miss the answer if we closed now
         await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
+    async def _answer_large(
+        self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
+    ) -> Answer | LongAnswer:
+        """The same for a request with a large body, which waits until there is room for it."""
+        taken = await self._bodies.take(length_of(headers))
+        try:
+            return await self._answer(name, scope, headers, receive)
+        finally:
+            self._bodies.give_back(taken)
+
+    async def _answer(
+        self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
+    ) -> Answer | LongAnswer:
         verb, query = scope["method"], scope["query_string"]
-        body = await read_body(headers, receive)
+        body = await read_body(receive)
         if verb == "OPTIONS":  # as luigid without CORS: no foreign page is allowed anything
             return Answer(204)
         if verb not in ("POST", "GET"):
@@ -78,8 +103,17 @@ class Api:
         arguments = from_body(headers.get(b"content-type", b""), body, query) if verb == "POST" else from_query(query)
         if method.name == "await_work":
             return success(await self._await_work(method, arguments, receive))
-        result = await self._scheduler.invoke(method, arguments, _numbered(headers))
-        return await long_success(result) if name in VIEWS else success(result)
+        if name in VIEWS:
+            return await self._view(method, arguments)
+        return success(await self._scheduler.invoke(method, arguments, _numbered(headers)))
+
+    async def _view(self, method: Method, arguments: dict[str, Any]) -> LongAnswer:
+        """What is read for it and encoded lies in memory before any of it is sent, so only few are made at once."""
+        async with self._view_slots:
+            parts = await long_success(await self._scheduler.invoke(method, arguments))
+            size = sum(map(len, parts))
+            taken = await self._answers.take(size) if size > SMALL_ANSWER_BYTES else 0
+        return LongAnswer(parts, size, taken, self._answers)
 
     async def _await_work(self, method: Method, arguments: dict[str, Any], receive: Receive) -> Any:
         """A long poll, which ends when its client goes, or sends no more: then what woke it is for others."""
@@ -96,6 +130,38 @@ class Api:
             await call
         await self._scheduler.invoke(method, {**arguments, "seconds": 0})
         return {"ready": False}
+
+
+class LongAnswer:
+    """The 200 of a view, sent part by part as its client reads, its memory given back likewise."""
+
+    status = 200
+
+    def __init__(self, parts: list[bytes], size: int, taken: int, budget: Budget) -> None:
+        self._parts = deque(parts)
+        self._size = size
+        self._taken = taken
+        self._budget = budget
+
+    async def send(self, send: Send) -> None:
+        """Send all of it to an ASGI server."""
+        headers = [*JSON_HEADERS, (b"content-length", b"%d" % self._size)]
+        try:
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
+            if self._size <= SMALL_ANSWER_BYTES:
+                await send({"type": "http.response.body", "body": b"".join(self._parts)})
+                return
+            while self._parts:
+                part = self._parts.popleft()
+                await send({"type": "http.response.body", "body": part, "more_body": bool(self._parts)})
+                self._give_back(len(part))
+        finally:
+            self._give_back(self._taken)
+
+    def _give_back(self, size: int) -> None:
+        size = min(size, self._taken)
+        self._taken -= size
+        self._budget.give_back(size)
 
 
 def _numbered(headers: Mapping[bytes, bytes]) -> Numbered | None:

@@ -24,11 +24,26 @@ class BodyTooLarge(Refusal):
         self.is_whole = is_whole
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-    """All of the body. Raises ClientGone, and BodyTooLarge, before it is sent if its length is told."""
+def is_small(headers: Mapping[bytes, bytes], limit: int) -> bool:
+    """Whether the body is known to be no longer."""
+    length = headers.get(b"content-length")
+    if length is None:
+        return b"transfer-encoding" not in headers
+    return len(length) < 9 and length.isdigit() and int(length) <= limit
+
+
+def length_of(headers: Mapping[bytes, bytes]) -> int:
+    """How long the body is, or may be. Raises BodyTooLarge."""
     length = headers.get(b"content-length", b"")
-    if length.isdigit() and int(length) > MAX_BODY_BYTES:
+    if not length.isdigit():
+        return MAX_BODY_BYTES
+    if int(length) > MAX_BODY_BYTES:
         raise BodyTooLarge(is_whole=False)
+    return int(length)
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return all of the body. Raises ClientGone, BodyTooLarge."""
     message = await receive()
     body: bytes | bytearray = message.get("body", b"")  # nearly always all of it
     while message.get("more_body"):

@@ -73,15 +73,15 @@ def success(result: Any) -> Answer:
     return Answer(200, JSON_HEADERS, b'{"response":' + to_json(result) + b"}")
 
 
-async def long_success(result: Any) -> Answer:
-    """Make the answer 200 with a result that may be long: the event loop goes round while it is encoded."""
+async def long_success(result: Any) -> list[bytes]:
+    """Make the body of the answer 200 with a result that may be long, in parts: others have their turn meanwhile."""
     parts = [b'{"response":']
     for part in _parts(result, LEVELS):
         parts.append(part)
         if len(part) > 10_000:
             await asyncio.sleep(0)
     parts.append(b"}")
-    return Answer(200, JSON_HEADERS, b"".join(parts))
+    return parts
 
 
 def answer_to(error: Exception, scope: Scope) -> Answer:

@@ -1,0 +1,48 @@
+"""Memory that requests share: who finds too little left waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from broker_sched.server.responses import RETRY_AFTER, Refusal
+
+WAIT_SECONDS = 30.0  # for a turn; then the client hears that it shall come again
+
+
+class Budget:
+    """So many bytes in all. Who comes first is served first, and larger wishes than all count as all."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self._total = self._free = total_bytes
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def take(self, size: int) -> int:
+        """Take so many bytes, as soon as they are free. Returns what is to be given back. Raises Refusal (503)."""
+        size = min(size, self._total)
+        if size <= self._free and not self._waiting:
+            self._free -= size
+            return size
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        try:
+            await asyncio.wait({turn}, timeout=WAIT_SECONDS)
+        finally:
+            if not turn.done():
+                self._waiting.remove((size, turn))
+                self._serve_waiting()  # who comes next may want less
+        if not turn.done():
+            message = f"Large requests and answers fill the server's memory since {WAIT_SECONDS:g} s. Try again later."
+            raise Refusal(503, "Busy", message, [RETRY_AFTER])
+        return size
+
+    def give_back(self, size: int) -> None:
+        """They are free again."""
+        self._free += size
+        self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            size, turn = self._waiting.popleft()
+            self._free -= size
+            turn.set_result(None)
