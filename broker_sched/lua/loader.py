@@ -119,9 +119,10 @@ def _text_of(file_name: str) -> str:
     return files(__package__).joinpath(file_name).read_text(encoding="utf-8")
 
 
-def names() -> list[str]:
+@cache
+def names() -> tuple[str, ...]:
     """Return the names of all scripts, without those of the pieces in lib/."""
-    return sorted(f.name.removesuffix(".lua") for f in files(__package__).iterdir() if f.name.endswith(".lua"))
+    return tuple(sorted(f.name.removesuffix(".lua") for f in files(__package__).iterdir() if f.name.endswith(".lua")))
 
 
 def sources() -> list[str]:

@@ -11,7 +11,7 @@ WAIT_SECONDS = 30.0  # for a turn; then the client hears that it shall come agai
 
 
 class Budget:
-    """So many bytes in all. Who comes first is served first, and larger wishes than all count as all."""
+    """Hands out so many bytes in all. Who comes first is served first; who wants more than all of them gets all."""
 
     def __init__(self, total_bytes: int) -> None:
         self._total = self._free = total_bytes
@@ -37,7 +37,7 @@ class Budget:
         return size
 
     def give_back(self, size: int) -> None:
-        """They are free again."""
+        """Give so many bytes back, for those who wait."""
         self._free += size
         self._serve_waiting()
 
