@@ -172,3 +172,15 @@ def test_nothing_is_left_for_later() -> None:
     marks = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")))
     files = [*SOURCES, *PACKAGE.rglob("*.lua"), *(ROOT / "tests").rglob("*.py")]
     assert not [path for path in files if marks.search(path.read_text())]
+
+
+def test_words_that_only_we_understood_stay_gone() -> None:
+    gone = re.compile(
+        r"\b(crews?|crowds?|ghosts?|strays?|bury|burying|entrust\w*|planner|intake|attendants?|wakers?|lanes?"
+        r"|work_?offs?|worked off)\b",
+        re.IGNORECASE,
+    )
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if "superseded by" not in page.read_text()]
+    files = [*SOURCES, *PACKAGE.rglob("*.lua"), *pages, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    found = {path: gone.findall(path.read_text()) for path in files}
+    assert not {path: words for path, words in found.items() if words}
