@@ -118,7 +118,7 @@ def test_each_reason_of_an_outage_is_told_once_and_its_end(caplog: pytest.LogCap
     patience = RetryingScheduler(
         scheduler, 60, lambda seconds, method: None, lambda method: False, lambda task, attempt: None
     )
-    patience.is_on = True
+    patience.is_retrying = True
     assert patience.call("ping", worker="w") == "answer"
     told = [record.getMessage() for record in caplog.records]
     assert [next(each for each in ("OOM", "READONLY", "again.") if each in line) for line in told] == [

@@ -164,8 +164,8 @@ def test_a_namespace_that_could_not_be_a_key_is_refused(name):
         ({"retry_delay": "soon"}, "retry_delay is a number of seconds"),
         ({"retry_delay": float("nan")}, "retry_delay"),
         ({"retry_count": 1.5}, "retry_count is a whole number"),
-        ({"remove_delay": -1}, "remove_delay is 0 or more"),
-        ({"max_shown_tasks": -1}, "max_shown_tasks is 0 or more"),
+        ({"remove_delay": -1}, "remove_delay is a number of seconds, 0 or more"),
+        ({"max_shown_tasks": -1}, "max_shown_tasks is a whole number, 0 or more"),
         ({"pause_enabled": "maybe"}, "pause_enabled is true or false"),
     ],
 )

@@ -183,7 +183,7 @@ def test_config_set_is_seen_by_all(bsched: Bsched, scheduler: Scheduler) -> None
         (["set", "retry_delay"], "is not NAME=VALUE"),
         (["set", "retry_delay=soon"], "retry_delay is a number of seconds"),
         (["set", "retry_count=1.5"], "retry_count is a whole number"),
-        (["set", "worker_disconnect_delay=-1"], "worker_disconnect_delay is 0 or more"),
+        (["set", "worker_disconnect_delay=-1"], "worker_disconnect_delay is a number of seconds, 0 or more"),
         (["set", "pause_enabled=perhaps"], "pause_enabled is true or false"),
         (["set", "record_task_history=true"], "no task history is kept"),
         (["set", "resources.db=many"], "resources.NAME=LIMIT"),
