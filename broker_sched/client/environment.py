@@ -71,6 +71,23 @@ def _trusting(variable: str, path: str) -> ssl.SSLContext:
         raise ConfigurationError(f"{variable} is {path}, where no certificates can be read: {error}.") from None
 
 
+def password() -> str:
+    """The password of the user whom a URL names without one: BSCHED_PASSWORD, or the file BSCHED_PASSWORD_FILE names.
+
+    A line end at the file's end does not belong to it. Raises ConfigurationError, without the password.
+    """
+    path = os.environ.get("BSCHED_PASSWORD_FILE")
+    if path is None:
+        return os.environ.get("BSCHED_PASSWORD", "")
+    if "BSCHED_PASSWORD" in os.environ:
+        raise ConfigurationError("BSCHED_PASSWORD and BSCHED_PASSWORD_FILE are both set. Leave one of them out.")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"BSCHED_PASSWORD_FILE is {path}, which can't be read: {error}.") from None
+
+
 def netrc_login(host: str) -> tuple[str, str] | None:
     """User and password for this host in the file that NETRC names, ~/.netrc or ~/_netrc. A broken file has none."""
     named = os.environ.get("NETRC")

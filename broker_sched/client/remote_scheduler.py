@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import tenacity
 
+from broker_sched.client import environment
 from broker_sched.client.schemes import WANTS_TLS, wants_tls
 from broker_sched.client.transport import Answer, Transport, Unanswered, WrongScheme
 from broker_sched.contract.refusals import no_such_argument
@@ -47,7 +48,8 @@ UNREADABLE = (
 class RemoteScheduler(SchedulerAPI):
     """A scheduler behind HTTP. Safe to use from many threads, and after a fork.
 
-    url: http, https, or http+unix://%2Fpath%2Fto.sock/; it may have a path, and user:password@ for HTTP Basic.
+    url: http, https, or http+unix://%2Fpath%2Fto.sock/; it may have a path, and user:password@ for HTTP Basic;
+        with user@ the password is BSCHED_PASSWORD's, or what stands in the file that BSCHED_PASSWORD_FILE names.
     connect_timeout: seconds until a connection must stand; 10 where not given.
     attempts, wait_seconds: how often a call is tried while the server can't be reached, and the pause between.
         `ping` and `await_work` are tried once. When all attempts failed, the call raises RPCError.
@@ -205,7 +207,9 @@ def _parsed(url: str) -> tuple[str, tuple[str, str] | None]:
     if not host and parts.scheme != "http+unix":
         raise ConfigurationError("The scheduler's URL names no host.")
     netloc = parts.netloc.rpartition("@")[2]
-    login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    login = None
+    if parts.username:
+        login = (unquote(parts.username), environment.password() if parts.password is None else unquote(parts.password))
     return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", "")), login
 
 
@@ -270,5 +274,6 @@ def _wrong_url(base: str, method: Method, status: int) -> Refused:
 def _login_refused(base: str, has_login: bool, status: int, told: str) -> LoginRefused:
     if status == 403:
         return LoginRefused(f"{base} does not let this caller in (403): {told or 'it does not say why'}")
-    fix = "user or password in the URL is wrong." if has_login else "put user:password@ into the URL."
+    wanted = "put user:password@ into the URL. With user@ alone, the password is taken from BSCHED_PASSWORD."
+    fix = "user or password is wrong." if has_login else wanted
     return LoginRefused(f"{base} refuses the login (401): {fix}")

@@ -17,12 +17,21 @@ from broker_sched.contract.request_ids import HEADER, parse
 from broker_sched.contract.request_ids import Request as Numbered
 from broker_sched.contract.validation import find_method
 from broker_sched.errors import InvalidArgument
+from broker_sched.plain_text import on_one_line
 from broker_sched.scheduler.async_scheduler import VIEWS, AsyncScheduler
 from broker_sched.server.bodies import BodyTooLarge, ClientGone, discard_rest, is_small, length_of, read_body
 from broker_sched.server.budget import Budget
 from broker_sched.server.cross_site import is_foreign
 from broker_sched.server.requests import MAX_BODY_BYTES, from_body, from_query
-from broker_sched.server.responses import JSON_HEADERS, Answer, Refusal, answer_to, long_success, success, wrong_verb
+from broker_sched.server.responses import (
+    JSON_HEADERS,
+    Answer,
+    Refusal,
+    answer_to,
+    long_success,
+    success,
+    wrong_verb,
+)
 
 log = logging.getLogger("bsched.server")
 
@@ -62,7 +71,7 @@ class Api:
             is_to_discard = isinstance(error, BodyTooLarge) and not error.is_whole and EXPECTS not in headers
         if log.isEnabledFor(logging.DEBUG):  # neither query nor body: they hold the users' data
             spent_ms = (time.perf_counter() - started) * 1000
-            log.debug("%s %s %d %.1f ms", scope["method"], scope["path"], answer.status, spent_ms)
+            log.debug("%s %s %d %.1f ms", scope["method"], on_one_line(scope["path"]), answer.status, spent_ms)
         if not is_to_discard or isinstance(answer, LongAnswer):
             await answer.send(send)
             return

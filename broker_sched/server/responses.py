@@ -21,6 +21,7 @@ from broker_sched.errors import (
     Superseded,
     UnknownMethod,
 )
+from broker_sched.plain_text import on_one_line
 from broker_sched.server.requests import UnsupportedType
 
 log = logging.getLogger("bsched.server")
@@ -88,9 +89,9 @@ def answer_to(error: Exception, scope: Scope) -> Answer:
     """Make the answer to a request that failed so; what its client could not know of is logged."""
     if isinstance(error, BrokerSchedError):
         if not isinstance(error, (Refusal, *EXPECTED)):
-            log.error("%s %s: %s", scope["method"], scope["path"], error)
+            log.error("%s %s: %s", scope["method"], on_one_line(scope["path"]), on_one_line(str(error)))
     else:  # a bug of ours must not close the connection of a client
-        log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+        log.error("%s %s failed", scope["method"], on_one_line(scope["path"]), exc_info=error)
     return failure(error)
 
 

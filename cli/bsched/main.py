@@ -13,6 +13,8 @@ from click.exceptions import Abort, Exit
 
 from broker_sched import __version__
 from broker_sched.errors import BrokerSchedError, InvalidArgument
+from broker_sched.plain_text import shown
+from bsched.terminal import escape_in_log
 
 # Each command, and its module in bsched.commands. Only that of the command that is called is imported: a worker needs
 # nothing of the server, and `bsched call` of neither.
@@ -47,17 +49,20 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except InvalidArgument as error:
-            raise click.UsageError(str(error)) from None
+            raise click.UsageError(shown(str(error))) from None
         except BrokerSchedError as error:
-            raise click.ClickException(" ".join(str(error).split())) from None
-        except (click.ClickException, Abort, Exit, BrokenPipeError):
+            raise click.ClickException(shown(" ".join(str(error).split()))) from None
+        except click.ClickException as error:
+            error.__dict__["message"] = shown(error.message)  # click says that it is final
+            raise
+        except (Abort, Exit, BrokenPipeError):
             raise
         except Exception as error:
             if "BSCHED_TRACE" in os.environ:
                 raise
             told = " ".join(f"{type(error).__name__}: {error}".split())
             raise click.ClickException(
-                f"{told}. This is unexpected; BSCHED_TRACE=1 shows where it comes from."
+                f"{shown(told)}. This is unexpected; BSCHED_TRACE=1 shows where it comes from."
             ) from None
 
 
@@ -77,6 +82,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # what is no text for it is shown as an escape, which in JSON is the text
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    escape_in_log()
     cli(prog_name="bsched")
 
 

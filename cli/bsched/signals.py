@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from broker_sched import interrupts
+from bsched.terminal import echo
 
 ENDING = tuple(number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)))
 KILLED = 128  # and the signal's number: exit codes as a shell gives them
@@ -65,7 +66,7 @@ class Interruption:
         """Say what that means, and end with 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM."""
         _let_go_of_lost_terminal()
         with contextlib.suppress(OSError):  # nobody reads stderr any more
-            click.echo(told, err=True)
+            echo(told, err=True)
         raise click.exceptions.Exit(KILLED + self._number)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from broker_sched import interrupts
 from broker_sched.contract.types import MAX_LOG
+from broker_sched.plain_text import on_one_line
 
 STDOUT, STDERR = 1, 2  # file descriptors
 CHUNK = 1 << 16  # bytes
@@ -37,7 +38,7 @@ class Output:
     """
 
     def __init__(self, task_id: str, source: Connection, shown_on: int = STDERR) -> None:
-        self._prefix = f"[{task_id}] "
+        self._prefix = f"[{on_one_line(task_id)}] "
         self._source = source
         self._shown_on = shown_on
         self.tail = Tail("", 0)  # so far; the thread puts another one in its place

@@ -12,6 +12,7 @@ import click
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.validation import check
 from bsched.options.namespace import namespace_options, reach_scheduler, url_option
+from bsched.terminal import echo
 
 
 @click.command()
@@ -42,18 +43,18 @@ def call(
     if method == "fetch_error" and not as_json:
         _show_error(given.get("task_id"), result["error"])
     else:
-        click.echo(json.dumps(result, ensure_ascii=False, indent=None if as_json else 2))
+        echo(json.dumps(result, ensure_ascii=False, indent=None if as_json else 2))
 
 
 def _show_error(task_id: Any, error: str | None) -> None:
     """The error as text. Luigi's worker sends it as JSON, a text within a text."""
     if not error:
-        return click.echo(f"No error is kept of {task_id}: bsched call task_search task_str={task_id}", err=True)
+        return echo(f"No error is kept of {task_id}: bsched call task_search task_str={task_id}", err=True)
     try:
         text = json.loads(error)
     except (ValueError, RecursionError):
         text = error
-    click.echo(text if isinstance(text, str) else error)
+    echo(text if isinstance(text, str) else error)
 
 
 def _pair(argument: str) -> tuple[str, Any]:

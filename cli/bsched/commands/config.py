@@ -12,6 +12,7 @@ import click
 from broker_sched.config import OPTIONS
 from bsched.options.namespace import checked_namespace, namespace_options, open_existing, open_scheduler
 from bsched.options.settings import from_arguments
+from bsched.terminal import echo
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -53,7 +54,7 @@ def get(context: click.Context, name: str, as_json: bool) -> None:
     if name not in OPTIONS:
         raise click.UsageError(f"There is no option {name!r}. Known: {', '.join(sorted(OPTIONS))}.")
     value = _read(context)[name]
-    click.echo(json.dumps(value) if as_json else _text(value))
+    echo(json.dumps(value) if as_json else _text(value))
 
 
 @config.command(name="set")
@@ -83,9 +84,9 @@ def _read(context: click.Context) -> dict[str, Any]:
 
 def _show(values: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(values))
+        echo(json.dumps(values))
     for name, value in {} if as_json else values.items():
-        click.echo(f"{name} = {_text(value)}")
+        echo(f"{name} = {_text(value)}")
 
 
 def _text(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from broker_sched.redis_backend import embedded_server as embedded
+from bsched.terminal import echo
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,7 +30,7 @@ def redis() -> None:
 @_data_dir
 def start(data_dir: Path | None) -> None:
     """Start the private Redis, unless it runs, and print its URL."""
-    click.echo(embedded.start(data_dir))
+    echo(embedded.start(data_dir))
 
 
 @redis.command()
@@ -37,7 +38,7 @@ def start(data_dir: Path | None) -> None:
 def stop(data_dir: Path | None) -> None:
     """Stop the private Redis; its data stay on disk."""
     stopped = embedded.stop(data_dir)
-    click.echo("Stopped; its data are on disk." if stopped else "It does not run.")
+    echo("Stopped; its data are on disk." if stopped else "It does not run.")
 
 
 @redis.command()
@@ -48,9 +49,9 @@ def status(context: click.Context, data_dir: Path | None, as_json: bool) -> None
     """Say whether it runs, and where. Exit code 1 when it does not."""
     found = embedded.status(data_dir)
     if as_json:
-        click.echo(json.dumps(found))
+        echo(json.dumps(found))
     elif found is None:
-        click.echo("It does not run; it starts when first used, or with `bsched redis start`.")
+        echo("It does not run; it starts when first used, or with `bsched redis start`.")
     for name, value in {} if as_json or found is None else found.items():
-        click.echo(f"{name} = {value}")
+        echo(f"{name} = {value}")
     context.exit(0 if found else 1)

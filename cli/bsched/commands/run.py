@@ -26,6 +26,7 @@ from bsched.options.task import UNPARSED, failures_told, requested_task, schedul
 from bsched.options.task_parameters import task_of
 from bsched.progress import is_shown, progress
 from bsched.signals import Interruption
+from bsched.terminal import echo
 
 STDOUT, STDERR = 1, 2  # file descriptors
 log = logging.getLogger("bsched.worker")
@@ -57,12 +58,10 @@ def run(context: click.Context, /, **options: Any) -> None:
             length = number(found.config, "execution_summary", "summary_length", int, 0)
             summary = _carried_out(task, codes, options, found.config)
     if isinstance(found, str):
-        click.echo(found)
+        echo(found)
         return
     code = return_code(summary, codes)
-    click.echo(
-        json.dumps({**summary.as_dict(), "exit_code": code}) if options["as_json"] else summary.shortened(length)
-    )
+    echo(json.dumps({**summary.as_dict(), "exit_code": code}) if options["as_json"] else summary.shortened(length))
     context.exit(code)
 
 

@@ -18,6 +18,7 @@ from bsched.options.luigi import without_effect
 from bsched.options.namespace import namespace_options
 from bsched.options.scheduler import tell_unhonoured
 from bsched.options.settings import Settings, from_arguments, from_environment
+from bsched.terminal import echo
 
 IN_BACKGROUND = "start it with systemd (deploy/bsched-server.service), or with: nohup bsched server --logdir DIR &"
 NO_STATE = "Redis keeps the state; say which one with --redis or BSCHED_REDIS"
@@ -107,7 +108,7 @@ def server(
                 processes=processes,
                 allowed_hosts=allowed_hosts,
             ),
-            announce=click.echo,
+            announce=echo,
         )
 
 
@@ -118,7 +119,7 @@ def _settings(config: LuigiConfig, given: Settings) -> Settings:
     limits = {name: value for name, value in found.resources.items() if name not in given.resources}
     told = [*taken.items(), *((f"resources.{name}", limit) for name, limit in limits.items())]
     for name, value in told:
-        click.echo(f"bsched server: {name} = {value}, from {found.places[name]}", err=True)
+        echo(f"bsched server: {name} = {value}, from {found.places[name]}", err=True)
     return Settings({**taken, **given.options}, {**limits, **given.resources})
 
 

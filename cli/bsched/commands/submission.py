@@ -15,6 +15,7 @@ from broker_sched.worker.summary import ReturnCodes
 from bsched.options.namespace import calling, namespace_options, reach_scheduler, url_option
 from bsched.progress import progress
 from bsched.signals import Interruption
+from bsched.terminal import echo
 
 UNKNOWN = 1  # exit code
 CODES = ReturnCodes()
@@ -40,15 +41,13 @@ def list_(redis_url: str | None, namespace: str, url: str | None, as_json: bool)
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         found = scheduler.submission_list()
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        echo(json.dumps(found, ensure_ascii=False))
         return
     for each in found:
         left = f", {each['n_running']} running, {each['n_pending']} pending" if each["state"] == "ACTIVE" else ""
-        click.echo(
-            f"{each['submission']}  {_when(each['submitted'])}  {each['state']}{left}  {' '.join(each['tasks'])}"
-        )
+        echo(f"{each['submission']}  {_when(each['submitted'])}  {each['state']}{left}  {' '.join(each['tasks'])}")
     if not found:
-        click.echo("No submissions; bsched submit MODULE TASK makes one.", err=True)
+        echo("No submissions; bsched submit MODULE TASK makes one.", err=True)
 
 
 @submission.command()
@@ -61,7 +60,7 @@ def show(submission_id: str, redis_url: str | None, namespace: str, url: str | N
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         found = scheduler.submission(submission=submission_id)
     _known(found)
-    click.echo(json.dumps(found, ensure_ascii=False) if as_json else described(found))
+    echo(json.dumps(found, ensure_ascii=False) if as_json else described(found))
 
 
 @submission.command()
@@ -76,7 +75,7 @@ def cancel(submission_id: str, redis_url: str | None, namespace: str, url: str |
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         state = scheduler.cancel_submission(submission=submission_id)["state"]
     _known({"submission": submission_id, "state": state})
-    click.echo(f"{submission_id} is {state}.")
+    echo(f"{submission_id} is {state}.")
 
 
 @click.command()
@@ -114,7 +113,7 @@ def wait(
                 followed.wait(until_stuck)
         except KeyboardInterrupt:
             interruption.leave(f"{submission_id} goes on; bsched wait {submission_id} follows it again.")
-    click.echo(json.dumps(followed.found, ensure_ascii=False) if as_json else described(followed.found))
+    echo(json.dumps(followed.found, ensure_ascii=False) if as_json else described(followed.found))
     click.get_current_context().exit(followed.exit_code)
 
 
@@ -152,7 +151,7 @@ class Followed:
         refused = self.found.get("refused")  # a server of an older version does not tell
         if refused and not self._has_told_refusal:
             self._has_told_refusal = True
-            click.echo(f"{self._id} goes on, but waits for a worker that can load {_refused(refused)}", err=True)
+            echo(f"{self._id} goes on, but waits for a worker that can load {_refused(refused)}", err=True)
 
     def _look_patiently(self) -> float:
         """Ask how the submission stands, again and again through an outage. Returns as _look() does."""
@@ -164,7 +163,7 @@ class Followed:
                 if time.monotonic() > deadline:
                     raise
                 if not is_told:
-                    click.echo(f"{self._id} goes on; it is asked about again: {error}", err=True)
+                    echo(f"{self._id} goes on; it is asked about again: {error}", err=True)
                 is_told = True
             time.sleep(OUTAGE_PAUSE_SECONDS)
 

@@ -18,6 +18,7 @@ from bsched.options.task import UNPARSED, failures_told, requested_task, schedul
 from bsched.options.task_parameters import config_classes, task_of
 from bsched.progress import is_shown, progress
 from bsched.signals import Interruption
+from bsched.terminal import echo
 
 NO_RUN = "bsched submit only schedules; `bsched worker` runs what is submitted"
 
@@ -41,7 +42,7 @@ def submit(context: click.Context, /, **options: Any) -> None:
     codes = return_codes((), luigi_config.read())
     found = requested_task(context, options, codes.unhandled_exception)
     if isinstance(found, str):
-        click.echo(found)
+        echo(found)
         return
     if options["local_scheduler"]:
         raise click.UsageError("--local-scheduler: a scheduler in this process is gone with it; use bsched run.")
@@ -52,7 +53,7 @@ def submit(context: click.Context, /, **options: Any) -> None:
     start_logging(config, options["log_level"], otherwise, options["logging_conf_file"])
     settings = {**worker_settings(options["settings"], os.environ, config), "mails": mail_settings(config)}
     for name in config_classes(found.words.given):
-        click.echo(
+        echo(
             f"Warning: what is given for {name} holds while tasks are scheduled. The workers that run them read their "
             f"own luigi.cfg, [{name}].",
             err=True,
@@ -71,7 +72,7 @@ def submit(context: click.Context, /, **options: Any) -> None:
         interruption.leave("Interrupted: nothing is submitted, and what was scheduled will be forgotten.")
     count = submitter.worker.counts()["scheduled"]
     told = {"submission": submitter.id, "task": task.task_id, "scheduled": count, "complete": submitter.succeeded}
-    click.echo(json.dumps(told) if options["as_json"] else submitter.id)
+    echo(json.dumps(told) if options["as_json"] else submitter.id)
     if not submitter.succeeded:
-        click.echo("A part could not be scheduled, see above; the rest is submitted.", err=True)
+        echo("A part could not be scheduled, see above; the rest is submitted.", err=True)
         context.exit(codes.scheduling_error)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from bsched.options.namespace import calling, namespace_options, reach_scheduler, url_option
+from bsched.terminal import echo
 
 NOT_RUNNING = NO_LOG = 1  # exit codes
 LOOK_SECONDS = 1.0  # between two looks at a log
@@ -36,12 +37,12 @@ def stop(task_id: str, disable: bool, redis_url: str | None, namespace: str, url
         reply = scheduler.stop_task(task_id=task_id, disable=disable)
     worker = reply["worker"]
     if as_json:
-        click.echo(json.dumps(reply, ensure_ascii=False))
+        echo(json.dumps(reply, ensure_ascii=False))
     elif worker is None:
         hint = calling("task_search", task_str=task_id)
-        click.echo(f"{task_id} does not run. Its status, where it is known: {hint}", err=True)
+        echo(f"{task_id} does not run. Its status, where it is known: {hint}", err=True)
     else:
-        click.echo(f"Asked {worker} to stop {task_id}.")
+        echo(f"Asked {worker} to stop {task_id}.")
     if worker is None:
         click.get_current_context().exit(NOT_RUNNING)
 
@@ -62,7 +63,7 @@ def logs(task_id: str, follow: bool, redis_url: str | None, namespace: str, url:
     with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
         found = scheduler.task_log(task_id=task_id)
         if as_json:
-            click.echo(json.dumps(found, ensure_ascii=False))
+            echo(json.dumps(found, ensure_ascii=False))
         else:
             click.echo(found["log"] or "", nl=False)
         is_over = not follow
@@ -71,7 +72,7 @@ def logs(task_id: str, follow: bool, redis_url: str | None, namespace: str, url:
             time.sleep(LOOK_SECONDS)
             found = _show_more(found, scheduler.task_log(task_id=task_id))
     if found["log"] is None:
-        click.echo(f"Nothing is kept of {task_id}. More, maybe: {calling('fetch_error', task_id=task_id)}", err=True)
+        echo(f"Nothing is kept of {task_id}. More, maybe: {calling('fetch_error', task_id=task_id)}", err=True)
         click.get_current_context().exit(NO_LOG)
 
 

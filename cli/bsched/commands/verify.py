@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bsched.options.namespace import namespace_options, open_existing
+from bsched.terminal import echo
 
 
 @click.command()
@@ -21,11 +22,11 @@ def verify(context: click.Context, redis_url: str | None, namespace: str, repair
     differences = scheduler.verify(repair=repair)
     if as_json:
         rows = [{"key": d.key, "expected": d.expected, "found": d.found} for d in differences]
-        click.echo(json.dumps(rows, default=_listed, ensure_ascii=False))
+        echo(json.dumps(rows, default=_listed, ensure_ascii=False))
     else:
         for difference in differences:
-            click.echo(str(difference))
-        click.echo(_summary(namespace, len(differences), repair))
+            echo(str(difference))
+        echo(_summary(namespace, len(differences), repair))
     left = scheduler.verify() if repair and differences else differences
     scheduler.close()
     context.exit(1 if left else 0)

@@ -35,6 +35,7 @@ from bsched.options.scheduler import (
 )
 from bsched.options.task import imported
 from bsched.signals import ENDING, Interruption
+from bsched.terminal import echo
 
 log = logging.getLogger("bsched.worker")
 
@@ -118,12 +119,12 @@ def worker(
             made = Worker(reached.scheduler, name, count, assistant=True, executor=given, mails=mails, **options)
             _stop_on_signals(made, drain_timeout, interruption)
             limit = f"up to {count} tasks" if processes or not given else f"a task on each {given.runs_on}"
-            click.echo(f"bsched worker: {made.id} runs {limit} at once for {reached.name}")
+            echo(f"bsched worker: {made.id} runs {limit} at once for {reached.name}")
             with made:
                 made.run()
     except KeyboardInterrupt:
         interruption.leave("bsched worker: stopped; what ran was ended")
-    click.echo(f"bsched worker: {made.runs} task(s) run, leaving")
+    echo(f"bsched worker: {made.runs} task(s) run, leaving")
 
 
 def _reached(open_: Callable[[], Reached], patience_seconds: float) -> Reached:

@@ -30,6 +30,7 @@ from bsched.logs import LEVELS
 from bsched.options.luigi import SECTIONS, elsewhere, fate_of, unhonoured
 from bsched.options.namespace import namespace_options, refuse_memory
 from bsched.options.settings import from_environment
+from bsched.terminal import echo
 
 F = TypeVar("F", bound=Callable[..., Any])
 LONG_NAMES = {
@@ -236,7 +237,7 @@ def tell_unhonoured(config: LuigiConfig, command: str, *, has_local_scheduler: b
                 flag = f"--{section}-{option}".replace("_", "-")
                 raise click.UsageError(f"{flag} has no effect on bsched {command}; it is for {others}.")
     for sentence in unhonoured(config, command, has_local_scheduler=has_local_scheduler):
-        click.echo(f"Warning: {sentence}", err=True)
+        echo(f"Warning: {sentence}", err=True)
     told = elsewhere(config, command, has_local_scheduler=has_local_scheduler)
     if told is not None:
         log.info("%s", told)

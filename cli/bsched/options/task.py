@@ -20,6 +20,7 @@ from broker_sched.worker.default_scheduler import number, truth
 from bsched.options.luigi import NO_LOCK, SECTIONS, without_effect
 from bsched.options.scheduler import import_path
 from bsched.options.task_parameters import HELP_WORD, Words, describe_options, read_words, task_class
+from bsched.terminal import echo
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNPARSED = {"ignore_unknown_options": True, "help_option_names": []}
@@ -157,7 +158,7 @@ def failures_told(code: int) -> Iterator[None]:
         raise
     except Exception as error:
         kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "
-        click.echo(f"Error: {kind}{' '.join(str(error).split())}", err=True)
+        echo(f"Error: {kind}{' '.join(str(error).split())}", err=True)
         raise click.exceptions.Exit(code) from None
 
 
@@ -182,5 +183,5 @@ def imported(name: str, failure_code: int) -> Any:
 
 
 def _show_import_error(name: str) -> None:
-    click.echo(f"The module {name} can't be imported:", err=True)
-    click.echo(traceback.format_exc(), err=True)
+    echo(f"The module {name} can't be imported:", err=True)
+    echo(traceback.format_exc(), err=True)

@@ -19,6 +19,7 @@ from broker_sched.errors import BrokerSchedError
 from broker_sched.tasks.loading import all_classes, find_class
 from broker_sched.tasks.protocol import TaskLike, without_password
 from bsched.options.luigi import FLAGS, SECTIONS, fate_of, instead_of
+from bsched.terminal import echo
 
 HELP_WORD = "-h"
 
@@ -84,7 +85,7 @@ def task_of(cls: Any, texts: dict[str, str], failure_code: int = 40) -> TaskLike
     except Exception as error:
         if _is_about_parameters(error):
             raise click.UsageError(f"{error}\n{_list(cls)}") from None
-        click.echo(f"No {cls.get_task_family()} could be made:\n{traceback.format_exc()}", err=True)
+        echo(f"No {cls.get_task_family()} could be made:\n{traceback.format_exc()}", err=True)
         raise click.exceptions.Exit(failure_code) from None
     return task
 

@@ -1,0 +1,17 @@
+"""Texts that somebody else chose, as a terminal or a log may have them: no character in them does anything."""
+
+from __future__ import annotations
+
+import re
+
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line end; some have the eighth bit
+
+
+def shown(text: str) -> str:
+    """Return the text with control characters as \\u escapes, which in JSON still say the same."""
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def on_one_line(text: str) -> str:
+    """Return the same without line ends, for a log in which each line is a record."""
+    return shown(text).replace("\n", "\\n")
