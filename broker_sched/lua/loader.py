@@ -1,16 +1,16 @@
 """Reads the .lua files, joins what they include, and maps a line of the whole back to file and line.
 
     -- @args worker task_ids…           the names of its arguments, see arguments.py
-    -- @include lib/tasks/tasks.lua     the file, unless it can be seen already; what follows stands in a function of
-                                        its own
+    -- @include lib/tasks/tasks.lua     the file, unless it can be seen already
     -- @lazy merge, weigh lib/x.lua     functions of the file, made when one of them is called first
 
 Each file names in this way every file of which it uses something itself. What a lazy file includes can't be seen
 outside it, and comes again where it is included again. So what a lazy file shares with the rest of the script, because
 it keeps something that is to be kept once, the file with the @lazy line includes too.
 
-Every run of a script makes its functions anew, so both matter for speed: Lua finds a captured local by walking
-all captured locals of the same function, which nesting keeps few; and what is rarely called is rarely made.
+Every run of a script makes its functions anew. So what is rarely called is made lazily. And what follows an included
+file stands in a function of its own, once there are some locals: Lua finds a captured local by walking all captured
+locals of the same function, which nesting keeps few.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from broker_sched.lua.arguments import Arguments
 
+MIN_LOCALS = 5  # of a function, before what follows stands in one of its own: each is some garbage at every run
 HEADER = "lib/core/header.lua"  # declares the arguments that every script is given before its own
 INCLUDE = re.compile(r"^-- @include (\S+)$")
 LAZY = re.compile(r"^-- @lazy (\w+(?:, \w+)*) (\S+)$")
@@ -46,6 +47,7 @@ class _Joined:
         self.arguments = arguments  # all that the script is given
         self.lines: list[str] = []
         self.origins: list[str] = []
+        self.locals = 0  # in the function that was opened last
         self.seen: set[str] = set()  # files whose functions and variables can be seen
         self.made_lazily: set[tuple[str, str]] = set()  # functions that can be seen, each with the file that has it
 
@@ -55,6 +57,7 @@ class _Joined:
 
     def add_code(self, line: str, origin: str) -> None:
         """The line, with numbers for the names of arguments. Raises ValueError when the script has no such argument."""
+        self.locals += line.startswith("local ")
         try:
             self.add(line if line.startswith("--") else self.arguments.numbered(line), origin)
         except ValueError as error:
@@ -74,9 +77,10 @@ class _Joined:
         for number, line in enumerate(_text_of(file_name).splitlines(), start=1):
             origin = f"{file_name}:{number}"
             if include := INCLUDE.match(line):
-                fresh = include.group(1) not in self.seen
-                opened += self.add_lines(include.group(1)) + fresh
-                if fresh:
+                opened += self.add_lines(include.group(1))
+                if self.locals >= MIN_LOCALS:
+                    opened += 1
+                    self.locals = 0
                     self.add("return (function()", origin)
             elif lazy := LAZY.match(line):
                 wanted = [(name, lazy.group(2)) for name in lazy.group(1).split(", ")]
@@ -92,13 +96,15 @@ class _Joined:
         self.add(f"local {all_names}", origin)
         self.add("do local function make()", origin)
         self.add(f"{all_names} = (function()", origin)
-        seen, made_lazily = set(self.seen), set(self.made_lazily)
+        seen, made_lazily, locals_outside = set(self.seen), set(self.made_lazily), self.locals
+        self.locals = 0
         opened = self.add_lines(file_name)
         self.add(f"return {all_names}", origin)
         for _ in range(opened):
             self.add("end)()", origin)
         # What the file included can't be seen from here on.
         self.seen, self.made_lazily = seen, made_lazily | {(name, file_name) for name in names}
+        self.locals = locals_outside
         self.add("end)() end", origin)
         for name in names:
             self.add(f"{name} = function(...) make() return {name}(...) end", origin)
