@@ -41,9 +41,8 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    tests = Path(__file__).parent
-    rank = {room: number for number, room in enumerate(ROOMS)}
-    items.sort(key=lambda item: rank.get(item.path.relative_to(tests).parts[0], len(rank)))
+    rank = {Path(__file__).parent / room: number for number, room in enumerate(ROOMS)}
+    items.sort(key=lambda item: min((rank[above] for above in item.path.parents if above in rank), default=len(rank)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

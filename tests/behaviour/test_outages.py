@@ -26,6 +26,9 @@ from tests.harness import ServerProcess
 from tests.refusing_redis import REFUSING, busy, oom
 from tests.servers import RunningRedis, any_server, die_with_parent, embedded_servers, free_port, until
 
+# A worker that waits looks for itself after 5 s, its call tries for 10 s before it tells of the outage, and asks again
+# after up to 15 s more: each of them is longer on a machine that is busy.
+TOLD_SECONDS = 90.0
 PIPELINE = """
 import os
 from broker_sched import LocalTarget, Task
@@ -91,7 +94,11 @@ def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp
         for number, kind in enumerate(("READONLY", "OOM", "NOREPLICAS", "NOPERM"), start=1):
             until(lambda: own.client().zcard("bsched:{default}:idle_assistants") == 1, "it waits for work")
             accept = REFUSING[kind](own.client())
-            until(lambda kind=kind: f"for get_work: {_meaning(kind)}" in log.read_text() or worker.poll(), kind)  # type: ignore[misc]  # a default binds the kind
+            until(
+                lambda kind=kind: f"for get_work: {_meaning(kind)}" in log.read_text() or worker.poll(),  # type: ignore[misc]  # a default binds the kind
+                f"it has told of {kind}",
+                TOLD_SECONDS,
+            )
             accept()
             assert worker.poll() is None, log.read_text()
             submit = [sys.executable, "-m", "bsched.main", "submit", "small_pipeline", "Small", "--name", kind]
@@ -99,6 +106,7 @@ def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp
             until(
                 lambda number=number: own.client().scard("bsched:{default}:tasks:DONE") == number,  # type: ignore[misc]  # as above
                 f"it runs what came after {kind}",
+                TOLD_SECONDS,
             )
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(30) == 0, log.read_text()

@@ -119,7 +119,7 @@ def test_a_module_that_hangs_or_ends_its_process_on_import_costs_other_tasks_not
     directory = place.directory("modules", **modules)
     for name in ("fine", *IMPORTS):
         place.submit(directory, name, f"Task{name}")
-    worker = place.worker(directory, "--set", "import_timeout=15", fleet="yes")
+    worker = place.worker(directory, "--set", "import_timeout=6", fleet="yes")
 
     def task_of(name: str) -> str:
         return next(task_id for task_id in place.statuses() if task_id.startswith(f"Task{name}"))
@@ -129,7 +129,7 @@ def test_a_module_that_hangs_or_ends_its_process_on_import_costs_other_tasks_not
 
     until(lambda: place.statuses()[task_of("fine")] == "DONE", "the other task is done", 60)
     assert worker.poll() is None
-    for name, reason in {"exits": "exit code 7", "crashes": "SIGSEGV", "hangs": "after 15 s"}.items():
+    for name, reason in {"exits": "exit code 7", "crashes": "SIGSEGV", "hangs": "after 6 s"}.items():
         until(lambda name=name, reason=reason: reason in why(name), f"{name} went back: {reason}", 60)
         assert place.statuses()[task_of(name)] == "PENDING"
     worker.terminate()

@@ -24,10 +24,11 @@ from tests.conftest import running
 from tests.executors.conftest import RqFleet
 from tests.executors.tasks import InDirectory, LockHolding, Waiting, runs_of
 from tests.harness import ROOT
+from tests.nightly import by_night
 from tests.servers import die_with_parent, is_alive, until
 
 pytestmark = pytest.mark.timeout(180)
-STOPS = 50
+STOPS = by_night(50, 15)
 BESIDE = ("-c", "tests.executors.beside")  # of an rq worker in whose process group another program runs
 
 

@@ -176,10 +176,14 @@ class BadReportBody(InDirectory):
 
 
 class StubbornBody(InDirectory):
-    """Does not end when it is asked to."""
+    """Does not end when it is asked to, and notes that it was."""
+
+    def asked(self) -> Path:
+        """A file that is there as soon as it has been asked."""
+        return Path(f"{self.path()}.asked")
 
     def run(self) -> Any:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self.asked().touch())
         self.count_run()
         time.sleep(60)
 

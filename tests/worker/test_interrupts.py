@@ -139,7 +139,8 @@ def test_the_second_ctrl_c_kills_what_takes_its_time_to_end(local: Scheduler, di
     def twice() -> None:
         until(lambda: runs_of(stubborn.path()), "it runs")
         ctrl_c()
-        time.sleep(0.5)
+        until(stubborn.asked().exists, "the first one has had its effect")
+        time.sleep(2 * interrupts.BOUNCE_SECONDS)  # or it would be the same one
         ctrl_c()
 
     began = time.monotonic()
