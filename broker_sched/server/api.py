@@ -19,9 +19,18 @@ from broker_sched.contract.validation import find_method
 from broker_sched.errors import InvalidArgument
 from broker_sched.plain_text import on_one_line
 from broker_sched.scheduler.async_scheduler import VIEWS, AsyncScheduler
-from broker_sched.server.bodies import BodyTooLarge, ClientGone, discard_rest, is_small, length_of, read_body
+from broker_sched.server.bodies import (
+    BodyTooLarge,
+    ClientGone,
+    discard_rest,
+    is_small,
+    length_of,
+    read_body,
+    read_parts,
+)
 from broker_sched.server.budget import Budget
 from broker_sched.server.cross_site import is_foreign
+from broker_sched.server.large_calls import LargeCalls
 from broker_sched.server.requests import MAX_BODY_BYTES, from_body, from_query
 from broker_sched.server.responses import (
     JSON_HEADERS,
@@ -37,6 +46,7 @@ log = logging.getLogger("bsched.server")
 
 API = "/api/"
 SMALL_BODY_BYTES = 64 * 1024  # a longer one is counted
+LARGE_BODY_BYTES = 512 * 1024  # what is made of a longer one would keep others waiting for more than some ms
 SMALL_ANSWER_BYTES = 1024 * 1024
 BODIES_BYTES = 4 * MAX_BODY_BYTES  # of bodies that come in, or are at work, together
 ANSWERS_BYTES = 128 * 1024 * 1024  # of long answers that wait for their readers, together
@@ -48,8 +58,10 @@ EXPECTS = b"expect"
 class Api:
     """A bare ASGI application: a framework would cost a call more than all that is done here."""
 
-    def __init__(self, scheduler: AsyncScheduler) -> None:
+    def __init__(self, scheduler: AsyncScheduler, large_calls: LargeCalls | None = None) -> None:
+        """large_calls: who carries out calls with large bodies; None: this process does."""
         self._scheduler = scheduler
+        self._large_calls = large_calls
         self._bodies, self._answers = Budget(BODIES_BYTES), Budget(ANSWERS_BYTES)
         self._view_slots = asyncio.Semaphore(VIEWS_AT_ONCE)
 
@@ -61,7 +73,7 @@ class Api:
         answer: Answer | LongAnswer
         try:
             if is_small(headers, SMALL_BODY_BYTES):
-                answer = await self._answer(name, scope, headers, receive)
+                answer = await self._answer(name, scope, headers, await read_body(receive), receive)
             else:
                 answer = await self._answer_large(name, scope, headers, receive)
         except ClientGone:
@@ -86,15 +98,17 @@ class Api:
         """The same for a request with a large body, which waits until there is room for it."""
         taken = await self._bodies.take(length_of(headers))
         try:
-            return await self._answer(name, scope, headers, receive)
+            parts = await read_parts(receive)
+            if self._large_calls is not None and sum(map(len, parts)) > LARGE_BODY_BYTES and name != "await_work":
+                return await self._large_calls.answer(name, scope, parts)
+            return await self._answer(name, scope, headers, b"".join(parts), receive)
         finally:
             self._bodies.give_back(taken)
 
     async def _answer(
-        self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
+        self, name: str, scope: Scope, headers: Mapping[bytes, bytes], body: bytes, receive: Receive
     ) -> Answer | LongAnswer:
         verb, query = scope["method"], scope["query_string"]
-        body = await read_body(receive)
         if verb == "OPTIONS":  # as luigid without CORS: no foreign page is allowed anything
             return Answer(204)
         if verb not in ("POST", "GET"):

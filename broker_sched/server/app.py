@@ -26,10 +26,12 @@ from broker_sched.mails.settings import MailSettings, parse_settings, why_silent
 from broker_sched.redis_backend.commands import Commands
 from broker_sched.redis_backend.multiplexed_connection import open_connections
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.redis_backend.urls import is_in_process
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.mailing import Mailing
 from broker_sched.server.api import API, Api
 from broker_sched.server.hosts import HostRule
+from broker_sched.server.large_calls import LargeCalls
 from broker_sched.server.prune_timer import prune_for_ever
 from broker_sched.server.responses import answer_to
 from broker_sched.server.routes import routes
@@ -122,13 +124,16 @@ class App:
                 await scheduler.configure()
             except RedisUnavailable as error:
                 log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
-            self._scheduler, self._api = scheduler, Api(scheduler)
+            large_calls = None if is_in_process(config.redis_url) else LargeCalls(config.redis_url, config.namespace)
+            self._scheduler, self._api = scheduler, Api(scheduler, large_calls)
             pruner = asyncio.create_task(prune_for_ever(scheduler))
             mailing = _start_mailing(config.mails, scheduler)
             try:
                 yield
             finally:
                 pruner.cancel()
+                if large_calls is not None:
+                    await large_calls.close()
                 if mailing is not None:
                     await asyncio.to_thread(mailing.stop)
         finally:

@@ -44,17 +44,25 @@ def length_of(headers: Mapping[bytes, bytes]) -> int:
 
 async def read_body(receive: Receive) -> bytes:
     """Return all of the body. Raises ClientGone, BodyTooLarge."""
-    message = await receive()
-    body: bytes | bytearray = message.get("body", b"")  # nearly always all of it
-    while message.get("more_body"):
+    parts = await read_parts(receive)
+    return parts[0] if len(parts) == 1 else b"".join(parts)  # nearly always one
+
+
+async def read_parts(receive: Receive) -> list[bytes]:
+    """Return the body as it came: to join the parts of a large one takes a while. Raises as read_body."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
         message = await receive()
-        body = bytearray(body) if isinstance(body, bytes) else body
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
+        if message["type"] != "http.request":
+            raise ClientGone
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY_BYTES:
             raise BodyTooLarge(is_whole=not message.get("more_body"))
-    if message["type"] != "http.request":
-        raise ClientGone
-    return bytes(body)
+        if not message.get("more_body"):
+            return parts
 
 
 async def discard_rest(receive: Receive) -> None:

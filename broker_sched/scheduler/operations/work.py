@@ -11,13 +11,14 @@ from typing import Any
 from broker_sched.contract import replies as replies
 from broker_sched.contract.validation import to_json
 from broker_sched.errors import NameTaken
-from broker_sched.redis_backend.commands import Await, Call, Commands
+from broker_sched.redis_backend.commands import Await, Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.operators import prune
 from broker_sched.scheduler.operations.refusals import module_filter
 from broker_sched.scheduler.operations.tasks import optional, run_deferred, truth
 
 MAX_CALLS_SETTING_APART = 2000  # scripts in one call that only set apart what the worker must not have
+MANY_TASKS = 1000  # of more that a worker names, the script is told only those that run there
 
 
 def get_work(
@@ -30,6 +31,8 @@ def get_work(
     start_id: str | None,
 ) -> Commands[replies.Work]:
     """Hand out a task, or a batch. One script; a batch takes a second one, which gives it its id."""
+    if current_tasks is not None and len(current_tasks) > MANY_TASKS:
+        current_tasks = yield from _running_of(namespace, worker, current_tasks)
 
     def ask(is_pruned: bool) -> Call:
         return Call(
@@ -67,6 +70,18 @@ def get_work(
         work["attempt"] = int(handed[5])
         yield from _name_batch(work, handed[0], json.loads(handed[3]), handed[4])
     return work
+
+
+def _running_of(namespace: Namespace, worker: str, named: Sequence[str]) -> Commands[list[str]]:
+    """Return those of the named tasks that run on the worker: for the others it makes no difference that it named them.
+
+    A task that it could know of was handed to it before it called, so it is among those that are read here.
+    """
+    (numbers,) = yield Read([("SMEMBERS", namespace.key("running", worker))])
+    if not numbers:
+        return []
+    (ids,) = yield Read([("HMGET", namespace.key("ids"), *numbers)])
+    return sorted(set(named).intersection(ids))
 
 
 def _name_batch(work: replies.Work, provisional_id: str, names: list[str], members: list[list[str]]) -> Commands[None]:

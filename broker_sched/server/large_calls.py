@@ -1,0 +1,174 @@
+"""Calls with large bodies are carried out in a process of their own, so that they keep no other call waiting.
+
+To read 32 MB of JSON, to check it and to write it for Redis takes up to seconds, in which no thread gets on: the
+interpreter's lock is held. And on a connection that is shared everybody waits behind it. The process has a connection
+of its own. It is started by the first such call, and ends when there was none for a while, or with us.
+
+Frames go to and fro over its standard input and output: the lengths of head and body, the head as msgpack, the body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.types import Scope
+
+from broker_sched.server.responses import RETRY_AFTER, Answer, Header, Refusal
+
+log = logging.getLogger("bsched.server")
+
+IDLE_SECONDS = 60.0
+END_SECONDS = 2.0
+LENGTH_BYTES = 4
+# A signal that is sent to all is left to the server, which ends in good order, and then closes the pipe.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+from broker_sched.server.large_call_process import main
+main()
+"""
+_counter = itertools.count()
+
+
+class Opening(msgspec.Struct):
+    """The head of the first frame: where Redis is. It may hold a password, so it is no argument of a program."""
+
+    redis_url: str | None
+    namespace: str
+
+
+class Question(msgspec.Struct):
+    """The head of the frame in which a request goes to the process."""
+
+    number: int
+    name: str
+    method: str
+    path: str
+    query_string: bytes
+    headers: list[Header]
+
+
+class Reply(msgspec.Struct):
+    """The head of the frame in which the answer comes back."""
+
+    number: int
+    status: int
+    headers: list[Header]
+
+
+class Frame(NamedTuple):
+    """Holds what stands in one frame, its head not yet decoded."""
+
+    head: bytes
+    body: bytes
+
+
+def framed(head: msgspec.Struct, parts: Sequence[bytes] = ()) -> list[bytes]:
+    """Return the frame in pieces: a large body is not copied."""
+    packed, size = msgspec.msgpack.encode(head), sum(map(len, parts))
+    return [len(packed).to_bytes(LENGTH_BYTES, "big") + size.to_bytes(LENGTH_BYTES, "big") + packed, *parts]
+
+
+class LargeCalls:
+    """Passes calls on to the process, which it starts when it is needed, and ends."""
+
+    def __init__(self, redis_url: str | None, namespace: str) -> None:
+        self._opening = Opening(redis_url, namespace)
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def answer(self, name: str, scope: Scope, parts: Sequence[bytes]) -> Answer:
+        """Return the answer to a call of this method. Raises Refusal (503) when the process can't be had, or dies."""
+        if self._idle is not None:
+            self._idle.cancel()
+        number = next(_counter)
+        question = Question(number, name, scope["method"], scope["path"], scope["query_string"], list(scope["headers"]))
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            process = await self._started()
+            assert process.stdin is not None
+            process.stdin.writelines(framed(question, parts))
+            return await future
+        except OSError as error:  # it can't be started, or has just died
+            raise _gone(str(error)) from None
+        finally:
+            del self._waiting[number]
+            if not self._waiting:
+                self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_if_idle)
+
+    async def close(self) -> None:
+        """End the process: it is given 2 s to close its connections, and then killed."""
+        if self._idle is not None:
+            self._idle.cancel()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), END_SECONDS)
+        except (asyncio.TimeoutError, TimeoutError):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        async with self._starting:
+            if self._process is None:
+                pipe = asyncio.subprocess.PIPE
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-c", PROGRAM), stdin=pipe, stdout=pipe, start_new_session=True
+                )
+                assert self._process.stdin is not None
+                self._process.stdin.writelines(framed(self._opening))
+                self._reading = asyncio.create_task(self._read(self._process))
+            return self._process
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                frame = await read_frame(process.stdout)
+                reply = msgspec.msgpack.decode(frame.head, type=Reply)
+                future = self._waiting.get(reply.number)
+                if future is not None and not future.done():
+                    future.set_result(Answer(reply.status, reply.headers, frame.body))
+        if self._process is process:  # it has died
+            self._process = None
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(_gone("it has ended"))
+
+    def _end_if_idle(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+
+
+async def read_frame(stream: asyncio.StreamReader) -> Frame:
+    """Return the next frame. Raises IncompleteReadError at the end."""
+    lengths = await stream.readexactly(2 * LENGTH_BYTES)
+    head = await stream.readexactly(int.from_bytes(lengths[:LENGTH_BYTES], "big"))
+    return Frame(head, await stream.readexactly(int.from_bytes(lengths[LENGTH_BYTES:], "big")))
+
+
+def _gone(why: str) -> Refusal:
+    log.error("The process for large calls can't be used: %s", why)
+    return Refusal(503, "Busy", "The process for large calls has ended. Try again.", [RETRY_AFTER])
+
+
+def as_scope(question: Question) -> dict[str, Any]:
+    """Return the request as an ASGI application takes it."""
+    fields = {name: getattr(question, name) for name in ("method", "path", "query_string", "headers")}
+    return {"type": "http", "http_version": "1.1", **fields}
