@@ -1,4 +1,4 @@
-"""The scheduler's options: Luigi's names, kept in Redis so that all front ends agree.
+"""The scheduler's options: Luigi's names, kept in Redis so that all servers agree.
 
 Source: luigi.scheduler.scheduler (the configuration class), 3.8.1: names, defaults, meaning.
 """

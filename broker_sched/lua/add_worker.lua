@@ -11,7 +11,7 @@
 --       { 'more', deferred steps left } what the former one ran has failed in part: call again
 --       { 'alive', when the former one was heard of last (s), who it is } it may run tasks; call again later, in vain
 --       while it is heard of
--- Cost  O(info); O(what it runs) when it ceases to be an assistant; in bites, what the former one ran
+-- Cost  O(info); O(what it runs) when it ceases to be an assistant; in parts, what the former one ran
 -- Source: luigi.scheduler.Scheduler.add_worker, 3.8.1.
 -- @include lib/core/header.lua
 -- @include lib/workers/workers.lua

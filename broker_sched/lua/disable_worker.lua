@@ -2,7 +2,7 @@
 --
 -- @args worker
 -- Reply the number of deferred steps left; -1 for a submission, which can only be cancelled
--- Cost  O(its runner sets), in bites
+-- Cost  O(its runner sets), in parts
 -- Source: luigi.scheduler.Scheduler.disable_worker, 3.8.1.
 -- @include lib/core/header.lua
 -- @include lib/wakeups/wakeups.lua

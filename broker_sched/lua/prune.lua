@@ -1,4 +1,4 @@
--- One bite of pruning; any process may do it.
+-- A bounded part of pruning; any process may do it.
 --
 -- @args budget
 --   budget      about how many steps
@@ -9,7 +9,7 @@
 -- @include lib/workers/submissions.lua
 -- @lazy prune lib/tasks/pruning.lua
 
-local MAX_SUBMISSIONS = 20 -- looked at in a bite, whichever they are
+local MAX_SUBMISSIONS = 20 -- looked at in one call, whichever they are
 
 -- Those whose tasks have all ended.
 local function add_over(reply)

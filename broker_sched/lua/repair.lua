@@ -1,5 +1,5 @@
 -- Put right what verify found, while no other script runs: the field `repairing` of `config`, <token> <until when (s)>,
--- has all others refused. Who holds it has time to read everything, and to write in bites; it ends by itself.
+-- has all others refused. Who holds it has time to read everything, and to write in parts; it ends by itself.
 --
 -- @args token action seconds words…
 --   token       of the repair

@@ -1,4 +1,4 @@
--- Do one bite of the deferred steps that other calls left.
+-- Do a bounded part of the deferred steps that other calls left.
 --
 -- @args budget
 --   budget      about how many steps

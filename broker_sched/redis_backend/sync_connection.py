@@ -97,7 +97,7 @@ class SyncConnection:
         return reply
 
     def keys(self, pattern: str) -> Iterator[str]:
-        """The keys that match, in bites, of every node of a Cluster; one may come twice. Raises as `ask`."""
+        """The keys that match, page by page, of every node of a Cluster; one may come twice. Raises as `ask`."""
         try:
             yield from self.client.scan_iter(match=pattern, count=1000)
         except (*ANSWERED, *LOGIN_REFUSED) as error:

@@ -98,7 +98,7 @@ class Scheduler(SchedulerAPI):
     def verify(self, repair: bool = False) -> list[Difference]:
         """Recompute every index from the tasks and return what differs; with `repair`, put it right.
 
-        Reads the whole namespace, in bites. On a busy namespace a difference counts only when two passes
+        Reads the whole namespace, page by page. On a busy namespace a difference counts only when two passes
         in a row see the same. A repair may be made at any time: while it reads and writes, all others wait, some
         seconds for every 100,000 tasks. Returns what it found then.
         """

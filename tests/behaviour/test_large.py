@@ -1,4 +1,4 @@
-"""Long lists of deps and dependents are worked through in bites, with the same result as at once.
+"""Long lists of deps and dependents are worked through in parts, with the same result as at once.
 
 A script that touches 20,000 tasks would hold up everybody. So it does a part, and leaves the rest as deferred steps
 to the calls that follow. What can be seen from outside is right at every moment in between.
@@ -8,7 +8,7 @@ import pytest
 
 from broker_sched.scheduler.operations import tasks as reporting
 
-MANY = 1200  # several bites, and more than a set that Redis scans whole
+MANY = 1200  # several parts, and more than a set that Redis scans whole
 
 
 def names(prefix, count=MANY):

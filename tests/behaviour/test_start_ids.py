@@ -176,7 +176,7 @@ def test_a_batch_of_the_former_worker_has_failed_member_by_member(scheduler, clo
         assert "ended while it ran this task" in scheduler.fetch_error(name)["error"]
 
 
-def test_a_worker_that_ran_very_many_tasks_loses_them_in_bites(scheduler, clock):
+def test_a_worker_that_ran_very_many_tasks_loses_all_of_them(scheduler, clock):
     names = [f"t{number}" for number in range(160)]
     scheduler.add_tasks(worker="w", tasks=[{"task_id": name} for name in names])
     for name in names:

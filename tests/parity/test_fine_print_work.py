@@ -257,7 +257,7 @@ def test_failing_batch_is_a_failure_of_each_member(both: Both) -> None:
 def test_dead_runner_is_forgotten_by_every_member_of_a_long_batch(both: Both) -> None:
     talk = both(worker_disconnect_delay=60)
     talk.add_task_batcher(worker="w", task_family="F", batched_args=["day"])
-    members = [f"member-{number}" for number in range(60)]  # more than one bite of a prune
+    members = [f"member-{number}" for number in range(60)]  # more than one part of a prune
     for task_id in members:
         talk.add(task_id, params={"day": task_id}, batchable=True)
     _start(talk, talk.get_work(worker="w"))

@@ -1,4 +1,4 @@
-"""With bites of a step or two, and callers that never wait for their own, nearly everything is still to be done
+"""With budgets of a step or two, and callers that never wait for their own, nearly everything is still to be done
 when the next call comes. No task may run before its deps all the same, and in the end every index is right."""
 
 import random
@@ -8,7 +8,7 @@ import pytest
 from broker_sched.redis_backend.commands import Call
 from broker_sched.scheduler.operations import tasks as reporting
 from tests.nightly import by_night
-from tests.simulation.bites import take_small_bites, unmet_deps
+from tests.simulation.small_budgets import unmet_deps, use_small_budgets
 
 TASKS = [f"T_{number}" for number in range(24)]
 WORKERS = ["w0", "w1", "w2"]
@@ -17,7 +17,7 @@ WORKERS = ["w0", "w1", "w2"]
 @pytest.fixture
 def hasty(scheduler_factory, monkeypatch):
     """A scheduler that leaves almost all of its deferred steps to later calls."""
-    take_small_bites(monkeypatch)
+    use_small_budgets(monkeypatch)
     monkeypatch.setattr(reporting, "MAX_DEFERRED_CALLS", 0)
     return scheduler_factory(retry_delay=5, remove_delay=20, worker_disconnect_delay=30, stable_done_cooldown_secs=0)
 

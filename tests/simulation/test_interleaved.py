@@ -12,7 +12,7 @@ from broker_sched.lua.loader import load
 from broker_sched.redis_backend.commands import Call, Read
 from broker_sched.scheduler.operations import OPERATIONS
 from tests.nightly import by_night
-from tests.simulation.bites import SMALL, small_bites, take_small_bites, unmet_deps
+from tests.simulation.small_budgets import SMALL, script_with_small_budgets, unmet_deps, use_small_budgets
 
 WORKERS = ["a", "b", "c"]
 CALLERS = 4
@@ -21,7 +21,7 @@ STATUSES = ["PENDING"] * 4 + ["DONE"] * 2 + ["FAILED", "RUNNING", "DISABLED"]
 
 @pytest.fixture
 def hasty(scheduler_factory, monkeypatch):
-    take_small_bites(monkeypatch)
+    use_small_budgets(monkeypatch)
     return scheduler_factory(
         remove_delay=30,
         retry_delay=20,
@@ -139,7 +139,7 @@ def test_callers_that_take_turns_never_hand_out_a_task_too_early(hasty, clock, s
 def test_every_budget_is_made_small():
     sources = "".join(load(name).source for name in ("add_task", "get_work", "prune"))
     assert [name for name, old, _ in SMALL if not has_constant(sources, name, old)] == []
-    small = "".join(small_bites(name).source for name in ("add_task", "get_work", "prune"))
+    small = "".join(script_with_small_budgets(name).source for name in ("add_task", "get_work", "prune"))
     assert [name for name, old, _ in SMALL if has_constant(small, name, old)] == []
 
 

@@ -177,7 +177,7 @@ def test_nothing_is_left_for_later() -> None:
 def test_words_that_only_we_understood_stay_gone() -> None:
     gone = re.compile(
         r"\b(crews?|crowds?|ghosts?|strays?|bury|burying|entrust\w*|planner|intake|attendants?|wakers?|lanes?"
-        r"|work_?offs?|worked off)\b",
+        r"|work_?offs?|worked off|bites?)\b",
         re.IGNORECASE,
     )
     pages = [page for page in (ROOT / "docs").rglob("*.md") if "superseded by" not in page.read_text()]

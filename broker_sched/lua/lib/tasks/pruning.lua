@@ -60,7 +60,7 @@ local function fail_orphaned_batch(combined)
   fail_orphaned_run(combined)
 end
 
--- The oldest of a bite first; see docs/decisions/0003 for the order across bites.
+-- The oldest of a part first; see docs/decisions/0003 for the order across parts.
 local function fail_orphaned_runs(budget)
   local tasks = tasks_of(call('SPOP', key('orphaned_runs', ''), budget))
   for _, task in ipairs(tasks) do
@@ -124,7 +124,7 @@ local function remove_due(budget)
   return #tasks
 end
 
--- One bite. Each phase starts when the one before has nothing left, so that its order holds across bites.
+-- One part. Each phase starts when the one before has nothing left, so that its order holds across parts.
 -- Returns 1 while there is more to do, else 0.
 local function prune(budget)
   if has_backlog() then

@@ -11,7 +11,7 @@
 
 local SILENT_SECONDS = 5 -- a worker that pings each second has ended, or is cut off, when it was silent for so long
 local MISSED_PINGS = 2 -- and one that told of a longer `ping_interval`, when so many of them failed to come
-local MAX_FAILED = 25 -- tasks, or batches, in one bite
+local MAX_FAILED = 25 -- tasks, or batches, in one call
 local BUDGET = 150
 
 local function fail_numbers(numbers, why)

@@ -1,4 +1,4 @@
-"""Scripts whose bites are a step or two, so that nearly everything is still to be done when the next call comes."""
+"""Scripts whose budgets are a step or two, so that nearly everything is still to be done when the next call comes."""
 
 import hashlib
 import re
@@ -20,7 +20,7 @@ SMALL = (
 )
 
 
-def small_bites(name):
+def script_with_small_budgets(name):
     """The script of this name with small budgets and pages."""
     script = load(name)
     source = script.source
@@ -29,9 +29,9 @@ def small_bites(name):
     return script._replace(source=source, sha=hashlib.sha1(source.encode()).hexdigest())
 
 
-def take_small_bites(monkeypatch):
+def use_small_budgets(monkeypatch):
     """Give every caller such scripts, and short lists of deps to name at once."""
-    monkeypatch.setattr(script_call, "load", small_bites)
+    monkeypatch.setattr(script_call, "load", script_with_small_budgets)
     monkeypatch.setattr(reporting, "MAX_DEPS_AT_ONCE", 3)
     monkeypatch.setattr(reporting, "DEFERRED_BUDGET", 3)
     monkeypatch.setattr(upkeep, "PRUNE_BUDGET", 8)
