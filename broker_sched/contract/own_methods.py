@@ -59,10 +59,10 @@ class OwnMethods:
 
     @rpc(reads_only=True)
     def done_since_awaited(self, task_id: TaskId, deps: Sequence[TaskId]) -> list[TaskId]:
-        """Return those of the deps that a running task wants once more which are DONE since it was put back to wait for
-        them.
+        """Return which of these deps became DONE after the task was put back to wait for them.
 
-        A worker that finds them not complete fails the task: it would be started for them again and again.
+        task_id: a running task. deps: what it wants once more. A worker that finds one of those returned not complete
+        fails the task, which would be started for it again and again.
         """
         raise NotImplementedError
 

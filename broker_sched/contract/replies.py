@@ -1,6 +1,6 @@
 """The shapes of the replies, as Luigi's clients and its page read them.
 
-Times are float seconds since the epoch. The names are Luigi's, and are used nowhere else in this package.
+Times are float seconds since the epoch. Names such as taskId are Luigi's, and are used nowhere else in this package.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def client_of(url: str) -> Any:
     interrupts.whole(scripting.ScriptingCommandsMixin.eval)  # half a script would leave what no Redis ever does
     with _lock:
         server = _servers.setdefault(url.partition(":")[2], fakeredis.FakeServer())
-    # Any other protocol is asked for with a number, see commands.Argument.
+    # Any other protocol is asked for with a number, see Argument in lua/arguments.py.
     return fakeredis.FakeRedis(server=server, decode_responses=True, encoding_errors=ERRORS, protocol=2)
 
 

@@ -285,5 +285,5 @@ def open_connections(url: str | None, prefix: str) -> tuple[AsyncConnection, Asy
     return (
         MultiplexedConnection(find, "bsched-calls"),
         MultiplexedConnection(find, "bsched-views"),
-        MultiplexedConnection(find, "bsched-wakes"),
+        MultiplexedConnection(find, "bsched-wakeups"),
     )

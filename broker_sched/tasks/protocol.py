@@ -155,20 +155,6 @@ def checked_deps(deps: Iterable[Any], whence: str) -> None:
             raise TaskTypeError(f"{whence}: {error}") from None
 
 
-def deps_of(task: TaskLike) -> list[TaskLike]:
-    """The tasks that it depends on, each checked; what stands twice is given once.
-
-    Raises TaskTypeError naming the task whose requires() gave something else.
-    Source: luigi.worker.Worker._validate_dependency, 3.8.1.
-    """
-    found: dict[str, TaskLike] = {}
-    deps = flatten(task.deps())
-    checked_deps(deps, f"requires() of {task.task_id}")
-    for dep in deps:
-        found.setdefault(dep.task_id, dep)
-    return list(found.values())
-
-
 def owners_of(task: TaskLike) -> list[str]:
     """Return the mail addresses in the task's `owner_email`, which is a text with commas, a list, or None.
 

@@ -55,7 +55,6 @@ class RunHistory:
     reports: Sequence[Report]  # one for each add_task, in order
     responses: Sequence[Response]  # one for each get_work, in order
     root_ids: Sequence[str]  # what was asked for
-    scheduling_succeeded: bool
     run_succeeded: bool
     standings: Mapping[str, Standing] = field(default_factory=dict)  # of tasks that have not ended here
 

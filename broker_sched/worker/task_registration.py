@@ -341,7 +341,7 @@ class TaskRegistration:
     def history(self, responses: tuple[Response, ...], run_succeeded: bool) -> RunHistory:
         """Return what was scheduled and reported, with these replies of get_work, for the summary."""
         scheduled = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
-        return RunHistory(self._worker_id, *scheduled, self.succeeded, run_succeeded, self._standings)
+        return RunHistory(self._worker_id, *scheduled, run_succeeded, self._standings)
 
     def has_own_of(self, module: str, family: str) -> bool:
         """Return whether tasks of that module or family were scheduled here that are yet to be run."""

@@ -12,7 +12,7 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.contract.states import UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
-from broker_sched.scheduler.operations import tasks as reporting
+from broker_sched.scheduler.operations import tasks as task_operations
 from tests.conftest import FakeClock
 
 
@@ -107,7 +107,7 @@ def test_indexes_and_views_are_right_in_any_graph_of_deps(
     scheduler: Scheduler, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     if seed % 2:  # nearly every list of deps is a long one, read in by deferred steps
-        monkeypatch.setattr(reporting, "MAX_DEPS_AT_ONCE", 1)
+        monkeypatch.setattr(task_operations, "MAX_DEPS_AT_ONCE", 1)
     chance = random.Random(seed)
     for step in range(60):
         change(scheduler, clock, chance)

@@ -6,7 +6,7 @@ to the calls that follow. What can be seen from outside is right at every moment
 
 import pytest
 
-from broker_sched.scheduler.operations import tasks as reporting
+from broker_sched.scheduler.operations import tasks as task_operations
 
 MANY = 1200  # several parts, and more than a set that Redis scans whole
 
@@ -92,7 +92,7 @@ def test_what_a_dying_caller_leaves_behind_is_worked_off_by_others(scheduler, mo
     scheduler.add_task(worker="w", task_id="hub")
     for name in names("leaf", 600):
         scheduler.add_task(worker="w", task_id=name, deps=["hub"])
-    monkeypatch.setattr(reporting, "MAX_DEFERRED_CALLS", 0)  # the caller dies right after its first script
+    monkeypatch.setattr(task_operations, "MAX_DEFERRED_CALLS", 0)  # the caller dies right after its first script
     scheduler.add_task(worker="w", task_id="hub", status="DONE")
     left = scheduler._client.llen(scheduler._namespace.key("deferred_steps"))
     assert left > 0
@@ -109,7 +109,7 @@ def test_a_task_is_not_handed_out_while_news_of_its_undone_dep_is_on_the_way(sch
     for name in names("leaf", 600):
         scheduler.add_task(worker="w", task_id=name, deps=["hub"])
     clock.advance(11)
-    monkeypatch.setattr(reporting, "MAX_DEFERRED_CALLS", 0)
+    monkeypatch.setattr(task_operations, "MAX_DEFERRED_CALLS", 0)
     scheduler.add_task(worker="w", task_id="hub", runnable=False)  # PENDING again; most leaves don't know yet
     assert scheduler.get_work(worker="w")["task_id"] == "hub"
     assert scheduler.get_work(worker="w")["task_id"] is None

@@ -123,11 +123,11 @@ def test_each_reason_of_an_outage_is_told_once_and_its_end(caplog: pytest.LogCap
 
     caplog.set_level("INFO", "bsched.worker")
     scheduler: Any = Refusing()
-    patience = RetryingScheduler(
+    retrying = RetryingScheduler(
         scheduler, 60, lambda seconds, method: None, lambda method: False, lambda task, attempt: None
     )
-    patience.is_retrying = True
-    assert patience.call("ping", worker="w") == "answer"
+    retrying.is_retrying = True
+    assert retrying.call("ping", worker="w") == "answer"
     told = [record.getMessage() for record in caplog.records]
     assert [next(each for each in ("OOM", "READONLY", "again.") if each in line) for line in told] == [
         "OOM",
@@ -135,7 +135,7 @@ def test_each_reason_of_an_outage_is_told_once_and_its_end(caplog: pytest.LogCap
         "again.",
     ]
     reasons.append("OOM")
-    patience.call("ping", worker="w")
+    retrying.call("ping", worker="w")
     assert len(caplog.records) == 5, "another outage is told anew"
 
 

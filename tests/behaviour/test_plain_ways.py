@@ -13,7 +13,7 @@ from broker_sched.lua.loader import load
 from broker_sched.redis_backend import script_call
 from broker_sched.redis_backend.commands import Call
 from broker_sched.scheduler.integrity.snapshot import take
-from broker_sched.scheduler.operations import tasks as reporting
+from broker_sched.scheduler.operations import tasks as task_operations
 from tests.nightly import by_night
 from tests.simulation.test_interleaved import random_call
 
@@ -322,8 +322,8 @@ def carry_out(scheduler, clock, steps):
 
 @pytest.mark.parametrize("case", HISTORIES)
 def test_a_history_that_is_not_all_plain_is_answered_and_written_alike(scheduler_factory, go, clock, monkeypatch, case):
-    monkeypatch.setattr(reporting, "MAX_DEPS_AT_ONCE", 3)
-    monkeypatch.setattr(reporting, "uuid", SameToken)
+    monkeypatch.setattr(task_operations, "MAX_DEPS_AT_ONCE", 3)
+    monkeypatch.setattr(task_operations, "uuid", SameToken)
     start = clock.now
     found = []
     for ways in (BOTH, ONLY_GENERAL):

@@ -5,8 +5,8 @@ import re
 
 from broker_sched.lua.loader import load
 from broker_sched.redis_backend import script_call
-from broker_sched.scheduler.operations import operators as upkeep
-from broker_sched.scheduler.operations import tasks as reporting
+from broker_sched.scheduler.operations import operators
+from broker_sched.scheduler.operations import tasks as task_operations
 
 # Constants of the .lua files: name, value, value here.
 SMALL = (
@@ -32,9 +32,9 @@ def script_with_small_budgets(name):
 def use_small_budgets(monkeypatch):
     """Give every caller such scripts, and short lists of deps to name at once."""
     monkeypatch.setattr(script_call, "load", script_with_small_budgets)
-    monkeypatch.setattr(reporting, "MAX_DEPS_AT_ONCE", 3)
-    monkeypatch.setattr(reporting, "DEFERRED_BUDGET", 3)
-    monkeypatch.setattr(upkeep, "PRUNE_BUDGET", 8)
+    monkeypatch.setattr(task_operations, "MAX_DEPS_AT_ONCE", 3)
+    monkeypatch.setattr(task_operations, "DEFERRED_BUDGET", 3)
+    monkeypatch.setattr(operators, "PRUNE_BUDGET", 8)
 
 
 def unmet_deps(scheduler, task_id):

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from broker_sched.redis_backend.commands import Call
-from broker_sched.scheduler.operations import tasks as reporting
+from broker_sched.scheduler.operations import tasks as task_operations
 from tests.nightly import by_night
 from tests.simulation.small_budgets import unmet_deps, use_small_budgets
 
@@ -18,7 +18,7 @@ WORKERS = ["w0", "w1", "w2"]
 def hasty(scheduler_factory, monkeypatch):
     """A scheduler that leaves almost all of its deferred steps to later calls."""
     use_small_budgets(monkeypatch)
-    monkeypatch.setattr(reporting, "MAX_DEFERRED_CALLS", 0)
+    monkeypatch.setattr(task_operations, "MAX_DEFERRED_CALLS", 0)
     return scheduler_factory(retry_delay=5, remove_delay=20, worker_disconnect_delay=30, stable_done_cooldown_secs=0)
 
 
@@ -58,5 +58,5 @@ def test_no_task_runs_before_its_deps_whatever_is_still_to_be_done(hasty, clock,
             assert unmet_deps(hasty, handed) == {}, handed
             running[handed] = worker
     assert backlogs > 50, "the simulation left too little to later calls to prove anything"
-    monkeypatch.setattr(reporting, "MAX_DEFERRED_CALLS", 10_000)
+    monkeypatch.setattr(task_operations, "MAX_DEFERRED_CALLS", 10_000)
     assert hasty.verify() == []

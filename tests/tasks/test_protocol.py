@@ -10,7 +10,7 @@ import pytest
 
 from broker_sched.errors import BrokerSchedError
 from broker_sched.tasks import Task, TaskTypeError, check_task
-from broker_sched.tasks.protocol import TaskLike, deps_of, flatten, owners_of, retry_policy_of, visibilities_of
+from broker_sched.tasks.protocol import TaskLike, checked_deps, flatten, owners_of, retry_policy_of, visibilities_of
 from tests.tasks.luigi_tasks import HalfMade, LuigiBoth, LuigiConfig, LuigiOutside, LuigiSales
 from tests.tasks.native_tasks import Both, Dynamic, Outside, Sales, Written
 
@@ -75,20 +75,10 @@ def test_flatten_gives_the_leaves(struct: Any, flat: list[Any]) -> None:
     assert flatten(struct) == flat
 
 
-def test_deps_are_checked_and_given_once() -> None:
-    assert [task.name for task in deps_of(Both(directory="x"))] == ["a", "b"]  # type: ignore[attr-defined]
-
-    class Twice(Task):
-        def requires(self) -> Any:
-            return [Written(directory="x"), {"again": Written(directory="x")}]
-
-    class Wrong(Task):
-        def requires(self) -> Any:
-            return [Written]
-
-    assert deps_of(Twice()) == [Written(directory="x")]
-    with pytest.raises(TaskTypeError, match=r"requires\(\) of Wrong_.* is a class"):
-        deps_of(Wrong())
+def test_a_dep_that_is_no_task_is_refused_by_whence_it_came() -> None:
+    checked_deps([Written(directory="x")], "requires() of Report")
+    with pytest.raises(TaskTypeError, match=r"requires\(\) of Report: .* is a class"):
+        checked_deps([Written(directory="x"), Written], "requires() of Report")
 
 
 @pytest.mark.parametrize(

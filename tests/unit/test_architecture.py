@@ -40,7 +40,7 @@ def test_a_module_imports_only_from_the_rooms_that_its_own_may_use(path: Path) -
     parts = path.relative_to(PACKAGE).parts
     own = "worker/executors/rq" if "rq" in parts else parts[0].removesuffix(".py")
     if own == "__init__":
-        return  # the package's front door has its own test
+        return  # the package itself has a test of its own
     used = {module.split(".")[1] for module in imports_of(path) if module.startswith("broker_sched.")}
     foreign = {room for room in used & ROOMS.keys() if room != own and room not in ROOMS[own].split()}
     assert not foreign, f"{path.name} imports {', '.join(sorted(foreign))}"
@@ -52,7 +52,7 @@ def test_every_module_is_in_a_room_and_every_room_is_in_the_tour() -> None:
     assert found == {*(room for room in ROOMS if "/" not in room), "__init__"}
 
 
-def test_the_front_door_imports_only_errors_before_it_is_asked_for_more() -> None:
+def test_the_package_imports_only_errors_before_it_is_asked_for_more() -> None:
     code = "import sys, broker_sched; print(*sorted(m for m in sys.modules if m.startswith('broker_sched.')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["broker_sched.errors"]
@@ -88,7 +88,7 @@ def test_luigi_is_no_dependency_of_the_program() -> None:
     assert not [path for path in SOURCES if any(name.split(".")[0] == "luigi" for name in imports_of(path))]
 
 
-def test_the_methods_steps_do_no_io() -> None:
+def test_the_operations_do_no_io() -> None:
     for path in (PACKAGE / "scheduler" / "operations").glob("*.py"):
         assert not {"redis", "socket", "time"} & {name.split(".")[0] for name in imports_of(path)}, path
 

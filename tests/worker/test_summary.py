@@ -70,7 +70,7 @@ def as_history(worker: Any, roots: Any) -> RunHistory:
     """What a worker of luigi's remembers, as summarize() takes it."""
     reports = tuple(Report(*entry) for entry in worker._add_task_history)
     responses = tuple(Response(each["task_id"], each["running_tasks"]) for each in worker._get_work_response_history)
-    return RunHistory(worker._id, worker._scheduled_tasks, reports, responses, roots, True, True)
+    return RunHistory(worker._id, worker._scheduled_tasks, reports, responses, roots, True)
 
 
 def sorted_by_luigi(worker: Any) -> Any:
@@ -192,7 +192,7 @@ def test_of_any_history_we_say_what_luigi_says(seed: int, monkeypatch: pytest.Mo
 
 def history(*reports: Report, running: Any = (), roots: Any = ()) -> RunHistory:
     scheduled = {report.task.task_id: report.task for report in reports}
-    return RunHistory("me", scheduled, reports, (Response(None, running),), roots, True, True)
+    return RunHistory("me", scheduled, reports, (Response(None, running),), roots, True)
 
 
 def test_what_runs_elsewhere_is_told_with_its_worker() -> None:
@@ -344,6 +344,6 @@ def test_a_task_that_ran_here_and_was_scheduled_anew_is_counted_once_unless_othe
 ) -> None:
     task: Any = Part(1)
     reports = tuple(Report(task, each, True) for each in ("PENDING", "DONE", "PENDING"))
-    history = RunHistory("here", {task.task_id: task}, reports, (), [task.task_id], True, True)
+    history = RunHistory("here", {task.task_id: task}, reports, (), [task.task_id], True)
     summary = summarize(replace(history, standings={task.task_id: Standing(status, "there", None)}))
     assert set(summary.counts) == groups and summary.task_count == len(groups)

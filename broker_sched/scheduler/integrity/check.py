@@ -30,13 +30,13 @@ class Difference(NamedTuple):
 def compare(snapshot: Snapshot) -> list[Difference]:
     """Return all differences between the indexes in a snapshot and those that follow from its tasks; none when all is
     right."""
-    model = ExpectedIndexes(snapshot)
+    indexes = ExpectedIndexes(snapshot)
     differences = [
-        *_derived(snapshot, model),
-        *_task_fields(model),
-        *_due(snapshot, model),
+        *_derived(snapshot, indexes),
+        *_task_fields(indexes),
+        *_due(snapshot, indexes),
         *_interned(snapshot),
-        *_leaks(snapshot, model),
+        *_leaks(snapshot, indexes),
     ]
     return sorted(differences, key=lambda each: each.key)
 
@@ -48,16 +48,16 @@ class AtLeast(set[str]):
     """The content that was found of an index that may hold more than it must: only what lacks is added."""
 
 
-def _derived(snapshot: Snapshot, model: ExpectedIndexes) -> Iterator[Difference]:
+def _derived(snapshot: Snapshot, indexes: ExpectedIndexes) -> Iterator[Difference]:
     names = {name for name in snapshot.content if _kind(name) in DERIVED and not _is_worker_set_fact(name)}
-    for name in names | set(model.expected):
-        expected, found = model.expected.get(name), snapshot.content.get(name)
+    for name in names | set(indexes.expected):
+        expected, found = indexes.expected.get(name), snapshot.content.get(name)
         if name.startswith("runner_set:") and isinstance(found, dict) and name.count(":") == 1:
             found = {field: value for field, value in found.items() if value != "0" or field in ("size", "key")}
         if name == "used":
             expected, found = _exact(expected), _exact(found)
         if expected != found:
-            yield Difference(name, model.expected.get(name), snapshot.content.get(name))
+            yield Difference(name, indexes.expected.get(name), snapshot.content.get(name))
 
 
 def _is_worker_set_fact(name: str) -> bool:
@@ -76,36 +76,36 @@ def _exact(amounts: dict[str, str] | None) -> dict[str, Fraction | str]:
     return exact
 
 
-def _task_fields(model: ExpectedIndexes) -> Iterator[Difference]:
-    for task_id, wanted in model.fields.items():
+def _task_fields(indexes: ExpectedIndexes) -> Iterator[Difference]:
+    for task_id, wanted in indexes.fields.items():
         for field, expected in wanted.items():
-            found = model.tasks[task_id].get(field) or None  # '' is nowhere, too
+            found = indexes.tasks[task_id].get(field) or None  # '' is nowhere, too
             if expected != found:
                 yield Difference(f"task:{task_id}#{field}", expected, found)
 
 
-def _due(snapshot: Snapshot, model: ExpectedIndexes) -> Iterator[Difference]:
+def _due(snapshot: Snapshot, indexes: ExpectedIndexes) -> Iterator[Difference]:
     """Due times, and what the next prune must look at (it may look at more)."""
     by_status: dict[str, set[str]] = {}
-    for task in model.tasks.values():
+    for task in indexes.tasks.values():
         by_status.setdefault(task["status"], set()).add(task["n"])
     retry = snapshot.content.get("due:retry") or {}
     failed = by_status.get("FAILED", set())
     if set(retry) != failed:
         yield Difference("due:retry", {n: retry.get(n, 0.0) for n in failed}, retry)
     for name in ("due:enable", "due:postponed"):
-        times = model.expected.pop(name, None) or {}
+        times = indexes.expected.pop(name, None) or {}
         if times != (snapshot.content.get(name) or {}):
             yield Difference(name, times, snapshot.content.get(name))
     remove = snapshot.content.get("due:remove") or {}
-    if gone := set(remove) - set(model.by_number):
+    if gone := set(remove) - set(indexes.by_number):
         yield Difference("due:remove", {n: t for n, t in remove.items() if n not in gone}, remove)
     without_stakeholders = {
         task["n"]
-        for task in model.tasks.values()
+        for task in indexes.tasks.values()
         if task.get("stakeholder_set", NOBODY) == NOBODY and task["status"] != "RUNNING" and task["n"] not in remove
     }
-    orphaned_runs = {task["n"] for task in model.tasks.values() if _is_orphaned_run(snapshot, task)}
+    orphaned_runs = {task["n"] for task in indexes.tasks.values() if _is_orphaned_run(snapshot, task)}
     for name, needed in (("without_stakeholders", without_stakeholders), ("orphaned_runs", orphaned_runs)):
         found = snapshot.members(name)
         if needed - found:
@@ -135,7 +135,7 @@ def _interned(snapshot: Snapshot) -> Iterator[Difference]:
             yield Difference(f"{kind}s", right, entries)
 
 
-def _leaks(snapshot: Snapshot, model: ExpectedIndexes) -> Iterator[Difference]:
+def _leaks(snapshot: Snapshot, indexes: ExpectedIndexes) -> Iterator[Difference]:
     records = dict(snapshot.named("worker"))
     workers = set(records)
     callers = {name for name, worker in records.items() if "submission" not in worker}
@@ -146,7 +146,9 @@ def _leaks(snapshot: Snapshot, model: ExpectedIndexes) -> Iterator[Difference]:
     for name, found in snapshot.content.items():
         kind, _, rest = name.partition(":")
         unknown = kind not in DERIVED and kind not in FACTS
-        taskless = (kind in OF_A_TASK and rest not in model.by_number) or (kind == "detail" and rest not in model.tasks)
+        taskless = (kind in OF_A_TASK and rest not in indexes.by_number) or (
+            kind == "detail" and rest not in indexes.tasks
+        )
         workerless = kind in ("worker_info", "messages", "refusals") and rest not in workers
         if unknown or taskless or workerless:
             yield Difference(name, None, found)
