@@ -202,7 +202,7 @@ HISTORIES = {
         ("add_submission", {"submission": "v", "tasks": ["above"]}),
         add(task_id="new", deps=["z"]),
     ],
-    "a deferred_step waits": [
+    "a deferred step waits": [
         FIRST,
         ("deferred_step", "unlink 1000000001"),
         add(task_id="new"),
