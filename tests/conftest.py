@@ -150,7 +150,7 @@ def redis_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=REAL if NIGHTLY else [DEFAULT_KIND])
 def real_redis_kind(request: pytest.FixtureRequest) -> str:
-    """The same, and never fakeredis."""
+    """Of real servers only, never fakeredis."""
     return str(request.param)
 
 
@@ -162,7 +162,7 @@ def redis_url(redis_kind: str) -> str:
 
 @pytest.fixture
 def real_redis_url(real_redis_kind: str) -> str:
-    """The same, and never fakeredis."""
+    """Of real servers only, never fakeredis."""
     return running(real_redis_kind).url
 
 

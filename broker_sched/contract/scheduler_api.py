@@ -257,7 +257,7 @@ class SchedulerAPI(OwnMethods):
         """Take a task's answer; null when there is none. Reading removes it."""
         raise NotImplementedError
 
-    # Upkeep: what operators do
+    # Operators: what people and timers do
 
     @rpc()
     def prune(self) -> None:
