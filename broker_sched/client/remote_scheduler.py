@@ -17,10 +17,10 @@ import tenacity
 from broker_sched.client import environment
 from broker_sched.client.schemes import WANTS_TLS, wants_tls
 from broker_sched.client.transport import Answer, Transport, Unanswered, WrongScheme
-from broker_sched.contract.refusals import no_such_argument
 from broker_sched.contract.registry import Method
 from broker_sched.contract.request_ids import HEADER, Request, RequestIds
 from broker_sched.contract.scheduler_api import METHODS, SchedulerAPI
+from broker_sched.contract.wrong_arguments import no_such_argument
 from broker_sched.errors import (
     ConfigurationError,
     InvalidArgument,
@@ -59,7 +59,7 @@ class RemoteScheduler(SchedulerAPI):
     REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE for certificates; .netrc for a login that the URL does not have.
 
     What the server refuses is tried once, too, and raises Refused: LoginRefused for 401 and 403. A 404 or a
-    redirect is a refusal until the server has answered a call; later it is a proxy whose server is away.
+    redirect counts as refused until the server has answered a call; later it is a proxy whose server is away.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class RemoteScheduler(SchedulerAPI):
     def _answer(self, method: Method, answer: Answer) -> Any:
         """The response in an answer. Raises what any other answer means."""
         if answer.status != 200:
-            raise self._refusal(method, answer)
+            raise self._error_for(method, answer)
         try:
             response = json.loads(answer.body)["response"]
         except (ValueError, KeyError, TypeError):
@@ -135,7 +135,7 @@ class RemoteScheduler(SchedulerAPI):
         self._has_answered = True
         return response
 
-    def _refusal(self, method: Method, answer: Answer) -> Exception:
+    def _error_for(self, method: Method, answer: Answer) -> Exception:
         """What an answer other than 200 means. Only what may pass is Unanswered, and tried again."""
         status, (told, field) = answer.status, _told(answer)
         if status == 400 and WANTS_TLS.search(answer.body):

@@ -16,7 +16,6 @@ from typing import Any
 
 from broker_sched.contract import replies as replies
 from broker_sched.contract.own_methods import OwnMethods
-from broker_sched.contract.refusals import refuse_misspelt
 from broker_sched.contract.registry import Method, read_methods, rpc
 from broker_sched.contract.types import (
     JSON,
@@ -35,6 +34,7 @@ from broker_sched.contract.types import (
     WorkerId,
     WorkerInfo,
 )
+from broker_sched.contract.wrong_arguments import check_spelling
 
 
 class SchedulerAPI(OwnMethods):
@@ -378,7 +378,7 @@ def _calling(method: Method) -> Callable[..., Any]:
             if name in kwargs:
                 raise TypeError(f"{method.name} got {name!r} twice")
             kwargs[name] = value
-        refuse_misspelt(method, kwargs, METHODS["add_task"])
+        check_spelling(method, kwargs, METHODS["add_task"])
         return self._invoke(method, kwargs)
 
     return call

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from broker_sched.contract.refusals import refusal
 from broker_sched.contract.registry import Method
 from broker_sched.contract.scheduler_api import METHODS
+from broker_sched.contract.wrong_arguments import wrong_argument
 from broker_sched.errors import InvalidArgument, UnknownMethod
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -44,7 +44,7 @@ def _checked(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
     try:
         struct = msgspec.convert(arguments, _TYPES[method.name])
     except msgspec.ValidationError as error:
-        raise refusal(method, arguments, str(error)) from None
+        raise wrong_argument(method, arguments, str(error)) from None
     except UnicodeEncodeError:  # msgspec's, of a lone surrogate in a text where it wants something else
         return _checked(method, _without_surrogates(arguments))
     if method.collects:

@@ -54,5 +54,5 @@ local function repair()
 end
 
 -- As answer does, which refuses every other script meanwhile.
-local refusal = read_config({}, true)
-return refusal or repair()
+local error_reply = read_config({}, true)
+return error_reply or repair()

@@ -1,7 +1,7 @@
 """What each error reply of Redis means, as one of our errors.
 
 A script that Redis refuses has written nothing: Redis looks before it begins, or at its first write. So every call that
-met one of these refusals may be repeated, and none is a fault of the call. `recovery.py` says what is done about each:
+met one of these replies may be repeated, and none is a fault of the call. `recovery.py` says what is done about each:
 
 - `look_anew`: this server is not the right one (any more).
 - `is_passing`: it is over soon.
@@ -20,7 +20,7 @@ from broker_sched.lua.loader import Script, locate
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 
 
-class Refusal(NamedTuple):
+class RefusedReply(NamedTuple):
     """One kind of error reply with which Redis does not serve a call now, or not at this server."""
 
     codes: tuple[str, ...]  # how the error reply begins
@@ -35,58 +35,58 @@ class Refusal(NamedTuple):
         return self.codes[0]
 
 
-REFUSALS = (
-    Refusal(
+REFUSED_REPLIES = (
+    RefusedReply(
         ("READONLY",),
         ("read only replica",),
         "this is a read only replica (READONLY): use the primary's URL, or Sentinel's",
         look_anew=True,
     ),
-    Refusal(("MASTERDOWN",), (), "this replica has lost its primary (MASTERDOWN)", look_anew=True),
-    Refusal(("UNBLOCKED",), (), "this server has become a replica (UNBLOCKED)", look_anew=True),
-    Refusal(
+    RefusedReply(("MASTERDOWN",), (), "this replica has lost its primary (MASTERDOWN)", look_anew=True),
+    RefusedReply(("UNBLOCKED",), (), "this server has become a replica (UNBLOCKED)", look_anew=True),
+    RefusedReply(
         ("MOVED",),
         (),
         "this node of a Cluster does not have the namespace (MOVED): use redis+cluster://",
         look_anew=True,
     ),
-    Refusal(("LOADING",), (), "Redis is still loading (LOADING)", is_passing=True),
-    Refusal(("BUSY",), (), "Redis is busy with a script (BUSY)", is_passing=True),
-    Refusal(
+    RefusedReply(("LOADING",), (), "Redis is still loading (LOADING)", is_passing=True),
+    RefusedReply(("BUSY",), (), "Redis is busy with a script (BUSY)", is_passing=True),
+    RefusedReply(
         ("TRYAGAIN", "ASK"),
         ("non local key", "TTL exhausted"),  # the latter is redis-py's, when it has tried again often enough
         "the Cluster is moving this namespace to another node (TRYAGAIN)",
         is_passing=True,
     ),
-    Refusal(
+    RefusedReply(
         ("BSCHED_REPAIRING",),
         ("BSCHED_REPAIRING",),
         "an index of this namespace is being repaired (bsched verify --repair); it takes some seconds",
         is_passing=True,
     ),
-    Refusal(("CLUSTERDOWN",), (), "the Cluster is down (CLUSTERDOWN)", is_passing=True),
-    Refusal(("OOM",), ("when used memory",), "Redis is out of memory (OOM): raise maxmemory, or remove tasks"),
-    Refusal(
+    RefusedReply(("CLUSTERDOWN",), (), "the Cluster is down (CLUSTERDOWN)", is_passing=True),
+    RefusedReply(("OOM",), ("when used memory",), "Redis is out of memory (OOM): raise maxmemory, or remove tasks"),
+    RefusedReply(
         ("NOREPLICAS",),
         ("Not enough good replicas",),
         "too few replicas are there (NOREPLICAS): see min-replicas-to-write",
     ),
-    Refusal(("MISCONF",), ("MISCONF",), "Redis can't write to its disk (MISCONF): see its log"),
-    Refusal(
+    RefusedReply(("MISCONF",), ("MISCONF",), "Redis can't write to its disk (MISCONF): see its log"),
+    RefusedReply(
         ("NOAUTH",),
         ("unauthenticated multibulk length",),
         "Redis refuses (NOAUTH): it wants a password; put one into the URL",
     ),
-    Refusal(("WRONGPASS",), (), "Redis refuses the user or the password (WRONGPASS)"),
-    Refusal(
+    RefusedReply(("WRONGPASS",), (), "Redis refuses the user or the password (WRONGPASS)"),
+    RefusedReply(
         ("NOPERM",),
         ("ACL failure in script", "can't run this command or subcommand", "can't access at least one of the keys"),
         "Redis refuses (NOPERM): its user may not do all that is needed; docs/operations.md has the list",
     ),
 )
-REPLICA = REFUSALS[0]
-REPAIRING = next(each for each in REFUSALS if each.name == "BSCHED_REPAIRING")
-NOPERM = next(each for each in REFUSALS if each.name == "NOPERM")
+REPLICA = REFUSED_REPLIES[0]
+REPAIRING = next(each for each in REFUSED_REPLIES if each.name == "BSCHED_REPAIRING")
+NOPERM = next(each for each in REFUSED_REPLIES if each.name == "NOPERM")
 # redis-py takes the code off, and has a class for it; a class of its own for what it has given up.
 _CODES = {
     "ReadOnlyError": "READONLY",
@@ -107,19 +107,19 @@ class Unconfigured(BrokerSchedError):
 
 
 class RedisRefused(RedisUnavailable):
-    """Redis answered, and does not serve the call now. `refusal` says which kind of answer it was."""
+    """Redis answered, and does not serve the call now. `reply` says which kind of error reply it was."""
 
-    def __init__(self, refusal: Refusal, message: str = "") -> None:
-        super().__init__(message or f"{refusal.meaning[0].upper()}{refusal.meaning[1:]}.")
-        self.refusal = refusal
+    def __init__(self, reply: RefusedReply, message: str = "") -> None:
+        super().__init__(message or f"{reply.meaning[0].upper()}{reply.meaning[1:]}.")
+        self.reply = reply
 
 
-def refusal_in(message: str) -> Refusal | None:
-    """The refusal that an error reply, as Redis sends it, stands for; None when it is another kind of error."""
+def refused_reply_in(message: str) -> RefusedReply | None:
+    """Which refused reply an error reply is, as Redis sends it; None when it is another kind of error."""
     word = message.partition(" ")[0].lstrip("-")
-    for refusal in REFUSALS:
-        if word in refusal.codes or any(text in message for text in refusal.texts):
-            return refusal
+    for kind in REFUSED_REPLIES:
+        if word in kind.codes or any(text in message for text in kind.texts):
+            return kind
     return None
 
 
@@ -140,8 +140,8 @@ def translate(script: Script | None, message: str) -> BrokerSchedError:
             f"is lower than {latest}, a number for which its caller has had an answer: this is a late copy of an older "
             "call, or the caller's numbers do not rise. It was not carried out",
         )
-    if refusal := refusal_in(message):
-        return RedisRefused(refusal)
+    if kind := refused_reply_in(message):
+        return RedisRefused(kind)
     if script is None:
         return ScriptError(f"Redis answered with an error: {message}")
     return ScriptError(f"A script failed in {script.name}.lua: {locate(script, message)}")

@@ -1,7 +1,7 @@
 """What a user of Redis must be allowed to do for us, and what is said when it is not.
 
 A script that is refused one of its commands has carried out those before it. So it is found out before the first: when
-a process begins, when a server is asked whether it is ready, and again after any refusal.
+a process begins, when a server is asked whether it is ready, and again after Redis has refused anything.
 """
 
 from __future__ import annotations

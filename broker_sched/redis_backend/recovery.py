@@ -122,13 +122,13 @@ class Recovery:
         if isinstance(failure, ConnectionLost):
             return self._after_loss(failure, now)
         if isinstance(failure, BrokerSchedError):
-            return self._after_refusal(failure, now) if isinstance(failure, RedisRefused) else Fail(failure)
+            return self._after_refused_reply(failure, now) if isinstance(failure, RedisRefused) else Fail(failure)
         message = str(failure)
         if message.startswith("NOSCRIPT") and self._script is not None and self._is_first(LoadScript):
             return LoadScript(self._script)  # SCRIPT FLUSH, a failover, another Redis
         error = translate(self._script, message)
         if isinstance(error, RedisRefused):
-            return self._after_refusal(error, now)
+            return self._after_refused_reply(error, now)
         if isinstance(error, Unconfigured) and self._is_first(Configure):
             return Configure()  # somebody emptied Redis
         return Fail(error)
@@ -145,16 +145,16 @@ class Recovery:
         error.__cause__ = failure
         return Fail(error)
 
-    def _after_refusal(self, error: RedisRefused, now: float) -> Verdict:
-        refusal = error.refusal
-        if not (refusal.look_anew or refusal.is_passing):
+    def _after_refused_reply(self, error: RedisRefused, now: float) -> Verdict:
+        reply = error.reply
+        if not (reply.look_anew or reply.is_passing):
             return Fail(error)
-        is_repair = refusal is REPAIRING
+        is_repair = reply is REPAIRING
         self._attempts += not is_repair
         wait = self._next_wait(now, self._limits.repair_seconds if is_repair else self._limits.seconds)
         if wait is None:
             return Fail(error)
-        return LookAnew(wait, f"Redis answered {refusal.name}", False) if refusal.look_anew else SendAgain(wait)
+        return LookAnew(wait, f"Redis answered {reply.name}", False) if reply.look_anew else SendAgain(wait)
 
     def _next_wait(self, now: float, seconds: float) -> float | None:
         """How long to wait before the next attempt; None when there shall be none."""

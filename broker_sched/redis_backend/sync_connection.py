@@ -28,7 +28,7 @@ from broker_sched.redis_backend.error_replies import (
     is_replica,
     message_of,
     no_redis,
-    refusal_in,
+    refused_reply_in,
     translate,
 )
 from broker_sched.redis_backend.recovery import ConnectionLost, ReplyError
@@ -122,7 +122,7 @@ class SyncConnection:
         if is_replica(role):
             return [ReplyError(f"{REPLICA.name} this server is a replica")]
         if isinstance(role, ReplyError):
-            if refusal_in(str(role)) not in (NOPERM, None):
+            if refused_reply_in(str(role)) not in (NOPERM, None):
                 return [role]
             self._may_ask_role = False  # who may not ask, or is not understood, can't know
         self._next_role = time.monotonic() + ROLE_SECONDS

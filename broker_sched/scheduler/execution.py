@@ -243,7 +243,7 @@ class Execution:
         return list(outcome[len(first) :])
 
     def _note(self, error: BrokerSchedError) -> None:
-        if isinstance(error, RedisRefused) and error.refusal is NOPERM:
+        if isinstance(error, RedisRefused) and error.reply is NOPERM:
             self.lacks_permission = True
 
 

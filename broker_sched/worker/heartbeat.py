@@ -48,7 +48,9 @@ class Heartbeat:
         self._on_return = on_return
         self._start_id = start_id
         self._has_name = has_name
-        self._refusals: list[NameTaken] = []  # in a row; a single one may have been on its way when the name was given
+        self._names_taken: list[
+            NameTaken
+        ] = []  # in a row; a single one may have been on its way when the name was given
         self._is_stopping = False
         self._ping_soon = threading.Event()  # do not wait for the next turn
         self.is_answered = True
@@ -77,8 +79,8 @@ class Heartbeat:
 
     def check_name(self) -> None:
         """Raise NameTaken when another worker has this one's name by now; else do nothing."""
-        if len(self._refusals) > 1:
-            raise self._refusals[-1]
+        if len(self._names_taken) > 1:
+            raise self._names_taken[-1]
 
     def was_silent(self) -> bool:
         """Return whether the scheduler and this worker have not heard of each other for long, since the last
@@ -97,10 +99,10 @@ class Heartbeat:
                 return
             try:
                 reply = self._scheduler.ping(worker=self._worker_id, start_id=self._start_id)
-                self._refusals = []
+                self._names_taken = []
             except NameTaken as error:
                 if self._has_name():  # else a former worker's end is still waited for
-                    self._refusals.append(error)
+                    self._names_taken.append(error)
                 self._on_return()
                 continue
             except Exception as error:  # the next ping may succeed, whatever it was

@@ -91,7 +91,7 @@ class RetryingScheduler:
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
     def answers(self) -> bool:
-        """Return whether another call is answered: then a refusal is no matter of login or URL, but of what the call
+        """Return whether another call is answered: then saying no is no matter of login or URL, but of what the call
         says."""
         try:
             self.scheduler.is_paused()

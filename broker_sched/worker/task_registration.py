@@ -40,7 +40,7 @@ from broker_sched.worker.text_limits import shortened
 from broker_sched.worker.traversal import Finding, examine, over_limit
 
 log = logging.getLogger("bsched.worker")
-MOST_OF_REFUSAL = 1000  # characters of the reason
+MOST_OF_REASON = 1000  # characters of the reason
 
 
 class TaskRegistration:
@@ -233,7 +233,7 @@ class TaskRegistration:
         attempt: as it was handed out; None: by a luigid. Returns the status that the task has then: FAILED where the
         report was refused, or could not be made; SUPERSEDED when the run does not count any more.
         """
-        refusal = ""
+        unreported = ""
         try:
             self._tell(described(task, status, runnable=None, **more, **attempt_argument(attempt)))
         except Superseded as error:
@@ -243,17 +243,17 @@ class TaskRegistration:
             raise
         except BaseException as error:  # the scheduler says no, or a property of the task fails
             kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "
-            refusal = f"{status} of this task could not be reported: {shortened(f'{kind}{error}', MOST_OF_REFUSAL)}"
+            unreported = f"{status} of this task could not be reported: {shortened(f'{kind}{error}', MOST_OF_REASON)}"
             status = "FAILED"
         finally:
             self.note_end(task, status)
-        if refusal:
-            log.error("%s is reported as FAILED. %s", task, refusal)
-            failed = {"task_id": task.task_id, "status": status, "runnable": None, "expl": json.dumps(refusal)}
+        if unreported:
+            log.error("%s is reported as FAILED. %s", task, unreported)
+            failed = {"task_id": task.task_id, "status": status, "runnable": None, "expl": json.dumps(unreported)}
             with contextlib.suppress(Superseded):
                 self._tell({**failed, **attempt_argument(attempt)})
         if status == "FAILED":
-            self.mails.failed(task, json.dumps(refusal) if refusal else more.get("expl", ""))
+            self.mails.failed(task, json.dumps(unreported) if unreported else more.get("expl", ""))
         return status
 
     def note_end(self, task: TaskLike, status: str) -> None:

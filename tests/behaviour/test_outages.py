@@ -19,7 +19,13 @@ import pytest
 import redis
 
 from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler, ScriptError
-from broker_sched.redis_backend.error_replies import REFUSALS, RedisRefused, message_of, refusal_in, translate
+from broker_sched.redis_backend.error_replies import (
+    REFUSED_REPLIES,
+    RedisRefused,
+    message_of,
+    refused_reply_in,
+    translate,
+)
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from tests.documents import environment_of
 from tests.harness import ServerProcess
@@ -140,7 +146,7 @@ def test_each_reason_of_an_outage_is_told_once_and_its_end(caplog: pytest.LogCap
 
 
 def _meaning(kind: str) -> str:
-    return str(RedisRefused(next(each for each in REFUSALS if each.name == kind)))
+    return str(RedisRefused(next(each for each in REFUSED_REPLIES if each.name == kind)))
 
 
 def test_a_worker_that_is_started_while_redis_refuses_waits(tmp_path: Path) -> None:
@@ -199,7 +205,7 @@ LOGINS = [
 def test_every_refusal_is_known_as_redis_sends_it_and_as_redis_py_shows_it(name: str, message: str) -> None:
     parsed = redis.connection.DefaultParser(socket_read_size=1).parse_error(message)
     for text in (message, message_of(parsed)):
-        found = refusal_in(text)
+        found = refused_reply_in(text)
         assert found is not None and found.name == name
         error = translate(None, text)
         assert isinstance(error, RedisUnavailable)
@@ -208,18 +214,18 @@ def test_every_refusal_is_known_as_redis_sends_it_and_as_redis_py_shows_it(name:
 
 @pytest.mark.parametrize(("name", "message"), LOGINS)
 def test_a_refused_login_is_known_as_redis_sends_it(name: str, message: str) -> None:
-    found = refusal_in(message)
+    found = refused_reply_in(message)
     assert found is not None and found.name == name
 
 
 def test_what_no_refusal_is_stays_a_fault_of_a_script() -> None:
     for message in ("ERR user_script:1: MASK 7 TASK x", "WRONGTYPE Operation against a key", "ERR a BUSY ASK MOVED x"):
-        assert refusal_in(message) is None
+        assert refused_reply_in(message) is None
         assert isinstance(translate(None, message), ScriptError)
 
 
 def test_every_refusal_has_an_example() -> None:
-    assert {name for name, _ in (*MESSAGES, *LOGINS)} == {each.name for each in REFUSALS}
+    assert {name for name, _ in (*MESSAGES, *LOGINS)} == {each.name for each in REFUSED_REPLIES}
 
 
 def test_a_call_is_repeated_while_redis_is_busy_for_a_moment(own: RunningRedis) -> None:

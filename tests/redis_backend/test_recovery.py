@@ -17,7 +17,7 @@ from broker_sched.contract.states import Status
 from broker_sched.lua.loader import load
 from broker_sched.redis_backend import recovery as policy
 from broker_sched.redis_backend.clients import connect
-from broker_sched.redis_backend.error_replies import REFUSALS, no_redis
+from broker_sched.redis_backend.error_replies import REFUSED_REPLIES, no_redis
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.recovery import (
     DIRECT,
@@ -101,7 +101,7 @@ all_answers = pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answ
 
 def test_the_table_has_every_refusal_that_is_known() -> None:
     named = {answer.name for answer in ANSWERS} | {"TRYAGAIN"}
-    assert {refusal.name for refusal in REFUSALS} <= named
+    assert {each.name for each in REFUSED_REPLIES} <= named
 
 
 @all_answers

@@ -88,8 +88,8 @@ end
 --          Its second argument: is this a repetition already?
 -- holds    is what was kept still so? Without it, it is. Else the request is carried out anew
 local function answer(body, names, shorten, holds)
-  local refusal = read_config(names or {})
-  if refusal then return refusal end
+  local error_reply = read_config(names or {})
+  if error_reply then return error_reply end
   if REQUEST_ID == '' then return run_whole(body) end
   local caller, number, mark = string.match(REQUEST_ID, '^(.*):([^:!]*)(!?)$')
   local kept = call('GET', key('reply:', caller))

@@ -18,7 +18,7 @@ _PARTS = {"str": "characters", "array": "entries"}
 _MAX_SHOWN = 100  # characters of a wrong value
 
 
-def refusal(method: Method, arguments: Mapping[str, Any], told: str) -> InvalidArgument:
+def wrong_argument(method: Method, arguments: Mapping[str, Any], told: str) -> InvalidArgument:
     """Make an error that starts with the field of msgspec's "Expected `str`, got `int` - at `$.family`".
 
     A value that is out of range or no choice is told by the description of its type.
@@ -51,7 +51,7 @@ def no_such_argument(method: Method, name: str) -> InvalidArgument:
     return InvalidArgument(name, f"is no argument of {method.name}; {hint}")
 
 
-def refuse_misspelt(method: Method, arguments: Mapping[str, Any], add_task: Method) -> None:
+def check_spelling(method: Method, arguments: Mapping[str, Any], add_task: Method) -> None:
     """Raise InvalidArgument for a name that the method does not have, also where Luigi's wire ignores it.
 
     add_task: the method whose arguments the entries of a list of tasks may have.
@@ -63,7 +63,7 @@ def refuse_misspelt(method: Method, arguments: Mapping[str, Any], add_task: Meth
     if isinstance(tasks, (list, tuple)):
         for index, task in enumerate(tasks):
             try:
-                refuse_misspelt(add_task, task if isinstance(task, Mapping) else {}, add_task)
+                check_spelling(add_task, task if isinstance(task, Mapping) else {}, add_task)
             except InvalidArgument as error:
                 raise InvalidArgument(f"{method.list_of_tasks}[{index}].{error.field}", error.message) from None
 
