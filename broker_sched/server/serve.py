@@ -117,6 +117,7 @@ class Server(uvicorn.Server):
         super().__init__(_config(app))
         self._on_started = on_started
         self._on_stopping = on_stopping
+        self._has_had_signal = False
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
@@ -137,7 +138,8 @@ class Server(uvicorn.Server):
         """End gracefully at the first signal, at once at the second; before serving has begun, exit with 0."""
         if not self.started:  # there is nothing to finish
             raise SystemExit(0)
-        self.should_exit, self.force_exit = True, self.should_exit
+        # Not `should_exit`: of a signal that is sent to all processes, a child may hear from its parent first.
+        self.should_exit, self.force_exit, self._has_had_signal = True, self._has_had_signal, True
 
     def end(self) -> None:
         """End as at the first signal, if none has come; may be called again and again."""

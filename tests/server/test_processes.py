@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from broker_sched import RemoteScheduler
+from broker_sched.server.serve import Server
 from tests.harness import RedisProcess, ServerProcess
 from tests.server.raw import answers, connected, post, until_closed
 from tests.servers import is_alive, until
@@ -92,6 +94,19 @@ def test_a_signal_ends_all_of_them_in_good_order(three: ServerProcess, is_sent_t
     assert three.wait() == 0
     assert not [process for process in processes if is_alive(process.pid)]
     assert three.said == []
+
+
+def test_a_signal_that_a_process_hears_of_from_its_parent_first_is_no_second_one() -> None:
+    async def app(*arguments: Any) -> None:
+        """Never called."""
+
+    server = Server(app, lambda: None, lambda: None)
+    server.started = True
+    server.end()
+    server.handle_exit(signal.SIGINT, None)
+    assert server.should_exit and not server.force_exit
+    server.handle_exit(signal.SIGINT, None)
+    assert server.force_exit
 
 
 def test_a_second_signal_waits_for_nobody(three: ServerProcess) -> None:
