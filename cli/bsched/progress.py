@@ -11,10 +11,6 @@ import threading
 from collections.abc import Iterator
 from typing import IO, Protocol, cast
 
-from rich.console import Console
-from rich.live import Live
-from rich.spinner import Spinner
-
 REFRESH_SECONDS = 0.25
 CLEAR_LINE = "\r\x1b[2K"
 
@@ -41,6 +37,10 @@ def progress(followed: Counted, is_wanted: bool) -> Iterator[None]:
     if not is_shown(is_wanted):
         yield
         return
+    from rich.console import Console  # here: slow to import, and seldom wanted
+    from rich.live import Live
+    from rich.spinner import Spinner
+
     is_over = threading.Event()
     spinner = Spinner("dots", line(followed))
     with (

@@ -63,7 +63,7 @@ def test_help_lists_the_commands(bsched: Bsched) -> None:
 @pytest.mark.parametrize(
     ("command", "others"),
     [
-        ("worker", "broker_sched.server uvicorn starlette"),
+        ("worker", "broker_sched.server uvicorn starlette rich"),
         ("server", "broker_sched.worker.worker rich.console rq"),
         ("call", "broker_sched.worker.worker broker_sched.server rich.console rq"),
     ],
