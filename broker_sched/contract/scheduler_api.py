@@ -64,7 +64,7 @@ class SchedulerAPI(OwnMethods):
         runnable: bool | None = True,
         deps: Sequence[TaskId] | None = None,
         new_deps: Sequence[TaskId] | None = None,
-        expl: str | None = None,
+        expl: JSON = None,
         resources: Resources | None = None,
         priority: Number = 0,
         family: str | None = "",

@@ -77,14 +77,6 @@ def to_json(field: str, value: Any) -> str:
         raise InvalidArgument(field, "is nested too deeply") from None
 
 
-def explained(expl: Any) -> str:
-    """The text of an explanation that is none: JSON where that can hold it, else as it shows itself."""
-    try:
-        return json.dumps(expl)
-    except (TypeError, ValueError, RecursionError):
-        return str(expl)
-
-
 def _without_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()

@@ -11,7 +11,7 @@ from broker_sched.config import SchedulerConfig, parse_options, to_text
 from broker_sched.contract.registry import Method
 from broker_sched.contract.request_ids import Request
 from broker_sched.contract.scheduler_api import METHODS, SchedulerAPI
-from broker_sched.contract.validation import check, explained
+from broker_sched.contract.validation import check
 from broker_sched.errors import RedisUnavailable
 from broker_sched.redis_backend.commands import Argument, Await, Call, Commands
 from broker_sched.redis_backend.namespace import Namespace
@@ -76,8 +76,6 @@ class Scheduler(SchedulerAPI):
         self._carry(self._execution.configuring())
 
     def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
-        if not isinstance(arguments.get("expl"), str | None):  # over HTTP, luigi's worker makes JSON of it
-            arguments = {**arguments, "expl": explained(arguments["expl"])}
         checked = check(method, arguments)
         if method.name == "get_work":
             self._prune_when_due()

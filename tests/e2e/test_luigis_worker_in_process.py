@@ -41,12 +41,3 @@ def test_what_is_no_text_is_explained_by_its_text(how: str, expected: str) -> No
     assert expected in error.replace('\\"', '"')
     assert scheduler.task_list("", "")[task.task_id]["status"] == ("DONE" if how == "success" else "FAILED")
     scheduler.close()
-
-
-@pytest.mark.parametrize("expl", [ValueError("no such row"), object(), [1], 7])
-def test_any_explanation_is_taken(expl: Any) -> None:
-    scheduler: Any = Scheduler("memory:any-explanation")
-    scheduler.add_task(worker="w", task_id="t", status="FAILED", expl=expl)
-    scheduler.announce_scheduling_failure(task_name="t", family="T", params={}, expl=expl, owners=[], worker="w")
-    assert str(expl) == scheduler.fetch_error("t")["error"]
-    scheduler.close()

@@ -18,6 +18,9 @@ def normalise(method: str, reply: Any, labels: Mapping[str, str]) -> Any:
     reply = json.loads(json.dumps(reply))  # what a client would see; and it must be JSON at all
     if method == "get_work":
         reply.pop("attempt", None)  # ours alone: Luigi's clients look up the fields they know
+    if method == "fetch_error" and not isinstance(reply["error"], str | None):
+        # Ours keeps an explanation as text: Luigi's page reads either as JSON.
+        reply["error"] = json.dumps(reply["error"], separators=(",", ":"))
     if method == "worker_list":
         reply = _workers_by_name(reply)
     if method == "resource_list":

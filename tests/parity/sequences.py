@@ -155,7 +155,7 @@ class Policy:
         if rng.random() < 0.15:
             arguments["tracking_url"] = f"http://host/{rng.randrange(9)}"
         if rng.random() < 0.1:
-            arguments["expl"] = rng.choice(("", "boom", '"quoted/é"'))
+            arguments["expl"] = rng.choice(("", "boom", '"quoted/é"', 7, ["boom"], False))
         return arguments
 
     def _retry_policy(self) -> dict[str, float | None]:

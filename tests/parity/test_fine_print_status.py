@@ -6,6 +6,7 @@ Each call goes to Luigi's scheduler and to ours.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,14 @@ def test_disabled_worker_creates_nothing_but_may_finish(both: Both) -> None:
     talk.add("a", status="DONE")
     assert talk.status("a") == "DONE"
     assert talk.task("a")["workers"] == []
+
+
+@pytest.mark.parametrize("expl", [7, 0, False, [1, "two"], {"rows": 3}, "", "7"])
+def test_any_json_is_an_explanation(both: Both, expl: Any) -> None:
+    talk = both()
+    talk.add("a", status="FAILED", expl=expl)
+    talk.add("a", expl=None)
+    assert talk.fetch_error(task_id="a")["error"] == expl
 
 
 def test_tracking_url_is_reset_by_an_add_without_one_and_expl_is_kept(both: Both) -> None:

@@ -73,7 +73,6 @@ BAD = [
     Bad("add_task", task(deps=["a", ""]), "deps"),
     Bad("add_task", task(new_deps=7), "new_deps"),
     Bad("add_task", task(new_deps=[["a", "b"]]), "new_deps"),
-    Bad("add_task", task(expl=7), "expl"),
     Bad("add_task", task(resources=["db"]), "resources"),
     Bad("add_task", task(resources={"db": "1"}), "resources"),
     Bad("add_task", task(resources={"db": None}), "resources"),

@@ -32,7 +32,7 @@ def add_task(
     runnable: bool | None,
     deps: Sequence[str] | None,
     new_deps: Sequence[str] | None,
-    expl: str | None,
+    expl: Any,
     resources: Mapping[str, float] | None,
     priority: float,
     family: str | None,
@@ -76,7 +76,7 @@ def add_task(
         tracking_url=optional(tracking_url),
         batchable=truth_or_null(batchable),
         batch_id=optional(batch_id),
-        expl=optional(expl),
+        expl=optional(None if expl is None else explanation(expl)),
         resources=needs(resources),
         retry_policy=policy(retry_policy_dict),
         replaces_deps=truth(deps is not None),
@@ -173,7 +173,7 @@ def announce_scheduling_failure(
         if isinstance(param_visibilities, dict)
         else "",
         owners=owners_text(owners),
-        expl=expl if isinstance(expl, str) else to_json("expl", expl),
+        expl=explanation(expl),
     )
 
 
@@ -188,6 +188,14 @@ def run_deferred(left: int) -> Commands[None]:
 def optional(text: str | None) -> str:
     """Return an optional text as scripts take it: '' for null, else '=' and the text."""
     return "" if text is None else f"={text}"
+
+
+def explanation(expl: Any) -> str:
+    """Return the text that is kept of an explanation: a text itself, and the JSON of anything else.
+
+    Luigi: luigid keeps any JSON value, and its page reads the explanation as JSON where it can.
+    """
+    return expl if isinstance(expl, str) else to_json("expl", expl)
 
 
 def owners_text(owners: Any) -> str:
