@@ -1,4 +1,4 @@
-"""Joins the head of an answer with its body: one packet instead of two, and the client wakes once."""
+"""How answers leave: head and body in one packet, so that the client wakes once, and a last one so that it arrives."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class JoinedWrites:
     """A transport, as an answer needs it: a head that announces a body is held until the first of that comes."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
         self._write = transport.write
-        self._close = transport.close
         self._held = b""
-        self.is_closing = transport.is_closing
+        self._closes_later = False
         self.abort = transport.abort
         self.get_write_buffer_size = transport.get_write_buffer_size
 
@@ -38,7 +38,23 @@ class JoinedWrites:
             held, self._held = self._held, b""
             self._write(held)
 
+    def is_closing(self) -> bool:
+        """Tell whether nothing more can be sent."""
+        return self._closes_later or self._transport.is_closing()
+
     def close(self) -> None:
         """Close the connection when all is sent."""
+        if not self._closes_later:
+            self.flush()
+            self._transport.close()
+
+    def close_later(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        """Say that nothing more is sent, and close when the client does, at the latest after so many seconds.
+
+        A client may be sending still. What has not been read when a connection is closed resets it, and a reset may
+        reach the client before the answer does, or make its system throw the answer away.
+        """
         self.flush()
-        self._close()
+        self._closes_later = True
+        self._transport.write_eof()
+        loop.call_later(seconds, self._transport.close)

@@ -25,6 +25,7 @@ STALLED_SECONDS = 30  # a request of which nothing more comes for so long is giv
 STALLED_AT_END_SECONDS = 1.5  # the same of a server that ends
 MAX_HEAD_SECONDS = 60  # until a head is whole
 MAX_BODY_SECONDS = 600  # until a body is
+LINGER_SECONDS = 1.0  # in which a client that was refused may still send, and reads why
 
 
 class Protocol(HttpToolsProtocol):
@@ -185,8 +186,13 @@ class Protocol(HttpToolsProtocol):
             self._say_last_words()
 
     def _say_last_words(self) -> None:
-        if self._last_words is not None and not self.transport.is_closing():
+        if self._last_words is None or self.transport.is_closing():
+            return
+        if self._last_words:
             self.transport.write(self._last_words)
+            self.flow.resume_reading()  # what still comes is dropped
+            self._writes.close_later(self.loop, LINGER_SECONDS)
+        else:
             self.transport.close()
 
     def _written(self, error: Exception) -> bytes:

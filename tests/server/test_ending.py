@@ -275,9 +275,37 @@ def test_a_request_that_comes_byte_by_byte_for_ever_is_given_up(run: Any, is_in_
     with_service(run, act)
 
 
+@pytest.mark.parametrize("sent", [b"A: " + b"x" * LONG, b"no header at all\r\n" + b"x" * LONG])
+def test_who_sends_on_while_it_is_refused_reads_why(run: Any, sent: bytes) -> None:
+    async def act(service: Service) -> None:
+        with socket.create_connection(service.address) as client:
+            await asyncio.to_thread(client.sendall, BEGUN + sent)
+            told = b""
+            while part := await asyncio.to_thread(client.recv, 65536):  # a reset would raise here
+                told += part
+            assert told.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400")) and told.endswith(b"}}")
+
+    with_service(run, act)
+
+
+def test_who_was_refused_and_sends_on_for_ever_is_cut_off(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(protocol_module, "LINGER_SECONDS", 0.2)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(b"no HTTP\r\n\r\n")
+            assert b"HTTP/1.1 400" in await reader.read()
+            while service.server.server_state.connections:
+                writer.write(b"x")
+                await asyncio.sleep(0.01)
+
+    with_service(run, act)
+
+
 @pytest.mark.parametrize("half", HALF_A_REQUEST)
 def test_half_a_request_does_not_hold_up_the_end(run: Any, half: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(server_module, "HALF_SENT_SECONDS", 0.2)
+    monkeypatch.setattr(protocol_module, "LINGER_SECONDS", 0.2)
 
     async def act(service: Service) -> None:
         async with service.client() as (reader, writer):
