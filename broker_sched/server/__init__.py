@@ -1,4 +1,25 @@
-"""HTTP: the server in front of the scheduler.
+"""HTTP: the server in front of the scheduler. From the process to the answer:
+
+| module | what it knows |
+| --- | --- |
+| serve | how uvicorn runs the application: its signals, and how it ends |
+| processes | how several processes share one socket, and are replaced when they die |
+| listening | the TCP port or unix socket that is served |
+| protocol | limits of HTTP/1.1 in bytes and seconds, and how a client is refused that keeps none |
+| joined_writes | how the bytes of an answer leave |
+| app | the ASGI application: what it starts and stops, and which requests are calls |
+| hosts | under which names a server may be asked |
+| api | `/api/<method>`, from a request to its answer |
+| cross_site | which calls a foreign web page makes through a browser |
+| bodies | how a request's body is taken in, and how long it may be |
+| budget | the memory that large bodies and long answers share |
+| requests | how bytes become a call's arguments |
+| responses | how a result or an error becomes status, headers and JSON |
+| large_calls | how a large call is passed on to a process of its own |
+| large_call_process | what that process does |
+| routes | everything but `/api`: the page, and whether the server is alive and ready |
+| front_page | the HTML of the page at `/` |
+| prune_timer | when the namespace is pruned |
 
 `create_app` makes the ASGI application, for `bsched server` and for any other ASGI server.
 """
