@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from broker_sched import InvalidArgument, RemoteScheduler
 from tests.harness import RedisProcess, ServerProcess
-from tests.server.raw import answers, connected, post, until_closed
+from tests.server.raw import CLOSE, answers, connected, post, until_closed
 from tests.servers import until
 
 Start = Callable[..., ServerProcess]
@@ -134,11 +135,17 @@ def test_a_redis_that_goes_away_ends_the_wait(mortal_redis: RedisProcess, start_
 
 def test_it_works_without_a_redis_server(start_server: Start) -> None:
     server = start_server("--redis", "memory:").await_ready()
-    waiting = Waiting(server.url, "own")
-    time.sleep(0.3)
-    RemoteScheduler(server.url).add_task(worker="own", task_id="task")
-    assert waiting.ended() == {"ready": True}
-    assert waiting.seconds < 25
+    scheduler = RemoteScheduler(server.url)
+    started = time.monotonic()
+    with connected(server) as link:
+        link.sendall(post(b"/api/await_work", b'{"worker":"own","seconds":30}', CLOSE))
+        for _ in range(2):  # calls are taken in order: after these the server, too, knows that it waits
+            scheduler.count_pending(worker="own")
+        assert not select.select([link], [], [], 0)[0], "it waits"
+        scheduler.add_task(worker="own", task_id="task")
+        (said,) = answers(until_closed(link))
+    assert said.body == b'{"response":{"ready":true}}'
+    assert time.monotonic() - started < 25
 
 
 @pytest.mark.parametrize("seconds", [-1, 31, float("nan"), "soon"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -37,6 +39,12 @@ WHAT = [
 
 def helpers(server: ServerProcess) -> list[psutil.Process]:
     return psutil.Process(server.process.pid).children()
+
+
+def ignores_sigterm(process: psutil.Process) -> bool:
+    ignored = re.search(r"^SigIgn:\t(\w+)$", Path(f"/proc/{process.pid}/status").read_text(), re.M)
+    assert ignored
+    return bool(int(ignored[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 @pytest.mark.parametrize(("method", "body"), WHAT)
@@ -122,8 +130,7 @@ def test_a_large_call_in_flight_is_answered_by_a_server_that_ends(own_redis: Red
         target=lambda: statuses.append(server.request("POST", "/api/ping", slow, JSON_TYPE).status)
     )
     thread.start()
-    until(lambda: helpers(server), "it is at work")
-    time.sleep(0.3)  # its body has come whole by then
+    until(lambda: any(map(ignores_sigterm, helpers(server))), "its body has come whole, and the process is there")
     for process in [*helpers(server), psutil.Process(server.process.pid)]:
         process.send_signal(signal.SIGTERM)  # as systemd does
     assert server.wait() == 0
