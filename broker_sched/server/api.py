@@ -18,7 +18,7 @@ from broker_sched.contract.request_ids import Request as Numbered
 from broker_sched.contract.validation import find_method
 from broker_sched.errors import InvalidArgument
 from broker_sched.plain_text import on_one_line
-from broker_sched.scheduler.async_scheduler import VIEWS, AsyncScheduler
+from broker_sched.scheduler.async_scheduler import VIEWS, VIEWS_AT_ONCE, AsyncScheduler
 from broker_sched.server.bodies import (
     BodyTooLarge,
     ClientGone,
@@ -35,7 +35,7 @@ from broker_sched.server.requests import MAX_BODY_BYTES, from_body, from_query
 from broker_sched.server.responses import (
     JSON_HEADERS,
     Answer,
-    Refusal,
+    RequestRefused,
     answer_to,
     long_success,
     success,
@@ -50,7 +50,6 @@ LARGE_BODY_BYTES = 512 * 1024  # what is made of a longer one would keep others 
 SMALL_ANSWER_BYTES = 1024 * 1024
 BODIES_BYTES = 4 * MAX_BODY_BYTES  # of bodies that come in, or are at work, together
 ANSWERS_BYTES = 128 * 1024 * 1024  # of long answers that wait for their readers, together
-VIEWS_AT_ONCE = 2  # that are read and encoded: one of 100,000 tasks takes 300 MB meanwhile
 REQUEST_ID = HEADER.lower().encode()
 EXPECTS = b"expect"
 
@@ -59,7 +58,7 @@ class Api:
     """A bare ASGI application: a framework would cost a call more than all that is done here."""
 
     def __init__(self, scheduler: AsyncScheduler, large_calls: LargeCalls | None = None) -> None:
-        """large_calls: who carries out calls with large bodies; None: this process does."""
+        """Answer calls by this scheduler. large_calls: carries out those with large bodies; None: this process does."""
         self._scheduler = scheduler
         self._large_calls = large_calls
         self._bodies, self._answers = Budget(BODIES_BYTES), Budget(ANSWERS_BYTES)
@@ -95,7 +94,7 @@ class Api:
     async def _answer_large(
         self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
     ) -> Answer | LongAnswer:
-        """The same for a request with a large body, which waits until there is room for it."""
+        """Answer a request with a large body, which waits until there is room for it."""
         taken = await self._bodies.take(length_of(headers))
         try:
             parts = await read_parts(receive)
@@ -115,14 +114,16 @@ class Api:
             raise wrong_verb(verb, "GET, POST, OPTIONS")
         method = find_method(name)
         if (verb == "POST" or _changes_state(method)) and is_foreign(headers, verb):
-            raise Refusal(
+            raise RequestRefused(
                 403,
                 "CrossSite",
                 f"{name} may be asked for by programs and by this server's own page: a browser that does not say so "
                 "may be misused by another site. Use bsched, curl or POST; let a proxy pass on the Host header.",
             )
         if verb == "POST" and b"upgrade" in headers:  # the parser drops the body of such a request
-            raise Refusal(400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header.")
+            raise RequestRefused(
+                400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header."
+            )
         arguments = from_body(headers.get(b"content-type", b""), body, query) if verb == "POST" else from_query(query)
         if method.name == "await_work":
             return success(await self._await_work(method, arguments, receive))
@@ -131,7 +132,7 @@ class Api:
         return success(await self._scheduler.invoke(method, arguments, _numbered(headers)))
 
     async def _view(self, method: Method, arguments: dict[str, Any]) -> LongAnswer:
-        """What is read for it and encoded lies in memory before any of it is sent, so only few are made at once."""
+        """Answer a view. All of its reply lies in memory before any is sent, so only few are made at once."""
         async with self._view_slots:
             parts = await long_success(await self._scheduler.invoke(method, arguments))
             size = sum(map(len, parts))
@@ -139,7 +140,7 @@ class Api:
         return LongAnswer(parts, size, taken, self._answers)
 
     async def _await_work(self, method: Method, arguments: dict[str, Any], receive: Receive) -> Any:
-        """A long poll, which ends when its client goes, or sends no more: then what woke it is for others."""
+        """Wait for work until the client goes, or sends no more: then the work that came wakes another worker."""
         call = asyncio.ensure_future(self._scheduler.invoke(method, arguments))
         gone = asyncio.ensure_future(receive())  # there is nothing more to receive but the end
         try:
@@ -188,7 +189,7 @@ class LongAnswer:
 
 
 def _numbered(headers: Mapping[bytes, bytes]) -> Numbered | None:
-    """The call's id, where the client sends one: a repetition gets the first answer."""
+    """Return the id that the client gives its call, if any: a repetition gets the first answer."""
     text = headers.get(REQUEST_ID)
     if text is None:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from starlette.types import Receive
 
 from broker_sched.server.requests import MAX_BODY_BYTES
-from broker_sched.server.responses import Refusal
+from broker_sched.server.responses import RequestRefused
 
 MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES  # of a body that was refused; then its connection is closed
 
@@ -16,7 +16,7 @@ class ClientGone(Exception):
     """The client went before its request was whole."""
 
 
-class BodyTooLarge(Refusal):
+class BodyTooLarge(RequestRefused):
     """The body is longer than a server takes. is_whole: all of it has come."""
 
     def __init__(self, is_whole: bool) -> None:
@@ -25,7 +25,7 @@ class BodyTooLarge(Refusal):
 
 
 def is_small(headers: Mapping[bytes, bytes], limit: int) -> bool:
-    """Whether the body is known to be no longer."""
+    """Tell whether the body is known to have at most so many bytes."""
     length = headers.get(b"content-length")
     if length is None:
         return b"transfer-encoding" not in headers

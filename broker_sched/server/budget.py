@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from broker_sched.server.responses import RETRY_AFTER, Refusal
+from broker_sched.server.responses import RETRY_AFTER, RequestRefused
 
 WAIT_SECONDS = 30.0  # for a turn; then the client hears that it shall come again
 
@@ -18,7 +18,7 @@ class Budget:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def take(self, size: int) -> int:
-        """Take so many bytes, as soon as they are free. Returns what is to be given back. Raises Refusal (503)."""
+        """Take so many bytes once they are free. Returns what is to be given back. Raises RequestRefused (503)."""
         size = min(size, self._total)
         if size <= self._free and not self._waiting:
             self._free -= size
@@ -32,8 +32,8 @@ class Budget:
                 self._waiting.remove((size, turn))
                 self._serve_waiting()  # who comes next may want less
         if not turn.done():
-            message = f"Large requests and answers fill the server's memory since {WAIT_SECONDS:g} s. Try again later."
-            raise Refusal(503, "Busy", message, [RETRY_AFTER])
+            message = f"Large requests and answers have filled the server's memory for {WAIT_SECONDS:g} s. Try again."
+            raise RequestRefused(503, "Busy", message, [RETRY_AFTER])
         return size
 
     def give_back(self, size: int) -> None:

@@ -16,7 +16,7 @@ EVERY_BROWSER = b"Mozilla/"  # so begins the User-Agent, which a page can't chan
 
 
 def is_foreign(headers: Mapping[bytes, bytes], verb: str) -> bool:
-    """Whether a browser sent this on behalf of a page that is not ours.
+    """Tell whether a browser sent this on behalf of a page that is not ours.
 
     Sec-Fetch-Site decides where it is sent: it holds behind a proxy that rewrites Host, too. Else Origin must
     name our own host, or Referer, in a GET of a browser, which has no Origin.
@@ -31,7 +31,7 @@ def is_foreign(headers: Mapping[bytes, bytes], verb: str) -> bool:
 
 
 def _host_of(origin: bytes) -> str:
-    """The host as a Host header has it: a browser leaves out the scheme's own port in both."""
+    """Return the host as a Host header has it: a browser leaves out the scheme's own port in both."""
     try:
         parts = urlsplit(origin.decode("latin-1").lower())
     except ValueError:

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from starlette.types import Scope
 
 from broker_sched.errors import ConfigurationError
-from broker_sched.server.responses import Refusal
+from broker_sched.server.responses import RequestRefused
 
 NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\Z")
 ANY = "*"
@@ -21,7 +21,7 @@ KNOWN_AT_MOST = 1000  # Host headers that are remembered as good
 
 
 class HostRule:
-    """Which names a request may ask for.
+    """Knows which names a request may ask for.
 
     names: allowed beside loopback's, without a port; "*": all. checks: every request; None: those that come in at a
         loopback address. takes_addresses: any IP address may be asked for, not only loopback's.
@@ -35,18 +35,18 @@ class HostRule:
         self._takes_addresses = takes_addresses
         self._known: set[bytes] = set()
 
-    def refusal(self, scope: Scope) -> Refusal | None:
-        """Why this request is not served under the name that it uses; None when it is."""
+    def refusal(self, scope: Scope) -> RequestRefused | None:
+        """Return why this request is not served under the name that it uses; None when it is."""
         given = [value for name, value in scope["headers"] if name == b"host"]
         if len(given) != 1:
             if not given and scope["http_version"] != "1.1":
                 return None
-            return Refusal(400, "BadRequest", f"A request of HTTP/1.1 has one Host header, not {len(given)}.")
+            return RequestRefused(400, "BadRequest", f"A request of HTTP/1.1 has one Host header, not {len(given)}.")
         if given[0] in self._known or not self._is_checked(scope):
             return None
         host = given[0].decode("latin-1")
         if not self._is_ours(host):
-            return Refusal(
+            return RequestRefused(
                 403,
                 "WrongHost",
                 f"This server is asked for as {host!a}, which is not one of its names: a web page may be trying to "
@@ -82,7 +82,7 @@ def rule_for(listens_at: str | None, names: Collection[str]) -> HostRule:
 
 
 def is_loopback(name: str) -> bool:
-    """Whether this name or address is of the machine itself, whatever DNS says."""
+    """Tell whether this name or address is of the machine itself, whatever DNS says."""
     address = _address(name.strip("[]"))
     if address is not None:
         mapped = getattr(address, "ipv4_mapped", None)
@@ -91,7 +91,7 @@ def is_loopback(name: str) -> bool:
 
 
 def _checked(name: str) -> str:
-    """The name or address as it is compared. Raises ConfigurationError for what no Host header can say."""
+    """Return the name or address as it is compared. Raises ConfigurationError for what no Host header can say."""
     plain = name.lower().strip("[]")
     if _address(plain) is None and not NAME.match(plain):
         raise ConfigurationError(f"--allow-host takes a name or an address without a port, or *, not {name!r}.")
@@ -106,7 +106,7 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _without_port(host: str) -> str:
-    """The name in a Host header."""
+    """Return the name in a Host header, without its port."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].removesuffix(".")

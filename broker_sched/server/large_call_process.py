@@ -34,9 +34,9 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     namespace = Namespace.named(opening.namespace)
     connections = await asyncio.to_thread(open_connections, opening.redis_url, namespace.prefix)
     scheduler = AsyncScheduler(namespace, *connections)
-    writing, tasks = asyncio.Lock(), set()
+    api, writing, tasks = Api(scheduler), asyncio.Lock(), set()
     while (frame := await asyncio.to_thread(_next_frame, source)) is not None:
-        task = asyncio.create_task(_answer(Api(scheduler), frame, out, writing))
+        task = asyncio.create_task(_answer(api, frame, out, writing))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         del frame

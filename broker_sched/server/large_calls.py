@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.types import Scope
 
-from broker_sched.server.responses import RETRY_AFTER, Answer, Header, Refusal
+from broker_sched.server.responses import RETRY_AFTER, Answer, Header, RequestRefused
 
 log = logging.getLogger("bsched.server")
 
@@ -89,7 +89,10 @@ class LargeCalls:
         self._idle: asyncio.TimerHandle | None = None
 
     async def answer(self, name: str, scope: Scope, parts: Sequence[bytes]) -> Answer:
-        """Return the answer to a call of this method. Raises Refusal (503) when the process can't be had, or dies."""
+        """Return the answer to a call of this method.
+
+        Raises RequestRefused (503) when the process can't be had, or dies.
+        """
         if self._idle is not None:
             self._idle.cancel()
         number = next(_counter)
@@ -163,9 +166,9 @@ async def read_frame(stream: asyncio.StreamReader) -> Frame:
     return Frame(head, await stream.readexactly(int.from_bytes(lengths[LENGTH_BYTES:], "big")))
 
 
-def _gone(why: str) -> Refusal:
+def _gone(why: str) -> RequestRefused:
     log.error("The process for large calls can't be used: %s", why)
-    return Refusal(503, "Busy", "The process for large calls has ended. Try again.", [RETRY_AFTER])
+    return RequestRefused(503, "Busy", "The process for large calls has ended. Try again.", [RETRY_AFTER])
 
 
 def as_scope(question: Question) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def listening_socket(host: str, port: int, unix_socket: str | None) -> Iterator[
 
 
 def shown(listener: socket.socket) -> str:
-    """Where it listens, for people, and as a URL where it has one."""
+    """Return where this socket listens, for people: its URL, or a unix socket's path."""
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"unix socket {name}"

@@ -27,7 +27,7 @@ STARTED = b"started"
 
 
 class _Child(NamedTuple):
-    """A process, by what its parent knows."""
+    """What the parent knows of a process that it has forked."""
 
     since: float  # monotonic
     told: int  # a pipe in which it says that it has started, or why it has not
@@ -70,7 +70,7 @@ class Processes:
                 signal.signal(number, handler)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        """A signal came."""
+        """Handle a signal: the first ends the processes in good order, the second at once."""
         if self._is_ending:
             for pid in self._children:
                 os.kill(pid, signal.SIGKILL)
@@ -96,7 +96,7 @@ class Processes:
             os.close(tell)
 
     def _be_a_child(self, tell: int) -> NoReturn:
-        """All the rest of a forked process's life: nothing of its parent's may be tidied up in it."""
+        """Do all that a forked process does, and end it: nothing of its parent's may be tidied up in it."""
         code = 1
         try:
             self._run(lambda: _say(tell, STARTED), self._alive)
@@ -115,14 +115,14 @@ class Processes:
             os._exit(code)
 
     def _why_not_started(self, pid: int) -> str | None:
-        """Wait until it has started, or ended; in the latter case what it says about that."""
+        """Wait until a process has started: None; or until it has ended: return what it said about that."""
         said = b""
         while said != STARTED and (part := os.read(self._children[pid].told, 65536)):
             said += part
         return None if said == STARTED or self._is_ending else said.decode() or "A server process ended at its start."
 
     def _look_after(self, pid: int, status: int) -> None:
-        """A child has ended. Start another, unless all shall end."""
+        """Replace a process that has ended, unless all shall end."""
         child = self._children.pop(pid)
         why = self._said_last(child)
         os.close(child.told)

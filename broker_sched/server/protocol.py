@@ -14,7 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from broker_sched.server.joined_writes import JoinedWrites
-from broker_sched.server.responses import Refusal, failure
+from broker_sched.server.responses import RequestRefused, failure
 
 log = logging.getLogger("bsched.server")
 
@@ -22,7 +22,7 @@ log = logging.getLogger("bsched.server")
 MAX_HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 3600  # as luigid; a shorter one would now and then close just as a worker asks
 STALLED_SECONDS = 30  # a request of which nothing more comes for so long is given up; so is who does not read
-STALLED_AT_END_SECONDS = 1.5  # the same of a server that ends
+STALLED_AT_END_SECONDS = 1.5  # likewise, while the server ends
 MAX_HEAD_SECONDS = 60  # until a head is whole
 MAX_BODY_SECONDS = 600  # until a body is
 LINGER_SECONDS = 1.0  # in which a client that was refused may still send, and reads why
@@ -59,7 +59,9 @@ class Protocol(HttpToolsProtocol):
         elif self._is_in_head or self._is_in_body:
             longest = MAX_HEAD_SECONDS if self._is_in_head else MAX_BODY_SECONDS
             if is_ending or now - self._heard_at >= seconds or now - self._began_at >= longest:
-                self._refuse(Refusal(408, "Timeout", "The rest of this request did not come in time. Send it again."))
+                self._refuse(
+                    RequestRefused(408, "Timeout", "The rest of this request did not come in time. Send it again.")
+                )
         elif self._running is None and now - self._heard_at >= KEEP_ALIVE_SECONDS:
             self.transport.close()
 
@@ -78,7 +80,7 @@ class Protocol(HttpToolsProtocol):
         self._heard_at = self.loop.time()
         self._unset_keepalive_if_required()
         if self._bytes_beside_body > MAX_HEAD_BYTES:
-            self._refuse(Refusal(431, "TooLarge", "The URL and the headers may have 64 KB at the most."))
+            self._refuse(RequestRefused(431, "TooLarge", "The URL and the headers may have 64 KB at the most."))
             return
         self._bytes_beside_body += len(data)
         try:
@@ -86,13 +88,13 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:  # to nothing that is spoken here; what follows is no HTTP
             self._end_after(self.cycle)
         except httptools.HttpParserCallbackError as error:
-            if isinstance(error.__context__, Refusal):
+            if isinstance(error.__context__, RequestRefused):
                 self._refuse(error.__context__)
             else:  # a bug of ours
                 log.exception("A request could not be taken")
                 self._refuse(error)
         except httptools.HttpParserError as error:
-            self._refuse(Refusal(400, "BadRequest", f"This is not HTTP/1.1: {error}."))
+            self._refuse(RequestRefused(400, "BadRequest", f"This is not HTTP/1.1: {error}."))
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's always closes
         """The client sends no more. Who asked before is answered."""
@@ -118,10 +120,10 @@ class Protocol(HttpToolsProtocol):
         self._is_in_head, self._began_at = True, self._heard_at
 
     def on_headers_complete(self) -> None:
-        """Check the head of a request. Raises Refusal, at which the parser stops."""
+        """Check the head of a request. Raises RequestRefused, at which the parser stops."""
         version = self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
-            raise Refusal(400, "BadRequest", f"This is not HTTP/1.1: it is HTTP/{version}.")
+            raise RequestRefused(400, "BadRequest", f"This is not HTTP/1.1: it is HTTP/{version}.")
         self._is_in_head, self._is_in_body, self._bytes_beside_body = False, True, 0
         if not self.url.startswith(b"/"):
             self.url = _without_host(self.url)
@@ -158,7 +160,7 @@ class Protocol(HttpToolsProtocol):
     # What follows from it
 
     def _end_after(self, cycle: Any) -> None:
-        """Read no more, and close once this request is answered, the last that came."""
+        """Read no more, and close once this request, the last that came, is answered."""
         self._reads_no_more = True
         if cycle is None or cycle.response_complete:
             self.transport.close()
@@ -168,7 +170,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, error: Exception | None) -> None:
         """Read no more; give this answer, if any, after all that came before, and close.
 
-        It is about the request that is coming in. Was that answered before it was whole, nothing more is said.
+        The answer is about the request that is coming in; if that was answered before it was whole, none is given.
         """
         self._reads_no_more = True
         self._last_words = b"" if error is None else self._written(error)
@@ -203,7 +205,7 @@ class Protocol(HttpToolsProtocol):
 
 
 def _without_host(url: bytes) -> bytes:
-    """The path and the query of an absolute URL, as a request to a proxy has it."""
+    """Return path and query of an absolute URL, which a request to a proxy has."""
     try:
         parts = httptools.parse_url(url)
     except httptools.HttpParserInvalidURLError:

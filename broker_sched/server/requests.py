@@ -60,7 +60,7 @@ def from_json(text: str) -> dict[str, Any]:
 
 
 def _decode_slowly(text: str) -> Any:
-    """What the fast decoder refuses: Infinity, which Luigi sends as max_batch_size, and errors, told more clearly."""
+    """Decode what the fast decoder refuses: Infinity, Luigi's max_batch_size, and errors, told more clearly."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -70,7 +70,7 @@ def _decode_slowly(text: str) -> Any:
 
 
 def _form_field(form: bytes) -> str:
-    """The field `data` of a form; '{}' when there is none."""
+    """Return the field `data` of a form; '{}' when there is none."""
     found: bytes | None = None
     for pair in form.split(b"&") if b"&" in form else (form,):
         name, _, value = pair.partition(b"=")
@@ -82,7 +82,7 @@ def _form_field(form: bytes) -> str:
 
 
 def _unquote(value: bytes) -> bytes:
-    """As unquote_to_bytes of a form's value, where JSON is full of escapes and that takes 20 µs for a task.
+    """Decode a form's value as unquote_to_bytes does, which takes 20 µs for a task, whose JSON is full of escapes.
 
     Quoted-printable differs in its sign and in what a line's end means, and the standard library decodes it in C. Each
     escape makes the text two shorter: what does not add up holds some that are none, and is decoded slowly.
@@ -103,7 +103,7 @@ def _text(body: bytes) -> str:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether lists and objects are nested more than so many levels; without recursion."""
+    """Tell whether lists and objects are nested more than so many levels; without recursion."""
     wave = [value]
     for _ in range(levels + 1):
         wave = [

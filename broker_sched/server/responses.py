@@ -59,7 +59,7 @@ class Answer(NamedTuple):
         await send({"type": "http.response.body", "body": self.body})
 
 
-class Refusal(BrokerSchedError):
+class RequestRefused(BrokerSchedError):
     """Raised for a request that never becomes a call; the message says why."""
 
     def __init__(self, status: int, kind: str, message: str, headers: Sequence[Header] = ()) -> None:
@@ -88,22 +88,22 @@ async def long_success(result: Any) -> list[bytes]:
 def answer_to(error: Exception, scope: Scope) -> Answer:
     """Make the answer to a request that failed so; what its client could not know of is logged."""
     if isinstance(error, BrokerSchedError):
-        if not isinstance(error, (Refusal, *EXPECTED)):
+        if not isinstance(error, (RequestRefused, *EXPECTED)):
             log.error("%s %s: %s", scope["method"], on_one_line(scope["path"]), on_one_line(str(error)))
     else:  # a bug of ours must not close the connection of a client
         log.error("%s %s failed", scope["method"], on_one_line(scope["path"]), exc_info=error)
     return failure(error)
 
 
-def wrong_verb(verb: str, allowed: str) -> Refusal:
+def wrong_verb(verb: str, allowed: str) -> RequestRefused:
     """Make the refusal of a verb where others are allowed."""
     message = f"{verb} is not possible here; use {allowed}."
-    return Refusal(405, "MethodNotAllowed", message, [(b"allow", allowed.encode())])
+    return RequestRefused(405, "MethodNotAllowed", message, [(b"allow", allowed.encode())])
 
 
 def failure(error: Exception) -> Answer:
     """Make the answer with the status and the JSON that tell of this error; never a stack trace."""
-    if isinstance(error, Refusal):
+    if isinstance(error, RequestRefused):
         return _error(error.status, error.kind, str(error), headers=error.headers)
     if isinstance(error, UnsupportedType):
         return _error(415, "InvalidArgument", str(error), error.field)
@@ -141,7 +141,7 @@ def _short(text: str) -> str:
 
 
 def _parts(value: Any, levels: int) -> Iterator[bytes]:
-    """The JSON of a value, in pieces that are each quickly encoded."""
+    """Yield the JSON of a value in pieces, each of them quickly encoded."""
     if not _holds_many(value, levels):
         yield to_json(value)
     elif isinstance(value, dict):

@@ -20,7 +20,7 @@ from broker_sched.server.responses import (
     JSON_HEADERS,
     RETRY_AFTER,
     Answer,
-    Refusal,
+    RequestRefused,
     answer_to,
     to_json,
     wrong_verb,
@@ -69,7 +69,7 @@ def routes(app: App) -> Starlette:
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    refusal = Refusal(404, "NotFound", "There is nothing here; the methods are at /api/<method>.")
+    refusal = RequestRefused(404, "NotFound", "There is nothing here; the methods are at /api/<method>.")
     return _response(answer_to(refusal, request.scope))
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
+from broker_sched.scheduler.async_scheduler import VIEWS_AT_ONCE
 from broker_sched.server import api as api_module
 from broker_sched.server import budget as budget_module
 from broker_sched.server.api import Api
 from broker_sched.server.budget import Budget
 from broker_sched.server.requests import MAX_BODY_BYTES
-from broker_sched.server.responses import Refusal
+from broker_sched.server.responses import RequestRefused
 from tests.harness import RedisProcess, ServerProcess
 from tests.server.raw import HOST, connected, get, until_closed
 from tests.servers import until
@@ -99,7 +100,7 @@ def test_answers_that_nobody_reads_share_a_bound(monkeypatch: pytest.MonkeyPatch
         readers = [Reader(api) for _ in range(10)]
         await settled()
         assert [reader.started for reader in readers].count(200) == 3
-        assert scheduler.asked <= 3 + api_module.VIEWS_AT_ONCE, "no more are made than there will soon be room for"
+        assert scheduler.asked <= 3 + VIEWS_AT_ONCE, "no more are made than there will soon be room for"
         readers[0].read_on()
         await settled()
         assert [reader.started for reader in readers].count(200) == 4
@@ -156,7 +157,7 @@ def test_a_budget_serves_in_order_and_forgets_who_waits_no_more(monkeypatch: pyt
         assert not small.done(), "it came later"
         large.cancel()
         assert await small == 1
-        with pytest.raises(Refusal, match="Try again"):
+        with pytest.raises(RequestRefused, match="Try again"):
             await budget.take(9)
         budget.give_back(6)
         assert await budget.take(10) == 10
