@@ -98,8 +98,11 @@ class Api:
         taken = await self._bodies.take(length_of(headers))
         try:
             parts = await read_parts(receive)
-            if self._large_calls is not None and sum(map(len, parts)) > LARGE_BODY_BYTES and name != "await_work":
-                return await self._large_calls.answer(name, scope, parts)
+            if sum(map(len, parts)) > LARGE_BODY_BYTES:
+                if name == "await_work":  # which names a worker, and would keep its share of the memory for 30 s
+                    raise RequestRefused(413, "TooLarge", "A request of await_work may have 512 KB at the most.")
+                if self._large_calls is not None:
+                    return await self._large_calls.answer(name, scope, parts)
             return await self._answer(name, scope, headers, b"".join(parts), receive)
         finally:
             self._bodies.give_back(taken)

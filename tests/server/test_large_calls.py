@@ -33,7 +33,6 @@ WHAT = [
     ("get_work", b'{"worker":"nobody","current_tasks":7}'),
     ("add_task", b'{"worker":"w","task_id":"t","priority":"high"}'),
     ("task_list", b'{"search":"nothing like it"}'),
-    ("await_work", b'{"worker":"nobody","seconds":0.1}'),
 ]
 
 
@@ -60,6 +59,12 @@ def test_a_large_body_gets_the_answer_of_a_small_one(server: ServerProcess, meth
     head = b"POST /api/pause HTTP/1.1\r\n" + HOST + CLOSE + b"Origin: http://evil.example\r\n"
     (said,) = conversation(server, head + b"Content-Length: %d\r\n\r\n" % len(SPACES) + SPACES)
     assert said.status == 403
+
+
+def test_a_long_poll_with_a_large_body_is_refused_and_holds_no_memory(server: ServerProcess) -> None:
+    said = server.request("POST", "/api/await_work", b'{"worker":"w","seconds":30}' + SPACES, JSON_TYPE)
+    assert said.status == 413 and b"await_work may have 512 KB" in said.body
+    assert server.request("POST", "/api/await_work", b'{"worker":"w","seconds":0}', JSON_TYPE).status == 200
 
 
 def test_a_large_call_keeps_no_other_waiting(own_redis: RedisProcess, start_server: Start) -> None:
