@@ -36,7 +36,7 @@ class Fleet:
 
     def await_idle(self) -> None:
         """Until all of them wait."""
-        key = self.scheduler._namespace.key("idle_assistants")
+        key = self.scheduler.namespace.key("idle_assistants")
         self._await(lambda: self.redis.client.zcount(key, time.time(), "+inf") >= self.size, "the fleet waits")
 
     def latencies(self, count: int) -> Iterator[float]:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from broker_sched.errors import ConfigurationError
+from broker_sched.truth_words import truth_of
 
 _LARGEST = sys.float_info.max  # as a bound it keeps infinity and NaN out
 
@@ -48,8 +49,6 @@ class SchedulerConfig:
     record_task_history: YesNo = False  # Luigi's; no history is kept, so true is refused
 
 
-TRUE_WORDS = frozenset(("1", "true", "yes", "on"))
-FALSE_WORDS = frozenset(("0", "false", "no", "off"))
 # Luigi's options that would do nothing here: any other value than the default is refused, with what to do instead.
 WITHOUT_EFFECT = {
     "record_task_history": "no task history is kept; the stream `events` has the latest changes of tasks' statuses",
@@ -103,10 +102,7 @@ def _of_its_type(name: str, value: object) -> float | int | bool:
 def _read(value: object, kind: type) -> object:
     """A text, or a whole number written as 3.0, as what it stands for. Raises ValueError."""
     if kind is bool and not isinstance(value, bool):
-        word = str(value).strip().lower()
-        if word not in TRUE_WORDS | FALSE_WORDS:
-            raise ValueError(word)
-        return word in TRUE_WORDS
+        return truth_of(str(value))
     if isinstance(value, str):
         value = float(value)
     return int(value) if kind is int and isinstance(value, float) and value.is_integer() else value

@@ -180,7 +180,7 @@ def scheduler(scheduler_factory: SchedulerFactory) -> Scheduler:
 @pytest.fixture
 def another(scheduler: Scheduler, scheduler_factory: SchedulerFactory) -> Scheduler:
     """A second scheduler on the same namespace."""
-    return scheduler_factory(namespace=scheduler._namespace.name)
+    return scheduler_factory(namespace=scheduler.namespace.name)
 
 
 @pytest.fixture
@@ -202,9 +202,9 @@ def schedulers(url: str, clock: FakeClock | None) -> Iterator[SchedulerFactory]:
 
     yield make
     for scheduler in made:
-        if scheduler._client.exists(scheduler._namespace.key("config")):
+        if scheduler._client.exists(scheduler.namespace.key("config")):
             assert scheduler.verify() == []
     for scheduler in made:
-        for key in list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*", count=1000)):
+        for key in list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*", count=1000)):
             scheduler._client.delete(to_bytes(key))
         scheduler.close()

@@ -14,13 +14,12 @@ from typing import Any
 from broker_sched.errors import ConfigurationError
 from broker_sched.luigi_config import LuigiConfig
 from broker_sched.mails.addresses import addresses_in
+from broker_sched.truth_words import truth_of
 
 METHODS = ("smtp", "sendmail", "sendgrid", "ses", "sns")
 FORMATS = ("plain", "html", "none")
 BATCH_MODES = ("unbatched_params", "family", "all")
 CHOICES = {"method": METHODS, "format": FORMATS, "batch_mode": BATCH_MODES}
-TRUE_WORDS = frozenset(("1", "true", "yes", "on"))
-FALSE_WORDS = frozenset(("0", "false", "no", "off", ""))
 PORTS = 65535
 
 
@@ -167,12 +166,10 @@ def _parsed(source: str, option: dataclasses.Field[Any], text: str) -> Any:
 
 
 def _truth(source: str, text: str) -> bool:
-    word = text.lower()
-    if word in TRUE_WORDS:
-        return True
-    if word in FALSE_WORDS:
-        return False
-    raise ConfigurationError(f"{source} is {text!r}; it must be true or false.")
+    try:
+        return bool(text) and truth_of(text)
+    except ValueError:
+        raise ConfigurationError(f"{source} is {text!r}; it must be true or false.") from None
 
 
 def _number(source: str, text: str, is_whole: bool) -> float:

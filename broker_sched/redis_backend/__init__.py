@@ -7,7 +7,7 @@
 | script_call | how a script call becomes a command |
 | recovery | what is done after each error, for both connections |
 | error_replies | what each error reply means |
-| permissions | what Redis's user must be allowed to do |
+| permissions | what a user of Redis is told who may not do all that is needed |
 | sync_connection | the blocking connections of `Scheduler` |
 | multiplexed_connection | the shared connections of `AsyncScheduler` |
 | encoding | how any text becomes bytes, and bytes a text |

@@ -58,7 +58,7 @@ class Mailing:
     @classmethod
     def of(cls, scheduler: Scheduler, settings: MailSettings) -> Mailing:
         """Make the mailing of a scheduler that no server serves."""
-        return cls(scheduler._namespace, settings, scheduler._drive)
+        return cls(scheduler.namespace, settings, scheduler.drive)
 
     def start(self, at_once: bool = False) -> None:
         """Start the thread that makes and sends mails.

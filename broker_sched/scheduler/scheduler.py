@@ -57,7 +57,7 @@ class Scheduler(SchedulerAPI):
         resources: Mapping[str, float] | None = None,
         **options: Any,
     ) -> None:
-        self._namespace = Namespace.named(namespace)
+        self.namespace = Namespace.named(namespace)
         self._url = redis
         self._clock = clock
         self._prune_interval_seconds = prune_interval_seconds
@@ -70,7 +70,7 @@ class Scheduler(SchedulerAPI):
         self._client = self._connection.client
         self._ids = ThreadCallers()
         self._execution = Execution(
-            self._namespace, DIRECT, self._ids, clock=self._clock, options=self._options, resources=self._resources
+            self.namespace, DIRECT, self._ids, clock=self._clock, options=self._options, resources=self._resources
         )
         self._next_prune = 0.0
         self._carry(self._execution.configuring())
@@ -79,19 +79,19 @@ class Scheduler(SchedulerAPI):
         checked = check(method, arguments)
         if method.name == "get_work":
             self._prune_when_due()
-        commands = OPERATIONS[method.name](self._namespace, **checked)
+        commands = OPERATIONS[method.name](self.namespace, **checked)
         if method.reads_only:
-            return self._drive(commands)
+            return self.drive(commands)
         request = self._ids.begin(method.name, arguments)
         try:
-            return self._drive(commands, request)
+            return self.drive(commands, request)
         except RedisUnavailable:
             self._ids.note_unanswered(method.name, arguments, request)
             raise
 
     def config(self) -> SchedulerConfig:
         """Read the namespace's options, which all its processes share. Raises RedisUnavailable."""
-        return self._drive(read_config(self._namespace))
+        return self.drive(read_config(self.namespace))
 
     def verify(self, repair: bool = False) -> list[Difference]:
         """Recompute every index from the tasks and return what differs; with `repair`, put it right.
@@ -100,7 +100,7 @@ class Scheduler(SchedulerAPI):
         in a row see the same. A repair may be made at any time: while it reads and writes, all others wait, some
         seconds for every 100,000 tasks. Returns what it found then.
         """
-        self._drive(run_deferred(1))
+        self.drive(run_deferred(1))
         differences = self._compare()
         if repair:
             return self._repair() if differences else []
@@ -111,7 +111,7 @@ class Scheduler(SchedulerAPI):
 
     def _repair(self) -> list[Difference]:
         found: list[Difference] = []
-        with Repair(self._run, lambda deferred_steps: self._drive(run_deferred(deferred_steps))) as repair:
+        with Repair(self._run, lambda deferred_steps: self.drive(run_deferred(deferred_steps))) as repair:
             for number in range(PASSES):
                 differences = self._compare()
                 found = found if number else differences
@@ -121,8 +121,8 @@ class Scheduler(SchedulerAPI):
         return found
 
     def _compare(self) -> list[Difference]:
-        names = self._connection.keys(f"{self._namespace.prefix}*")
-        return compare(take(self._namespace.prefix, names, self._read))
+        names = self._connection.keys(f"{self.namespace.prefix}*")
+        return compare(take(self.namespace.prefix, names, self._read))
 
     def close(self) -> None:
         """Close the connections to Redis. The scheduler's state stays there, for others and for later."""
@@ -131,7 +131,7 @@ class Scheduler(SchedulerAPI):
     def __getstate__(self) -> dict[str, Any]:
         if not isinstance(self._url, (str, type(None))):
             raise TypeError("A Scheduler made from a client can't be pickled; make it from a URL.")
-        kept = ("_namespace", "_url", "_clock", "_prune_interval_seconds", "_options", "_resources")
+        kept = ("namespace", "_url", "_clock", "_prune_interval_seconds", "_options", "_resources")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -146,18 +146,22 @@ class Scheduler(SchedulerAPI):
         self._prune_unless_others_do()
 
     def _prune_unless_others_do(self) -> bool:
-        is_ours = self._drive(take_lock(self._namespace, "prune_lock", self._ids.client, PRUNE_LOCK_MILLISECONDS))
+        is_ours = self.drive(take_lock(self.namespace, "prune_lock", self._ids.client, PRUNE_LOCK_MILLISECONDS))
         if is_ours:
-            self._drive(OPERATIONS["prune"](self._namespace))
+            self.drive(OPERATIONS["prune"](self.namespace))
         return is_ours
 
-    def _drive(self, commands: Commands[T], request: Request | None = None) -> T:
-        """Carry out a method's commands and return its result."""
+    def drive(self, commands: Commands[T], request: Request | None = None) -> T:
+        """Carry out the commands of an operation, also of one that is no method of the API, as those of mails are not.
+
+        request: the name of a call that must not be carried out twice. Returns the operation's result, and raises what
+        it raises.
+        """
         return self._carry(self._execution.run(commands, request))
 
     def _run(self, call: Call) -> Any:
         """Run one script and return its reply."""
-        return self._drive(one(call))
+        return self.drive(one(call))
 
     def _read(self, commands: list[tuple[Argument, ...]]) -> list[Any]:
         """Send commands that only read, and return their replies."""
@@ -198,7 +202,7 @@ class Scheduler(SchedulerAPI):
         prune_at = time.monotonic() + float(due) if due and self._prune_interval_seconds is not None else deadline
         while not is_ready and (left := deadline - time.monotonic()) > 0:
             pause = max(min(left, prune_at - time.monotonic(), self._connection.block_seconds), MIN_WAIT_SECONDS)
-            popped = self._pop(self._namespace.key("wake", mailbox), pause)
+            popped = self._pop(self.namespace.key("wake", mailbox), pause)
             if popped is None:  # the next call of the worker finds out
                 return False
             is_ready = popped == command.worker

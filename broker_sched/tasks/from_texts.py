@@ -13,12 +13,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from broker_sched.tasks.protocol import TaskLike, without_password
+from broker_sched.tasks.protocol import TaskLike, shown_value
 from broker_sched.tasks.scalars import read_timedelta
 
 TextParams = Mapping[str, str | Sequence[str]]  # a batched parameter has a list of texts
 NONE: Final = inspect.Parameter.empty  # there is no default
-VALUE_LENGTH = 60  # characters of a value in a message
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has none of its own
 HALVES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}", re.IGNORECASE)
 DATE = re.compile(r"(?<![T\d])(\d{1,4})((?:-W?\d\d){0,2})")  # year, and month and day or week
@@ -57,7 +56,7 @@ def differing(task: TaskLike) -> dict[str, str]:
     for name in texts:
         value, other = task.param_kwargs[name], there[name]
         if not _is_same(value, other):
-            shown = "" if _is_hidden(parameters[name]) else f" {_shown(value)}"
+            shown = "" if _is_hidden(parameters[name]) else f" {shown_value(value)}"
             found[name] = f"it is the {type(value).__name__}{shown} here, and a {type(other).__name__} there"
     for name in parameters.keys() - texts.keys():
         default = _default_of(task_class, name, parameters[name]).value
@@ -222,8 +221,3 @@ def _told(error: Exception, parameter: Any) -> str:
 
 def _is_hidden(parameter: Any) -> bool:
     return bool(int(getattr(parameter, "visibility", 0)))
-
-
-def _shown(value: Any) -> str:
-    text = without_password(repr(value))
-    return text if len(text) <= VALUE_LENGTH else f"{text[:VALUE_LENGTH]}..."

@@ -20,11 +20,10 @@ from typing import Annotated, Any, ClassVar, Final
 
 from broker_sched.errors import BrokerSchedError
 from broker_sched.tasks import command_line
-from broker_sched.tasks.protocol import without_password
+from broker_sched.tasks.protocol import shown_value
 from broker_sched.tasks.values import ValueType, shown, value_type
 
 MISSING: Final = inspect.Parameter.empty  # no default: the parameter must be given
-VALUE_LENGTH = 60  # characters of a value shown in an error
 
 _order = itertools.count()  # parameters are in order of definition, over all classes, as Luigi's are
 
@@ -337,5 +336,4 @@ def _shown_value(parameter: BoundParameter, value: Any) -> str:
     """A value for a message: short, without passwords; nothing of what is not public."""
     if parameter.visibility != Visibility.PUBLIC:
         return "..."
-    text = without_password(repr(value))
-    return text if len(text) <= VALUE_LENGTH else f"{text[:VALUE_LENGTH]}..."
+    return shown_value(value)

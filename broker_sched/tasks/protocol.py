@@ -11,6 +11,7 @@ from broker_sched.errors import WorkerError
 PRIVATE = 2  # the visibility of a parameter that never leaves its process
 RETRY_POLICY = ("retry_count", "disable_hard_timeout", "disable_window")
 INSTANCE = "Give an instance of luigi.Task or of broker_sched's Task."
+MAX_VALUE = 60  # characters of a parameter's value in a message
 URL_PASSWORD = re.compile(r"(://[^/@\s:]*):[^/@\s]*@")
 
 
@@ -220,6 +221,12 @@ def _has(thing: Any, name: str) -> bool:
         return hasattr(thing, name)
     except Exception:  # __getattr__ of the user's
         return False
+
+
+def shown_value(value: Any) -> str:
+    """Return a parameter's value for a message: at most MAX_VALUE characters of its repr, without passwords."""
+    text = without_password(repr(value))
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}..."
 
 
 def _shown(thing: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from broker_sched import luigi_config
 from broker_sched.errors import ConfigurationError
 from broker_sched.luigi_config import LuigiConfig
+from broker_sched.truth_words import truth_of
 
 T = TypeVar("T")
 START_METHODS = ("fork", "spawn", "forkserver")
@@ -109,7 +110,7 @@ def _parsed(name: str, value: Any, kind: str) -> Any:
         value = value.total_seconds()
     try:
         if kind == "bool":
-            return _truth(value)
+            return value != "" and truth_of(str(value))
         if kind.startswith("int"):
             return int(value)
         if kind == "float":
@@ -120,14 +121,6 @@ def _parsed(name: str, value: Any, kind: str) -> Any:
     if kind.startswith("tuple"):
         return (value,) if isinstance(value, str) else tuple(value)
     return str(value)
-
-
-def _truth(value: Any) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
-    text = str(value).lower()
-    if text not in known:
-        raise ValueError(value)
-    return known[text]
 
 
 def _seconds(value: Any) -> float:

@@ -16,9 +16,9 @@ from broker_sched.config import OPTIONS, WITHOUT_EFFECT, parse_option
 from broker_sched.contract.scheduler_api import SchedulerAPI
 from broker_sched.errors import ConfigurationError
 from broker_sched.luigi_config import LuigiConfig
+from broker_sched.truth_words import truth_of
 
 log = logging.getLogger("bsched.worker")
-TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off", "")
 RETRY_SECONDS = 1.0  # between a call's attempts; a longer outage is waited out by the worker itself
 DEFAULT_PORT = "8082"  # of luigid
 
@@ -113,10 +113,11 @@ def scheduler_settings(config: LuigiConfig) -> SchedulerSettings:
 
 def truth(config: LuigiConfig, section: str, option: str) -> bool:
     """An option that is true or false; false when nobody wrote it. Raises ConfigurationError."""
-    text = config.section(section).get(option, "").lower()
-    if text not in (*TRUE, *FALSE):
-        raise ConfigurationError(f"{config.where(section, option)} is {text!r}; it must be true or false.")
-    return text in TRUE
+    text = config.section(section).get(option, "")
+    try:
+        return bool(text) and truth_of(text)
+    except ValueError:
+        raise ConfigurationError(f"{config.where(section, option)} is {text!r}; it must be true or false.") from None
 
 
 def number(

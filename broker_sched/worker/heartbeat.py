@@ -48,9 +48,7 @@ class Heartbeat:
         self._on_return = on_return
         self._start_id = start_id
         self._has_name = has_name
-        self._names_taken: list[
-            NameTaken
-        ] = []  # in a row; a single one may have been on its way when the name was given
+        self._names_taken: list[NameTaken] = []  # in a row; a single one may be older than the name
         self._is_stopping = False
         self._ping_soon = threading.Event()  # do not wait for the next turn
         self.is_answered = True
@@ -107,7 +105,7 @@ class Heartbeat:
                 continue
             except Exception as error:  # the next ping may succeed, whatever it was
                 if self.is_answered:
-                    log.warning("The scheduler does not answer the heartbeat: %s. Trying on.", error)
+                    log.warning("The scheduler does not answer the heartbeat: %s. Trying on.", str(error).rstrip("."))
                 self.is_answered = False
                 if isinstance(error, LoginRefused):  # the worker shall find out now, and not when it asks next
                     self._on_return()

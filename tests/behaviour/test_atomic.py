@@ -69,8 +69,8 @@ def filled(own_redis: RunningRedis) -> Scheduler:
 
 def contents(scheduler: Scheduler) -> dict[str, object]:
     """All that the namespace holds."""
-    names = scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*", count=1000)
-    return take(scheduler._namespace.prefix, iter(names), scheduler._read).content
+    names = scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*", count=1000)
+    return take(scheduler.namespace.prefix, iter(names), scheduler._read).content
 
 
 @pytest.mark.parametrize("name", WRITES)

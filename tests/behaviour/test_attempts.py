@@ -75,7 +75,7 @@ def test_whatever_a_superseded_run_reports_changes_nothing_and_is_counted_and_to
         REPORTS[report](scheduler, attempt)
     assert everything(scheduler) == before
     assert scheduler.superseded_reports() == {"count": 1}
-    _, event = scheduler._client.xrevrange(scheduler._namespace.key("events"), count=1)[0]
+    _, event = scheduler._client.xrevrange(scheduler.namespace.key("events"), count=1)[0]
     assert (event["task_id"], event["from"], event["to"], event["attempt"]) == ("t", "RUNNING", "RUNNING", str(attempt))
     assert event["refused"]
 

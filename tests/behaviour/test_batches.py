@@ -60,4 +60,4 @@ def test_a_member_that_is_reported_into_another_workers_batch_leaves_nothing_beh
     scheduler.add_task(worker="w", task_id="G1", batch_id=batches[0])
     clock.advance(2000)
     scheduler.prune()
-    assert list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}worker_batches:*")) == []
+    assert list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}worker_batches:*")) == []

@@ -18,7 +18,7 @@ def names(prefix, count):
 
 def begin(scheduler, method, **arguments):
     """Carry out the method up to its main script, as a caller does that then dies. Returns that script's reply."""
-    steps = OPERATIONS[method](scheduler._namespace, **check(METHODS[method], arguments))
+    steps = OPERATIONS[method](scheduler.namespace, **check(METHODS[method], arguments))
     reply = None
     while True:
         step = steps.send(reply)
@@ -37,7 +37,7 @@ def deps_of(scheduler, task_id):
 
 
 def waiting(scheduler):
-    return scheduler._client.lrange(scheduler._namespace.key("deferred_steps"), 0, -1)
+    return scheduler._client.lrange(scheduler.namespace.key("deferred_steps"), 0, -1)
 
 
 def test_a_wide_task_and_its_deps_may_be_removed_together(scheduler, clock):
@@ -75,7 +75,7 @@ def run_deferred_all_but_unlinking(scheduler):
 
 
 def test_a_deferred_step_that_fails_is_set_aside_and_stops_nobody(scheduler):
-    scheduler._client.rpush(scheduler._namespace.key("deferred_steps"), "nonsense 1 2")
+    scheduler._client.rpush(scheduler.namespace.key("deferred_steps"), "nonsense 1 2")
     scheduler.add_task(worker="w", task_id="a")
     assert scheduler.get_work(worker="w")["task_id"] == "a"
     (difference,) = scheduler.verify(repair=True)
@@ -134,7 +134,7 @@ def test_a_task_removed_while_its_deps_are_staged_leaves_nothing(busy, clock):
     for _ in range(3):
         clock.advance(2000)
         busy.prune()
-    assert list(busy._client.scan_iter(match=f"{busy._namespace.prefix}staged:*")) == []
+    assert list(busy._client.scan_iter(match=f"{busy.namespace.prefix}staged:*")) == []
 
 
 def test_the_best_task_is_not_passed_over_when_those_before_it_turn_out_to_wait(scheduler):
@@ -154,7 +154,7 @@ def test_the_best_task_is_not_passed_over_when_those_before_it_turn_out_to_wait(
 
 
 def with_no_cooldown(scheduler):
-    scheduler._client.hset(scheduler._namespace.key("config"), "stable_done_cooldown_secs", "0")
+    scheduler._client.hset(scheduler.namespace.key("config"), "stable_done_cooldown_secs", "0")
 
 
 def test_a_task_with_many_deps_is_not_handed_out_before_it_is_told_that_one_is_to_be_run_again(scheduler, clock):

@@ -41,7 +41,7 @@ def test_a_busy_namespace_has_only_keys_of_the_table(scheduler: Scheduler, clock
     clock.advance(61)
     scheduler.ping(worker="w")
     scheduler.prune()
-    client, prefix = scheduler._client, scheduler._namespace.prefix
+    client, prefix = scheduler._client, scheduler.namespace.prefix
     names = [name.removeprefix(prefix) for name in client.scan_iter(match=f"{prefix}*")]
     assert len({name.partition(":")[0] for name in names}) > 30
     for name in names:

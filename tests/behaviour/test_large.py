@@ -94,14 +94,14 @@ def test_what_a_dying_caller_leaves_behind_is_worked_off_by_others(scheduler, mo
         scheduler.add_task(worker="w", task_id=name, deps=["hub"])
     monkeypatch.setattr(task_operations, "MAX_DEFERRED_CALLS", 0)  # the caller dies right after its first script
     scheduler.add_task(worker="w", task_id="hub", status="DONE")
-    left = scheduler._client.llen(scheduler._namespace.key("deferred_steps"))
+    left = scheduler._client.llen(scheduler.namespace.key("deferred_steps"))
     assert left > 0
     handed = set()
     while len(handed) < 600:
         task_id = scheduler.get_work(worker="w")["task_id"]
         assert task_id is not None
         handed.add(task_id)
-    assert scheduler._client.llen(scheduler._namespace.key("deferred_steps")) == 0
+    assert scheduler._client.llen(scheduler.namespace.key("deferred_steps")) == 0
 
 
 def test_a_task_is_not_handed_out_while_news_of_its_undone_dep_is_on_the_way(scheduler, clock, monkeypatch):

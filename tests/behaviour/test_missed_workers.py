@@ -71,7 +71,7 @@ def test_each_member_of_its_batch_says_so(scheduler, clock):
 def test_a_worker_that_ran_nothing_leaves_nothing_behind(scheduler, clock):
     scheduler.add_task(worker="w", task_id="t")
     miss(scheduler, clock)
-    assert not list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}missed:*"))
+    assert not list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}missed:*"))
 
 
 def test_a_task_that_ran_where_nobody_has_a_stake_in_it_says_so(scheduler, clock):

@@ -125,7 +125,7 @@ def test_a_response_whose_reply_was_lost_is_given_again(scheduler):
 
 def test_the_first_answer_is_kept_only_for_the_callers_last_request(scheduler):
     """Otherwise the kept answers would grow with the calls."""
-    namespace = scheduler._namespace
+    namespace = scheduler.namespace
     for number in range(5):
         call = next(get_work(namespace, host=None, assistant=False, current_tasks=None, worker="w", start_id=None))
         _, command = evalsha(namespace, None, call, f"caller:{number}")
@@ -137,7 +137,7 @@ def test_the_first_answer_is_kept_only_for_the_callers_last_request(scheduler):
 
 def test_a_ping_is_kept_only_when_messages_were_handed_over(scheduler):
     scheduler.ping(worker="w")
-    assert list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}reply:*")) == []
+    assert list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}reply:*")) == []
     scheduler.send_scheduler_message(worker="w", task="t", content="hello")
     scheduler.ping(worker="w")
-    assert len(list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}reply:*"))) == 1
+    assert len(list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}reply:*"))) == 1

@@ -68,7 +68,7 @@ def go(monkeypatch):
 
 def everything_in(scheduler):
     """All keys and what they hold; of the events all but their ids."""
-    client, prefix = scheduler._client, scheduler._namespace.prefix
+    client, prefix = scheduler._client, scheduler.namespace.prefix
     names = client.scan_iter(match=f"{prefix}*", count=1000)
     content = take(prefix, iter(names), scheduler._read).content
     content["events"] = [fields for _, fields in client.xrange(f"{prefix}events")]
@@ -314,7 +314,7 @@ def carry_out(scheduler, clock, steps):
             replies.append(scheduler._run(waiting))
             assert replies[-1][0] == 0, "there was work at once"
         elif method == "deferred_step":
-            scheduler._client.rpush(scheduler._namespace.key("deferred_steps"), given)
+            scheduler._client.rpush(scheduler.namespace.key("deferred_steps"), given)
         else:
             replies.append(getattr(scheduler, method)(**given))
     return replies, everything_in(scheduler)

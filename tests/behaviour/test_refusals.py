@@ -276,7 +276,7 @@ def test_a_refusing_worker_that_is_pruned_leaves_nothing(scheduler, clock):
     refuse(scheduler, "h", "a")
     clock.advance(61)
     scheduler.prune()
-    assert not scheduler._client.exists(scheduler._namespace.key("refusals", "h"))
+    assert not scheduler._client.exists(scheduler.namespace.key("refusals", "h"))
 
 
 # Waiting

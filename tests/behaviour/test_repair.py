@@ -54,7 +54,7 @@ DAMAGED = ("ready", "ready_queues", "counted", "used", "running", "tasks", "depe
 
 def damage(scheduler: Scheduler, chance: random.Random) -> None:
     """Delete an index, or make a sum wrong."""
-    prefix = scheduler._namespace.prefix
+    prefix = scheduler.namespace.prefix
     keys = sorted(
         key
         for key in scheduler._client.scan_iter(match=f"{prefix}*", count=1000)
@@ -93,14 +93,14 @@ def test_work_is_done_once_and_in_order_while_indexes_are_damaged_and_repaired(r
         for worker in workers:
             worker.kill()
             worker.wait()
-        for key in [f"log-{namespace}", *scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*")]:
+        for key in [f"log-{namespace}", *scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*")]:
             scheduler._client.delete(key)
         scheduler.close()
 
 
 @pytest.fixture
 def repair(scheduler: Scheduler) -> Callable[[], Repair]:
-    return lambda: Repair(scheduler._run, lambda deferred_steps: scheduler._drive(run_deferred(deferred_steps)))
+    return lambda: Repair(scheduler._run, lambda deferred_steps: scheduler.drive(run_deferred(deferred_steps)))
 
 
 def test_a_call_that_comes_during_a_repair_is_carried_out_when_it_ends(
@@ -113,7 +113,7 @@ def test_a_call_that_comes_during_a_repair_is_carried_out_when_it_ends(
         asking.start()
         asking.join(0.5)
         assert asking.is_alive()
-        assert not scheduler._client.exists(scheduler._namespace.key("running:w"))
+        assert not scheduler._client.exists(scheduler.namespace.key("running:w"))
     asking.join(60)
     assert handed == ["a"]
 
@@ -151,7 +151,7 @@ def test_the_time_that_a_repair_takes_is_no_silence_of_workers(
 
 def test_two_repairs_take_turns(scheduler: Scheduler, another: Scheduler, repair: Callable[[], Repair]) -> None:
     scheduler.add_task(worker="w", task_id="a")
-    scheduler._client.delete(scheduler._namespace.key("ready_queues"))
+    scheduler._client.delete(scheduler.namespace.key("ready_queues"))
     found: list[list[str]] = []
     with repair():
         second = threading.Thread(target=lambda: found.append([each.key for each in another.verify(repair=True)]))
@@ -167,7 +167,7 @@ def test_a_repair_that_is_killed_holds_others_up_for_some_seconds_only(
     scheduler_factory: SchedulerFactory, clock: FakeClock
 ) -> None:
     scheduler = scheduler_factory()
-    scheduler._client.hset(scheduler._namespace.key("config"), "repairing", f"gone {clock.now + 10:.6f}")
+    scheduler._client.hset(scheduler.namespace.key("config"), "repairing", f"gone {clock.now + 10:.6f}")
     waiting = threading.Thread(target=lambda: scheduler.add_task(worker="w", task_id="a"))
     waiting.start()
     waiting.join(0.5)
@@ -179,7 +179,7 @@ def test_a_repair_that_is_killed_holds_others_up_for_some_seconds_only(
 
 def test_lost_contacts_of_workers_come_back(scheduler: Scheduler) -> None:
     scheduler.add_task(worker="w", task_id="a")
-    scheduler._client.delete(scheduler._namespace.key("workers"))
+    scheduler._client.delete(scheduler.namespace.key("workers"))
     assert [each.key for each in scheduler.verify(repair=True)] == ["workers"]
     scheduler.prune()
     assert [worker["name"] for worker in scheduler.worker_list()] == ["w"]

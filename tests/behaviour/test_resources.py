@@ -85,7 +85,7 @@ def test_what_is_in_use_is_the_exact_sum_of_what_is_held_whatever_the_amounts(
         assert sum(map(Fraction, held), Fraction()) <= 2**53 + Fraction(1, 2**10)
     for ended in running:
         scheduler.add_task(worker=f"w{ended}", task_id=f"t{ended}", status="DONE")
-    assert not scheduler._client.exists(scheduler._namespace.key("used"))
+    assert not scheduler._client.exists(scheduler.namespace.key("used"))
 
 
 @pytest.mark.parametrize(

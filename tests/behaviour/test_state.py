@@ -25,7 +25,7 @@ def test_another_scheduler_on_the_namespace_sees_and_continues_everything(schedu
 
 
 def test_two_namespaces_never_meet(scheduler, scheduler_factory):
-    other = scheduler_factory(namespace=f"{scheduler._namespace.name}-2")
+    other = scheduler_factory(namespace=f"{scheduler.namespace.name}-2")
     scheduler.add_task(worker="w", task_id="a")
     scheduler.pause()
     assert other.task_list() == {}
@@ -39,13 +39,13 @@ def test_an_option_that_would_do_nothing_is_refused_and_there_is_no_task_history
         scheduler_factory(record_task_history=True)
     assert scheduler_factory(record_task_history=False).has_task_history() is False
     # An earlier version has stored it.
-    scheduler._client.hset(scheduler._namespace.key("config"), "record_task_history", "1")
+    scheduler._client.hset(scheduler.namespace.key("config"), "record_task_history", "1")
     assert (scheduler.has_task_history(), scheduler.config().record_task_history) == (False, False)
 
 
 def test_options_given_are_kept_in_redis_and_others_see_them(scheduler_factory):
     first = scheduler_factory(retry_delay=5, resources={"db": 3})
-    second = scheduler_factory(namespace=first._namespace.name)
+    second = scheduler_factory(namespace=first.namespace.name)
     assert second.config().retry_delay == 5
     assert second.config().remove_delay == 600
     assert [(r["name"], r["num_total"]) for r in second.resource_list()] == [("db", 3)]
@@ -53,23 +53,23 @@ def test_options_given_are_kept_in_redis_and_others_see_them(scheduler_factory):
 
 def test_the_configuration_has_a_version_that_changes_with_it(scheduler_factory):
     first = scheduler_factory(retry_delay=5)
-    key = first._namespace.key("config")
+    key = first.namespace.key("config")
     version = int(first._client.hget(key, "version"))
-    scheduler_factory(namespace=first._namespace.name)
+    scheduler_factory(namespace=first.namespace.name)
     assert int(first._client.hget(key, "version")) == version
-    scheduler_factory(namespace=first._namespace.name, retry_delay=6)
+    scheduler_factory(namespace=first.namespace.name, retry_delay=6)
     assert int(first._client.hget(key, "version")) == version + 1
 
 
 def test_another_schema_version_is_refused_with_a_clear_message_and_nothing_is_written(scheduler, another):
-    key = scheduler._namespace.key("config")
+    key = scheduler.namespace.key("config")
     scheduler._client.hset(key, "schema", "99")
-    before = sorted(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*"))
+    before = sorted(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*"))
     with pytest.raises(SchemaMismatch, match=f"schema version 99, this program needs {SCHEMA_VERSION}"):
         scheduler.add_task(worker="w", task_id="a")
     with pytest.raises(SchemaMismatch):
         another._start()
-    assert sorted(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*")) == before
+    assert sorted(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*")) == before
     scheduler._client.hset(key, "schema", SCHEMA_VERSION)
 
 
@@ -82,7 +82,7 @@ def test_flushed_scripts_are_loaded_again_unnoticed(scheduler):
 def test_a_flushed_database_is_a_new_namespace_with_the_same_options(scheduler_factory):
     scheduler = scheduler_factory(retry_delay=5)
     scheduler.add_task(worker="w", task_id="a")
-    for key in list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*")):
+    for key in list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*")):
         scheduler._client.delete(key)
     scheduler.add_task(worker="w", task_id="b")
     assert list(scheduler.task_list()) == ["b"]
@@ -97,7 +97,7 @@ def test_a_scheduler_made_from_a_url_pickles(real_scheduler):
 
 
 def test_a_scheduler_made_from_a_client_says_that_it_cannot_be_pickled(scheduler):
-    made = Scheduler(scheduler._client, namespace=scheduler._namespace.name, prune_interval_seconds=None)
+    made = Scheduler(scheduler._client, namespace=scheduler.namespace.name, prune_interval_seconds=None)
     with pytest.raises(TypeError, match="make it from a URL"):
         pickle.dumps(made)
 
@@ -143,7 +143,7 @@ def test_a_process_that_is_killed_loses_nothing_that_was_answered(real_scheduler
         "print(scheduler.get_work(worker='w')['task_id'], flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    arguments = [sys.executable, "-c", code, real_scheduler._url, real_scheduler._namespace.name]
+    arguments = [sys.executable, "-c", code, real_scheduler._url, real_scheduler.namespace.name]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
     assert done.returncode == -9
     assert done.stdout.strip() == "t_0"
@@ -199,6 +199,6 @@ def test_after_the_last_task_only_the_listed_permanent_keys_remain(scheduler, cl
     clock.advance(601)
     scheduler.prune()
     assert scheduler.task_list() == {}
-    prefix = scheduler._namespace.prefix
+    prefix = scheduler.namespace.prefix
     left = {key.removeprefix(prefix).split(":")[0] for key in scheduler._client.scan_iter(match=f"{prefix}*")}
     assert left <= {"config", "counters", "resources", "events", "batchers", "batch_names", "reply"}

@@ -31,7 +31,7 @@ def busy(scheduler):
 
 
 def keys_of_kind(scheduler, kind):
-    prefix = scheduler._namespace.prefix
+    prefix = scheduler.namespace.prefix
     return sorted(
         key
         for key in scheduler._client.scan_iter(match=f"{prefix}*")
@@ -52,7 +52,7 @@ def test_a_lost_index_is_reported_and_rebuilt(busy, kind):
     for key in keys:
         busy._client.delete(key)
     reported = busy.verify()
-    assert {busy._namespace.prefix + each.key for each in reported} >= set(keys)
+    assert {busy.namespace.prefix + each.key for each in reported} >= set(keys)
     busy.verify(repair=True)
     assert busy.verify() == []
 
@@ -73,7 +73,7 @@ def test_a_lost_index_is_reported_and_rebuilt(busy, kind):
     ],
 )
 def test_what_does_not_belong_is_reported_and_removed(busy, key, damage):
-    damage(busy._client, busy._namespace.key(key))
+    damage(busy._client, busy.namespace.key(key))
     reported = busy.verify()
     assert any(each.key == key for each in reported), reported
     busy.verify(repair=True)
@@ -82,7 +82,7 @@ def test_what_does_not_belong_is_reported_and_removed(busy, key, damage):
 
 @pytest.mark.parametrize("field", ["tally", "counted", "ready", "batched"])
 def test_a_wrong_note_of_where_a_task_stands_is_reported_and_mended(busy, field):
-    key = busy._namespace.key("task", "F_4")
+    key = busy.namespace.key("task", "F_4")
     busy._client.hset(key, field, "77x")
     assert [each.key for each in busy.verify()] == [f"task:F_4#{field}"]
     busy.verify(repair=True)
@@ -91,7 +91,7 @@ def test_a_wrong_note_of_where_a_task_stands_is_reported_and_mended(busy, field)
 
 @pytest.mark.parametrize("field", ["pending", "counted", "tasks", "with_resources", "size"])
 def test_a_wrong_counter_of_a_runner_set_is_reported_and_mended(busy, field):
-    key = busy._namespace.key("runner_set", "1")
+    key = busy.namespace.key("runner_set", "1")
     busy._client.hincrby(key, field, 1)
     assert any(each.key == "runner_set:1" for each in busy.verify())
     busy.verify(repair=True)
@@ -99,7 +99,7 @@ def test_a_wrong_counter_of_a_runner_set_is_reported_and_mended(busy, field):
 
 
 def test_a_difference_says_what_was_expected_and_found(busy):
-    busy._client.hset(busy._namespace.key("used"), "db", "2")
+    busy._client.hset(busy.namespace.key("used"), "db", "2")
     assert [str(each) for each in busy.verify()] == ["used: expected {'db': '1'}, found {'db': '2'}"]
     busy.verify(repair=True)
 
@@ -121,7 +121,7 @@ def test_tasks_that_are_removed_while_they_are_read_are_no_difference(busy, monk
 
     def late(commands):
         if commands and commands[0][0] != "TYPE":
-            for name in list(client.scan_iter(match=f"{busy._namespace.prefix}*", count=1000)):
+            for name in list(client.scan_iter(match=f"{busy.namespace.prefix}*", count=1000)):
                 if not name.endswith(":config"):
                     client.delete(name)
         return read(commands)

@@ -24,7 +24,7 @@ def wait(scheduler, worker, assistant=False, seconds=1000):
 def woken(scheduler, *workers):
     """Those of the workers that have been woken, from their mailboxes."""
     pop = scheduler._client.lpop
-    return [worker for worker in workers if pop(scheduler._namespace.key("wake", worker))]
+    return [worker for worker in workers if pop(scheduler.namespace.key("wake", worker))]
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_wait_that_is_over_is_forgotten(waiting, clock):
     waiting.add_task(worker="other", task_id="dep", status="DONE")
     assert woken(waiting, "own") == []
     wait(waiting, "stranger")
-    assert waiting._client.zcard(waiting._namespace.key("idle")) == 1
+    assert waiting._client.zcard(waiting.namespace.key("idle")) == 1
 
 
 def test_a_worker_that_was_woken_and_leaves_passes_the_call_on(scheduler):
@@ -129,7 +129,7 @@ def test_a_worker_that_was_woken_and_leaves_passes_the_call_on(scheduler):
 def test_a_worker_that_leaves_while_it_waits_is_told_so_itself(waiting):
     wait(waiting, "own", seconds=0)
     assert woken(waiting, "own") == ["own"]
-    assert waiting._client.exists(waiting._namespace.key("idle")) == 0
+    assert waiting._client.exists(waiting.namespace.key("idle")) == 0
 
 
 def test_waiting_blocks_until_somebody_wakes(real_scheduler):
@@ -138,7 +138,7 @@ def test_waiting_blocks_until_somebody_wakes(real_scheduler):
     thread = threading.Thread(target=lambda: answers.append(real_scheduler.await_work(worker="own", seconds=20)))
     started = time.monotonic()
     thread.start()
-    while not real_scheduler._client.exists(real_scheduler._namespace.key("idle")):
+    while not real_scheduler._client.exists(real_scheduler.namespace.key("idle")):
         time.sleep(0.01)
     real_scheduler.add_task(worker="other", task_id="dep", status="DONE")
     thread.join()

@@ -102,7 +102,7 @@ def test_an_error_that_no_encoding_has_is_printed_with_escapes(scheduler: Schedu
 
 
 def test_the_log_of_a_task_that_was_removed_is_still_shown(scheduler: Scheduler, own_redis: RedisProcess) -> None:
-    own_redis.client.set(scheduler._namespace.key("log", "removed"), "1.0 5 words")
+    own_redis.client.set(scheduler.namespace.key("log", "removed"), "1.0 5 words")
     assert run("task", "logs", "removed", "--redis", own_redis.url, "--namespace", "cli").output == "words"
 
 

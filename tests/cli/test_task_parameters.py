@@ -14,7 +14,7 @@ import pytest
 
 from broker_sched import Parameter, Task, luigi_config
 from bsched.options.scheduler import worker_settings
-from bsched.options.task_parameters import describe_options, make_task, task_class, task_of
+from bsched.options.task_parameters import describe_options, read_words, task_class, task_of
 
 
 class NativeSay(Task):
@@ -36,6 +36,11 @@ class LuigiSay(luigi.Task):
 
 NO_CONFIG = luigi_config.read()
 HERE: ModuleType = sys.modules[__name__]
+
+
+def make_task(cls: Any, words: list[str], named: list[str]) -> Any:
+    """Make the task that options and NAME=VALUE pairs describe, as the commands do."""
+    return task_of(cls, read_words(cls, words, named).texts)
 
 
 @pytest.fixture(params=[NativeSay, LuigiSay])

@@ -10,12 +10,26 @@ from typing import Any, NamedTuple
 import pytest
 
 from broker_sched import RedisUnavailable, Scheduler
-from broker_sched.lua.loader import load
-from broker_sched.redis_backend.permissions import PLAIN, needed, rule
+from broker_sched.lua.loader import load, sources
 from tests.documents import ROOT
 from tests.harness import ServerProcess
 from tests.servers import RunningRedis, embedded_servers, free_port, until
 
+# What we send outside scripts, and what for.
+PLAIN = {
+    "BLPOP": "a worker waits for work",
+    "CLIENT|SETINFO": "redis-py names itself; not needed",
+    "CLIENT|SETNAME": "a server names its connections; not needed",
+    "EVALSHA": "every call",
+    "PING": "the embedded server is asked whether it answers",
+    "ROLE": "whether this is the primary",
+    "SCAN": "verify, and which namespaces there are",
+    "SCRIPT|EXISTS": "/readyz",
+    "SCRIPT|LOAD": "a script that Redis does not have yet",
+    "SELECT": "a URL with a database number",
+    "TYPE": "verify",
+    "XLEN": "verify",
+}
 NO_SCRIPT_CALLS = {
     "CLIENT|SETINFO",
     "CLIENT|SETNAME",
@@ -27,6 +41,18 @@ NO_SCRIPT_CALLS = {
     "SELECT",
 }
 SAMPLE = ("TIME", "XADD", "HSET", "ZADD", "SET", "DEL", "SRANDMEMBER")
+
+
+def needed() -> list[str]:
+    """Every command, those of the scripts as their sources have them."""
+    called = {name for source in sources() for name in re.findall(r"\bcall\(\s*'([A-Z]+)'", source)}
+    return sorted(called | set(PLAIN))
+
+
+def rule() -> str:
+    """The ACL rule for a user that may do what is needed and no more."""
+    granted = " ".join(f"+{name.lower()}" for name in needed())
+    return f"ACL SETUSER bsched on >PASSWORD resetkeys ~bsched:* resetchannels -@all {granted}"
 
 
 class Restricted(NamedTuple):

@@ -15,7 +15,7 @@ def test_a_command_that_fails_is_told_with_the_script_and_by_real_servers_with_f
     scheduler: Scheduler, redis_kind: str
 ) -> None:
     scheduler.add_task(worker="w", task_id="a")
-    free = scheduler._namespace.key("resources")
+    free = scheduler.namespace.key("resources")
     scheduler._client.set(free, "no hash")
     with pytest.raises(ScriptError, match=r"WRONGTYPE|wrong kind of value") as caught:
         scheduler.add_task(worker="w", task_id="b", resources={"db": 1})
@@ -26,7 +26,7 @@ def test_a_command_that_fails_is_told_with_the_script_and_by_real_servers_with_f
 
 
 def test_a_deferred_step_that_fails_is_set_aside_with_its_error_and_stops_nobody(scheduler: Scheduler) -> None:
-    scheduler._client.rpush(scheduler._namespace.key("deferred_steps"), "nonsense 1 2")
+    scheduler._client.rpush(scheduler.namespace.key("deferred_steps"), "nonsense 1 2")
     scheduler.add_task(worker="w", task_id="a")
     assert scheduler.get_work(worker="w")["task_id"] == "a"
     (difference,) = scheduler.verify(repair=True)
@@ -35,10 +35,10 @@ def test_a_deferred_step_that_fails_is_set_aside_with_its_error_and_stops_nobody
 
 
 def test_another_schema_is_told_as_such(scheduler: Scheduler) -> None:
-    scheduler._client.hset(scheduler._namespace.key("config"), "schema", "99")
+    scheduler._client.hset(scheduler.namespace.key("config"), "schema", "99")
     with pytest.raises(SchemaMismatch, match="99"):
         scheduler.add_task(worker="w", task_id="a")
-    scheduler._client.delete(scheduler._namespace.key("config"))
+    scheduler._client.delete(scheduler.namespace.key("config"))
 
 
 def test_flushed_scripts_are_loaded_again(scheduler: Scheduler) -> None:
@@ -50,6 +50,6 @@ def test_flushed_scripts_are_loaded_again(scheduler: Scheduler) -> None:
 def test_a_namespace_that_was_removed_is_configured_anew(scheduler_factory: SchedulerFactory, clock: FakeClock) -> None:
     scheduler = scheduler_factory(retry_delay=7)
     client = scheduler._client
-    client.delete(*client.scan_iter(match=f"{scheduler._namespace.prefix}*"))
+    client.delete(*client.scan_iter(match=f"{scheduler.namespace.prefix}*"))
     scheduler.add_task(worker="w", task_id="a")
     assert scheduler.config().retry_delay == 7

@@ -124,7 +124,7 @@ class Fleet:
     def events(self) -> list[dict[str, str]]:
         """Every change of a task's status, in order."""
         client = self.scheduler._client
-        return [fields for _, fields in client.xrange(self.scheduler._namespace.key("events"))]
+        return [fields for _, fields in client.xrange(self.scheduler.namespace.key("events"))]
 
     def workers(self) -> list[subprocess.Popen[str]]:
         """Those that live."""

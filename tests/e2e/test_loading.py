@@ -129,7 +129,7 @@ class Place:
 
     def waiting(self) -> set[str]:
         """The ids of workers that wait for work."""
-        client, namespace = self.scheduler._client, self.scheduler._namespace
+        client, namespace = self.scheduler._client, self.scheduler.namespace
         numbers = client.zrange(namespace.key("idle_assistants"), 0, -1)
         return set(client.hmget(namespace.key("worker_ids"), numbers)) if numbers else set()
 
@@ -150,7 +150,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         process.kill()
         process.wait()
     client = made.scheduler._client
-    for key in list(client.scan_iter(match=f"{made.scheduler._namespace.prefix}*", count=1000)):
+    for key in list(client.scan_iter(match=f"{made.scheduler.namespace.prefix}*", count=1000)):
         client.delete(key)
     made.scheduler.close()
 

@@ -87,7 +87,7 @@ def test_failures_disables_and_scheduling_failures_come_in_one_mail_at_the_inter
 def test_the_scheduler_notes_nothing_while_no_server_sends_mails(collecting: Scheduler) -> None:
     fail(collecting, "A_1")
     collecting.announce_scheduling_failure(task_name="C", family="C", params={}, expl="", owners=[], worker="w")
-    assert not collecting._client.exists(collecting._namespace.key("mail:notes"))
+    assert not collecting._client.exists(collecting.namespace.key("mail:notes"))
 
 
 def test_without_batch_emails_only_a_disabled_task_is_mailed_and_at_once(
@@ -205,7 +205,7 @@ def test_more_failures_than_can_be_listed_are_counted(
     mailing = mailing_of(collecting, settings_to(mail_server))
     mailing.turn()
     fail(collecting, "A_1")
-    key = collecting._namespace.key
+    key = collecting.namespace.key
     (note,) = collecting._client.lrange(key("mail:notes"), 0, -1)
     collecting._client.rpush(key("mail:notes"), *[note] * 9_999)
     fail(collecting, "B_1")
@@ -222,7 +222,7 @@ def test_a_mail_that_cannot_be_sent_at_all_is_told_by_name_and_keeps_no_other_ba
 ) -> None:
     mailing = mailing_of(collecting, settings_to(mail_server))
     mailing.turn()
-    key = collecting._namespace.key("mail:outbox")
+    key = collecting.namespace.key("mail:outbox")
     for number, recipient in enumerate(["nobody@x.test", "ops@x.test"]):
         mail = Mail((recipient,), f"mail {number}", "body", made=time.time() + number)
         collecting._client.hset(key, mail.id, mail.as_json())
@@ -239,7 +239,7 @@ def test_a_mail_that_is_too_old_is_given_up_and_said(
 ) -> None:
     server = start_mail_server("--mode", "busy")
     mailing = mailing_of(collecting, settings_to(server))
-    key = collecting._namespace.key("mail:outbox")
+    key = collecting.namespace.key("mail:outbox")
     for age in (0, 90_000):
         mail = Mail(("ops@x.test",), f"{age} s old", "body", made=time.time() - age)
         collecting._client.hset(key, mail.id, mail.as_json())

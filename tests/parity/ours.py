@@ -28,7 +28,7 @@ class Ours:
 
     def close(self) -> None:
         """Delete the namespace's keys."""
-        client, prefix = self.scheduler._client, self.scheduler._namespace.prefix
+        client, prefix = self.scheduler._client, self.scheduler.namespace.prefix
         keys = list(client.scan_iter(match=f"{prefix}*", count=1000))
         for start in range(0, len(keys), 500):
             client.delete(*keys[start : start + 500])

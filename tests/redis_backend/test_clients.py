@@ -120,7 +120,7 @@ def test_a_client_whose_replies_are_bytes_is_used_all_the_same(real_redis_url: s
         scheduler = Scheduler(client, namespace="bytes-client", prune_interval_seconds=None)
         scheduler.add_task(worker="w", task_id="a")
         assert list(scheduler.task_list()) == ["a"]
-        for key in list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*")):
+        for key in list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*")):
             scheduler._client.delete(key)
 
 
@@ -228,7 +228,7 @@ def test_a_namespace_works_whole_in_one_slot_of_a_cluster(cluster: str) -> None:
         assert scheduler.await_work(worker="nobody", seconds=0.1) == {"ready": False}
         assert scheduler.count_pending(worker="v")["n_pending_tasks"] == 2
         assert scheduler.verify() == []
-        places.add(resolve(cluster, scheduler._namespace.prefix).port)
+        places.add(resolve(cluster, scheduler.namespace.prefix).port)
     assert len(places) > 1, "namespaces spread over the shards"
 
 

@@ -203,7 +203,7 @@ def test_slots_move_to_and_fro_under_load_and_no_index_is_wrong_and_no_task_lost
         server.stop()
     assert failures == []
     assert direct.verify() == []
-    (count,) = direct._read([("SCARD", direct._namespace.key("tasks", "DONE"))])
+    (count,) = direct._read([("SCARD", direct.namespace.key("tasks", "DONE"))])
     assert count == len(done)
 
 

@@ -135,6 +135,6 @@ def test_a_limited_pool_is_enough_for_as_many_threads(real_redis_url: str, limit
     assert not failures
     assert len(scheduler.task_list()) == 20
     assert scheduler.verify() == []
-    for key in list(scheduler._client.scan_iter(match=f"{scheduler._namespace.prefix}*")):
+    for key in list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*")):
         scheduler._client.delete(key)
     scheduler.close()

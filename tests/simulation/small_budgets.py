@@ -39,7 +39,7 @@ def use_small_budgets(monkeypatch):
 
 def unmet_deps(scheduler, task_id):
     """The deps of the task that are not DONE, id → status, None when missing; `read in` while a list is staged."""
-    client, namespace = scheduler._client, scheduler._namespace
+    client, namespace = scheduler._client, scheduler.namespace
     n, linking = client.hmget(namespace.key("task", task_id), "n", "linking")
     ids = [client.hget(namespace.key("ids"), dep) for dep in client.smembers(namespace.key("deps", n))]
     statuses = {dep: client.hget(namespace.key("task", dep), "status") for dep in ids}

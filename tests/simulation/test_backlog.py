@@ -53,7 +53,7 @@ def test_no_task_runs_before_its_deps_whatever_is_still_to_be_done(hasty, clock,
     backlogs = 0
     for _ in range(250):
         worker, handed = random_call(chance, hasty, clock, running)
-        backlogs += hasty._client.exists(hasty._namespace.key("deferred_steps"))
+        backlogs += hasty._client.exists(hasty.namespace.key("deferred_steps"))
         if handed:
             assert unmet_deps(hasty, handed) == {}, handed
             running[handed] = worker

@@ -84,7 +84,7 @@ class Caller:
 
     def __init__(self, scheduler, method, arguments):
         self.scheduler = scheduler
-        self.steps = OPERATIONS[method](scheduler._namespace, **check(METHODS[method], arguments))
+        self.steps = OPERATIONS[method](scheduler.namespace, **check(METHODS[method], arguments))
         self.reply = None
 
     def advance(self):
@@ -109,7 +109,7 @@ class Caller:
 
 
 def running(scheduler):
-    client, namespace = scheduler._client, scheduler._namespace
+    client, namespace = scheduler._client, scheduler.namespace
     numbers = client.sunion(namespace.key("tasks", "RUNNING"), namespace.key("tasks", "BATCH_RUNNING"))
     return {client.hget(namespace.key("ids"), n) for n in numbers}
 

@@ -40,7 +40,7 @@ class SimulatedWorker:
         """Look into its mailbox."""
         if self.state != "waits":
             return False
-        key = self.scheduler._namespace.key("wake", self.name)
+        key = self.scheduler.namespace.key("wake", self.name)
         if self.scheduler._client.lpop(key) is None:
             return False
         self.state = "asks"

@@ -161,7 +161,7 @@ def test_a_worker_that_was_forgotten_tells_everything_again(
         is_silent.set()
         time.sleep(1.2)
         if forgets == "everything":
-            scheduler._client.delete(*scheduler._client.keys(f"{scheduler._namespace.prefix}*"))
+            scheduler._client.delete(*scheduler._client.keys(f"{scheduler.namespace.prefix}*"))
         else:
             scheduler.prune()
         time.sleep(1.0)

@@ -105,7 +105,7 @@ def test_a_running_tasks_output_can_be_followed(
     running.start()
     until(lambda: local.task_log(task.task_id)["log"], "its output is kept while it runs", 20)
     assert local.task_log(task.task_id)["status"] == "RUNNING"
-    where = ("--redis", shared_redis.url, "--namespace", local._namespace.name)
+    where = ("--redis", shared_redis.url, "--namespace", local.namespace.name)
     threading.Timer(1.5, Path(f"{task.path()}.go").touch).start()
     result = CliRunner().invoke(cli, ["task", "logs", task.task_id, "--follow", *where])
     running.join()

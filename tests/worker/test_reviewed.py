@@ -209,7 +209,7 @@ def miss_workers(scheduler: Scheduler) -> None:
     """Have a prune take every worker for dead, however lately it was heard of."""
     before = scheduler.config().worker_disconnect_delay
     for delay in (0.0, before):
-        pruning = Scheduler(scheduler._url, scheduler._namespace.name, worker_disconnect_delay=delay)
+        pruning = Scheduler(scheduler._url, scheduler.namespace.name, worker_disconnect_delay=delay)
         if delay == 0.0:
             pruning.prune()
         pruning.close()

@@ -159,7 +159,7 @@ def test_sigterm_drains_and_the_second_one_ends_now(
     shared_redis: RunningRedis, local: Any, tasks: ModuleType, directory: str, signals: int
 ) -> None:
     options = ("--drain-timeout", "1") if signals == 1 else ()
-    command = WorkerCommand(shared_redis.url, local._namespace.name, *options)
+    command = WorkerCommand(shared_redis.url, local.namespace.name, *options)
     task = tasks.Endless(directory, "long")
     with Worker(local, worker_processes=0) as submitter:
         submitter.add(task)

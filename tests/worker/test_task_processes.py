@@ -148,7 +148,7 @@ def test_a_killed_workers_tasks_end_with_it(shared_redis: RunningRedis, local: A
 
 
 def _worker_process(server: RunningRedis, scheduler: Any, directory: str, family: str) -> subprocess.Popen[bytes]:
-    namespace = scheduler._namespace.name
+    namespace = scheduler.namespace.name
     code = (
         "from broker_sched import Scheduler\n"
         "from tests.worker import luigi_tasks\n"

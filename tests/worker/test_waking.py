@@ -106,7 +106,7 @@ def test_a_worker_that_can_run_no_more_leaves_the_work_to_others(local: Any, tas
 def test_an_idle_worker_told_to_leave_does_so_at_once(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker_sched.worker.work_waiter.WAIT_SECONDS", 25.0)
     others = set(threading.enumerate())
-    idle_assistants = local._namespace.key("idle_assistants")
+    idle_assistants = local.namespace.key("idle_assistants")
     idle = RunningWorker(Worker(local, assistant=True, keep_alive=True, **NEVER))
     until(lambda: local._client.zcard(idle_assistants) == 1, "it waits for work")
     started = time.monotonic()

@@ -16,8 +16,8 @@ import click
 from broker_sched.config import OPTIONS, WITHOUT_EFFECT
 from broker_sched.luigi_config import OLD_NAMES, LuigiConfig, Written
 from broker_sched.mails.settings import SECTIONS as MAIL_SECTIONS
+from broker_sched.truth_words import TRUE_WORDS
 from broker_sched.worker.config import WorkerConfig
-from broker_sched.worker.default_scheduler import TRUE
 from broker_sched.worker.summary import ReturnCodes
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -175,7 +175,7 @@ def _is_taken(fate: Fate, takers: set[str], config: LuigiConfig, written: Writte
 
 def instead_of(fate: Fate, option: str, text: str) -> str | None:
     """What to do instead of an option with this value; None where nothing need be done."""
-    is_true = text.lower() in TRUE
+    is_true = text.lower() in TRUE_WORDS
     if (option in ONLY_WHEN_TRUE and not is_true) or (option == "no_lock" and is_true):
         return None
     return fate.instead or None

@@ -67,11 +67,6 @@ def _is_base(cls: Any) -> bool:
     return bool(cls.__module__.partition(".")[0] in ("luigi", "broker_sched"))
 
 
-def make_task(cls: Any, words: Sequence[str], named: Sequence[str]) -> TaskLike:
-    """Make the task that the options (`--date 2024-03-01`, `--verbose`) and NAME=VALUE pairs describe."""
-    return task_of(cls, read_words(cls, words, named).texts)
-
-
 def task_of(cls: Any, texts: dict[str, str], failure_code: int = 40) -> TaskLike:
     """The task of parameters as text. Raises click.UsageError for what the command line got wrong; an error of the
     task's own code is shown with its trace, and ends the program with failure_code."""
