@@ -13,6 +13,9 @@
 
 It does no I/O and reads no clock: `Scheduler` and `AsyncScheduler` carry out what it says, each in its own way. They
 differ in their Limits, and in nothing else. A call may be repeated since what must not happen twice has a request id.
+
+One reader does not ask: `LongPolls`, since nobody waits for its replies. Whatever the error was, it wakes all who wait,
+whose calls then come here, and reads on after a pause.
 """
 
 from __future__ import annotations

@@ -23,6 +23,11 @@ class LongPolls:
     """Knows who waits for work at this server, and wakes whom the mailbox names. It is read while anybody waits.
 
     connection: nobody else's, since a command waits on it. key: the mailbox.
+
+    After an error it does not ask the policy of `redis_backend/recovery.py`, which says when to send again, and when to
+    tell a caller that Redis does not serve it. Here no caller waits for a reply, so there is nobody to tell, and none
+    of its commands is to be sent again: what was in the mailbox may be lost. All who wait ask for work instead, and
+    those calls follow the policy. The mailbox is read on after a pause, for as long as anybody waits.
     """
 
     def __init__(self, connection: AsyncConnection, key: str) -> None:

@@ -151,7 +151,7 @@ def test_waiting_ends_when_the_time_is_over(real_scheduler):
 
 
 def test_a_direct_user_who_waits_prunes_when_a_retry_is_due(scheduler_factory, redis_url):
-    namespace = scheduler_factory()._namespace.name
+    namespace = scheduler_factory().namespace.name
     scheduler = Scheduler(redis_url, namespace, retry_delay=0.5)
     scheduler.add_task(worker="own", task_id="task")
     scheduler.get_work(worker="own")

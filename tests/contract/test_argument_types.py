@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from broker_sched import InvalidArgument
-from broker_sched.contract import refusals, types, validation
+from broker_sched.contract import types, validation, wrong_arguments
 from broker_sched.contract.registry import Method, read_methods, rpc
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.types import MAX_SAFE_INTEGER, Amount, BatchSize, Number, ReportableStatus, RetryPolicy
@@ -166,7 +166,7 @@ def test_a_rule_goes_with_its_type_whatever_the_argument_is_called(monkeypatch: 
             check(method, {**good, name: value})
         assert caught.value.field.startswith(name)
     arguments = {p.name for each in METHODS.values() for p in each.parameters} - {"task_id", "arguments"}
-    for module in (validation, refusals):
+    for module in (validation, wrong_arguments):
         assert not [name for name in arguments if f'"{name}"' in inspect.getsource(module)]
 
 
