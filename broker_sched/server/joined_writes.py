@@ -57,4 +57,8 @@ class JoinedWrites:
         self.flush()
         self._closes_later = True
         self._transport.write_eof()
-        loop.call_later(seconds, self._transport.close)
+        loop.call_later(seconds, self.close_now)
+
+    def close_now(self) -> None:
+        """Close the connection, though the client may be sending still."""
+        self._transport.close()

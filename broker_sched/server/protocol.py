@@ -26,6 +26,7 @@ STALLED_AT_END_SECONDS = 1.5  # likewise, while the server ends
 MAX_HEAD_SECONDS = 60  # until a head is whole
 MAX_BODY_SECONDS = 600  # until a body is
 LINGER_SECONDS = 1.0  # in which a client that was refused may still send, and reads why
+LINGER_BYTES = 8 * 1024 * 1024  # that it may send then
 
 
 class Protocol(HttpToolsProtocol):
@@ -38,6 +39,7 @@ class Protocol(HttpToolsProtocol):
         self._running: Any = None  # the request that is being answered, as uvicorn keeps it
         self._last_words: bytes | None = None  # to be said after all answers; then the connection is closed
         self._reads_no_more = False
+        self._dropped_bytes = 0  # that came since then
         self._heard_at = self._began_at = self.loop.time()
         self._unsent, self._sent_at = 0, self._heard_at  # bytes that wait for the client, and when that last changed
 
@@ -76,6 +78,9 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take in bytes from the client; refuses a head that is too long."""
         if self._reads_no_more:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > LINGER_BYTES and self._writes.is_closing():
+                self._writes.close_now()
             return
         self._heard_at = self.loop.time()
         self._unset_keepalive_if_required()
