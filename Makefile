@@ -3,7 +3,7 @@
 #   make demo       a real luigi pipeline on the embedded Redis and `bsched server`
 #   make test       all tests
 #   make check      format, lint, types, all tests: what CI runs after the demo
-#   make nightly    all tests on every kind of Redis and for longer, other Pythons, the oldest libraries: some hours
+#   make nightly    all tests on every kind of Redis and for longer, other Pythons, the oldest libraries
 #   make bench      side by side with luigid; writes docs/benchmarks.md
 #   make parity     the long comparison with luigi's own scheduler, a part of the nightly run
 #   make clean      remove .venv and everything that was made

@@ -60,7 +60,7 @@ def found_redis_cli() -> str | None:
 
 
 def redis_cli() -> str:
-    """The same; a test that asks where there is none is skipped."""
+    """Return the program redis-cli; a test that asks for it where there is none is skipped."""
     return found_redis_cli() or pytest.skip("there is no redis-cli")
 
 

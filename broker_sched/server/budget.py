@@ -27,6 +27,10 @@ class Budget:
         self._waiting.append((size, turn))
         try:
             await asyncio.wait({turn}, timeout=WAIT_SECONDS)
+        except asyncio.CancelledError:  # its client has gone
+            if turn.done():
+                self.give_back(size)
+            raise
         finally:
             if not turn.done():
                 self._waiting.remove((size, turn))

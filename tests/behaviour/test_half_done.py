@@ -74,15 +74,6 @@ def run_deferred_all_but_unlinking(scheduler):
         scheduler._run(Call("run_deferred", budget="10"))
 
 
-def test_a_deferred_step_that_fails_is_set_aside_and_stops_nobody(scheduler):
-    scheduler._client.rpush(scheduler.namespace.key("deferred_steps"), "nonsense 1 2")
-    scheduler.add_task(worker="w", task_id="a")
-    assert scheduler.get_work(worker="w")["task_id"] == "a"
-    (difference,) = scheduler.verify(repair=True)
-    assert difference.key == "failed_deferred_steps"
-    assert "nonsense 1 2" in str(difference)
-
-
 @pytest.fixture
 def busy(scheduler):
     """A scheduler with so much left to do that what comes now stays undone."""

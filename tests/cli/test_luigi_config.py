@@ -158,7 +158,6 @@ level = "INFO"
 """
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="needs a package for TOML before 3.11")
 def test_toml_is_read_where_its_parser_is_chosen(read: Any) -> None:
     config = read({"luigi.toml": TOML}, LUIGI_CONFIG_PARSER="toml")
     assert dict(config.section("core")) == {
@@ -215,7 +214,6 @@ def test_a_value_that_refers_to_nothing_is_an_error_only_when_it_is_asked_for(re
     assert str(caught.value) == f"luigi.cfg, [core] a can't be used: {told}"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="needs a package for TOML before 3.11")
 def test_toml_that_can_not_be_read_is_told_with_its_line(read: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"luigi.toml can't be read: line 2: it is no TOML."):
         read({"luigi.toml": "[core]\na = \n"}, LUIGI_CONFIG_PARSER="toml")
@@ -238,7 +236,6 @@ db = 2
 
 @pytest.mark.parametrize("first", ["", "import luigi"])
 def test_toml_has_the_values_that_luigi_reads(tmp_path: Path, first: str) -> None:
-    pytest.importorskip("toml", reason="luigi reads luigi.toml with the package toml")
     (tmp_path / "luigi.toml").write_text(TOML_OF_ALL)
     ours = answers(OURS.format(first=first), tmp_path, LUIGI_CONFIG_PARSER="toml")
     wanted = answers(LUIGIS, tmp_path, LUIGI_CONFIG_PARSER="toml")

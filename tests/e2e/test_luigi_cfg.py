@@ -191,7 +191,6 @@ def test_logging_is_configured_as_luigi_does_it(run: Run, tmp_path: Path, how: s
     if how == "core":
         more["cfg"] += "logging_conf_file = logging.conf\n"
     if how == "toml":
-        pytest.importorskip("toml", reason="luigi reads luigi.toml with the package toml")
         more = {"cfg": TABLE, "name": "luigi.toml", "LUIGI_CONFIG_PARSER": "toml"}
     done = run("bsched", "run", "pipe", "Report", *words, **more)
     said = (tmp_path / "said.log").read_text()

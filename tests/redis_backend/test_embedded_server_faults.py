@@ -18,11 +18,8 @@ from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
 from broker_sched.redis_backend import embedded_server as embedded
 from broker_sched.redis_backend.clients import connect, resolve
 from broker_sched.redis_backend.urls import describe
+from tests.redis_backend.test_embedded_server import STARTER
 from tests.servers import binaries, die_with_parent, is_alive, until
-
-STARTER = (
-    "import sys; from broker_sched.redis_backend.embedded_server import start; print(start(sys.argv[1]), flush=True)"
-)
 
 
 @pytest.fixture

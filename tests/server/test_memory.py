@@ -165,6 +165,21 @@ def test_a_budget_serves_in_order_and_forgets_who_waits_no_more(monkeypatch: pyt
     asyncio.run(act())
 
 
+def test_who_goes_just_when_it_is_served_keeps_nothing() -> None:
+    async def act() -> None:
+        budget = Budget(10)
+        await budget.take(10)
+        gone = asyncio.create_task(budget.take(10))
+        await settled()
+        budget.give_back(10)  # which serves it
+        gone.cancel()
+        await asyncio.wait({gone})
+        assert gone.cancelled()
+        assert await asyncio.wait_for(budget.take(10), 5) == 10
+
+    asyncio.run(act())
+
+
 def test_a_long_answer_comes_whole_and_the_connection_goes_on(server: ServerProcess) -> None:
     tasks = [{"task_id": f"whole_{n}", "family": "Whole", "params": {"p": "é" * 500}} for n in range(2000)]
     for start in range(0, 2000, 500):

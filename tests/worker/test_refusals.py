@@ -96,15 +96,23 @@ def test_a_report_that_is_refused_is_a_failure_with_the_reason(
 
 
 @WITHOUT_RETRIES
+@pytest.mark.parametrize(
+    "refused",
+    [
+        Refused("http://proxy refuses add_task (413): Too Large"),
+        LoginRefused("http://proxy does not let this caller in (403): blocked"),  # though all other calls are answered
+    ],
+)
 def test_a_proxy_that_refuses_one_report_does_not_end_the_worker(
-    local: Scheduler, tasks: ModuleType, directory: str
+    local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch, refused: Refused
 ) -> None:
+    monkeypatch.setattr(retrying_scheduler, "FIRST_WAIT_SECONDS", 0.05)
     gate = Gate(local)
-    root, other = tasks.Write(directory, "large"), tasks.Write(directory, "other")
+    root, other = tasks.Write(directory, "refused"), tasks.Write(directory, "other")
 
     def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
         is_it = arguments.get("task_id") == root.task_id and arguments.get("status") == "DONE"
-        return Refused("http://proxy refuses add_task (413): Too Large") if is_it else None
+        return refused if is_it else None
 
     gate.refuses = refuses
     with worker_on(gate) as worker:
@@ -112,7 +120,7 @@ def test_a_proxy_that_refuses_one_report_does_not_end_the_worker(
         worker.add(other)
         assert not worker.run()
     assert statuses(local, root, other) == ["FAILED", "DONE"]
-    assert "Too Large" in local.fetch_error(root.task_id)["error"]
+    assert str(refused).rpartition(": ")[2] in local.fetch_error(root.task_id)["error"]
 
 
 def test_tasks_that_are_too_much_at_once_are_scheduled_one_after_the_other(
@@ -222,25 +230,3 @@ def test_a_login_that_is_refused_for_a_moment_costs_nothing(
         worker.add(root)
         assert worker.run()
     assert statuses(local, root) == ["DONE"] and refused > 2
-
-
-@WITHOUT_RETRIES
-def test_a_firewall_that_does_not_like_one_report_does_not_end_the_worker(
-    local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It answers 403, as to a wrong login; but all other calls are answered."""
-    monkeypatch.setattr(retrying_scheduler, "FIRST_WAIT_SECONDS", 0.05)
-    gate = Gate(local)
-    root, other = tasks.Write(directory, "disliked"), tasks.Write(directory, "other")
-
-    def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
-        is_it = arguments.get("task_id") == root.task_id and arguments.get("status") == "DONE"
-        return LoginRefused("http://proxy does not let this caller in (403): blocked") if is_it else None
-
-    gate.refuses = refuses
-    with worker_on(gate) as worker:
-        worker.add(root)
-        worker.add(other)
-        assert not worker.run()
-    assert statuses(local, root, other) == ["FAILED", "DONE"]
-    assert "blocked" in local.fetch_error(root.task_id)["error"]
