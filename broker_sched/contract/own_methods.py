@@ -1,4 +1,4 @@
-"""The methods that Luigi does not have: a stock luigid answers 404 to them."""
+"""Methods that Luigi does not have; those for looking are in view_methods.py. A stock luigid answers 404 to them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from broker_sched.contract.types import (
 
 
 class OwnMethods:
-    """The half of SchedulerAPI that Luigi does not have."""
+    """The part of SchedulerAPI that Luigi does not have."""
 
     @rpc()
     def add_tasks(self, worker: WorkerId, tasks: AddTaskArguments) -> None:

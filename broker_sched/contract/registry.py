@@ -21,7 +21,7 @@ class Method(NamedTuple):
     returns: Any  # the reply's type
     collects: inspect.Parameter | None  # what all keyword arguments together are (update_resources)
     list_of_tasks: str | None  # which argument is a list of add_task's arguments
-    in_luigi: bool  # a stock luigid has it; else it is declared in own_methods.py
+    in_luigi: bool  # a stock luigid has it; else it is declared in own_methods.py or view_methods.py
     doc: str
     takes_any: bool  # on the wire, as Luigi has it, unknown arguments are accepted and ignored
     reads_only: bool  # changes nothing
@@ -50,11 +50,11 @@ def rpc(
     return mark
 
 
-def read_methods(luigis: type, own: type) -> dict[str, Method]:
-    """Read the marked methods off two classes, by name: first Luigi's, then those that Luigi does not have."""
+def read_methods(luigis: type, *own: type) -> dict[str, Method]:
+    """Read the marked methods off some classes, by name: first Luigi's, then those that Luigi does not have."""
     return {
         name: _read(name, function, in_luigi=cls is luigis)
-        for cls in (luigis, own)
+        for cls in (luigis, *own)
         for name, function in vars(cls).items()
         if hasattr(function, "rpc")
     }

@@ -21,6 +21,25 @@ class Status(str, Enum):
     UNKNOWN = "UNKNOWN"  # a placeholder: named as a dep, not added yet
 
 
+# A task stands in one state: its status, but PENDING split in three.
+PENDING_STATES = (
+    "READY",  # no dep is missing
+    "WAITING",  # for deps
+    "BLOCKED",  # by a dep that is DISABLED, or itself blocked
+)
+STATES = (*PENDING_STATES, *(status.value for status in Status if status is not Status.PENDING))
+
+
+def states_of(status: str) -> tuple[str, ...]:
+    """Return the states in which tasks of this status are; of a state, that state alone."""
+    return PENDING_STATES if status == Status.PENDING else (status,)
+
+
+def status_of(state: str) -> str:
+    """Return the status that a task in this state has."""
+    return Status.PENDING.value if state in PENDING_STATES else state
+
+
 class Transition(NamedTuple):
     """One allowed change of status, and why it is allowed."""
 

@@ -20,6 +20,7 @@ MAX_LOG = 16_384  # characters kept of what a task writes
 MAX_REASON = 4096  # characters of why a task can't be loaded
 MAX_REFUSED = 200  # tasks in one refuse_tasks: more than a batch has
 MAX_BATCHED_ARGS = 100
+MAX_LISTED = 1000  # tasks, families, workers or events in one reply
 
 JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
 
@@ -29,6 +30,7 @@ TaskId: TypeAlias = Annotated[str, Meta(title="task id", min_length=1, max_lengt
 WorkerId: TypeAlias = Annotated[str, Meta(title="worker id", min_length=1, max_length=MAX_ID)]
 StartId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]  # made anew at each start of a worker
 Attempt: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]  # number of a hand-out; see replies.Work
+Cursor: TypeAlias = Annotated[str, Meta(max_length=4 * MAX_ID)]  # opaque; of the reply before
 BatchedArgs: TypeAlias = Annotated[Sequence[str], Meta(max_length=MAX_BATCHED_ARGS)]
 RefusedIds: TypeAlias = Annotated[Sequence[TaskId], Meta(min_length=1, max_length=MAX_REFUSED)]
 TaskIds: TypeAlias = Annotated[Sequence[TaskId], Meta(max_length=MAX_TASKS)]
@@ -54,6 +56,13 @@ Size: TypeAlias = Annotated[int, Meta(ge=0)]
 AwaitSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=30, description="a number of seconds from 0 to 30")]
 RefusalSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
 Resources: TypeAlias = Mapping[str, Amount]
+ListLimit: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_LISTED, description="a whole number from 1 to 1,000")]
+SinceSeconds: TypeAlias = Annotated[
+    float, Meta(ge=0, le=MAX_SAFE_INTEGER, description="a number of seconds, 0 or more")
+]
+Moment: TypeAlias = Annotated[
+    float, Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER, description="a time in seconds since the epoch")
+]
 
 # Choices
 
@@ -68,6 +77,10 @@ UpstreamFilter: TypeAlias = Annotated[
         description="UPSTREAM_RUNNING, UPSTREAM_MISSING_INPUT, UPSTREAM_FAILED or UPSTREAM_DISABLED, or '' for all",
     ),
 ]
+StateFilter: TypeAlias = Literal[
+    "PENDING", "READY", "WAITING", "BLOCKED", "RUNNING", "BATCH_RUNNING", "DONE", "FAILED", "DISABLED", "UNKNOWN"
+]
+ListOrder: TypeAlias = Literal["newest", "oldest"]
 Visibility: TypeAlias = Annotated[
     Literal[0, 1, 2], Meta(title="visibility", description="0 (public), 1 (hidden) or 2 (private)")
 ]

@@ -35,7 +35,7 @@ from broker_sched.scheduler.operations.operators import check_permissions
 
 T = TypeVar("T")
 # Scripts that may write nothing. Any other that reaches a replica is refused.
-READING = frozenset({"count_pending", "look_at_submission"})
+READING = frozenset({"count_pending", "look_at_redis", "look_at_submission", "read_clock"})
 
 
 class Send(NamedTuple):

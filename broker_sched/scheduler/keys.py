@@ -60,6 +60,12 @@ KEYS = (
         "every change of status: task_id, from, to, worker, time (s); of a refused report: refused, attempt, too",
         "the last 10,000 or so",
     ),
+    Key(
+        "servers",
+        "hash",
+        "server process → JSON: host, pid, version, address, started, seen (s)",
+        "a minute after it was seen last",
+    ),
     Key("prune_lock", "string", "who prunes at the moment", "a second"),
     Key(
         "reply:<caller>",
@@ -139,6 +145,7 @@ KEYS = (
     ),
     Key("refusals:<worker_id>", "zset", "modules and families that it can't load, by until when (s)", "until pruned"),
     Key("missed:<worker_id>", "string", "why what it ran has failed, JSON: it was silent for too long", "an hour"),
+    Key("memory:<worker_id>", "string", "task_id → bytes of the process that runs it, JSON", "a minute"),
     Key("worker_info:<worker_id>", "hash", "what the worker told of itself, JSON", "until pruned"),
     Key("idle", "zset", "numbers of workers that wait for work, by until when (s)", USED),
     Key("idle_assistants", "zset", "the same for assistants", USED),

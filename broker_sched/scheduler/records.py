@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -131,6 +132,13 @@ def pairs(reply: Any) -> dict[str, str]:
     if isinstance(reply, dict):
         return reply
     return dict(zip(reply[::2], reply[1::2]))
+
+
+def nearest_amount(amount: str) -> float:
+    """Return the number nearest to an amount in use, which is several numbers where one can't hold the sum
+    (resources.lua)."""
+    parts: list[float] = [json.loads(part) for part in amount.split()]
+    return parts[0] if len(parts) == 1 else math.fsum(parts)
 
 
 def _record_commands(namespace: Namespace, task_id: str) -> Iterator[tuple[str, ...]]:

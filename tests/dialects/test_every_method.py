@@ -106,10 +106,35 @@ def call_every_method(on: Any, clock: FakeClock) -> None:
     on.worker_list()
     on.disable_worker(worker="b")
     on.worker_list()
+    look(on)
+
+
+def look(on: Any) -> None:
+    """All that operators see of it."""
+    on.overview()
+    on.families()
+    page = on.tasks(limit=3)
+    on.tasks(limit=3, cursor=page["cursor"])
+    on.tasks(family="T", status="PENDING", params={}, worker="a", text="t(", error="", order="oldest")
+    on.tasks(failed_since=0, updated_since=0)
+    for task_id in ("T_0", "B_1", "nobody's"):
+        on.task_details(task_id=task_id)
+    on.failures()
+    on.workers()
+    on.worker_details(worker="a")
+    seen = on.events(limit=5)
+    on.events(after=seen["events"][0]["id"], status="DONE")
 
 
 def as_text(answers: Answers) -> str:
-    """All answers; ids of batches and messages are drawn anew each time, and written as numbers here."""
+    """All answers; ids of batches, messages and events are new each time, and written as numbers here.
+
+    What Redis tells of itself differs, and so does the namespace's name.
+    """
+    answers = [
+        (method, {**answer, "redis": None, "namespace": None} if method == "overview" else answer)
+        for method, answer in answers
+    ]
     ids = [
         answer[name]
         for _, answer in answers
@@ -117,6 +142,7 @@ def as_text(answers: Answers) -> str:
         for name in ("batch_id", "message_id")
         if answer.get(name)
     ]
+    ids += [event["id"] for method, answer in answers if method == "events" for event in answer["events"]]
     text = "\n".join(f"{method}: {answer!r}" for method, answer in answers)
     for number, drawn in enumerate(dict.fromkeys(ids)):
         text = text.replace(str(drawn), f"<{number}>")

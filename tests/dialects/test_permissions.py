@@ -21,6 +21,7 @@ PLAIN = {
     "CLIENT|SETINFO": "redis-py names itself; not needed",
     "CLIENT|SETNAME": "a server names its connections; not needed",
     "EVALSHA": "every call",
+    "INFO": "overview shows Redis's memory and persistence; not needed",
     "PING": "the embedded server is asked whether it answers",
     "ROLE": "whether this is the primary",
     "SCAN": "verify, and which namespaces there are",
@@ -29,11 +30,15 @@ PLAIN = {
     "SELECT": "a URL with a database number",
     "TYPE": "verify",
     "XLEN": "verify",
+    "XRANGE": "events",
+    "XREVRANGE": "events and failures",
+    "ZCOUNT": "how many tasks a listing has to look at",
 }
 NO_SCRIPT_CALLS = {
     "CLIENT|SETINFO",
     "CLIENT|SETNAME",
     "EVALSHA",
+    "INFO",
     "PING",
     "ROLE",
     "SCRIPT|EXISTS",
@@ -129,6 +134,12 @@ def use(scheduler: Any) -> None:
         getattr(scheduler, view)()
     scheduler.task_search("a")
     scheduler.fetch_error("f")
+    for look in ("overview", "families", "tasks", "failures", "workers"):
+        getattr(scheduler, look)()
+    scheduler.tasks(failed_since=1, updated_since=1)
+    scheduler.task_details("a")
+    scheduler.worker_details("w")
+    scheduler.events(after=scheduler.events()["events"][0]["id"])
 
 
 def test_the_user_of_the_documentation_may_do_all_that_is_done(restricted: Restricted) -> None:

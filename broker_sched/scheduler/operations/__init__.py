@@ -10,18 +10,28 @@ from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.redis_backend.commands import Commands
 from broker_sched.scheduler.operations import (
     attempts,
+    events,
+    failures,
+    families,
     graphs,
     lists,
     operators,
+    overview,
     refusals,
+    single_task,
     submissions,
     task_details,
+    task_listing,
     tasks,
     work,
+    workers,
 )
 from broker_sched.scheduler.operations.operators import configure
 
-MODULES = (tasks, work, attempts, task_details, operators, lists, graphs, submissions, refusals)
+MODULES = (
+    *(tasks, work, attempts, task_details, operators, lists, graphs, submissions, refusals),
+    *(overview, families, task_listing, single_task, failures, workers, events),
+)
 
 
 def _collect() -> dict[str, Callable[..., Commands[Any]]]:

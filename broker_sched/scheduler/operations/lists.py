@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from typing import Any
 
@@ -20,6 +19,7 @@ from broker_sched.scheduler.records import (
     ids_by_status,
     ids_of,
     load_records,
+    nearest_amount,
     pairs,
     scan_set,
     serialize,
@@ -112,18 +112,12 @@ def resource_list(namespace: Namespace) -> Commands[list[replies.Resource]]:
             {
                 "name": name,
                 "num_total": json.loads(total),
-                "num_used": _nearest(in_use.get(name, "0")),
+                "num_used": nearest_amount(in_use.get(name, "0")),
                 "num_consumer": len(running),
                 "running": running,
             }
         )
     return resources
-
-
-def _nearest(amount: str) -> float:
-    """The number nearest to an amount in use, which is several numbers where one can't hold the sum (resources.lua)."""
-    parts: list[float] = [json.loads(part) for part in amount.split()]
-    return parts[0] if len(parts) == 1 else math.fsum(parts)
 
 
 def read_config(namespace: Namespace) -> Commands[SchedulerConfig]:

@@ -1,0 +1,112 @@
+"""The methods for looking: how a namespace stands, what is in it, what went wrong. A stock luigid answers 404 to them.
+
+None of them scans: what they need is kept as statuses change. No call looks at more than 1,000 tasks, or changes
+anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broker_sched.contract import view_replies
+from broker_sched.contract.registry import rpc
+from broker_sched.contract.types import (
+    JSON,
+    Cursor,
+    ListLimit,
+    ListOrder,
+    Moment,
+    SinceSeconds,
+    StateFilter,
+    TaskId,
+    WorkerId,
+)
+
+
+class ViewMethods:
+    """The part of SchedulerAPI that only looks."""
+
+    @rpc(reads_only=True)
+    def overview(self) -> view_replies.Overview:
+        """Return how the namespace stands: tasks by state, workers, resources, throughput, Redis; when it will end.
+
+        upstream: how many PENDING tasks wait for a DISABLED task, and how many others for a FAILED one. For these up to
+        1,000 tasks are looked at, from the FAILED ones on; exact false: there are at least so many.
+        estimated_end: each family's mean run time, of its last 100 runs, times its tasks that are READY or WAITING and
+        half of those RUNNING, divided by the slots of the active workers. It knows nothing of deps, resources or
+        priorities. Null, with the reason, where it can't be said honestly.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def families(self, cursor: Cursor | None = None, limit: ListLimit = 200) -> view_replies.Families:
+        """Return families with their tasks by state, run times, and last failure; those with most tasks first.
+
+        cursor: that of the reply before, for the next ones.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def tasks(
+        self,
+        family: str | None = None,
+        status: StateFilter | None = None,
+        params: Mapping[str, JSON] | None = None,
+        worker: WorkerId | None = None,
+        text: str | None = None,
+        error: str | None = None,
+        failed_since: Moment | None = None,
+        updated_since: Moment | None = None,
+        order: ListOrder = "newest",
+        cursor: Cursor | None = None,
+        limit: ListLimit = 50,
+    ) -> view_replies.Tasks:
+        """Return tasks for which all that is given holds, in the order of since when they are in their state.
+
+        status: a status, or a state of PENDING tasks: READY, WAITING or BLOCKED. params: the values of public
+        parameters, compared as text. worker: it runs the task, or may run it. text: words that all are in the display
+        name, whatever their case. error: a text that is in the last line of its error, whatever its case.
+        failed_since: FAILED or DISABLED since then or later. updated_since: its status changed then or later.
+        family, status, failed_since and updated_since cost nothing. For the other filters a call looks at up to 1,000
+        tasks, so its reply may be short, or empty, and have a cursor: looked_at says how far it got.
+        cursor: that of the reply before, with the same other arguments; it holds when tasks have come and gone.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def task_details(self, task_id: TaskId) -> view_replies.TaskDetails | None:
+        """Return all that is known of one task, but for its hidden parameters; null when there is no such task."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def failures(self, since_seconds: SinceSeconds = 3600.0, limit: ListLimit = 100) -> view_replies.Failures:
+        """Return the failures of the last so many seconds by family and last line of the error, most failures first.
+
+        limit: of groups. The last 10,000 failures or so are kept, whatever became of their tasks.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def workers(self, cursor: Cursor | None = None, limit: ListLimit = 200) -> view_replies.Workers:
+        """Return workers and submissions, in the order of their ids. cursor: that of the reply before."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def worker_details(self, worker: WorkerId) -> view_replies.WorkerDetails | None:
+        """Return all that is known of one worker: what it runs, failed at and could not load; null when unknown."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def events(
+        self,
+        after: str | None = None,
+        limit: ListLimit = 100,
+        family: str | None = None,
+        status: StateFilter | None = None,
+    ) -> view_replies.Events:
+        """Return changes of tasks' statuses, oldest first: those after the event with this id, or the newest.
+
+        status: the one a task changed to. With family or status a call looks at up to 1,000 events: so there may be
+        fewer than `limit`, and more behind `last`. The last 10,000 events or so are kept.
+        """
+        raise NotImplementedError

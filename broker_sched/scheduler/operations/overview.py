@@ -1,0 +1,174 @@
+"""How a namespace stands, in one reply."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from broker_sched.contract import view_replies
+from broker_sched.contract.states import STATES
+from broker_sched.redis_backend.commands import Call, Commands, Read
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.ended_runs import read_ended_runs
+from broker_sched.scheduler.estimates import MAX_FAMILIES, estimate_end
+from broker_sched.scheduler.paging import read_paced
+from broker_sched.scheduler.records import ids_of, nearest_amount, pairs
+from broker_sched.scheduler.redis_state import redis_state
+from broker_sched.scheduler.worker_standings import WorkerStanding, read_standings, read_worker_ids
+
+MAX_BEHIND_FAILED = 1000  # tasks that are looked at for UPSTREAM_FAILED
+MAX_STEPS = 50  # from dep to dependent, likewise
+TOGETHER = 20  # sets read at once, each of which may be large
+SERVER_SECONDS = 60.0  # a server process that was not seen for so long is gone
+
+
+def overview(namespace: Namespace) -> Commands[view_replies.Overview]:
+    """Return how the namespace stands. Reads a few keys of each family and of each worker, and 1,000 tasks at most."""
+    now_text, *sections = yield Call("look_at_redis")
+    now = float(now_text)
+    totals, config, limits, used, servers, names = yield Read(
+        [
+            *(("HGETALL", namespace.key(name)) for name in ("totals", "config", "resources", "used", "servers")),
+            ("ZREVRANGEBYSCORE", namespace.key("families"), "+inf", "-inf", "LIMIT", "0", str(MAX_FAMILIES + 1)),
+        ]
+    )
+    options, tasks = pairs(config), {name: int(count) for name, count in pairs(totals).items()}
+    workers = yield from _read_workers(namespace, now)
+    counts = _count_workers(workers, tasks.get("RUNNING", 0))
+    is_paused = options.get("paused") == "1"
+    paused = sorted(json.loads(options.get("paused_families", "{}")))
+    ended = yield from read_ended_runs(namespace, now)
+    end = yield from estimate_end(namespace, names, tasks, counts["slots"], now, None if is_paused else paused)
+    return {
+        "time": now,
+        "namespace": namespace.name,
+        "schema": options.get("schema", ""),
+        "tasks": {state: tasks.get(state, 0) for state in STATES},
+        "ready": tasks.get("READY", 0),
+        "oldest_ready": (yield from _oldest_ready(namespace, names, tasks.get("READY", 0))),
+        "upstream": {
+            "UPSTREAM_DISABLED": tasks.get("BLOCKED", 0),
+            "UPSTREAM_FAILED": (yield from _behind_failed(namespace, names, tasks.get("FAILED", 0))),
+        },
+        "workers": counts,
+        "resources": _resources(pairs(limits), pairs(used)),
+        "paused": is_paused,
+        "paused_families": paused,
+        "throughput": ended.throughput(),
+        "estimated_end": end,
+        "redis": redis_state(*sections),
+        "versions": {
+            "servers": _servers(pairs(servers), now),
+            "workers": dict(Counter(each.version or "" for each in workers if each.state != "submission")),
+        },
+    }
+
+
+def _read_workers(namespace: Namespace, now: float) -> Commands[list[WorkerStanding]]:
+    ids = yield from read_worker_ids(namespace)
+    return (yield from read_standings(namespace, ids, now))
+
+
+def _count_workers(workers: Sequence[WorkerStanding], running: int) -> view_replies.WorkerCounts:
+    states = Counter(each.state for each in workers)
+    return {
+        "active": states["active"],
+        "disabled": states["disabled"],
+        "silent": states["silent"],
+        "submissions": states["submission"],
+        "slots": sum(each.slots for each in workers if each.state == "active"),
+        "slots_in_use": running,
+    }
+
+
+def _oldest_ready(namespace: Namespace, families: Sequence[str], ready: int) -> Commands[float | None]:
+    """Since when the oldest READY task is so; of more than 1,000 families, that of the largest of them."""
+    if not ready:
+        return None
+    heads = yield from read_paced(
+        [("ZRANGE", namespace.key("tasks", "READY", name), "0", "0", "WITHSCORES") for name in families]
+    )
+    return min((float(head[1]) for head in heads if head), default=None)
+
+
+def _behind_failed(namespace: Namespace, families: Sequence[str], failed: int) -> Commands[view_replies.UpstreamFailed]:
+    """How many PENDING tasks, not BLOCKED, are reached from the FAILED ones through PENDING ones, breadth first."""
+    if not failed:
+        return {"count": 0, "exact": True}
+    wave = yield from _failed(namespace, families)
+    seen, count = set(wave), 0
+    for _ in range(MAX_STEPS):
+        if len(seen) > MAX_BEHIND_FAILED:
+            break
+        wave = yield from _waiting(namespace, (yield from _fresh_dependents(namespace, wave, seen)))
+        count += len(wave)
+        if not wave:
+            is_all = len(seen) <= MAX_BEHIND_FAILED and len(families) <= MAX_FAMILIES
+            return {"count": count, "exact": is_all}
+    return {"count": count, "exact": False}
+
+
+def _failed(namespace: Namespace, families: Sequence[str]) -> Commands[list[str]]:
+    """The numbers of the FAILED tasks; of very many, more than may be looked at."""
+    found: list[str] = []
+    for start in range(0, len(families), TOGETHER):
+        keys = [namespace.key("tasks", "FAILED", name) for name in families[start : start + TOGETHER]]
+        for numbers in (yield Read([("ZRANGE", key, "0", str(MAX_BEHIND_FAILED)) for key in keys])):
+            found += numbers
+        if len(found) > MAX_BEHIND_FAILED:
+            break
+    return found
+
+
+def _fresh_dependents(namespace: Namespace, wave: Sequence[str], seen: set[str]) -> Commands[list[str]]:
+    """The dependents of these tasks that were not seen, which then are, until more were than may be looked at."""
+    fresh: list[str] = []
+    most = str(MAX_BEHIND_FAILED + 1)
+    for start in range(0, len(wave), TOGETHER):
+        some = wave[start : start + TOGETHER]
+        found = yield Read([("SRANDMEMBER", namespace.key("dependents", n), most) for n in some])
+        for n in (n for numbers in found for n in numbers):
+            if n not in seen and len(seen) <= MAX_BEHIND_FAILED:
+                seen.add(n)
+                fresh.append(n)
+    return fresh
+
+
+def _waiting(namespace: Namespace, numbers: Sequence[str]) -> Commands[list[str]]:
+    """Those of these tasks that are PENDING, and not BLOCKED."""
+    ids = yield from ids_of(namespace, numbers)
+    commands = [
+        command
+        for n, task_id in ids.items()
+        for command in (("HGET", namespace.key("task", task_id), "status"), ("EXISTS", namespace.key("blockers", n)))
+    ]
+    replies = yield from read_paced(commands)
+    return [n for n, status, blocked in zip(ids, replies[::2], replies[1::2]) if status == "PENDING" and not blocked]
+
+
+def _resources(limits: dict[str, str], used: dict[str, str]) -> list[view_replies.ResourceUse]:
+    return [
+        {"name": name, "limit": json.loads(limits.get(name, "1")), "used": nearest_amount(used.get(name, "0"))}
+        for name in sorted({*limits, *used})
+    ]
+
+
+def _servers(entries: dict[str, str], now: float) -> list[view_replies.ServerProcess]:
+    found: list[view_replies.ServerProcess] = []
+    for server, text in sorted(entries.items()):
+        told: dict[str, Any] = json.loads(text)
+        if now - told["seen"] <= SERVER_SECONDS:
+            found.append(
+                {
+                    "server": server,
+                    "host": told["host"],
+                    "pid": told["pid"],
+                    "version": told["version"],
+                    "address": told["address"],
+                    "started": told["started"],
+                    "seen": told["seen"],
+                }
+            )
+    return found

@@ -1,0 +1,107 @@
+"""Tasks as listings for operators show them: a line each, of which no more is read than it shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from broker_sched.contract import view_replies
+from broker_sched.redis_backend.commands import Commands, Read
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.paging import read_paced
+from broker_sched.scheduler.records import display_name, public_params
+
+MAX_ERROR = 200  # characters of the last line of an error
+TASK_FIELDS = (
+    *("n", "status", "priority", "updated", "ready_since", "family", "params", "worker_running", "time_running"),
+    *("resources", "runner_set", "expl"),
+)
+DETAIL_FIELDS = ("params", "param_visibilities", "status_message", "progress_percentage")
+
+
+class Line(NamedTuple):
+    """A task as read: what is shown of it, and what else filters ask for."""
+
+    shown: view_replies.TaskLine
+    n: str
+    runner_set: str | None
+
+
+def read_lines(namespace: Namespace, ids: Sequence[str], with_errors: bool) -> Commands[dict[str, Line]]:
+    """Return the tasks with these ids, in their order; absent ones are left out.
+
+    The state is the status, and since is when that was entered, as far as the task itself tells. with_errors: else
+    `error` is null.
+    """
+    details = (*DETAIL_FIELDS, "expl") if with_errors else DETAIL_FIELDS
+    replies = yield from read_paced([command for task_id in ids for command in _commands(namespace, task_id, details)])
+    return {
+        task_id: _line(task_id, dict(zip(TASK_FIELDS, fields)), dict(zip(details, detail)), with_errors)
+        for task_id, fields, detail in zip(ids, replies[::2], replies[1::2])
+        if fields[0] is not None
+    }
+
+
+def read_errors(namespace: Namespace, lines: Sequence[view_replies.TaskLine]) -> Commands[None]:
+    """Set `error` of these tasks, of which it was not read."""
+    names = [line["task_id"] for line in lines]
+    commands = [(("HGET", namespace.key(kind, name), "expl")) for name in names for kind in ("task", "detail")]
+    replies = yield from read_paced(commands)
+    for line, short, long in zip(lines, replies[::2], replies[1::2]):
+        line["error"] = last_line(long if short is None else short)
+
+
+def read_whole_error(namespace: Namespace, task_id: str) -> Commands[str | None]:
+    """Return a task's latest explanation as text; None where there is none."""
+    short, long = yield Read([("HGET", namespace.key(kind, task_id), "expl") for kind in ("task", "detail")])
+    return _text_of(long if short is None else short)
+
+
+def last_line(expl: str | None) -> str | None:
+    """Return the last line of an explanation, which is JSON, that is not empty, cut; None where there is none."""
+    lines = (_text_of(expl) or "").strip().splitlines()
+    return lines[-1].strip()[:MAX_ERROR] if lines else None
+
+
+def _text_of(expl: str | None) -> str | None:
+    """An explanation in plain text; one that is another JSON value as that is written."""
+    if not expl:
+        return None
+    try:
+        text = json.loads(expl)
+    except ValueError:  # from a client that does not write JSON
+        return expl
+    return (text if isinstance(text, str) else None if text is None else expl) or None
+
+
+def _commands(namespace: Namespace, task_id: str, details: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    yield ("HMGET", namespace.key("task", task_id), *TASK_FIELDS)
+    yield ("HMGET", namespace.key("detail", task_id), *details)
+
+
+def _line(task_id: str, fields: dict[str, Any], detail: dict[str, Any], with_errors: bool) -> Line:
+    record = {
+        "family": fields["family"] or "",
+        "params": json.loads(fields["params"] or detail["params"] or "{}"),
+        "param_visibilities": json.loads(detail["param_visibilities"] or "{}"),
+    }
+    expl = detail["expl"] if with_errors and fields["expl"] is None else fields["expl"]
+    shown: view_replies.TaskLine = {
+        "task_id": task_id,
+        "display_name": display_name(record),
+        "family": record["family"],
+        "status": fields["status"],
+        "state": fields["status"],
+        "since": float(fields["ready_since"] or fields["updated"]),
+        "updated": float(fields["updated"]),
+        "priority": json.loads(fields["priority"]),
+        "params": public_params(record),
+        "resources": json.loads(fields["resources"] or "{}"),
+        "worker": fields["worker_running"] or None,
+        "started": None if fields["time_running"] is None else float(fields["time_running"]),
+        "progress": json.loads(detail["progress_percentage"] or "null"),
+        "message": detail["status_message"],
+        "error": last_line(expl) if with_errors else None,
+    }
+    return Line(shown, fields["n"], fields["runner_set"])
