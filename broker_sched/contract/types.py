@@ -34,6 +34,7 @@ Cursor: TypeAlias = Annotated[str, Meta(max_length=4 * MAX_ID)]  # opaque; of th
 BatchedArgs: TypeAlias = Annotated[Sequence[str], Meta(max_length=MAX_BATCHED_ARGS)]
 RefusedIds: TypeAlias = Annotated[Sequence[TaskId], Meta(min_length=1, max_length=MAX_REFUSED)]
 TaskIds: TypeAlias = Annotated[Sequence[TaskId], Meta(max_length=MAX_TASKS)]
+ExpandedNodes: TypeAlias = Annotated[Sequence[str], Meta(max_length=150)]
 AddTaskArguments: TypeAlias = Annotated[Sequence[Mapping[str, JSON]], Meta(max_length=MAX_TASKS)]
 WorkerInfo: TypeAlias = Mapping[str, JSON] | Sequence[tuple[str, JSON]]
 
@@ -53,6 +54,7 @@ BatchSize: TypeAlias = Annotated[
     Meta(description="a number of tasks, or infinity"),
 ]
 Size: TypeAlias = Annotated[int, Meta(ge=0)]
+GraphNodes: TypeAlias = Annotated[int, Meta(ge=20, le=150)]  # fewer could not tell the states apart
 AwaitSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=30, description="a number of seconds from 0 to 30")]
 RefusalSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
 Resources: TypeAlias = Mapping[str, Amount]
@@ -84,6 +86,7 @@ ListOrder: TypeAlias = Literal["newest", "oldest"]
 Visibility: TypeAlias = Annotated[
     Literal[0, 1, 2], Meta(title="visibility", description="0 (public), 1 (hidden) or 2 (private)")
 ]
+GraphDirection: TypeAlias = Literal["deps", "dependents"]
 RefusalScope: TypeAlias = Literal["module", "family"]
 RetryOption: TypeAlias = Literal["retry_count", "disable_hard_timeout", "disable_window"]
 RetryPolicy: TypeAlias = Mapping[RetryOption, Number | None]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from broker_sched.contract import view_replies
+from broker_sched.contract import graph_replies, view_replies
 from broker_sched.contract.registry import rpc
 from broker_sched.contract.types import (
     JSON,
     Cursor,
+    ExpandedNodes,
+    GraphDirection,
+    GraphNodes,
     ListLimit,
     ListOrder,
     Moment,
@@ -108,5 +111,22 @@ class ViewMethods:
 
         status: the one a task changed to. With family or status a call looks at up to 1,000 events: so there may be
         fewer than `limit`, and more behind `last`. The last 10,000 events or so are kept.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True, is_view=True)
+    def condensed_graph(
+        self,
+        task_id: TaskId,
+        direction: GraphDirection = "deps",
+        nodes: GraphNodes = 150,
+        expand: ExpandedNodes = (),
+    ) -> graph_replies.CondensedGraph | None:
+        """Draw what a task depends on, or what depends on it, in few nodes; null when nobody knows the task.
+
+        Near the task each node is one task; beyond, the tasks of one family that are in one state. Reads at most 1,000
+        tasks, the nearest ones, at most 100 steps away.
+        nodes: how many there may be. expand: names of nodes (`group:…`) whose tasks are to be shown one by one, as far
+        as they fit. `more` in a node has the arguments that show more of it.
         """
         raise NotImplementedError

@@ -122,6 +122,7 @@ def look(on: Any) -> None:
     on.failures()
     on.workers()
     on.worker_details(worker="a")
+    on.condensed_graph(task_id="T_1", direction="dependents")
     seen = on.events(limit=5)
     on.events(after=seen["events"][0]["id"], status="DONE")
 
