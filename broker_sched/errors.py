@@ -2,6 +2,7 @@
 
 BrokerSchedError
 ├── ConfigurationError      a URL, a namespace or an option can't be used
+│   └── NoRedisServer       local: needs a redis-server, and there is none
 ├── SchemaMismatch          the namespace was written by another version
 ├── Refused                 the scheduler, or who stands before it, understood the call and says no
 │   ├── InvalidArgument     an argument is wrong: nothing was changed
@@ -75,6 +76,10 @@ class RedisUnavailable(Unreachable):
 
 class ConfigurationError(BrokerSchedError, ValueError):
     """A URL, a namespace or an option can't be used as given. The message names it, and says what it may be."""
+
+
+class NoRedisServer(ConfigurationError):
+    """A `local:` URL needs a redis-server or valkey-server, of which there is none; the message says how to get one."""
 
 
 class SchemaMismatch(BrokerSchedError):

@@ -1,15 +1,12 @@
-"""One mail: plain values that can be kept in Redis, and the message that is sent for it."""
+"""One mail: plain values that can be kept in Redis."""
 
 from __future__ import annotations
 
 import dataclasses
-import email.policy
-import email.utils
 import json
 import time
 import uuid
 from dataclasses import dataclass, field
-from email.message import EmailMessage
 
 from broker_sched.mails.addresses import one_line
 
@@ -33,18 +30,6 @@ class Mail:
     def as_json(self) -> str:
         """Return the mail as JSON, which mail_from() reads."""
         return json.dumps(dataclasses.asdict(self))
-
-    def message(self, sender: str) -> EmailMessage:
-        """Make the message with its headers. Whatever the subject holds, it stays one line of them."""
-        message = EmailMessage(email.policy.SMTP)
-        message["Subject"] = subject_of(self.subject)
-        message["From"] = sender
-        message["To"] = ", ".join(self.recipients)
-        message["Date"] = email.utils.formatdate(self.made, localtime=True)
-        message["Message-ID"] = f"<{self.id}@{_domain(sender)}>"
-        message["Auto-Submitted"] = "auto-generated"  # so that nobody's holiday notice answers
-        message.set_content(without_surrogates(self.body), subtype="html" if self.is_html else "plain", charset="utf-8")
-        return message
 
 
 def mail_from(text: str) -> Mail:
@@ -75,9 +60,3 @@ def cut(text: str, length: int) -> str:
 def without_surrogates(text: str) -> str:
     """Return the text with a `?` for each character that UTF-8 can't carry."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _domain(sender: str) -> str:
-    _, address = email.utils.parseaddr(sender)
-    domain = address.rpartition("@")[2]
-    return domain if domain.isascii() and domain else "localhost"

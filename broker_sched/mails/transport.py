@@ -22,6 +22,7 @@ from broker_sched.errors import BrokerSchedError, ConfigurationError
 from broker_sched.interrupts import start_beside
 from broker_sched.mails.addresses import is_usable
 from broker_sched.mails.message import Mail, subject_of
+from broker_sched.mails.mime import email_message
 from broker_sched.mails.settings import MailSettings, SmtpSettings
 
 PACKAGES = {"sendgrid": ("sendgrid", "sendgrid"), "ses": ("boto3", "boto3"), "sns": ("boto3", "boto3")}
@@ -89,7 +90,9 @@ class Smtp:
         """
         try:
             with self._connection() as connection:
-                refused = connection.send_message(mail.message(self._sender), self._sender, list(mail.recipients))
+                refused = connection.send_message(
+                    email_message(mail, self._sender), self._sender, list(mail.recipients)
+                )
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             raise self._not_sent(_refusals(error.recipients), not any(c in TEMPORARY for c in codes), True) from None
@@ -184,7 +187,7 @@ class Sendmail:
         command = [self._program, "-i", "-f", self._sender, "--", *mail.recipients]
         try:
             done = subprocess.run(
-                command, input=mail.message(self._sender).as_bytes(), capture_output=True, timeout=self._seconds
+                command, input=email_message(mail, self._sender).as_bytes(), capture_output=True, timeout=self._seconds
             )
         except subprocess.TimeoutExpired:
             raise NotSent(f"{self._program} has not ended within {self._seconds:g} s.") from None
@@ -222,7 +225,7 @@ class Ses:
         content = {
             "Source": self._sender,
             "Destinations": list(mail.recipients),
-            "RawMessage": {"Data": mail.message(self._sender).as_string()},
+            "RawMessage": {"Data": email_message(mail, self._sender).as_string()},
         }
         _asked("Amazon SES", lambda: boto3.client("ses").send_raw_email(**content))
 

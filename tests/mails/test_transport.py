@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from broker_sched.errors import ConfigurationError
 from broker_sched.mails.message import Mail, cut, mail_from, subject_of
+from broker_sched.mails.mime import email_message
 from broker_sched.mails.settings import EmailSettings, MailSettings, SendgridSettings, SmtpSettings
 from broker_sched.mails.transport import NotSent, transport_for
 from tests.mails.conftest import StartMailServer
@@ -244,7 +245,7 @@ def test_a_service_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.Mon
 )
 def test_no_text_makes_a_header_of_its_own(body: str, subject: str) -> None:
     mail = Mail(("ops@x.test",), f"T{subject}\nBcc: thief@x.test\r\n\r\nX", body)
-    raw = mail.message("luigi@x.test").as_bytes()
+    raw = email_message(mail, "luigi@x.test").as_bytes()
     head = raw.split(b"\r\n\r\n", 1)[0]
     names = [line.split(b":")[0].lower() for line in head.split(b"\r\n") if not line.startswith((b" ", b"\t"))]
     known = b"subject from to date message-id auto-submitted content-type content-transfer-encoding mime-version"

@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
-from broker_sched import RemoteScheduler, Scheduler, luigi_config
+import broker_sched  # its schedulers by name: loaded when first asked for, and a command needs one of them
+from broker_sched import luigi_config
 from broker_sched.errors import BrokerSchedError, ConfigurationError
 from broker_sched.redis_backend.namespace import prefix_of
-from broker_sched.redis_backend.sync_connection import SyncConnection
 from broker_sched.redis_backend.urls import describe, is_in_process
-from broker_sched.scheduler.existing_namespaces import existing, exists, missing
 from broker_sched.worker.default_scheduler import luigis_address
 from bsched.checked_scheduler import CheckedScheduler
 
@@ -50,20 +49,23 @@ def url_option(function: F) -> F:
     return click.option("--url", "--scheduler-url", "url", metavar="URL", help=help_)(function)
 
 
-def open_scheduler(redis_url: str | None, namespace: str, **options: Any) -> Scheduler:
+def open_scheduler(redis_url: str | None, namespace: str, **options: Any) -> broker_sched.Scheduler:
     """Open the scheduler that these options name, and make its namespace if need be. Raises click.UsageError.
 
     It prunes only when it is asked to.
     """
     refuse_memory(redis_url)
-    return Scheduler(redis_url, namespace, prune_interval_seconds=None, **options)
+    return broker_sched.Scheduler(redis_url, namespace, prune_interval_seconds=None, **options)
 
 
-def open_existing(redis_url: str | None, namespace: str) -> Scheduler:
+def open_existing(redis_url: str | None, namespace: str) -> broker_sched.Scheduler:
     """Open the scheduler that these options name, for a command that only looks at it or mends it.
 
     Raises click.ClickException when its namespace is not there: then it is misspelt.
     """
+    from broker_sched.redis_backend.sync_connection import SyncConnection  # here: over HTTP nothing of Redis is needed
+    from broker_sched.scheduler.existing_namespaces import existing, exists, missing
+
     refuse_memory(redis_url)
     connection = SyncConnection(redis_url)
     try:
@@ -99,7 +101,7 @@ def reach_scheduler(url: str | None, redis_url: str | None, namespace: str) -> A
     if url is None:
         return CheckedScheduler(open_existing(redis_url, namespace))
     try:
-        return CheckedScheduler(RemoteScheduler(url, attempts=1))
+        return CheckedScheduler(broker_sched.RemoteScheduler(url, attempts=1))
     except ConfigurationError as error:
         raise click.UsageError(f"{place}: {error}") from None
 

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from broker_sched import RemoteScheduler, Scheduler
-from broker_sched.errors import ConfigurationError
+import broker_sched  # its schedulers by name: loaded when first asked for, and a command needs one of them
+from broker_sched.errors import ConfigurationError, NoRedisServer
 from broker_sched.luigi_config import LuigiConfig
 from broker_sched.mails.settings import SECTIONS as MAIL_SECTIONS
 from broker_sched.mails.settings import MailSettings, parse_settings, variable_of
-from broker_sched.redis_backend.embedded_server import NoRedisServer
 from broker_sched.redis_backend.urls import describe
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.default_scheduler import (
@@ -137,14 +136,16 @@ def is_local(options: Mapping[str, Any], config: LuigiConfig) -> bool:
 
 def _direct(redis_url: str | None, namespace: str, config: LuigiConfig) -> Reached:
     _refuse_schedulers_own(config)
-    reached = Reached(Scheduler(redis_url, namespace), f"namespace {namespace}, Redis {describe(redis_url)}")
+    reached = Reached(
+        broker_sched.Scheduler(redis_url, namespace), f"namespace {namespace}, Redis {describe(redis_url)}"
+    )
     _tell_differences(reached.scheduler, config)
     return reached
 
 
 def _remote(url: str, config: LuigiConfig) -> Reached:
     _refuse_schedulers_own(config)
-    remote = RemoteScheduler(url, **{"wait_seconds": RETRY_SECONDS, **remote_options(config)})
+    remote = broker_sched.RemoteScheduler(url, **{"wait_seconds": RETRY_SECONDS, **remote_options(config)})
     return Reached(remote, remote.url)
 
 
@@ -156,7 +157,7 @@ def _local(namespace: str, config: LuigiConfig) -> Reached:
     for name, value in {**options, **{f"resources.{name}": limit for name, limit in found.resources.items()}}.items():
         if name not in first:
             log.info("The scheduler's %s is %s, from %s.", name, value, found.places[name])
-    scheduler = Scheduler("memory:", namespace, resources=found.resources, **options)
+    scheduler = broker_sched.Scheduler("memory:", namespace, resources=found.resources, **options)
     return Reached(scheduler, "a scheduler in this process")
 
 
@@ -169,7 +170,7 @@ def _refuse_schedulers_own(config: LuigiConfig) -> None:
         )
 
 
-def _tell_differences(scheduler: Scheduler, config: LuigiConfig) -> None:
+def _tell_differences(scheduler: broker_sched.Scheduler, config: LuigiConfig) -> None:
     """[scheduler] and [resources] have no effect on a namespace that others share: say so where it has other values."""
     found = scheduler_settings(config)
     if not found.places:

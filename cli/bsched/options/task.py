@@ -12,9 +12,8 @@ import click
 from click.core import ParameterSource
 
 from broker_sched import luigi_config
-from broker_sched.errors import BrokerSchedError
+from broker_sched.errors import BrokerSchedError, NoRedisServer
 from broker_sched.luigi_config import LuigiConfig
-from broker_sched.redis_backend.embedded_server import NoRedisServer
 from broker_sched.tasks import command_line
 from broker_sched.worker.default_scheduler import number, truth
 from bsched.options.luigi import NO_LOCK, SECTIONS, without_effect
