@@ -16,6 +16,7 @@ from msgspec import Meta
 from broker_sched.contract import types
 from broker_sched.contract.scheduler_api import METHODS, Method
 from broker_sched.contract.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
+from broker_sched.contract.why_replies import WHY_CODES
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler.keys import KEYS
 
@@ -67,7 +68,7 @@ def keys() -> str:
 
 
 def states() -> str:
-    """Make docs/states.md: every change of status that can happen, and why."""
+    """Make docs/states.md: every change of status that can happen, and why; and the reasons that why() tells."""
     rows = [f"| {each.old.value} | {each.new.value} | {each.reason} |" for each in TRANSITIONS]
     upstream = [f"| {status.value} | {UPSTREAM_OF_STATUS[status]} |" for status in UPSTREAM_OF_STATUS]
     return "\n".join(
@@ -86,6 +87,11 @@ def states() -> str:
             "| a dep's status | makes it |",
             "| --- | --- |",
             *upstream,
+            "\n## Why a task does not run\n",
+            "The method `why` answers with one of these codes. There are no others.\n",
+            "| code | of the task | ends when |",
+            "| --- | --- | --- |",
+            *(f"| `{code}` | {what} | {end} |" for code, (what, end) in WHY_CODES.items()),
             "",
         ]
     )

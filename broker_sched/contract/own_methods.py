@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from broker_sched.contract import replies as replies
+from broker_sched.contract import why_replies as why_replies
 from broker_sched.contract.registry import rpc
 from broker_sched.contract.types import (
     AddTaskArguments,
@@ -131,4 +132,15 @@ class OwnMethods:
     @rpc()
     def cancel_submission(self, submission: WorkerId) -> replies.SubmissionState:
         """End a submission: what nobody else wants is not handed out any more; what runs goes on."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def why(self, task_id: TaskId) -> why_replies.Why:
+        """Say why a task does not run, to the root cause, or how it stands: a sentence, and the same as data.
+
+        code: one of a closed list of reasons (see states.md); `deps` when the task waits for others. Then causes are
+        the tasks at the root of that, each with its own code and sentence, those first that somebody has to mend; else
+        there is one cause, about the task itself. others: how many more are at the root for the same reason.
+        Looks at no more than about 1,000 tasks; complete false says that there were more.
+        """
         raise NotImplementedError

@@ -35,7 +35,9 @@ from broker_sched.scheduler.operations.operators import check_permissions
 
 T = TypeVar("T")
 # Scripts that may write nothing. Any other that reaches a replica is refused.
-READING = frozenset({"count_pending", "look_at_redis", "look_at_submission", "read_clock"})
+READING = frozenset(
+    {"count_pending", "look_at_hand_out", "look_at_redis", "look_at_submission", "read_clock", "walk_unmet"}
+)
 
 
 class Send(NamedTuple):

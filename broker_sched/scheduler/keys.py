@@ -158,6 +158,12 @@ KEYS = (
     ),
     Key("ended_submissions", "zset", "submissions by when they ended (s)", "a week each"),
     Key("worker_ids", "hash", "worker number → worker id", "until pruned", RECOMPUTED),
+    Key(
+        "gone_workers",
+        "zset",
+        "of workers that are gone: when it was heard of last (s), a space, its id; by number",
+        "the last 10,000 numbers",
+    ),
     Key("messages:<worker_id>", "list", "messages for its next ping, JSON", "until read"),
     Key("batchers:<worker_id>", "hash", "family → maximum and batched parameters", "a week after the worker"),
     Key("batch_names:<family>", "set", "lists of batched parameters ever registered", FOREVER),

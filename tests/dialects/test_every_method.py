@@ -85,6 +85,8 @@ def call_every_method(on: Any, clock: FakeClock) -> None:
     on.mark_as_done(task_id="T_0")
     on.forgive_failures(task_id="B_1")
     on.task_statuses(task_ids=["T_0", "T_1", "nobody's"])
+    for task_id in ("T_0", "T_4", "B_1", "B_all", "Load", "nobody's"):
+        on.why(task_id=task_id)
     on.add_task(worker="later", task_id="T_4", family="T")
     on.add_submission(submission="later", tasks=["T_4"])
     on.submission(submission="later")

@@ -24,6 +24,7 @@ from broker_sched.scheduler.operations import (
     task_details,
     task_listing,
     tasks,
+    why,
     work,
     workers,
 )
@@ -31,7 +32,7 @@ from broker_sched.scheduler.operations.operators import configure
 
 MODULES = (
     *(tasks, work, attempts, task_details, operators, lists, graphs, submissions, refusals),
-    *(overview, families, task_listing, single_task, failures, workers, events, condensed_graphs),
+    *(overview, families, task_listing, single_task, failures, workers, events, condensed_graphs, why),
 )
 
 

@@ -88,8 +88,8 @@ end
 
 -- Fill live workers' idle slots in rank order; the first task that is this worker's,
 -- fits beside what is in use and beside what the better ones would take, is the one. nil when there is none.
--- turn  see own_queues
-local function merge(worker, as_assistant, turn)
+-- turn  see own_queues; note  is called with each better ready task that takes a slot; only to look at it
+local function merge(worker, as_assistant, turn, note)
   local heap, slots_taken, taken, own = {}, {}, {}, {}
   local function count_running(rank)
     local runner, held = run_of(rank)
@@ -118,7 +118,10 @@ local function merge(worker, as_assistant, turn)
     else
       local may_be_given = as_assistant and not (is_restricted and refuses(worker, stream.queue))
       goes_on = take_slot(stream, worker, may_be_given, slots_taken)
-      if goes_on then add_up(taken, stream.needs) end
+      if goes_on then
+        add_up(taken, stream.needs)
+        if note then note(stream) end
+      end
     end
     if goes_on and advance(stream) then push(heap, stream) end
   end

@@ -5,10 +5,20 @@
 -- @include lib/workers/missed_workers.lua
 -- @include lib/deferred/backlog.lua
 
+local KEPT_NAMES = 10000
+
+-- Tasks know the workers that have signed up by number: why() tells who that was.
+local function keep_name(worker)
+  local contact = call('ZSCORE', key('workers', ''), worker.id) or NOW_TEXT
+  call('ZREMRANGEBYSCORE', key('gone_workers', ''), '-inf', number_text(tonumber(worker.w) - KEPT_NAMES))
+  call('ZADD', key('gone_workers', ''), worker.w, contact .. ' ' .. worker.id)
+end
+
 -- A dead worker is gone at once; its runner sets and stakeholder sets follow as a deferred step, what it ran is looked
 -- at as orphaned run. `since`: from when on its tasks have lacked it.
 local function remove_worker(id, since)
   local worker = find_worker(id)
+  keep_name(worker)
   keep_why_missed(id)
   suspect_tasks_of(id)
   call('ZREM', key('workers', ''), id)
