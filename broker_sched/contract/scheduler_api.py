@@ -219,7 +219,8 @@ class SchedulerAPI(OwnMethods, ViewMethods):
         """Merge info (a dict, or a list of pairs) into what is known of the worker.
 
         `workers` is its number of processes, `assistant` whether it runs others' tasks, `ping_interval` how many
-        seconds there are between two of its pings.
+        seconds there are between two of its pings, `version` that of broker_sched. `task_memory`, an object of task id
+        → bytes of the process that runs it, is kept for a minute, and shown beside these tasks only.
         start_id: made anew at each start of the worker. Another one than before is a new worker under an old name:
         what the former one ran has failed. While that is heard of and runs tasks, NameTaken is raised (409), and
         nothing is changed; once the new one has the name, the former one's ping and get_work raise it.

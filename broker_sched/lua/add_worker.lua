@@ -1,11 +1,12 @@
 -- Merge info into what is known of a worker. An unknown worker is created.
 --
--- @args worker assistant slots modules start_id info…
+-- @args worker assistant slots modules start_id memory info…
 --   assistant   0, 1 as the info says; '' when it does not say
 --   slots       a number, the info's `workers`; '' when it does not say
 --   modules     which modules it takes others' tasks from: patterns as a JSON list, see
 --               lib/hand_out/restrictions.lua; '[]' any, '' when it does not say
 --   start_id    '' for none
+--   memory      bytes of the processes that run its tasks, by task id as a JSON object; '' when it does not say
 --   info        key, JSON, key, JSON, …
 -- Reply { 'known', 0 }; when it is new under an old name, nothing was merged yet, and there is more to do before:
 --       { 'more', deferred steps left } what the former one ran has failed in part: call again
@@ -28,6 +29,8 @@ local function set_filter(worker, patterns)
   end
 end
 
+local MEMORY_SECONDS = 60 -- it is told every 10 s
+
 local function add_worker()
   local left = 0
   if is_replaced(find_worker(ARGS.worker), ARGS.start_id) then
@@ -44,6 +47,7 @@ local function add_worker()
     suspect_tasks_of(worker.id)
   end
   if ARGS.slots ~= '' then call('HSET', key('worker:', worker.id), 'slots', ARGS.slots) end
+  if ARGS.memory ~= '' then call('SET', key('memory:', worker.id), ARGS.memory, 'EX', MEMORY_SECONDS) end
   if ARGS.modules ~= '' then set_filter(worker, ARGS.modules) end
   for index = 1, #ARGS.info, 2 do
     call('HSET', key('worker_info:', worker.id), ARGS.info[index], ARGS.info[index + 1])

@@ -16,6 +16,7 @@ SILENT_SECONDS = 5.0  # a worker that pings each second, and was not heard of fo
 MISSED_PINGS = 2  # and one that told of a longer ping_interval, when so many of them failed to come
 FIELDS = ("w", "started", "disabled", "assistant", "submission", "slots", "host", "refuses")
 INFO = ("host", "version", "ping_interval")
+READS = 4  # commands for one worker
 TOGETHER = 10  # workers read at once
 
 
@@ -49,9 +50,8 @@ def read_worker_ids(namespace: Namespace) -> Commands[list[str]]:
 def read_standings(namespace: Namespace, ids: Sequence[str], now: float) -> Commands[list[WorkerStanding]]:
     """Return how these workers stand, in this order; unknown ones are left out. now: by the scheduler's clock."""
     commands = [command for each in ids for command in _commands(namespace, each)]
-    each_has = len(commands) // max(1, len(ids))
-    replies = yield from read_paced(commands, pace=each_has * TOGETHER)
-    rows = (replies[start : start + each_has] for start in range(0, len(replies), each_has))
+    replies = yield from read_paced(commands, pace=READS * TOGETHER)
+    rows = (replies[start : start + READS] for start in range(0, len(replies), READS))
     return [_standing(worker, row, now) for worker, row in zip(ids, rows) if row[0][0] is not None]
 
 

@@ -20,6 +20,7 @@
 | routes | everything but `/api`: the page, and whether the server is alive and ready |
 | front_page | the HTML of the page at `/` |
 | prune_timer | when the namespace is pruned |
+| announcements | how a process makes itself known to the namespace |
 
 `create_app` makes the ASGI application, for `bsched server` and for any other ASGI server.
 """

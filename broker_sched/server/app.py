@@ -29,6 +29,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.urls import is_in_process
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.mailing import Mailing
+from broker_sched.server.announcements import announced
 from broker_sched.server.api import API, Api
 from broker_sched.server.hosts import HostRule
 from broker_sched.server.large_calls import LargeCalls
@@ -51,6 +52,7 @@ class AppConfig:
     resources: Mapping[str, float] = field(default_factory=dict)
     mails: MailSettings | None = None  # None: this process sends no mails
     hosts: HostRule = field(default_factory=HostRule)
+    address: str | None = None  # where it listens, for people; None: another ASGI server knows
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> AppConfig:
@@ -111,7 +113,7 @@ class App:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Connections, prune timer and mails, as long as the block lasts.
+        """Connections, timers and mails, as long as the block lasts.
 
         Raises ConfigurationError when the URL can't be used, SchemaMismatch when the namespace is another version's.
         An unreachable Redis is no reason not to start: calls get 503 until it is there.
@@ -129,7 +131,8 @@ class App:
             pruner = asyncio.create_task(prune_for_ever(scheduler))
             mailing = _start_mailing(config.mails, scheduler)
             try:
-                yield
+                async with announced(scheduler, config.address):
+                    yield
             finally:
                 pruner.cancel()
                 if large_calls is not None:

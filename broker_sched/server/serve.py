@@ -61,8 +61,9 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
     sys.setswitchinterval(SWITCH_SECONDS)
     with listening_socket(config.host, config.port, config.unix_socket) as listener:
         listens_at = None if config.unix_socket else listener.getsockname()[0]
-        app = create_app(replace(config.app, hosts=rule_for(listens_at, config.allowed_hosts)))
-        where = f"{shown(listener)}, namespace {config.app.namespace}, Redis {describe(config.app.redis_url)}"
+        hosts, address = rule_for(listens_at, config.allowed_hosts), shown(listener)
+        app = create_app(replace(config.app, hosts=hosts, address=address))
+        where = f"{address}, namespace {config.app.namespace}, Redis {describe(config.app.redis_url)}"
         if config.processes == 1:
             run_loop(serve_on(listener, app, lambda: announce(f"bsched server: listening on {where}")))
         else:

@@ -20,6 +20,7 @@ from broker_sched.worker.config import WorkerConfig
 log = logging.getLogger("bsched.worker")
 STOP_SECONDS = 5.0  # a ping in flight is not waited for longer
 SHORT_SECONDS = 2.0  # a ping that takes longer may not be answered at all
+MEMORY_SECONDS = 10.0  # between two reports of how much memory the tasks take
 LONG_SECONDS = 8.0  # without an answer, two intervals aside: the scheduler may drop a worker that it does not hear
 
 
@@ -27,7 +28,8 @@ class Heartbeat:
     """Pings the scheduler every ping_interval seconds, from start_pinging() to stop_pinging(), in a thread of its own.
 
     on_message: called with each message {"name", "kwargs"} of a reply. on_return: called after a long silence, and
-    while the scheduler refuses the login or says that another worker has this one's name. start_id, has_name: those of
+    while the scheduler refuses the login or says that another worker has this one's name. memory: returns task id →
+    bytes of what runs here, which is told every 10 s, unless it is empty. start_id, has_name: those of
     the WorkerStart.
     """
 
@@ -38,6 +40,7 @@ class Heartbeat:
         config: WorkerConfig,
         on_message: Callable[[dict[str, Any]], None],
         on_return: Callable[[], None],
+        memory: Callable[[], dict[str, int]],
         start_id: str,
         has_name: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -46,6 +49,8 @@ class Heartbeat:
         self._interval_seconds = config.ping_interval
         self._on_message = on_message
         self._on_return = on_return
+        self._memory = memory
+        self._next_memory = 0.0
         self._start_id = start_id
         self._has_name = has_name
         self._names_taken: list[NameTaken] = []  # in a row; a single one may be older than the name
@@ -117,8 +122,18 @@ class Heartbeat:
             self._last_answer = time.time()
             if self._was_silent:
                 self._on_return()
+            self._tell_memory()
             for message in (reply or {}).get("rpc_messages", ()):
                 self._pass_on(dict(message))
+
+    def _tell_memory(self) -> None:
+        if time.monotonic() < self._next_memory or not (memory := self._memory()):
+            return
+        self._next_memory = time.monotonic() + MEMORY_SECONDS
+        try:
+            self._scheduler.add_worker(self._worker_id, {"task_memory": memory}, start_id=self._start_id)
+        except Exception as error:  # nobody waits for it, and the next ping finds out what is wrong
+            log.debug("The memory of the tasks could not be told: %s", error)
 
     def _pass_on(self, message: dict[str, Any]) -> None:
         try:

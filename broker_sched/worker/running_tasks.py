@@ -55,6 +55,14 @@ class RunningTasks:
         """Return task id → attempt of the runs that count; the superseded ones are left out."""
         return {name: each.attempt for name, each in self._processes.items() if not each.is_superseded}
 
+    def memory(self) -> dict[str, int]:
+        """Return task id → resident bytes of the process that runs it, where these are known. Any thread may ask.
+
+        Runs that a luigid handed out, which asks for no such thing, are left out.
+        """
+        told = {name: each.memory() for name, each in list(self._processes.items()) if each.attempt is not None}
+        return {name: size for name, size in told.items() if size is not None}
+
     def supersede(self, task_id: str, attempt: int | None) -> None:
         """End a run of which the scheduler says that it does not count any more; nothing of it is reported."""
         process = self._processes.get(task_id)

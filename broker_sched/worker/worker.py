@@ -85,6 +85,7 @@ class Worker:
         self._worker_start = WorkerStart(self._scheduler, self.id, info, self._config, *waits)
         self.host = socket.gethostname()
         self._assistant = assistant
+        self._who = dict(worker=self.id, host=self.host, assistant=assistant, start_id=self._worker_start.start_id)
         self._context = multiprocessing.get_context(self._config.start_method)
         self._executor = executor or TaskProcesses(self._context, self._config)
         self._mails = FailureMails.of(mails, self.id, self._config, scheduler)
@@ -95,6 +96,7 @@ class Worker:
         self._work_waiter = WorkWaiter(self._scheduler.scheduler, self.id, assistant)
         self._shutdown = Shutdown(self._work_waiter.wake_worker)
         self._own = OwnProcess(self._scheduler, self.id, self._config)
+        self._memory = lambda: {**self._running.memory(), **self._own.memory()}
         self.runs = 0
         self._keep_alive = KeepAlive(self._config, assistant)
         self._heartbeat: Heartbeat | None = None
@@ -167,9 +169,7 @@ class Worker:
             return Work(None)
         if self.worker_processes == 0:
             return self._work_source.work_from_reply(self._scheduler.call("count_pending", worker=self.id))
-        current = self._running.task_ids()
-        who = {"worker": self.id, "host": self.host, "assistant": self._assistant}
-        return self._work_source.ask_for_work(**who, current_tasks=current, start_id=self._worker_start.start_id)
+        return self._work_source.ask_for_work(**self._who, current_tasks=self._running.task_ids())
 
     def _start(self, task_id: str) -> None:
         task = self._registration.scheduled[task_id]
@@ -373,7 +373,7 @@ class Worker:
         if not self._config.no_install_shutdown_handler:
             self._shutdown.take_signals()
         interrupts.expect_another()
-        start, callbacks = self._worker_start, (self._handle_message, self._work_waiter.wake_worker)
+        start, callbacks = self._worker_start, (self._handle_message, self._work_waiter.wake_worker, self._memory)
         self._heartbeat = Heartbeat(scheduler, self.id, self._config, *callbacks, start.start_id, start.has_name)
         try:
             self._heartbeat.start_pinging()

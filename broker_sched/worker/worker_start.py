@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from broker_sched import __version__
 from broker_sched.errors import NameTaken
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
@@ -21,10 +22,10 @@ AGAIN_SECONDS = 1.0  # between two attempts
 class WorkerStart:
     """Makes a worker known to the scheduler.
 
-    info: what the worker says of itself; with it goes config's ping_interval, by which the scheduler judges a
-    silence. start_id: of this worker object; a new process under an old name has another one, by which the scheduler
-    knows that what the former one ran is lost. wait: passes that many seconds usefully. is_pointless: whether not to
-    go on.
+    info: what the worker says of itself; with it go config's ping_interval, by which the scheduler judges a silence,
+    and our version. start_id: of this worker object; a new process under an old name has another one, by which the
+    scheduler knows that what the former one ran is lost. wait: passes that many seconds usefully. is_pointless: whether
+    not to go on.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class WorkerStart:
         self._has_name = False
         self._scheduler = scheduler
         self._worker_id = worker_id
-        self._info = [*info, ("ping_interval", config.ping_interval)]
+        self._info = [*info, ("ping_interval", config.ping_interval), ("version", __version__)]
         self._taken_seconds = max(TAKEN_SECONDS, TAKEN_INTERVALS * config.ping_interval)
         self._wait = wait
         self._is_pointless = is_pointless

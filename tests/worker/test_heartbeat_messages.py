@@ -26,7 +26,7 @@ class Failing:
 @pytest.mark.parametrize("message", ["docs/operations.md has the list.", "no route to host"])
 def test_an_errors_message_ends_in_one_dot(message: str, caplog: pytest.LogCaptureFixture) -> None:
     scheduler: Any = Failing(message)
-    heartbeat = Heartbeat(scheduler, "w", WorkerConfig(), lambda told: None, lambda: None, "start")
+    heartbeat = Heartbeat(scheduler, "w", WorkerConfig(), lambda told: None, lambda: None, dict, "start")
     with caplog.at_level(logging.WARNING):
         heartbeat.start_pinging()
         heartbeat.ping_now()

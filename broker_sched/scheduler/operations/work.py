@@ -10,7 +10,7 @@ from typing import Any
 
 from broker_sched.contract import replies as replies
 from broker_sched.contract.validation import to_json
-from broker_sched.errors import NameTaken
+from broker_sched.errors import InvalidArgument, NameTaken
 from broker_sched.redis_backend.commands import Await, Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.operators import prune
@@ -130,9 +130,12 @@ def add_worker(
 ) -> Commands[None]:
     """Make a worker known, with its info. One script, and more when it is new under an old name.
 
-    `assistant`, `workers` and `allow_modules` are kept a second time, as scripts need them.
+    `assistant`, `workers` and `allow_modules` are kept a second time, as scripts need them; `task_memory` is kept
+    apart, for a minute.
     """
     merged = dict(info)
+    memory = merged.pop("task_memory", None)
+    _check_memory(memory)
     assistant = truth(merged["assistant"]) if "assistant" in merged else ""
     slots = merged.get("workers")
     countable = isinstance(slots, (int, float)) and slots == slots
@@ -148,6 +151,7 @@ def add_worker(
             slots=told_slots,
             modules=allowed,
             start_id=start_id or "",
+            memory=to_json("info.task_memory", memory) if memory else "",
             info=flat,
         )
         if outcome != "alive":
@@ -158,6 +162,12 @@ def add_worker(
             f"{told[1]} has this name, runs tasks, and was heard of last at {since:%Y-%m-%d %H:%M:%S} UTC. "
             "Give this worker another name (--name), or stop the other one."
         )
+
+
+def _check_memory(memory: Any) -> None:
+    is_right = isinstance(memory, dict) and all(isinstance(each, int) for each in memory.values())
+    if memory is not None and not is_right:
+        raise InvalidArgument("info.task_memory", "must be an object (task id → bytes)")
 
 
 def _replaced(worker: str) -> NameTaken:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import psutil
+
 from broker_sched import interrupts
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.config import WorkerConfig
-from broker_sched.worker.executors.task_process import SchedulerCall
+from broker_sched.worker.executors.task_process import SchedulerCall, resident_bytes
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.run_task import RunOptions, execute, read
@@ -27,6 +29,7 @@ class OwnProcess:
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._reporter: StatusReporter | None = None  # of the task that runs
+        self._attempt: int | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -48,6 +51,7 @@ class OwnProcess:
         if isinstance(accepts_messages, RunResult):
             return accepts_messages
         self._reporter = StatusReporter(tell, task.task_id, self._worker_id, bool(accepts_messages), task)
+        self._attempt = attempt
         programs = StartedPrograms()
         try:
             with interrupts.witnessed_by(programs.note_programs):
@@ -57,6 +61,15 @@ class OwnProcess:
             raise
         finally:
             self._reporter = None
+
+    def memory(self) -> dict[str, int]:
+        """Return task id → resident bytes of this process while it runs a task. Any thread may ask.
+
+        A task that a luigid handed out, which asks for no such thing, is left out.
+        """
+        reporter = self._reporter
+        size = resident_bytes(psutil.Process()) if reporter is not None and self._attempt is not None else None
+        return {reporter.task_id: size} if reporter is not None and size is not None else {}
 
     def receive_message(self, task_id: str, message_id: str, content: Any, payload: dict[str, Any]) -> bool:
         """Hand a scheduler message to the task that runs. Returns False when the task of this id does not run here."""

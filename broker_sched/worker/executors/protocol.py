@@ -61,6 +61,9 @@ class TaskRun(Protocol):
     def wait_until_ended(self) -> None:
         """Wait until the run has ended, as long as that may take after terminate()."""
 
+    def memory(self) -> int | None:
+        """Return the resident bytes of the process that runs the task; None where that is not known here."""
+
     def send_message(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Hand a scheduler message to the task; where the executor has no way to do so, it is logged and lost."""
 

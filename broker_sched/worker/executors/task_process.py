@@ -191,6 +191,10 @@ class TaskProcess:
             self.kill()
             self._process.join()
 
+    def memory(self) -> int | None:
+        """Return the resident bytes of the process; None before its start and after its end. Any thread may ask."""
+        return resident_bytes(self._root)
+
     def send_message(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Hand a scheduler message to the task. The heartbeat's thread may call it."""
         if not self._connection.send((message_id, content, payload)):
@@ -272,6 +276,14 @@ def _child(
     reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages), task)
     interrupts.start_beside(threading.Thread(target=_listen, args=(connection, reporter, worker_pid), daemon=True))
     connection.send(execute(task, options, reporter))
+
+
+def resident_bytes(process: psutil.Process | None) -> int | None:
+    """Return the resident bytes of a process; None when there is none, or none any more."""
+    try:
+        return process.memory_info().rss or None if process is not None else None
+    except psutil.Error:
+        return None
 
 
 def _process(pid: int) -> psutil.Process | None:

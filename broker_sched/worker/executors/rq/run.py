@@ -126,6 +126,10 @@ class RqRun:
         if self.result is None:
             log.warning("%s could not be stopped in time: whoever is handed it next adopts its RQ job.", self.task)
 
+    def memory(self) -> int | None:
+        """Return None: the process is on another machine."""
+        return None
+
     def send_message(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Log that the message is lost: none travel through RQ."""
         log.error("%s runs as an RQ job, which gets no messages: this one is lost: %s", self.task, content)
