@@ -79,7 +79,7 @@ def states() -> str:
             "| --- | --- | --- |",
             *rows,
             "\nA task that the scheduler disabled refuses everything but DONE until `disable_persist` has passed or",
-            "`re_enable_task` is called. While a task runs, only its runner changes its status, or a report with new deps.\n",
+            "`re_enable_task` is called; one that people disabled does so until they lift it. While a task runs, only its runner changes its status, or a report with new deps.\n",
             "## Upstream status\n",
             "Of a PENDING task: the worst among its deps that are not DONE, through PENDING ones. Mildest first: "
             + ", ".join(f"`{name or '(none)'}`" for name in UPSTREAM_SEVERITY)

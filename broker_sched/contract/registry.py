@@ -21,7 +21,7 @@ class Method(NamedTuple):
     returns: Any  # the reply's type
     collects: inspect.Parameter | None  # what all keyword arguments together are (update_resources)
     list_of_tasks: str | None  # which argument is a list of add_task's arguments
-    in_luigi: bool  # a stock luigid has it; else it is declared in own_methods.py or view_methods.py
+    in_luigi: bool  # a stock luigid has it
     doc: str
     takes_any: bool  # on the wire, as Luigi has it, unknown arguments are accepted and ignored
     reads_only: bool  # changes nothing

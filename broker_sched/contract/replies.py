@@ -85,6 +85,65 @@ class Stopping(TypedDict):
     worker: str | None
 
 
+class UnchangedTask(TypedDict):
+    """Why nothing was done with a task: a sentence for people, and its status, which is null when there is none."""
+
+    task_id: str
+    status: str | None
+    reason: str
+
+
+class ChangedTasks(TypedDict):
+    """What became of the tasks of a change_tasks; each of them is named once, in one of the lists."""
+
+    changed: list[str]
+    unchanged: list[UnchangedTask]
+
+
+class PausedFamily(TypedDict):
+    """How a family stands after a call."""
+
+    family: str
+    paused: bool  # false also where pause_enabled is off
+    changed: bool  # it was not so before
+    tasks: int  # how many the family has, of whatever status: none of a family that is misspelt
+
+
+class DrainedWorker(TypedDict):
+    """Whether a worker was asked to leave (it reads that with its next ping), or disabled, since it is Luigi's."""
+
+    worker: str
+    asked: bool
+    disabled: bool  # neither: there is no such worker
+
+
+class ForgottenWorker(TypedDict):
+    """Whether a worker was removed, and why not; how many tasks it ran, which have failed."""
+
+    worker: str
+    forgotten: bool
+    tasks: int
+    reason: str | None
+
+
+class RemovedResource(TypedDict):
+    """Whether a resource had a limit of its own, and which."""
+
+    resource: str
+    removed: bool
+    limit: float | None
+
+
+class Option(TypedDict):
+    """An option of the scheduler. set_at (s), set_by: null while it has its default, or when that is not known."""
+
+    name: str
+    value: float | bool
+    default: float | bool
+    set_at: float | None
+    set_by: str | None
+
+
 class SupersededReports(TypedDict):
     """How many reports about runs that did not count any more were refused since the namespace was made."""
 

@@ -1,9 +1,7 @@
 """The contract: every method, declared once.
 
 `SchedulerAPI` has the signatures, the types and the documentation of Luigi's methods, and inherits those that Luigi
-does not have from own_methods.py and view_methods.py. `METHODS` is read off all three, and from `METHODS` come the
-server's routes, the remote client, the command line and docs/api.md. A subclass says how one call is carried, in
-`_invoke`; it inherits everything else.
+class SchedulerAPI(OwnMethods, ViewMethods, OperatorMethods):
 
 Source of every behaviour named here: luigi.scheduler.Scheduler, 3.8.1.
 """
@@ -15,6 +13,7 @@ from functools import wraps
 from typing import Any
 
 from broker_sched.contract import replies as replies
+from broker_sched.contract.operator_methods import OperatorMethods
 from broker_sched.contract.own_methods import OwnMethods
 from broker_sched.contract.registry import Method, read_methods, rpc
 from broker_sched.contract.types import (
@@ -38,7 +37,7 @@ from broker_sched.contract.view_methods import ViewMethods
 from broker_sched.contract.wrong_arguments import check_spelling
 
 
-class SchedulerAPI(OwnMethods, ViewMethods):
+class SchedulerAPI(OwnMethods, ViewMethods, OperatorMethods):
     """Luigi's scheduler API. Base of everything that a worker can take for a scheduler.
 
     Every method may raise InvalidArgument (nothing was changed) and, when nobody answers, Unreachable. Every change is
@@ -386,4 +385,4 @@ def _calling(method: Method) -> Callable[..., Any]:
     return call
 
 
-METHODS: dict[str, Method] = read_methods(SchedulerAPI, OwnMethods, ViewMethods)
+METHODS: dict[str, Method] = read_methods(SchedulerAPI, OwnMethods, ViewMethods, OperatorMethods)

@@ -17,7 +17,7 @@ class Status(str, Enum):
     BATCH_RUNNING = "BATCH_RUNNING"  # runs as a member of a batch
     DONE = "DONE"
     FAILED = "FAILED"  # goes back to PENDING after retry_delay
-    DISABLED = "DISABLED"  # failed too often, or its worker said so
+    DISABLED = "DISABLED"  # failed too often, or its worker or people said so
     UNKNOWN = "UNKNOWN"  # a placeholder: named as a dep, not added yet
 
 
@@ -51,15 +51,15 @@ class Transition(NamedTuple):
 S = Status
 TRANSITIONS = (
     Transition(S.UNKNOWN, S.PENDING, "the placeholder is added for real"),
-    Transition(S.UNKNOWN, S.DONE, "the placeholder is added, already complete"),
+    Transition(S.UNKNOWN, S.DONE, "the placeholder is added, already complete, or people say so"),
     Transition(S.UNKNOWN, S.RUNNING, "a worker reports that it runs it"),
     Transition(S.UNKNOWN, S.FAILED, "a worker reports that it failed"),
-    Transition(S.UNKNOWN, S.DISABLED, "a worker reports that it is disabled"),
+    Transition(S.UNKNOWN, S.DISABLED, "a worker reports that it is disabled, or people disable it"),
     Transition(S.PENDING, S.RUNNING, "get_work hands it out"),
     Transition(S.PENDING, S.BATCH_RUNNING, "get_work hands it out as a member of a batch"),
-    Transition(S.PENDING, S.DONE, "a worker found it complete"),
+    Transition(S.PENDING, S.DONE, "a worker found it complete, or people say so"),
     Transition(S.PENDING, S.FAILED, "a worker could not schedule it"),
-    Transition(S.PENDING, S.DISABLED, "a worker disables it, or one failure too many does"),
+    Transition(S.PENDING, S.DISABLED, "a worker or people disable it, or one failure too many does"),
     Transition(S.PENDING, S.UNKNOWN, "a worker can't tell its state any more"),
     Transition(S.RUNNING, S.DONE, "its worker reports success, or someone marks it as done"),
     Transition(S.RUNNING, S.FAILED, "its worker reports failure, or is dead"),
@@ -75,16 +75,16 @@ TRANSITIONS = (
     Transition(S.DONE, S.PENDING, "it is added again, after the cooldown"),
     Transition(S.DONE, S.RUNNING, "a worker reports that it runs it"),
     Transition(S.DONE, S.FAILED, "a worker reports failure"),
-    Transition(S.DONE, S.DISABLED, "a worker disables it"),
+    Transition(S.DONE, S.DISABLED, "a worker or people disable it"),
     Transition(S.DONE, S.UNKNOWN, "a worker can't tell its state any more"),
-    Transition(S.FAILED, S.PENDING, "retry_delay has passed, it is added again, or forgiven"),
+    Transition(S.FAILED, S.PENDING, "retry_delay has passed, it is added again, retried or forgiven"),
     Transition(S.FAILED, S.RUNNING, "a worker reports that it runs it"),
     Transition(S.FAILED, S.DONE, "a worker found it complete, or someone marks it as done"),
-    Transition(S.FAILED, S.DISABLED, "a failure too many, or a worker disables it"),
+    Transition(S.FAILED, S.DISABLED, "a failure too many, or a worker or people disable it"),
     Transition(S.FAILED, S.UNKNOWN, "a worker can't tell its state any more"),
     Transition(S.DISABLED, S.DONE, "a worker found it complete, or someone marks it as done"),
     Transition(S.DISABLED, S.FAILED, "disable_persist has passed, or it is re-enabled"),
-    Transition(S.DISABLED, S.PENDING, "it was disabled by a worker and is added again"),
+    Transition(S.DISABLED, S.PENDING, "it was disabled by a worker and is added again, or people retry it"),
     Transition(S.DISABLED, S.RUNNING, "it was disabled by a worker, which now runs it"),
     Transition(S.DISABLED, S.UNKNOWN, "it was disabled by a worker that can't tell any more"),
 )

@@ -15,12 +15,13 @@ from msgspec import Meta
 
 MAX_SAFE_INTEGER = 2**53  # beyond it a double, and so a sorted set's score, loses digits
 MAX_ID = 8192  # characters of a task's or a worker's id
-MAX_TASKS = 1000  # in one add_tasks, or one task_statuses
+MAX_TASKS = 1000  # in one add_tasks, task_statuses or change_tasks
 MAX_LOG = 16_384  # characters kept of what a task writes
 MAX_REASON = 4096  # characters of why a task can't be loaded
 MAX_REFUSED = 200  # tasks in one refuse_tasks: more than a batch has
 MAX_BATCHED_ARGS = 100
 MAX_LISTED = 1000  # tasks, families, workers or events in one reply
+MAX_AUTHOR = 200  # characters of who does something
 
 JSON: TypeAlias = Any  # any JSON value: the contract leaves it to the clients
 
@@ -31,6 +32,8 @@ WorkerId: TypeAlias = Annotated[str, Meta(title="worker id", min_length=1, max_l
 StartId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]  # made anew at each start of a worker
 Attempt: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]  # number of a hand-out; see replies.Work
 Cursor: TypeAlias = Annotated[str, Meta(max_length=4 * MAX_ID)]  # opaque; of the reply before
+Family: TypeAlias = Annotated[str, Meta(title="family", min_length=1, max_length=MAX_ID)]
+ResourceName: TypeAlias = Annotated[str, Meta(title="resource", min_length=1, max_length=MAX_ID)]
 BatchedArgs: TypeAlias = Annotated[Sequence[str], Meta(max_length=MAX_BATCHED_ARGS)]
 RefusedIds: TypeAlias = Annotated[Sequence[TaskId], Meta(min_length=1, max_length=MAX_REFUSED)]
 TaskIds: TypeAlias = Annotated[Sequence[TaskId], Meta(max_length=MAX_TASKS)]
@@ -57,6 +60,9 @@ Size: TypeAlias = Annotated[int, Meta(ge=0)]
 GraphNodes: TypeAlias = Annotated[int, Meta(ge=20, le=150)]  # fewer could not tell the states apart
 AwaitSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=30, description="a number of seconds from 0 to 30")]
 RefusalSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
+DrainSeconds: TypeAlias = Annotated[
+    float, Meta(ge=0, le=MAX_SAFE_INTEGER, description="a number of seconds, 0 or more")
+]
 Resources: TypeAlias = Mapping[str, Amount]
 ListLimit: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_LISTED, description="a whole number from 1 to 1,000")]
 SinceSeconds: TypeAlias = Annotated[
@@ -88,10 +94,12 @@ Visibility: TypeAlias = Annotated[
 ]
 GraphDirection: TypeAlias = Literal["deps", "dependents"]
 RefusalScope: TypeAlias = Literal["module", "family"]
+TaskAction: TypeAlias = Literal["retry", "forgive", "enable", "disable", "done", "stop", "remove"]
 RetryOption: TypeAlias = Literal["retry_count", "disable_hard_timeout", "disable_window"]
 RetryPolicy: TypeAlias = Mapping[RetryOption, Number | None]
 
 # Texts
 
+Author: TypeAlias = Annotated[str, Meta(max_length=MAX_AUTHOR)]
 LogText: TypeAlias = Annotated[str, Meta(max_length=MAX_LOG)]
 RefusalReason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]

@@ -20,6 +20,7 @@
 -- @include lib/core/header.lua
 -- @lazy add_any_task lib/tasks/adding.lua
 -- @lazy add_plain_task lib/tasks/plain_task.lua
+-- @lazy is_paused lib/hand_out/paused_families.lua
 
 -- Nothing but that a task is to be run, and what it depends on?
 local function is_plain_report()
@@ -27,6 +28,7 @@ local function is_plain_report()
     and ARGS.attempt == '' and ARGS.param_visibilities == '' and ARGS.tracking_url == '' and ARGS.batchable ~= '1'
     and ARGS.batch_id == '' and ARGS.expl == '' and ARGS.deps_token == ''
     and tonumber(ARGS.priority) >= OPTIONS.lowest_priority
+    and (OPTIONS.paused_families == '' or not is_paused(ARGS.family))
 end
 
 local function add_task()

@@ -32,6 +32,7 @@ from broker_sched.redis_backend.recovery import (
 from broker_sched.redis_backend.script_call import evalsha
 from broker_sched.scheduler.operations import OPERATIONS, configure
 from broker_sched.scheduler.operations.operators import check_permissions
+from broker_sched.this_user import user_at_host
 
 T = TypeVar("T")
 # Scripts that may write nothing. Any other that reaches a replica is refused.
@@ -155,7 +156,7 @@ class Execution:
         """What `configuring` carries out, as commands."""
         if self._loads_all:
             yield load_scripts()
-        yield from configure(self.namespace, self._options)
+        yield from configure(self.namespace, self._options, user_at_host() if self._options else "")
         if self._resources:
             yield from OPERATIONS["update_resources"](self.namespace, resources=self._resources)
 

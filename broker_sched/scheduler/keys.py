@@ -36,7 +36,8 @@ KEYS = (
     Key(
         "config",
         "hash",
-        "schema, version, paused, lowest_priority, every option, and while indexes are repaired who does it",
+        "schema, version, paused, paused_families (JSON, family → since when (s)), lowest_priority, every option, "
+        "set:<option> (JSON, when (s) and by whom it was set), and while indexes are repaired who does it",
         FOREVER,
     ),
     Key(
@@ -80,7 +81,7 @@ KEYS = (
         "hash",
         "status, priority, times (s), family, module, params, workers, runner_set, stakeholder_set, attempt (number of "
         "its latest hand-out), what it holds, since when it waits for deps that its run() wanted (waits_since), where "
-        "it is indexed",
+        "it is indexed; disabled_by: who of the people has disabled it",
         TASK,
     ),
     Key(

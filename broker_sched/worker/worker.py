@@ -43,7 +43,7 @@ NAP_SECONDS = 0.2  # a worker without its scheduler looks so often what its task
 MAX_REST_SECONDS = 10.0  # then a worker that can be woken asks all the same: it may have no reason to stay
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # of the machine, for now
 ASKING = ("get_work", "count_pending", "add_worker", "task_statuses", "dep_graph")  # not when the worker is to leave
-MESSAGES = ("set_worker_processes", "dispatch_scheduler_message", "stop_task")  # what the scheduler may ask of a worker
+MESSAGES = ("set_worker_processes", "dispatch_scheduler_message", "stop_task", "stop_asking", "drain")  # understood
 
 
 class Worker:

@@ -94,6 +94,17 @@ def call_every_method(on: Any, clock: FakeClock) -> None:
     on.cancel_submission(submission="later")
     on.announce_scheduling_failure(task_name="X", family="X", params={}, expl="why", owners=[], worker="a")
     on.set_worker_processes(worker="a", n=3)
+    for action in ("retry", "forgive", "enable", "disable", "done", "stop", "remove"):
+        for dry_run in (True, False):
+            on.change_tasks(task_ids=["T_0", "T_2", "T_4", "B_1", "none"], action=action, dry_run=dry_run, by="é@h")
+    on.add_task(worker="b", task_id="L_2", family='L: "ü|!"')
+    on.pause_family(family='L: "ü|!"')
+    on.get_work(worker="b")
+    on.unpause_family(family='L: "ü|!"')
+    on.update_options(options={"retry_delay": 7.5, "batch_emails": None}, by="é@h")
+    on.option_list()
+    on.remove_resource(resource="gpu")
+    on.drain_worker(worker="b", seconds=2.5)
     on.pause()
     on.is_paused()
     on.get_work(worker="a")
@@ -109,6 +120,9 @@ def call_every_method(on: Any, clock: FakeClock) -> None:
     on.disable_worker(worker="b")
     on.worker_list()
     look(on)
+    on.forget_worker(worker="b", by="é@h")
+    on.forget_worker(worker="b", force=True, by="é@h")
+    on.task_list(status="FAILED", upstream_status="")
 
 
 def look(on: Any) -> None:

@@ -1,6 +1,7 @@
 """Callers take turns at every script, and each leaves nearly everything to later calls. No task may be handed out
-before its deps are DONE, and in the end every index is right."""
+before its deps are DONE, or while its family is paused, and in the end every index is right."""
 
+import json
 import random
 import re
 
@@ -47,7 +48,9 @@ def report(chance, tasks):
         "module": (0.4, chance.choice("mn")),
     }
     given.update({name: value for name, (share, value) in optional.items() if chance.random() < share})
-    if chance.random() < 0.4:
+    if chance.random() < 0.2:
+        given.update(family=chance.choice("FG"))
+    elif chance.random() < 0.4:
         given.update(batchable=True, family="F", params={"p": str(number), "q": chance.choice("12")})
     return given
 
@@ -56,6 +59,12 @@ def refusal(chance, tasks):
     """Of some tasks, which the worker mostly does not run."""
     scope, seconds = chance.choice(["module", "family"]), chance.choice([0, 1, 30])
     return {"task_ids": chance.sample(tasks, min(len(tasks), 3)), "reason": "why", "scope": scope, "seconds": seconds}
+
+
+def change(chance, tasks):
+    """What people do with some tasks."""
+    action = chance.choice(["retry", "forgive", "enable", "disable", "done", "stop", "remove"])
+    return {"task_ids": chance.sample(tasks, min(len(tasks), 3)), "action": action, "dry_run": chance.random() < 0.1}
 
 
 def random_call(chance, tasks):
@@ -74,6 +83,9 @@ def random_call(chance, tasks):
         (4, "ping", worker),
         (4, "refuse_tasks", worker | refusal(chance, tasks)),
         (1, "add_worker", worker | {"info": {"allow_modules": chance.choice([[], ["m"], ["[!m]", ""]])}}),
+        (5, "change_tasks", change(chance, tasks)),
+        (3, chance.choice(["pause_family", "unpause_family", "unpause_family"]), {"family": chance.choice("FFG")}),
+        (1, "forget_worker", worker | {"force": chance.random() < 0.5}),
     ]
     _, method, arguments = chance.choices(calls, [share for share, *_ in calls])[0]
     return method, arguments
@@ -105,7 +117,14 @@ class Caller:
         reply = self.scheduler._run(step)
         for task_id in running(self.scheduler) - before:
             assert unmet_deps(self.scheduler, task_id) == {}, f"{task_id} was handed out too early"
+            assert not is_paused(self.scheduler, task_id), f"{task_id} was handed out, and its family is paused"
         return reply
+
+
+def is_paused(scheduler, task_id):
+    client, namespace = scheduler._client, scheduler.namespace
+    paused = json.loads(client.hget(namespace.key("config"), "paused_families") or "{}")
+    return client.hget(namespace.key("task", task_id), "family") in paused
 
 
 def running(scheduler):

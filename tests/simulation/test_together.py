@@ -1,5 +1,5 @@
-"""Refusals, attempts, batches and workers that are new under an old name, all at once: after each call every index is
-right."""
+"""Refusals, attempts, batches, workers that are new under an old name, and what people do, all at once: after each call
+every index is right."""
 
 import contextlib
 import random
@@ -73,6 +73,19 @@ class Fleet:
         self.starts[worker] = f"start {self.chance.random()}"
         self.scheduler.add_worker(worker=worker, info={}, start_id=self.starts[worker])
 
+    def operate(self, worker):
+        """What people do: nothing that they pause may be handed out, and what they are told first is what is done."""
+        chance, scheduler = self.chance, self.scheduler
+        what = chance.choice(["pause", "unpause", "change", "change", "change", "forget"])
+        if what == "forget":
+            scheduler.forget_worker(worker, force=chance.random() < 0.5)
+        elif what == "change":
+            action = chance.choice(["retry", "forgive", "enable", "disable", "done", "stop", "remove"])
+            asked = chance.sample(TASKS, 4), action
+            assert scheduler.change_tasks(*asked, dry_run=True) == scheduler.change_tasks(*asked)
+        else:
+            chance.choice([scheduler.pause_family, scheduler.unpause_family])(chance.choice("FG"))
+
 
 @pytest.mark.parametrize("first", range(0, by_night(400, 20), 10))
 def test_every_index_is_right_whatever_meets(redis_url, scheduler_factory, clock, first):
@@ -82,7 +95,8 @@ def test_every_index_is_right_whatever_meets(redis_url, scheduler_factory, clock
         fleet = Fleet(scheduler_factory(retry_count=chance.choice([2, 9]), disable_persist=30, **options), chance)
         fleet.scheduler.update_resources(x=1)
         for step in range(80):
-            act = chance.choices([fleet.schedule, fleet.ask, fleet.report, fleet.start_anew], [6, 5, 5, 1])[0]
+            acts = [fleet.schedule, fleet.ask, fleet.report, fleet.start_anew, fleet.operate]
+            act = chance.choices(acts, [6, 5, 5, 1, 2])[0]
             with contextlib.suppress(NameTaken, Superseded):
                 act(chance.choice(WORKERS))
             if chance.random() < 0.1:

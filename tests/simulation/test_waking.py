@@ -72,6 +72,7 @@ def something_happens(chance, scheduler, clock):
             priority=chance.choice([0, 0, 5]),
             resources=chance.choice([{}, {"x": 1}, {"x": 1}, {"x": 1, "y": 1}]),
             runnable=chance.random() < 0.9,
+            family=chance.choice("FG"),
         )
     elif kind < 0.6:
         scheduler.add_task(worker=owner, task_id=task, status=chance.choice(["DONE", "DISABLED"]), runnable=False)
@@ -82,6 +83,10 @@ def something_happens(chance, scheduler, clock):
     elif kind < 0.8:
         chance.choice([scheduler.pause, scheduler.unpause])()
     elif kind < 0.85:
+        chance.choice([scheduler.pause_family, scheduler.unpause_family])(family=chance.choice("FG"))
+    elif kind < 0.9:
+        scheduler.change_tasks([task], chance.choice(["retry", "enable", "disable", "done", "remove"]))
+    elif kind < 0.95:
         clock.advance(6)
         for worker in WORKERS:
             scheduler.ping(worker=worker)

@@ -103,7 +103,10 @@ def _due(snapshot: Snapshot, indexes: ExpectedIndexes) -> Iterator[Difference]:
     without_stakeholders = {
         task["n"]
         for task in indexes.tasks.values()
-        if task.get("stakeholder_set", NOBODY) == NOBODY and task["status"] != "RUNNING" and task["n"] not in remove
+        if task.get("stakeholder_set", NOBODY) == NOBODY
+        and task["status"] != "RUNNING"
+        and "disabled_by" not in task
+        and task["n"] not in remove
     }
     orphaned_runs = {task["n"] for task in indexes.tasks.values() if _is_orphaned_run(snapshot, task)}
     for name, needed in (("without_stakeholders", without_stakeholders), ("orphaned_runs", orphaned_runs)):

@@ -37,6 +37,7 @@ class ExpectedIndexes:
         self._hashes: dict[str, dict[str, str]] = defaultdict(dict)
         self._runner_sets: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._blocking = self._find_blocking()
+        self._paused_families = json.loads(snapshot.hash("config").get("paused_families", "{}"))
         for task_id, task in self.tasks.items():
             if "n" in task:
                 self._add_task(task_id, task)
@@ -68,7 +69,7 @@ class ExpectedIndexes:
             self._sets[f"stakeholder_set:{stakeholder_set}:tasks"].add(n)
         self._add_running(task)
         self._add_placing(task_id, task)
-        if "disabled_at" in task:
+        if "disabled_at" in task and "disabled_by" not in task:
             self._zsets["due:enable"][n] = float(task["disabled_at"])
         if "postponed" in task:
             self._zsets["due:postponed"][n] = float(task["postponed"])
@@ -141,6 +142,8 @@ class ExpectedIndexes:
         family = f"{module}:{_label(task.get('family', ''))}"
         if "postponed" in task:
             return f"{runner_set}@{family}!|{needs}"
+        if task.get("family") in self._paused_families:
+            return f"{runner_set}@{family}|{needs}"
         places = [f"{runner_set}{mark}|{needs}" for mark in ("", f"@{module}", f"@{family}")]
         return task["ready"] if task.get("ready") in places else places[0]
 

@@ -10,6 +10,7 @@ from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.redis_backend.commands import Commands
 from broker_sched.scheduler.operations import (
     attempts,
+    changing,
     condensed_graphs,
     events,
     failures,
@@ -17,6 +18,7 @@ from broker_sched.scheduler.operations import (
     graphs,
     lists,
     operators,
+    options,
     overview,
     refusals,
     single_task,
@@ -31,7 +33,7 @@ from broker_sched.scheduler.operations import (
 from broker_sched.scheduler.operations.operators import configure
 
 MODULES = (
-    *(tasks, work, attempts, task_details, operators, lists, graphs, submissions, refusals),
+    *(tasks, work, attempts, task_details, operators, changing, options, lists, graphs, submissions, refusals),
     *(overview, families, task_listing, single_task, failures, workers, events, condensed_graphs, why),
 )
 

@@ -1,20 +1,23 @@
-"""What operators and timers do: configure, prune, pause, forgive, limits."""
+"""What operators and timers do: configure, prune, pause, forgive, workers, limits."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from broker_sched.config import SchedulerConfig, to_text
 from broker_sched.contract import replies as replies
+from broker_sched.contract.validation import to_json
 from broker_sched.errors import InvalidArgument
 from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.permissions import denied
 from broker_sched.scheduler.operations.attempts import attempt_text, refuse_superseded
 from broker_sched.scheduler.operations.submissions import cancel, end_when_over
-from broker_sched.scheduler.operations.tasks import number, run_deferred
+from broker_sched.scheduler.operations.task_details import message_to
+from broker_sched.scheduler.operations.tasks import number, run_deferred, truth
 from broker_sched.scheduler.records import load_records, serialize
 
 PRUNE_BUDGET = 100  # pieces of work in one script
@@ -22,14 +25,15 @@ MAX_PRUNES = 100_000  # scripts in one call of prune
 DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text in (name, to_text(value))]
 
 
-def configure(namespace: Namespace, options: Mapping[str, str]) -> Commands[int]:
+def configure(namespace: Namespace, options: Mapping[str, str], by: str) -> Commands[int]:
     """Make the namespace ready and write these options (name → text, as config.to_text makes it).
 
-    Returns the configuration's version. Raises SchemaMismatch; RedisRefused when Redis's user lacks a permission.
+    by: who brings them along, noted beside those that change. Returns the configuration's version. Raises
+    SchemaMismatch; RedisRefused when Redis's user lacks a permission.
     """
     yield from check_permissions(namespace)
     given = [text for pair in options.items() for text in pair]
-    version = yield Call("configure", given_count=str(len(options)), options=[*given, *DEFAULTS])
+    version = yield Call("configure", by=by, given_count=str(len(options)), options=[*given, *DEFAULTS])
     return int(version)
 
 
@@ -71,6 +75,24 @@ def is_paused(namespace: Namespace) -> Commands[replies.Paused]:
     """Return whether handing out is paused. One read."""
     (paused,) = yield Read([("HGET", namespace.key("config"), "paused")])
     return {"paused": paused == "1"}
+
+
+def pause_family(namespace: Namespace, *, family: str) -> Commands[replies.PausedFamily]:
+    """Have no task of the family handed out, where pause is enabled. One script, and more where many are ready."""
+    return (yield from _set_paused(namespace, family, True))
+
+
+def unpause_family(namespace: Namespace, *, family: str) -> Commands[replies.PausedFamily]:
+    """Have the family's tasks handed out again. One script."""
+    return (yield from _set_paused(namespace, family, False))
+
+
+def _set_paused(namespace: Namespace, family: str, paused: bool) -> Commands[replies.PausedFamily]:
+    is_paused, changed, tasks, left = yield Call("pause_family", once=True, family=family, paused=truth(paused))
+    if is_paused < 0:
+        raise InvalidArgument("family", "no more can be paused: too many are; unpause some, or pause all with pause")
+    yield from run_deferred(left)
+    return {"family": family, "paused": bool(is_paused), "changed": bool(changed), "tasks": tasks}
 
 
 def is_pause_enabled(namespace: Namespace) -> Commands[replies.Enabled]:
@@ -118,8 +140,51 @@ def disable_worker(namespace: Namespace, *, worker: str) -> Commands[None]:
     """Hand this worker no more work. One script, and more when it has many runner sets."""
     left = yield Call("disable_worker", worker=worker)
     if left < 0:
-        raise InvalidArgument("worker", f"{worker} is a submission: cancel_submission ends it")
+        raise _is_submission(worker)
     yield from run_deferred(left)
+
+
+def drain_worker(namespace: Namespace, *, worker: str, seconds: float | None) -> Commands[replies.DrainedWorker]:
+    """Leave a worker the message to leave; disable it where it is none of ours. A read, and one script."""
+    ((known, is_submission, start_id),) = yield Read(
+        [("HMGET", namespace.key("worker", worker), "w", "submission", "start_id")]
+    )
+    if is_submission:
+        raise _is_submission(worker)
+    if known and not start_id:
+        yield from disable_worker(namespace, worker=worker)
+    elif known:
+        name, kwargs = ("stop_asking", {}) if seconds is None else ("drain", {"seconds": seconds})
+        yield message_to(worker, to_json("seconds", {"name": name, "kwargs": kwargs}))
+    return {"worker": worker, "asked": bool(known and start_id), "disabled": bool(known and not start_id)}
+
+
+def forget_worker(
+    namespace: Namespace, *, worker: str, force: bool, by: str | None
+) -> Commands[replies.ForgottenWorker]:
+    """Remove a worker, and do what is due then: what it ran fails. One script, and those of a prune."""
+    outcome, *told = yield Call("forget_worker", once=True, worker=worker, force=truth(force), by=by or "")
+    if outcome == "submission":
+        raise _is_submission(worker)
+    reason = None
+    if outcome == "unknown":
+        reason = "There is no such worker."
+    elif outcome == "alive":
+        reason = (
+            f"It was heard of {told[0]} s ago, and may live: without force it is removed when it was silent for "
+            f"{told[1]} s. disable_worker and drain_worker let it finish what it runs."
+        )
+    else:
+        yield from run_deferred(told[1])
+        yield from prune(namespace)
+    is_forgotten = outcome == "forgotten"
+    return {"worker": worker, "forgotten": is_forgotten, "tasks": told[0] if is_forgotten else 0, "reason": reason}
+
+
+def remove_resource(namespace: Namespace, *, resource: str) -> Commands[replies.RemovedResource]:
+    """Take a resource's limit away. One script."""
+    limit = yield Call("remove_resource", once=True, resource=resource)
+    return {"resource": resource, "removed": limit != "", "limit": json.loads(limit) if limit != "" else None}
 
 
 def update_resources(namespace: Namespace, *, resources: Mapping[str, float]) -> Commands[None]:
@@ -137,6 +202,10 @@ def update_resource(namespace: Namespace, *, resource: str, amount: Any) -> Comm
         return False
     yield Call("set_fields", hash="resources", option="", fields=[resource, str(int(amount))])
     return True
+
+
+def _is_submission(worker: str) -> InvalidArgument:
+    return InvalidArgument("worker", f"{worker} is a submission: cancel_submission ends it")
 
 
 def _change_status(

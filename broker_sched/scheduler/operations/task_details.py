@@ -88,7 +88,7 @@ def fetch_error(namespace: Namespace, *, task_id: str) -> Commands[replies.TaskE
 def set_worker_processes(namespace: Namespace, *, worker: str, n: int) -> Commands[None]:
     """Send a worker the message to run n tasks at once. One script."""
     message = to_json("n", {"name": "set_worker_processes", "kwargs": {"n": n}})
-    yield _send_message(worker, message)
+    yield message_to(worker, message)
 
 
 def done_since_awaited(namespace: Namespace, *, task_id: str, deps: Sequence[str]) -> Commands[list[str]]:
@@ -126,7 +126,7 @@ def stop_task(namespace: Namespace, *, task_id: str, disable: bool) -> Commands[
     worker = fields[1] if fields[0] == "RUNNING" else None
     if worker is not None:
         message = to_json("task_id", {"name": "stop_task", "kwargs": {"task_id": task_id, "disable": disable}})
-        yield _send_message(worker, message)
+        yield message_to(worker, message)
     return {"task_id": task_id, "worker": worker}
 
 
@@ -157,7 +157,7 @@ def send_scheduler_message(
     message_id = str(uuid.uuid4())
     kwargs = {"task_id": task, "message_id": message_id, "content": content}
     message = to_json("content", {"name": "dispatch_scheduler_message", "kwargs": kwargs})
-    sent = yield _send_message(worker, message, "send_messages", message_id)
+    sent = yield message_to(worker, message, "send_messages", message_id)
     return {"message_id": sent or None}
 
 
@@ -184,7 +184,11 @@ def _set_detail(
     yield from refuse_superseded(namespace, reply, task_id)
 
 
-def _send_message(worker: str, message: str, option: str = "", message_id: str = "") -> Call:
+def message_to(worker: str, message: str, option: str = "", message_id: str = "") -> Call:
+    """Make the script call that leaves a worker a message for its next ping.
+
+    message: JSON, the name of a method of the worker's, and its arguments. option: one that must be on.
+    """
     return Call("send_message", once=True, worker=worker, message=message, option=option, message_id=message_id)
 
 

@@ -56,15 +56,16 @@ end
 -- Read the schema version and the options that the script always asks for. Returns an error reply when the script
 -- can't run here, or not now: an index is being repaired.
 local function read_config(names, is_repair)
-  local values = call('HMGET', PREFIX .. 'config', 'schema', 'repairing', unpack(names))
+  local values = call('HMGET', PREFIX .. 'config', 'schema', 'repairing', 'paused_families', unpack(names))
   local schema, repairing = values[1], values[2]
   if not schema then return redis.error_reply('BSCHED_UNCONFIGURED') end
   if schema ~= ARGS.schema_version then return redis.error_reply('BSCHED_SCHEMA ' .. schema) end
   if repairing and not is_repair and tonumber(string.match(repairing, ' (.*)$')) > NOW then
     return redis.error_reply('BSCHED_REPAIRING')
   end
+  OPTIONS.paused_families = values[3] or '' -- see lib/hand_out/paused_families.lua
   for index, name in ipairs(names) do
-    local text = values[index + 2] or nil
+    local text = values[index + 3] or nil
     rawset(OPTIONS, name, tonumber(text) or text)
   end
 end

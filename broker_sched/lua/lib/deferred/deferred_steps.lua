@@ -16,6 +16,7 @@
 --   replace_last <runner_set> <w>         find the next-to-last to sign up for what w was the last
 --   mark_for_removal <stakeholder_set> <time>  mark the tasks of a stakeholder set that nobody holds since then
 --   reindex_batches <cursor> <family>     index the family's ready tasks for newly registered batched parameters
+--   set_apart <cursor> <family>           have the family's ready tasks stand where everybody passes over them
 -- The function of each kind does at most about `budget` units of work. It returns how many it did and, when it is not
 -- done, the line to go on with. A deferred step that fails is set aside in the list `failed_deferred_steps`, for
 -- verify to report: it must not stop the call that happened to come by, nor all later ones.
@@ -260,6 +261,16 @@ function run.reindex_batches(words, budget)
     finish_task(task)
   end
   return 2 * #page, rest and table.concat({ 'reindex_batches', rest, family }, ' ')
+end
+
+function run.set_apart(words, budget)
+  local cursor, family = string.match(words, '^(%S+) (.*)$')
+  local page, rest = page_of(key('tasks:', 'PENDING'), cursor, budget)
+  for _, n in ipairs(page) do
+    local task = resolve(n, '0')
+    if task and task.family == family and task.ready then finish_task(task) end
+  end
+  return #page, rest and table.concat({ 'set_apart', rest, family }, ' ')
 end
 
 -- What pcall caught: Redis 7 raises tables.

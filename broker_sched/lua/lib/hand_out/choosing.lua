@@ -1,12 +1,14 @@
 -- The task that a worker is given is chosen here, with all that plain_work.lua leaves out: deferred steps that wait,
--- the starvation guard where running tasks alone don't tell, and what a worker must not have.
+-- the starvation guard where running tasks alone don't tell, and what a worker, or anybody, must not have.
 
+-- @include lib/core/header.lua
 -- @include lib/core/ids.lua
 -- @include lib/tasks/tasks.lua
 -- @include lib/tasks/links.lua
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/best_head.lua
 -- @include lib/hand_out/stale_heads.lua
+-- @lazy is_paused lib/hand_out/paused_families.lua
 -- @lazy refuses lib/hand_out/restrictions.lua
 -- @lazy merge lib/hand_out/starvation_guard.lua
 
@@ -23,14 +25,21 @@ end
 
 local MAX_MOVED, CONTESTED_COST = 40, 5 -- tasks set apart by one script; what looking through contested ones costs
 
+-- By which kind of label the worker must not have the task; nil when it may have it.
+local function kind_against(worker, task)
+  if OPTIONS.paused_families ~= '' and is_paused(task.family) then return 'family' end
+  return (worker.refuses or worker.modules) and refuses(worker, task)
+end
+
 -- The task this worker should run next; nil when there is none, or, as the second value says, when there were too many
 -- on the way that it must not have. They are set apart, each once, so that nobody meets them here again.
 local function choose(worker, as_assistant)
-  if not worker.refuses and not worker.modules then return (best_task(worker, as_assistant)) end
+  local may_have_all = not worker.refuses and not worker.modules and OPTIONS.paused_families == ''
+  if may_have_all then return (best_task(worker, as_assistant)) end
   local budget = MAX_MOVED
   while budget > 0 do
     local task, is_contested = best_task(worker, as_assistant)
-    local kind = task and refuses(worker, task)
+    local kind = task and kind_against(worker, task)
     if not kind then return task, false end
     local left = task.ready
     task.apart = kind

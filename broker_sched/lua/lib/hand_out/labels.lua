@@ -3,9 +3,8 @@
 -- <runner_set>@<label>|<needs>, apart from the others of its runner set, so that this worker passes over all of them at
 -- once. A '!' behind the label says that the queue's tasks were refused just now: they go behind all others.
 
-local function plain(text)
-  return (string.gsub(text, '[%%:!|]', function(char) return string.format('%%%02X', string.byte(char)) end))
-end
+-- @include lib/hand_out/label_texts.lua
+-- @include lib/hand_out/paused_families.lua
 
 -- The labels of a task's module, and of its family.
 local function labels_of(task)
@@ -18,8 +17,9 @@ end
 local function mark_of(task)
   local module, family = labels_of(task)
   if task.postponed then return '@' .. family .. '!' end
+  if is_paused(task.family) then return '@' .. family end
   if task.apart then return '@' .. (task.apart == 'module' and module or family) end
-  local stands = string.match(task.ready, '^%d+@([^|]*)|')
+  local stands = string.match(task.ready or '', '^%d+@([^|]*)|')
   if stands == family .. '!' then return '@' .. family end
   return (stands == module or stands == family) and '@' .. stands or ''
 end

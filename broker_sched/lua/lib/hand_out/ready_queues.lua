@@ -3,6 +3,7 @@
 
 -- @include lib/core/header.lua
 -- @include lib/workers/counts.lua
+-- @lazy is_paused_queue lib/hand_out/paused_families.lua
 -- @lazy refuses lib/hand_out/restrictions.lua
 
 local function before(a, b)
@@ -47,11 +48,14 @@ end
 local POSTPONED = '^%d+@[^|]*!|'
 
 -- The ready queues whose tasks this worker may be given, as far as their names tell; an assistant: all that some worker
--- can or could run. Without those that it refuses. Returns them, and whether some are left out for their turn:
+-- can or could run. Without those that it refuses, and those of paused families. Returns them, and whether some are
+-- left out for their turn:
 -- turn  'first' only those whose tasks nobody refused just now, 'last' only the others
 local function own_queues(worker, as_assistant, turn)
   local queues, left, is_restricted = {}, false, worker.refuses or worker.modules
+  local may_be_paused = OPTIONS.paused_families ~= ''
   local function add(queue)
+    if may_be_paused and is_paused_queue(queue) then return end
     if turn and (string.find(queue, POSTPONED) ~= nil) ~= (turn == 'last') then
       left = true
     elseif not is_restricted or not refuses(worker, queue) then
@@ -70,12 +74,13 @@ local function own_queues(worker, as_assistant, turn)
   return queues, left
 end
 
--- All ready queues whose tasks others may be given before this worker's: in the first turn not those that were refused
--- just now, so that they keep resources from nobody.
+-- All ready queues whose tasks others may be given before this worker's: not those of paused families, and in the first
+-- turn not those that were refused just now, so that they keep resources from nobody.
 local function queues_in_turn(turn)
-  local queues = {}
+  local queues, may_be_paused = {}, OPTIONS.paused_families ~= ''
   for _, queue in ipairs(ready_queues('')) do
-    if turn ~= 'first' or not string.find(queue, POSTPONED) then queues[#queues + 1] = queue end
+    local is_left_out = turn == 'first' and string.find(queue, POSTPONED) or may_be_paused and is_paused_queue(queue)
+    if not is_left_out then queues[#queues + 1] = queue end
   end
   return queues
 end

@@ -3,6 +3,7 @@
 
 -- @include lib/core/header.lua
 -- @include lib/workers/runner_sets.lua
+-- @include lib/hand_out/label_texts.lua
 -- @lazy labels_of lib/hand_out/labels.lua
 
 local refused = {} -- by worker id: { label = true } of what it refuses now
@@ -65,10 +66,6 @@ local function is_allowed(worker, module)
     end
   end
   return allowed[memo]
-end
-
-local function readable(label)
-  return (string.gsub(label, '%%(%x%x)', function(code) return string.char(tonumber(code, 16)) end))
 end
 
 local function kind_of_refusal(worker, runner_set, module, family)

@@ -97,7 +97,8 @@ local function place_task(task)
   if counted ~= task.counted then change_counted(task, counted) end
   local ready = nil
   if task.status == 'PENDING' and not has_unmet(task.n) then
-    local may_stand_apart = task.apart or task.postponed or (task.ready and string.find(task.ready, '^%d+@'))
+    local may_stand_apart = task.apart or task.postponed or OPTIONS.paused_families ~= ''
+      or (task.ready and string.find(task.ready, '^%d+@'))
     ready = task.runner_set .. (may_stand_apart and mark_of(task) or '') .. '|' .. task.resources
   end
   local moves = ready ~= task.ready or task.reranked

@@ -43,5 +43,5 @@ local function remove_task(task)
   else
     call('HDEL', key('ids', ''), n)
   end
-  record_event(task.id, old, task.status, task.worker_running or '')
+  record_event(task.id, old, task.status, task.worker_running or '', task.by)
 end

@@ -61,12 +61,15 @@ local function move_status(task, new)
   set(task, 'updated', NOW_TEXT)
   if new ~= 'PENDING' and new ~= 'RUNNING' then set(task, 'waits_since', nil) end
   enter_status(task)
-  record_event(task.id, old, new, task.worker_running or '')
+  record_event(task.id, old, new, task.worker_running or '', task.by)
 end
 
+-- A disable by people (field `disabled_by`) is never due, and keeps the task though nobody has a stake in it.
 local function clear_disable(task)
   if task.disabled_at then call('ZREM', key('due:enable', ''), task.n) end
+  if task.disabled_by and task.stakeholder_set == '0' then call('SADD', key('without_stakeholders', ''), task.n) end
   set(task, 'disabled_at', nil)
+  set(task, 'disabled_by', nil)
 end
 
 local function clear_failures(task)
@@ -132,7 +135,7 @@ function set_status(task, new)
       call('ZADD', key('due:enable', ''), NOW_TEXT, task.n)
       new = 'DISABLED'
     end
-  elseif new == 'DISABLED' then
+  elseif new == 'DISABLED' and not task.disabled_by then
     clear_disable(task)
   end
   if new ~= task.status then move_status(task, new) end
@@ -142,7 +145,7 @@ function set_status(task, new)
   end
 end
 
--- Lift a scheduler disable: FAILED, failures forgotten.
+-- Lift a disable: FAILED, failures forgotten.
 local function re_enable(task)
   clear_disable(task)
   clear_failures(task)
@@ -172,7 +175,7 @@ end
 
 -- Luigi: the removal is due remove_delay after the prune that notices; a RUNNING task is not marked.
 local function mark_for_removal(task, since)
-  if task.status ~= 'RUNNING' and not call('ZSCORE', key('due:remove', ''), task.n) then
+  if task.status ~= 'RUNNING' and not task.disabled_by and not call('ZSCORE', key('due:remove', ''), task.n) then
     call('ZADD', key('due:remove', ''), string.format('%.6f', since + OPTIONS.remove_delay), task.n)
   end
 end

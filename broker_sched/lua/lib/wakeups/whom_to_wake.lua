@@ -6,6 +6,7 @@
 -- @include lib/wakeups/wakeups.lua
 -- @include lib/workers/workers.lua
 -- @include lib/tasks/resources.lua
+-- @lazy is_paused_queue lib/hand_out/paused_families.lua
 -- @lazy refuses lib/hand_out/restrictions.lua
 
 local MAX_WOKEN = 50 -- by one script
@@ -66,9 +67,10 @@ end
 local function wake_up()
   if call('HGET', key('config', ''), 'paused') == '1' then return end
   if next(wakeups.freed) then open_what_waited() end
-  local left = MAX_WOKEN
+  local left, may_be_paused = MAX_WOKEN, OPTIONS.paused_families ~= ''
   for queue, count in pairs(wakeups.open_queues) do
-    if left > 0 and fits(string.match(queue, '|(.*)$')) then
+    local is_for_nobody = may_be_paused and is_paused_queue(queue)
+    if left > 0 and not is_for_nobody and fits(string.match(queue, '|(.*)$')) then
       left = left - wake_for(queue, math.min(count, left))
     end
   end

@@ -9,6 +9,7 @@
 -- @include lib/workers/workers.lua
 
 local MISSED_SECONDS = 3600
+local SILENT_SECONDS = 5 -- a worker that pings each second has ended, or is cut off, when it was silent for so long
 
 -- Seconds since the epoch as 2026-11-28 06:05:23 UTC. The civil calendar in days, years begin in March.
 local function utc(seconds)
@@ -45,17 +46,32 @@ local function last_heard_of(id)
   return utc(contact), string.format('%.0f', NOW - contact)
 end
 
+-- How long a worker that lives may be silent: so many of its pings may fail to come, where it told of `ping_interval`.
+local function longest_silence(id, missed_pings)
+  local told = text_in_info(call('HGET', key('worker_info:', id), 'ping_interval'))
+  return math.max(SILENT_SECONDS, missed_pings * (tonumber(told) or 0) + 1)
+end
+
 local function has_runs(id)
   return call('EXISTS', key('running:', id), key('worker_batches:', id)) > 0
 end
 
--- Before the worker is forgotten.
-local function keep_why_missed(id)
-  if not has_runs(id) then return end
+local function why_silent(id)
   local since, seconds = last_heard_of(id)
-  local text = worker_named(id) .. ' was silent since ' .. since .. ', for ' .. seconds
+  return worker_named(id) .. ' was silent since ' .. since .. ', for ' .. seconds
     .. ' s, while it ran this task: it has ended, or its machine was cut off or stood still.'
-  call('SET', key('missed:', id), cjson.encode(text), 'EX', MISSED_SECONDS)
+end
+
+-- Why the runs of a worker fail that people had removed. by: who, '' for nobody in particular.
+local function why_forgotten(id, by)
+  return worker_named(id) .. ' was removed by ' .. (by ~= '' and by or 'an operator') .. ' at ' .. utc(NOW)
+    .. ' while it ran this task, and was heard of last at ' .. last_heard_of(id) .. '.'
+end
+
+-- Before the worker is forgotten. why: a sentence; nil for one that was silent.
+local function keep_why_missed(id, why)
+  if not has_runs(id) then return end
+  call('SET', key('missed:', id), cjson.encode(why or why_silent(id)), 'EX', MISSED_SECONDS)
 end
 
 -- Why a running task fails whose worker is not there any more, or has no stake in it.

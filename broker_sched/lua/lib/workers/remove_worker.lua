@@ -15,11 +15,12 @@ local function keep_name(worker)
 end
 
 -- A dead worker is gone at once; its runner sets and stakeholder sets follow as a deferred step, what it ran is looked
--- at as orphaned run. `since`: from when on its tasks have lacked it.
-local function remove_worker(id, since)
+-- at as orphaned run. `since`: from when on its tasks have lacked it. `why`: what is said of its runs, as a sentence;
+-- nil for a worker that was silent.
+local function remove_worker(id, since, why)
   local worker = find_worker(id)
   keep_name(worker)
-  keep_why_missed(id)
+  keep_why_missed(id, why)
   suspect_tasks_of(id)
   call('ZREM', key('workers', ''), id)
   call('SREM', key('submissions', ''), worker.w)

@@ -9,8 +9,7 @@
 -- @include lib/tasks/explanations.lua
 -- @include lib/deferred/run_deferred.lua
 
-local SILENT_SECONDS = 5 -- a worker that pings each second has ended, or is cut off, when it was silent for so long
-local MISSED_PINGS = 2 -- and one that told of a longer `ping_interval`, when so many of them failed to come
+local MISSED_PINGS = 2
 local MAX_FAILED = 25 -- tasks, or batches, in one call
 local BUDGET = 150
 
@@ -26,18 +25,15 @@ local function fail_numbers(numbers, why)
   end
 end
 
-local function longest_silence(id)
-  local told = text_in_info(call('HGET', key('worker_info:', id), 'ping_interval'))
-  return math.max(SILENT_SECONDS, MISSED_PINGS * (tonumber(told) or 0) + 1)
-end
-
 -- Fail some of what the former one of this name ran. Combined tasks first: their members go with them.
 -- Returns 'lost' and the number of deferred steps left; 'more' when there is more to fail; 'alive', when the former one
 -- was heard of last (s), and who it is, when it may live and run them.
 local function lose_runs(worker)
   if not has_runs(worker.id) then return 'lost', 0 end
   local contact = tonumber(call('ZSCORE', key('workers', ''), worker.id) or 0)
-  if NOW < contact + longest_silence(worker.id) then return 'alive', number_text(contact), worker_named(worker.id) end
+  if NOW < contact + longest_silence(worker.id, MISSED_PINGS) then
+    return 'alive', number_text(contact), worker_named(worker.id)
+  end
   local why = why_replaced(worker.id)
   local running = call('SRANDMEMBER', key('running:', worker.id), MAX_FAILED)
   fail_numbers(running, why)
