@@ -53,7 +53,7 @@ class CheckedScheduler:
             if not isinstance(value, str) or not value or (name, value) in self._known:
                 continue
             if method == "task_list" and name in CHOICES and value not in CHOICES[name]:
-                raise _missing(name.replace("_", " "), value, CHOICES[name], "There are " + ", ".join(CHOICES[name]))
+                raise missing(name.replace("_", " "), value, CHOICES[name], "There are " + ", ".join(CHOICES[name]))
             if name in ("task_id", "task"):
                 self._look_for_task(value)
             if name == "worker":
@@ -65,12 +65,12 @@ class CheckedScheduler:
             return
         half = task_id[: max(1, len(task_id) // 2)]
         close = {each for tasks in self._scheduler.task_search(task_str=half).values() for each in tasks}
-        raise _missing("task", task_id, close, "bsched call task_list shows all")
+        raise missing("task", task_id, close, "bsched call task_list shows all")
 
     def _look_for_worker(self, worker: str) -> None:
         names = [each["name"] for each in self._scheduler.worker_list(include_running=False)]
         if worker not in names and worker not in self._submissions():
-            raise _missing("worker", worker, names, "bsched call worker_list shows all")
+            raise missing("worker", worker, names, "bsched call worker_list shows all")
 
     def _submissions(self) -> set[str]:
         """Workers, too, in their way: the scheduler says what can be done with them. A stock luigid has none."""
@@ -80,7 +80,15 @@ class CheckedScheduler:
             return set()
 
 
-def _missing(kind: str, value: str, names: Iterable[str], otherwise: str) -> click.ClickException:
+def missing(kind: str, value: str, names: Iterable[str], otherwise: str) -> click.ClickException:
+    """Return the error that tells of something which is not there, and of what is called nearly so.
+
+    otherwise: what is told instead when nothing is.
+    """
+    return click.ClickException(f"There is no {kind} {value}. {nearest(value, names, otherwise)}")
+
+
+def nearest(value: str, names: Iterable[str], otherwise: str) -> str:
+    """Return the question whether one of the names was meant that are nearly the value; else the other sentence."""
     close = difflib.get_close_matches(value, sorted(names), NEAR)
-    hint = f"Did you mean {' or '.join(close)}?" if close else f"{otherwise}."
-    return click.ClickException(f"There is no {kind} {value}. {hint}")
+    return f"Did you mean {' or '.join(close)}?" if close else f"{otherwise}."

@@ -1,4 +1,4 @@
-"""`bsched`: the command line. Exit codes: 0 all is well, 1 it did not work, 2 wrong usage."""
+"""`bsched`: the command line. Exit codes: 0 done, 1 not found or refused, 2 wrong usage, 3 nobody answered."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import click
 from click.exceptions import Abort, Exit
 
 from broker_sched import __version__
-from broker_sched.errors import BrokerSchedError, InvalidArgument
+from broker_sched.errors import BrokerSchedError, ConfigurationError, InvalidArgument, NoRedisServer, Unreachable
 from broker_sched.plain_text import shown
+from bsched.exit_codes import UNREACHABLE
 from bsched.terminal import escape_in_log
 
 # Each command, and its module in bsched.commands. Only that of the command that is called is imported: a worker needs
@@ -33,6 +34,12 @@ COMMANDS = {
 }
 
 
+class Unanswered(click.ClickException):
+    """Nobody answered, neither yes nor no: the same command may work in a while."""
+
+    exit_code = UNREACHABLE
+
+
 class _Commands(click.Group):
     """Imports the command that is called, and tells of our errors in one line instead of a stack trace."""
 
@@ -48,8 +55,12 @@ class _Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except InvalidArgument as error:
+        except NoRedisServer as error:  # a configuration error, though nothing that was given is wrong
+            raise click.ClickException(shown(" ".join(str(error).split()))) from None
+        except (InvalidArgument, ConfigurationError) as error:
             raise click.UsageError(shown(str(error))) from None
+        except Unreachable as error:
+            raise Unanswered(shown(" ".join(str(error).split()))) from None
         except BrokerSchedError as error:
             raise click.ClickException(shown(" ".join(str(error).split()))) from None
         except click.ClickException as error:

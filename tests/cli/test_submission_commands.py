@@ -172,10 +172,12 @@ def test_waiting_says_once_that_nobody_can_load_a_task(bsched: Bsched, scheduler
 def test_submissions_are_listed_and_shown(bsched: Bsched, scheduler: Scheduler, module: str) -> None:
     assert "No submissions" in bsched("submission", "list").stderr
     first, second = submitted(bsched, module, "Made"), submitted(bsched, module, "Given")
-    lines = bsched("submission", "list").stdout.splitlines()
+    title, *lines = bsched("submission", "list").stdout.splitlines()
+    assert title.split() == ["SUBMISSION", "SUBMITTED", "STATE", "TASKS"]
     assert sorted(line.split()[0] for line in lines) == sorted([first, second])
     assert any("0 running, 1 pending" in line for line in lines)
-    assert {each["submission"] for each in json.loads(bsched("submission", "list", "--json").stdout)} == {first, second}
+    listed = [json.loads(line) for line in bsched("submission", "list", "--json").stdout.splitlines()]
+    assert {each["submission"] for each in listed} == {first, second}
     assert "asked for: Made_made_" in bsched("submission", "show", first).stdout
     assert json.loads(bsched("submission", "show", first, "--json").stdout)["n_ready"] == 1
     bsched("submission", "cancel", first)
@@ -188,8 +190,14 @@ def test_an_unknown_submission_is_said_to_be_unknown(
     result = bsched(*command, "submission-0")
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: There is no submission submission-0 here; bsched submission list shows those of the last week.\n"
+        "Error: There is no submission submission-0. bsched submission list shows those of the last week.\n"
     )
+
+
+def test_a_misspelt_submission_is_told_the_nearest(bsched: Bsched, scheduler: Scheduler, module: str) -> None:
+    there = submitted(bsched, module, "Made")
+    result = bsched("submission", "show", f"{there[:-1]}?")
+    assert (result.exit_code, f"Did you mean {there}?" in result.stderr) == (1, True)
 
 
 def test_what_could_not_be_scheduled_is_told(bsched: Bsched, scheduler: Scheduler, module: str) -> None:
@@ -206,7 +214,7 @@ def test_what_could_not_be_scheduled_is_told(bsched: Bsched, scheduler: Schedule
         (("submit", "{module}", "Nothing"), 2, "Nothing"),
         (("submit", "{module}", "Made", "--words", "x"), 2, "--words"),
         (("submit", "{module}", "Made", "--local-scheduler"), 2, "bsched run"),
-        (("submit", "{module}", "Made", "--scheduler-url", "http://127.0.0.1:1"), 40, "127.0.0.1:1"),
+        (("submit", "{module}", "Made", "--scheduler-url", "http://127.0.0.1:1"), 3, "127.0.0.1:1"),
     ],
 )
 def test_wrong_usage_is_explained(bsched: Bsched, module: str, words: tuple[str, ...], code: int, told: str) -> None:

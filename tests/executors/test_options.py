@@ -53,7 +53,7 @@ def test_a_url_that_rq_can_not_use_is_refused_without_its_password(url: str) -> 
 def test_a_redis_that_does_not_answer_is_named_without_its_password() -> None:
     port = free_port()
     result = worker(*RQ, "--scheduler-url", "http://a", "--rq-redis", f"redis://me:secret@127.0.0.1:{port}")
-    assert result.exit_code == 1 and f"127.0.0.1:{port}" in result.output
+    assert result.exit_code == 3 and f"127.0.0.1:{port}" in result.output
     assert "secret" not in result.output
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from broker_sched.redis_backend import embedded_server as embedded
-from bsched.terminal import echo
+from bsched.exit_codes import DONE, NOT_FOUND
+from bsched.output import Output, json_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,30 +28,30 @@ def redis() -> None:
 
 @redis.command()
 @_data_dir
-def start(data_dir: Path | None) -> None:
+@json_option
+def start(data_dir: Path | None, output: Output) -> None:
     """Start the private Redis, unless it runs, and print its URL."""
-    echo(embedded.start(data_dir))
+    url = embedded.start(data_dir)
+    output.thing({"url": url}, lambda: url)
 
 
 @redis.command()
 @_data_dir
-def stop(data_dir: Path | None) -> None:
+@json_option
+def stop(data_dir: Path | None, output: Output) -> None:
     """Stop the private Redis; its data stay on disk."""
     stopped = embedded.stop(data_dir)
-    echo("Stopped; its data are on disk." if stopped else "It does not run.")
+    output.thing({"stopped": stopped}, lambda: "Stopped; its data are on disk." if stopped else "It does not run.")
 
 
 @redis.command()
 @_data_dir
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; null when it does not run.")
+@json_option
 @click.pass_context
-def status(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
-    """Say whether it runs, and where. Exit code 1 when it does not."""
+def status(context: click.Context, data_dir: Path | None, output: Output) -> None:
+    """Say whether it runs, and where; as JSON null when it does not. Exit code 1 when it does not."""
     found = embedded.status(data_dir)
-    if as_json:
-        echo(json.dumps(found))
-    elif found is None:
-        echo("It does not run; it starts when first used, or with `bsched redis start`.")
-    for name, value in {} if as_json or found is None else found.items():
-        echo(f"{name} = {value}")
-    context.exit(0 if found else 1)
+    output.thing(found, lambda: [f"{name} = {value}" for name, value in (found or {}).items()])
+    if found is None:
+        output.note("It does not run; it starts when first used, or with `bsched redis start`.")
+    context.exit(DONE if found else NOT_FOUND)

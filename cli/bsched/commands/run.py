@@ -46,8 +46,8 @@ def run(context: click.Context, /, **options: Any) -> None:
 
     \b
     Exit codes, Luigi's names for --retcode: 0 all is done, 10 already_running, 20 missing_data, 25 not_run,
-    30 task_failed, 35 scheduling_error, 40 unhandled_exception; 2 wrong usage. Ctrl-C, SIGTERM and SIGHUP end what
-    runs and give it back, at once the second time: 130, 143, 129.
+    30 task_failed, 35 scheduling_error, 40 unhandled_exception; 2 wrong usage, 3 nobody answered.
+    Ctrl-C, SIGTERM and SIGHUP end what runs and give it back, at once the second time: 130, 143, 129.
     """
     codes = return_codes(options["retcodes"], luigi_config.read())
     with _result_alone_on_stdout(options["as_json"]):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
-from contextlib import closing
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from broker_sched.errors import Unreachable
 from broker_sched.worker.summary import ReturnCodes
-from bsched.options.namespace import calling, namespace_options, reach_scheduler, url_option
+from bsched.checked_scheduler import missing
+from bsched.options.place import Place, place_options
+from bsched.output import Column, Output, column, json_option, when
 from bsched.progress import progress
 from bsched.signals import Interruption
 from bsched.terminal import echo
@@ -33,87 +33,67 @@ def submission() -> None:
 
 
 @submission.command("list")
-@namespace_options
-@url_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on one line.")
-def list_(redis_url: str | None, namespace: str, url: str | None, as_json: bool) -> None:
+@place_options
+@json_option
+def list_(place: Place, output: Output) -> None:
     """List all submissions, newest first."""
-    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
-        found = scheduler.submission_list()
-    if as_json:
-        echo(json.dumps(found, ensure_ascii=False))
-        return
-    for each in found:
-        left = f", {each['n_running']} running, {each['n_pending']} pending" if each["state"] == "ACTIVE" else ""
-        echo(f"{each['submission']}  {_when(each['submitted'])}  {each['state']}{left}  {' '.join(each['tasks'])}")
-    if not found:
-        echo("No submissions; bsched submit MODULE TASK makes one.", err=True)
+    found = place.scheduler().submission_list()
+    output.rows(found, COLUMNS, "No submissions; bsched submit MODULE TASK makes one.")
 
 
 @submission.command()
 @click.argument("submission_id", metavar="ID")
-@namespace_options
-@url_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on one line.")
-def show(submission_id: str, redis_url: str | None, namespace: str, url: str | None, as_json: bool) -> None:
+@place_options
+@json_option
+def show(submission_id: str, place: Place, output: Output) -> None:
     """Show a submission, with its tasks by status. Exits with 1 when there is none such."""
-    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
-        found = scheduler.submission(submission=submission_id)
-    _known(found)
-    echo(json.dumps(found, ensure_ascii=False) if as_json else described(found))
+    scheduler = place.scheduler()
+    found = scheduler.submission(submission=submission_id)
+    _known(found, scheduler)
+    output.thing(found, lambda: described(found, place))
 
 
 @submission.command()
 @click.argument("submission_id", metavar="ID")
-@namespace_options
-@url_option
-def cancel(submission_id: str, redis_url: str | None, namespace: str, url: str | None) -> None:
+@place_options
+@json_option
+def cancel(submission_id: str, place: Place, output: Output) -> None:
     """End a submission: its tasks that nobody else wants are not run any more.
 
     What runs goes on; bsched task stop ends it.
     """
-    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
-        state = scheduler.cancel_submission(submission=submission_id)["state"]
-    _known({"submission": submission_id, "state": state})
-    echo(f"{submission_id} is {state}.")
+    scheduler = place.scheduler()
+    reply = scheduler.cancel_submission(submission=submission_id)
+    _known(reply, scheduler)
+    output.thing(reply, lambda: f"{submission_id} is {reply['state']}.")
 
 
 @click.command()
 @click.argument("submission_id", metavar="ID")
-@namespace_options
-@url_option
+@place_options
 @click.option(
     "--until-stuck",
     is_flag=True,
     help="Leave, too, when only failed tasks and what waits for them or for data are left.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print how it ended as JSON on one line.")
+@json_option
 @click.option("--no-progress", is_flag=True, help="No live line on a terminal.")
-def wait(
-    submission_id: str,
-    redis_url: str | None,
-    namespace: str,
-    url: str | None,
-    until_stuck: bool,
-    as_json: bool,
-    no_progress: bool,
-) -> None:
+def wait(submission_id: str, place: Place, until_stuck: bool, output: Output, no_progress: bool) -> None:
     """Follow a submission until it has ended. Ctrl-C, SIGTERM and SIGHUP end only the waiting.
 
     \b
     Exit codes: 0 all is done, 20 something is missing that no worker can make, 25 cancelled,
     30 a task failed; 1 there is no such submission; 130, 143, 129 ended by a signal.
     """
-    with closing(reach_scheduler(url, redis_url, namespace)) as scheduler:
-        followed = Followed(scheduler, submission_id)
-        interruption = Interruption()
-        interruption.take()
-        try:
-            with progress(followed, not no_progress):
-                followed.wait(until_stuck)
-        except KeyboardInterrupt:
-            interruption.leave(f"{submission_id} goes on; bsched wait {submission_id} follows it again.")
-    echo(json.dumps(followed.found, ensure_ascii=False) if as_json else described(followed.found))
+    followed = Followed(place.scheduler(), submission_id)
+    interruption = Interruption()
+    interruption.take()
+    try:
+        with progress(followed, not no_progress):
+            followed.wait(until_stuck)
+    except KeyboardInterrupt:
+        interruption.leave(f"{submission_id} goes on; bsched wait {submission_id} follows it again.")
+    output.thing(followed.found, lambda: described(followed.found, place))
     click.get_current_context().exit(followed.exit_code)
 
 
@@ -126,7 +106,7 @@ class Followed:
         self.found: dict[str, Any] = {}
         self._has_told_refusal = False
         self._look()
-        _known(self.found)
+        _known(self.found, scheduler)
 
     def _look(self) -> float:
         """Ask how the submission stands. Returns how many seconds to leave until the next time."""
@@ -191,12 +171,12 @@ class Followed:
         return CODES.task_failed if self.counts()["failed"] else CODES.missing_data
 
 
-def described(found: dict[str, Any]) -> str:
+def described(found: dict[str, Any], place: Place) -> str:
     """Return how a submission stands, in some lines for people."""
     counts = ", ".join(f"{count} {status}" for status, count in sorted(found["counts"].items())) or "none"
-    ended = f", ended {_when(found['ended'])}" if found["ended"] else ""
+    ended = f", ended {when(found['ended'])}" if found["ended"] else ""
     lines = [
-        f"{found['submission']}: {found['state']}, submitted {_when(found['submitted'])}{ended}",
+        f"{found['submission']}: {found['state']}, submitted {when(found['submitted'])}{ended}",
         f"asked for: {' '.join(found['tasks'])}",
         f"tasks: {counts}",
     ]
@@ -204,7 +184,7 @@ def described(found: dict[str, Any]) -> str:
     if refused := found.get("refused"):
         lines.append(f"waiting for a worker that can load {_refused(refused)}")
     if found["failed"]:
-        lines.append(f"why: {calling('fetch_error', task_id=found['failed'][0])}")
+        lines.append(f"why: {place.calling('fetch_error', task_id=found['failed'][0])}")
     return "\n".join(lines)
 
 
@@ -213,12 +193,21 @@ def _refused(task_ids: list[str]) -> str:
     return f"{task_ids[0]}{more}; why: bsched call fetch_error task_id={task_ids[0]}"
 
 
-def _known(found: dict[str, Any]) -> None:
+def _known(found: Mapping[str, Any], scheduler: Any) -> None:
     if found["state"] is None:
-        raise click.ClickException(
-            f"There is no submission {found['submission']} here; bsched submission list shows those of the last week."
-        )
+        names = [each["submission"] for each in scheduler.submission_list()]
+        raise missing("submission", found["submission"], names, "bsched submission list shows those of the last week")
 
 
-def _when(seconds: float | None) -> str:
-    return datetime.fromtimestamp(seconds or 0).isoformat(" ", "seconds")
+def _standing(found: Mapping[str, Any]) -> str:
+    is_active = found["state"] == "ACTIVE"
+    left = f", {found['n_running']} running, {found['n_pending']} pending" if is_active else ""
+    return f"{found['state']}{left}"
+
+
+COLUMNS = (
+    column("Submission"),
+    column("Submitted", form=when),
+    Column("State", _standing),
+    column("Tasks"),
+)

@@ -36,7 +36,8 @@ def submit(context: click.Context, /, **options: Any) -> None:
 
     \b
     bsched wait ID follows it; bsched submission cancel ID ends it.
-    Exit codes: 0 submitted, 35 a part could not be scheduled and is left out, 40 unhandled exception, 2 wrong usage;
+    Exit codes: 0 submitted, 35 a part could not be scheduled and is left out, 40 unhandled exception, 2 wrong usage,
+    3 nobody answered;
     130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP.
     """
     codes = return_codes((), luigi_config.read())

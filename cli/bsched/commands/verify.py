@@ -7,29 +7,30 @@ from typing import Any
 
 import click
 
-from bsched.options.namespace import namespace_options, open_existing
+from bsched.exit_codes import DONE, REFUSED
+from bsched.options.place import Place, redis_options
+from bsched.output import Output, json_option
 from bsched.terminal import echo
 
 
 @click.command()
-@namespace_options
+@redis_options
 @click.option("--repair", is_flag=True, help="Put right what differs; meanwhile all others wait, for some seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of {key, expected, found}.")
+@json_option
 @click.pass_context
-def verify(context: click.Context, redis_url: str | None, namespace: str, repair: bool, as_json: bool) -> None:
+def verify(context: click.Context, place: Place, repair: bool, output: Output) -> None:
     """Recompute every index and print what differs. Exit code 1 when something does (after a repair: still does)."""
-    scheduler = open_existing(redis_url, namespace)
+    scheduler = place.existing()
     differences = scheduler.verify(repair=repair)
-    if as_json:
-        rows = [{"key": d.key, "expected": d.expected, "found": d.found} for d in differences]
-        echo(json.dumps(rows, default=_listed, ensure_ascii=False))
+    if output.as_json:
+        for each in differences:
+            echo(json.dumps(each._asdict(), default=_listed, ensure_ascii=False))
     else:
         for difference in differences:
             echo(str(difference))
-        echo(_summary(namespace, len(differences), repair))
+        echo(_summary(place.namespace, len(differences), repair))
     left = scheduler.verify() if repair and differences else differences
-    scheduler.close()
-    context.exit(1 if left else 0)
+    context.exit(REFUSED if left else DONE)
 
 
 def _summary(namespace: str, count: int, repair: bool) -> str:

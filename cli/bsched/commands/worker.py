@@ -1,4 +1,8 @@
-"""`bsched worker`: one of a fleet, which runs what anybody schedules."""
+"""`bsched worker`: one of a fleet, which runs what anybody schedules; and beside it the commands about the fleet.
+
+`bsched worker --burst` runs a worker, `bsched worker list` lists them: a worker takes options only, never a word, so
+that the two can't be mistaken for each other. The options that say where to ask may stand before the word, too.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -22,6 +27,7 @@ from broker_sched.worker.worker import Worker
 from bsched.commands.run import STDERR
 from bsched.logs import start_logging
 from bsched.options.executor import WorkerPlace, executor_for, executor_options
+from bsched.options.place import remember_place
 from bsched.options.scheduler import (
     Reached,
     import_path,
@@ -43,7 +49,21 @@ FAILED = 1  # exit code
 LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGTERM again ends it now\n"
 
 
-@click.command()
+class _WorkerCommands(click.Group):
+    """The commands about workers, which are imported only when they are asked for: one that runs needs none."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(_about_workers())
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return _about_workers().get(name)
+
+
+def _about_workers() -> Mapping[str, click.Command]:
+    return import_module("bsched.commands.workers").COMMANDS  # type: ignore[no-any-return]  # a module is of any type
+
+
+@click.group(cls=_WorkerCommands, invoke_without_command=True, subcommand_metavar="[COMMAND [ARGS]...]")
 @click.option(
     "--processes",
     type=click.IntRange(1),
@@ -64,7 +84,26 @@ LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGT
 @click.option("--name", help="The worker's id; made of host, user and pid if not given.")
 @executor_options
 @scheduler_options
-def worker(
+@click.pass_context
+def worker(context: click.Context, /, **options: Any) -> None:
+    """Run tasks that others schedule, until SIGTERM. With a COMMAND: look at the workers, or change what they do.
+
+    SIGTERM lets running tasks finish, for --drain-timeout; a second one gives them back at once, as Ctrl-C and SIGHUP
+    do (exit codes 130, 129).
+    SIGUSR1 takes no more work, and waits for ever.
+    """
+    if context.invoked_subcommand is None:
+        _run(**options)
+        return
+    for parameter in context.command.params:
+        is_given = context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
+        if is_given and parameter.name not in ("scheduler_url", "redis_url", "namespace"):
+            told = f"{parameter.opts[0]} is for a worker that runs tasks, and `{context.invoked_subcommand}` runs none."
+            raise click.UsageError(told)
+    remember_place(context, {**options, "url": options["scheduler_url"]})
+
+
+def _run(
     processes: int | None,
     modules: tuple[str, ...],
     allowed: tuple[str, ...],
@@ -77,12 +116,6 @@ def worker(
     logging_conf_file: str | None,
     **place: Any,
 ) -> None:
-    """Run tasks that others schedule, until SIGTERM.
-
-    SIGTERM lets running tasks finish, for --drain-timeout; a second one gives them back at once, as Ctrl-C and SIGHUP
-    do (exit codes 130, 129).
-    SIGUSR1 takes no more work, and waits for ever.
-    """
     config = luigi_config.read()
     start_logging(config, log_level, "info", logging_conf_file)
     import_path()

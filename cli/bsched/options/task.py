@@ -12,10 +12,12 @@ import click
 from click.core import ParameterSource
 
 from broker_sched import luigi_config
-from broker_sched.errors import BrokerSchedError, NoRedisServer
+from broker_sched.errors import BrokerSchedError, NoRedisServer, Unreachable
 from broker_sched.luigi_config import LuigiConfig
 from broker_sched.tasks import command_line
 from broker_sched.worker.default_scheduler import number, truth
+from broker_sched.worker.summary import ReturnCodes
+from bsched.exit_codes import UNREACHABLE
 from bsched.options.luigi import NO_LOCK, SECTIONS, without_effect
 from bsched.options.scheduler import import_path
 from bsched.options.task_parameters import HELP_WORD, Words, describe_options, read_words, task_class
@@ -150,7 +152,8 @@ def scheduling(options: Mapping[str, Any], config: LuigiConfig) -> dict[str, Any
 @contextlib.contextmanager
 def failures_told(code: int) -> Iterator[None]:
     """A context in which an error ends the program with this exit code and one line: it is of the user's tasks, and its
-    trace is logged."""
+    trace is logged. That nobody answered has its own exit code, as in every command, unless another code was set.
+    """
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, NoRedisServer):
@@ -158,7 +161,8 @@ def failures_told(code: int) -> Iterator[None]:
     except Exception as error:
         kind = "" if isinstance(error, BrokerSchedError) else f"{type(error).__name__}: "
         echo(f"Error: {kind}{' '.join(str(error).split())}", err=True)
-        raise click.exceptions.Exit(code) from None
+        is_unanswered = isinstance(error, Unreachable) and code == ReturnCodes.unhandled_exception
+        raise click.exceptions.Exit(UNREACHABLE if is_unanswered else code) from None
 
 
 def imported(name: str, failure_code: int) -> Any:

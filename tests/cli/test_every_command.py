@@ -1,0 +1,157 @@
+"""What holds for every command alike. A new command needs an example here, and is walked with all others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from broker_sched import Scheduler
+from broker_sched.redis_backend import recovery
+from broker_sched.scheduler import scheduler as scheduler_module
+from bsched.exit_codes import UNREACHABLE, WRONG_USAGE
+from bsched.main import cli
+from tests.harness import RedisProcess
+from tests.servers import free_port
+
+TASK = "Made_made_ab12cd34ef"
+# Each command with arguments that it takes.
+EXAMPLES = {
+    "call": ["call", "task_list"],
+    "config": ["config"],
+    "config get": ["config", "get", "retry_delay"],
+    "config set": ["config", "set", "retry_delay=60"],
+    "redis start": ["redis", "start"],
+    "redis status": ["redis", "status"],
+    "redis stop": ["redis", "stop"],
+    "run": ["run", "walked_module", "Made"],
+    "server": ["server", "--port", "0"],
+    "submission cancel": ["submission", "cancel", "submission-1"],
+    "submission list": ["submission", "list"],
+    "submission show": ["submission", "show", "submission-1"],
+    "submit": ["submit", "walked_module", "Made"],
+    "task logs": ["task", "logs", TASK],
+    "task stop": ["task", "stop", TASK],
+    "verify": ["verify"],
+    "wait": ["wait", "submission-1"],
+    "worker": ["worker", "--burst", "--set", "patience=0"],
+    "worker disable": ["worker", "disable", "w"],
+    "worker set-processes": ["worker", "set-processes", "w", "2"],
+}
+WITHOUT_SCHEDULER = {"redis start", "redis status", "redis stop"}  # about the private Redis itself
+MAKERS = {"config set", "run", "server", "submit", "worker"}  # which make a namespace that is not there
+RUN_ON = {"server", "worker"}  # they run until they are stopped, and answer nothing that could be JSON
+# A server has its Redis to itself: these are about what stands in Redis.
+DIRECT_ONLY = {"config", "config get", "config set", "server", "verify"}
+ASKING = sorted(set(EXAMPLES) - WITHOUT_SCHEDULER)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No command asks twice, and a module with a task is there."""
+    for module in (recovery, scheduler_module):
+        monkeypatch.setattr(module, "DIRECT", recovery.DIRECT._replace(attempts=1))
+    for variable in ("BSCHED_REDIS", "BSCHED_NAMESPACE"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "walked_module.py").write_text(
+        "from broker_sched import Task\n"
+        "class Made(Task):\n    def complete(self): return True\n    def run(self): pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def leaves(command: click.Command, *path: str) -> Iterator[str]:
+    """All commands, as they are typed; a group that does something by itself is one, too."""
+    if not isinstance(command, click.Group):
+        yield " ".join(path)
+        return
+    if path and command.invoke_without_command:
+        yield " ".join(path)
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        inner = command.get_command(context, name)
+        assert inner is not None
+        yield from leaves(inner, *path, name)
+
+
+def run(*words: str) -> Result:
+    result = CliRunner().invoke(cli, words)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def test_every_command_has_an_example_here() -> None:
+    assert sorted(leaves(cli)) == sorted(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", sorted(set(ASKING) - {"server"}))  # which answers 503 until Redis is there
+def test_when_nobody_answers_the_exit_code_is_3(name: str) -> None:
+    redis = f"redis://me:geheim@127.0.0.1:{free_port()}"
+    result = run(*EXAMPLES[name], "--redis", redis)
+    assert result.exit_code == UNREACHABLE, result.output
+    assert "geheim" not in result.output and "Redis" in result.stderr
+
+
+@pytest.mark.parametrize("name", sorted(set(ASKING) - DIRECT_ONLY))
+def test_when_no_server_answers_the_exit_code_is_3_too(name: str) -> None:
+    place = f"127.0.0.1:{free_port()}"
+    result = run(*EXAMPLES[name], "--scheduler-url", f"http://{place}")
+    assert result.exit_code == UNREACHABLE, result.output
+    assert place in result.stderr
+
+
+@pytest.mark.parametrize("name", sorted(DIRECT_ONLY))
+def test_what_no_server_does_takes_no_url(name: str) -> None:
+    result = run(*EXAMPLES[name], "--scheduler-url", "http://127.0.0.1:1")
+    assert result.exit_code == WRONG_USAGE and "No such option" in result.stderr
+
+
+@pytest.mark.parametrize("name", sorted(set(ASKING) - MAKERS))
+def test_a_namespace_that_is_not_there_is_an_error_and_nothing_is_made(name: str, own_redis: RedisProcess) -> None:
+    own_redis.client.flushall()
+    nothing = run(*EXAMPLES[name], "--redis", own_redis.url, "--namespace", "cli")
+    assert nothing.exit_code == 1
+    assert "There is no namespace cli in Redis" in nothing.stderr and "nothing has used it yet" in nothing.stderr
+    for there in ("orders", "staging"):
+        Scheduler(own_redis.url, there).close()
+    before = sorted(own_redis.client.keys())
+    result = run(*EXAMPLES[name], "--redis", own_redis.url, "--namespace", "order")
+    assert result.exit_code == 1
+    assert "There is no namespace order in Redis" in result.stderr
+    assert "Did you mean orders? There: orders, staging" in result.stderr
+    assert sorted(own_redis.client.keys()) == before, "the look has made it"
+
+
+@pytest.mark.parametrize("name", sorted(set(EXAMPLES) - RUN_ON))
+def test_every_command_can_answer_in_json(name: str, own_redis: RedisProcess, tmp_path: Path) -> None:
+    own_redis.client.flushall()
+    with closing(Scheduler(own_redis.url, "json", prune_interval_seconds=None)) as scheduler:
+        for worker in ("w", "submission-1"):
+            scheduler.add_worker(worker=worker, info={})
+            scheduler.add_task(worker=worker, task_id=TASK, family="Made")
+        scheduler.get_work(worker="w")
+        scheduler.set_task_log(task_id=TASK, log="said", size=4)
+        scheduler.add_submission(submission="submission-1", tasks=[TASK])
+        scheduler.cancel_submission(submission="submission-1")
+    where = ("--redis", own_redis.url, "--namespace", "json")
+    if name in WITHOUT_SCHEDULER:
+        where = ("--data-dir", str(tmp_path / "data"))
+    result = run(*EXAMPLES[name], *where, "--json")
+    for line in result.stdout.splitlines():
+        json.loads(line)
+    if name == "redis start":
+        assert json.loads(run("redis", "stop", "--json", *where).stdout) == {"stopped": True}
+    assert result.exit_code == {"redis status": 1, "wait": 25}.get(name, 0), result.output
+    assert result.stdout or name == "verify"  # a list of what is wrong: of nothing
+
+
+def test_a_server_and_a_namespace_exclude_each_other() -> None:
+    for other in (("--namespace", "n"), ("--redis", "redis://127.0.0.1:1")):
+        result = run("task", "logs", TASK, "--scheduler-url", "http://127.0.0.1:1", *other)
+        assert result.exit_code == WRONG_USAGE and other[0] in result.stderr
