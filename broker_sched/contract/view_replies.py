@@ -196,6 +196,7 @@ class TaskDetails(TaskLine):
 
     workers: up to 100 that may run it, n_workers: how many there are. n_unmet: deps that are not DONE. attempt: the
     number of its latest run. retry_at, disabled_until: null where it is not FAILED, or not DISABLED by the scheduler.
+    disabled_by: who of the people has disabled it; null where they have not.
     log_size: how much its latest run wrote; null: no log is kept. error: all of its latest explanation. memory: bytes
     of the process that runs it, as far as its worker tells.
     """
@@ -212,6 +213,7 @@ class TaskDetails(TaskLine):
     attempts: list[RunAttempt]
     retry_at: float | None
     disabled_until: float | None
+    disabled_by: str | None
     tracking_url: str | None
     log_size: int | None
     memory: int | None

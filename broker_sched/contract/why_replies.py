@@ -40,7 +40,7 @@ WHY_CODES: dict[WhyCode, tuple[str, str]] = {
     "in_batch": ("it is BATCH_RUNNING, a member of a batch", "the batch ends"),
     "unknown": ("there is no task of this id, or not any more", "somebody schedules it"),
     "deps": ("it waits for deps; the causes are the tasks at the root of that", "the causes end"),
-    "disabled": ("it is DISABLED, by the scheduler or by a worker", "its time is over, or it is enabled or done"),
+    "disabled": ("it is DISABLED, by the scheduler, a worker or people", "its time is over, or it is enabled or done"),
     "cycle": ("tasks depend on each other, in a ring", "one of them is added again without the dep, or marked as done"),
     "missing": ("a dep is not there: it was removed, or never added", "somebody schedules it, or nothing needs it"),
     "placeholder": (
@@ -131,7 +131,8 @@ class Cause(TypedDict, total=False):
     batch_id: str
     batch_size: int
     combined: str | None  # the task that the batch runs as; null: it has not begun
-    by: str  # of a disable: scheduler, worker
+    by: str  # of a disable: scheduler, worker, operator
+    author: str | None  # of an operator's disable: who that was
     error: str | None  # its last line
     failures: int  # within the window
     failures_allowed: int | None  # so many disable it; null: any number may

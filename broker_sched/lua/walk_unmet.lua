@@ -15,7 +15,8 @@
 -- @include lib/deferred/backlog.lua
 
 local FIELDS = { 'status', 'family', 'module', 'priority', 'updated', 'worker_running', 'time_running', 'batch_id',
-  'disabled_at', 'ready', 'runner_set', 'workers', 'refusals', 'postponed', 'policy', 'rank', 'attempt', 'linking' }
+  'disabled_at', 'ready', 'runner_set', 'workers', 'refusals', 'postponed', 'policy', 'rank', 'attempt', 'linking',
+  'disabled_by' }
 local STATUS, READY = 1, 10
 local MAX_NAMED, MAX_FAILED = 1000, 500
 local MAX_CHECKED_DEPS = 200 -- as get_work does, see stale_heads.lua

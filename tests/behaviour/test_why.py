@@ -147,6 +147,10 @@ def test_a_disabled_task_says_by_whom_and_until_when(scheduler_factory, clock):
     assert (by["scheduler"]["task_id"], by["scheduler"]["until"]) == ("a", clock.now + 500)
     assert (by["scheduler"]["failures"], by["scheduler"]["error"]) == (1, "boom")
     assert (by["worker"]["task_id"], by["worker"]["until"]) == ("b", None)
+    scheduler.change_tasks(["a"], "disable", by="ann@host")
+    by = {cause["by"]: cause for cause in scheduler.why("last")["causes"]}
+    assert (by["operator"]["task_id"], by["operator"]["until"], by["operator"]["author"]) == ("a", None, "ann@host")
+    assert "was disabled by ann@host" in by["operator"]["sentence"]
 
 
 def test_a_dep_that_nobody_has_scheduled_is_named(scheduler, clock):

@@ -13,7 +13,7 @@ from broker_sched.scheduler.operations.task_details import task_log
 from broker_sched.scheduler.task_lines import read_lines, read_whole_error
 
 MAX_WORKERS = 100  # named
-FIELDS = ("module", "created", "workers", "held", "attempt", "disabled_at", "runner_set")
+FIELDS = ("module", "created", "workers", "held", "attempt", "disabled_at", "disabled_by", "runner_set")
 
 
 def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies.TaskDetails | None]:
@@ -33,7 +33,7 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
             ("GET", namespace.key("memory", shown["worker"] or "")),
         ]
     )
-    module, created, workers, held, attempt, disabled_at, runner_set = fields
+    module, created, workers, held, attempt, disabled_at, disabled_by, runner_set = fields
     if created is None:  # removed meanwhile
         return None
     if shown["status"] == Status.PENDING:
@@ -55,7 +55,8 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
         "attempt": int(attempt) if attempt else None,
         "attempts": [_attempt(text) for text in ended],
         "retry_at": None if retry_at is None else float(retry_at),
-        "disabled_until": None if disabled_at is None else (yield from _until(namespace, disabled_at)),
+        "disabled_until": (yield from _until(namespace, disabled_at)) if disabled_at and not disabled_by else None,
+        "disabled_by": disabled_by,
         "tracking_url": tracking_url,
         "log_size": None if log["log"] is None else log["size"],
         "memory": json.loads(memory).get(task_id) if memory and runs else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broker_sched.contract.why_replies import Cause, PastRun, WhyCode
@@ -49,7 +49,7 @@ def _reason(root: Root, errors: dict[str, str]) -> tuple[str, ...]:
     fields = root.node.fields
     family = fields.get("family") or ""
     if root.code in ("failed", "disabled"):
-        return root.code, family, errors.get(root.node.n, ""), "by worker" if not fields["disabled_at"] else ""
+        return root.code, family, errors.get(root.node.n, ""), _who_disabled(fields), fields["disabled_by"] or ""
     if root.code == "in_batch":
         return root.code, fields["batch_id"] or ""
     if root.code == "running":
@@ -147,12 +147,18 @@ def _add_failures(namespace: Namespace, cause: Cause, root: Root, options: Optio
     cause["failures_allowed"] = None if allowed >= UNLIMITED else allowed
     if root.code == "disabled":
         disabled_at = node.number("disabled_at")
-        cause["by"] = "worker" if disabled_at is None else "scheduler"
+        cause["by"], cause["author"] = _who_disabled(node.fields), node.fields["disabled_by"]
         persists = float(options["disable_persist"] or 0)
-        cause["until"] = None if disabled_at is None else disabled_at + persists
+        cause["until"] = None if disabled_at is None or cause["by"] != "scheduler" else disabled_at + persists
     else:
         is_retried = float(options["retry_delay"] or 0) >= 0
         cause["until"] = float(due) if due is not None and is_retried else None
+
+
+def _who_disabled(fields: Mapping[str, str | None]) -> str:
+    if fields["disabled_by"] is not None:
+        return "operator"
+    return "worker" if fields["disabled_at"] is None else "scheduler"
 
 
 def past_runs(lines: Sequence[str]) -> list[PastRun]:

@@ -118,6 +118,9 @@ def _deps(cause: Cause, now: float) -> str:
 
 def _disabled(cause: Cause, now: float) -> str:
     error = f" Its last error: {cause['error']}." if cause["error"] else ""
+    if cause["by"] == "operator":
+        end = "It stays so until somebody retries, enables or forgives it, or marks it as done"
+        return f"{cause['task_id']} was disabled by {cause['author']} at {utc(cause['since'])}.{error} {end}."
     if cause["by"] == "worker":
         end = "It stays so until somebody adds it again or marks it as done"
         return f"{cause['task_id']} was disabled by a worker at {utc(cause['since'])}.{error} {end}."

@@ -16,6 +16,7 @@ PART = 100  # tasks that one script reads
 FIELDS = (  # as walk_unmet.lua has them
     *("status", "family", "module", "priority", "updated", "worker_running", "time_running", "batch_id"),
     *("disabled_at", "ready", "runner_set", "workers", "refusals", "postponed", "policy", "rank", "attempt", "linking"),
+    "disabled_by",
 )
 CODE_OF_STATUS: dict[str | None, WhyCode] = {
     None: "missing",
