@@ -9,6 +9,7 @@ BrokerSchedError
 │   ├── UnknownMethod       there is no such method
 │   ├── LoginRefused        user or password is wrong, or may not do this
 │   ├── NameTaken           another worker has this one's name
+│   ├── NamespaceInUse      servers or workers are alive on the namespace
 │   └── Superseded          the run reported on does not count any more: nothing was changed
 ├── Unreachable             nobody answered: worth trying again
 │   ├── RedisUnavailable    Redis is away, is loading, or does not serve us now
@@ -58,6 +59,10 @@ class NameTaken(Refused):
     """Another worker with this name still runs tasks, or was started later. Give each worker a name of its own."""
 
 
+class NamespaceInUse(Refused):
+    """A namespace was to be deleted on which servers or workers are alive, and nothing was. The message names them."""
+
+
 class Superseded(Refused):
     """A report is about a run whose task was handed out anew, and nothing was changed. End that run."""
 
@@ -87,7 +92,9 @@ class SchemaMismatch(BrokerSchedError):
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(
-            f"This namespace has schema version {found}, this program needs {wanted}. "
+            "This namespace is being deleted: `bsched namespace delete` goes on where that was broken off."
+            if found == "deleting"
+            else f"This namespace has schema version {found}, this program needs {wanted}. "
             f"Run the broker_sched release that wrote it, or use another namespace (--namespace)."
         )
         self.found = found

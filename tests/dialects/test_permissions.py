@@ -29,6 +29,7 @@ PLAIN = {
     "SCRIPT|LOAD": "a script that Redis does not have yet",
     "SELECT": "a URL with a database number",
     "TYPE": "verify",
+    "UNLINK": "bsched namespace delete; not needed by others",
     "XLEN": "verify",
     "XRANGE": "events",
     "XREVRANGE": "events and failures",
@@ -44,6 +45,7 @@ NO_SCRIPT_CALLS = {
     "SCRIPT|EXISTS",
     "SCRIPT|LOAD",
     "SELECT",
+    "UNLINK",
 }
 SAMPLE = ("TIME", "XADD", "HSET", "ZADD", "SET", "DEL", "SRANDMEMBER")
 

@@ -11,6 +11,9 @@ import pytest
 import redis
 
 from broker_sched.redis_backend import embedded_server as embedded
+from broker_sched.redis_backend.sync_connection import SyncConnection
+from broker_sched.scheduler.existing_namespaces import existing
+from broker_sched.scheduler.namespace_deletion import delete_namespace
 from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
 
@@ -81,6 +84,12 @@ def test_server_serves_from_a_cluster(start_redis: Callable[..., RunningRedis], 
     server.call("add_task", worker="w1", task_id="t1", family="T")
     assert server.call("get_work", worker="w1")["task_id"] == "t1"
     assert list(server.call("task_list", status="RUNNING")) == ["t1"]
+    assert server.call("pause_family", family="T")["paused"]
+    assert server.call("change_tasks", task_ids=["t1"], action="done")["changed"] == ["t1"]
+    connection = SyncConnection(f"redis+cluster://127.0.0.1:{node.port}")
+    assert list(delete_namespace(connection, "default", force=True))[-1] > 5
+    assert existing(connection) == []
+    connection.close()
 
 
 def test_server_starts_the_embedded_redis_and_starts_it_again(start_server: Start, tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""Deleting a namespace: all its keys, a part at a time, and those of no other one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from broker_sched.errors import NamespaceInUse
+from broker_sched.redis_backend.error_replies import translate
+from broker_sched.redis_backend.namespace import DELETING, prefix_of
+from broker_sched.redis_backend.recovery import ReplyError
+from broker_sched.redis_backend.sync_connection import SyncConnection
+
+KEYS_AT_ONCE = 500
+SHOWN = 20  # of those that are alive
+SERVER_SECONDS = 60.0  # a server that was not seen for so long has ended
+
+
+def delete_namespace(connection: SyncConnection, namespace: str, *, force: bool = False) -> Iterator[int]:
+    """Delete a namespace; yields how many keys are gone so far, while it goes on.
+
+    Meanwhile every call on the namespace is refused (SchemaMismatch). Where this is broken off, that stays so, and the
+    next call goes on. No other key of Redis is touched, and none is long at work: Redis frees large ones by itself.
+
+    force: though servers or workers are alive, which make the namespace anew by their next call after this. Raises
+    NamespaceInUse without it, and then nothing was deleted; RedisUnavailable.
+    """
+    if not force and (alive := alive_in(connection, namespace)):
+        more = f" and {len(alive) - SHOWN} more" if len(alive) > SHOWN else ""
+        raise NamespaceInUse(
+            f"Namespace {namespace} is in use by {', '.join(alive[:SHOWN])}{more}: nothing was deleted. Stop "
+            "them first, or use force, and they fail or make it anew."
+        )
+    return _delete(connection, prefix_of(namespace))
+
+
+def alive_in(connection: SyncConnection, namespace: str) -> list[str]:
+    """Return the servers and workers that were heard of lately: `server on <host> (<id>)`, `worker <id>`."""
+    prefix = prefix_of(namespace)
+    (seconds, _), delay, servers = _read(
+        connection,
+        ("TIME",),
+        ("HGET", f"{prefix}config", "worker_disconnect_delay"),
+        ("HVALS", f"{prefix}servers"),
+    )
+    now = float(seconds)
+    (workers,) = _read(
+        connection, ("ZRANGEBYSCORE", f"{prefix}workers", repr(now - float(delay or SERVER_SECONDS)), "+inf")
+    )
+    found = []
+    for text in servers:
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # of another version
+            told = json.loads(text)
+            if float(told["seen"]) > now - SERVER_SECONDS:
+                found.append(f"the server on {told['host']} (pid {told['pid']})")
+    return [*found, *(f"worker {name}" for name in workers)]
+
+
+def _delete(connection: SyncConnection, prefix: str) -> Iterator[int]:
+    config = f"{prefix}config"
+    _read(connection, ("HSET", config, "schema", DELETING), writes=True)
+    count = 0
+    names = (name for name in connection.keys(f"{prefix}*") if name != config)
+    while some := list(islice(names, KEYS_AT_ONCE)):
+        (gone,) = _read(connection, ("UNLINK", *some), writes=True)
+        count += gone
+        yield count
+    _read(connection, ("UNLINK", config), writes=True)
+    yield count + 1
+
+
+def _read(connection: SyncConnection, *commands: Sequence[str], writes: bool = False) -> list[Any]:
+    replies = connection.send(commands, reads_only=not writes)
+    for reply in replies:
+        if isinstance(reply, ReplyError):
+            raise translate(None, str(reply))
+    return replies
