@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -20,6 +20,11 @@ CHOICES = {
     "upstream_status": [each for each in UPSTREAM_SEVERITY if each],
 }
 NEAR = 3  # names told
+# Methods that know of more than tasks that are there, and whether a reply says that there is nothing.
+SAYS_ITSELF: dict[str, Callable[[Any], bool]] = {
+    "task_log": lambda reply: reply["status"] is None and reply["log"] is None,  # a log outlives its task
+    "condensed_graph": lambda reply: reply is None,  # it shows missing deps, too
+}
 
 
 class CheckedScheduler:
@@ -38,11 +43,11 @@ class CheckedScheduler:
             return found
 
         def call(**arguments: Any) -> Any:
-            if name != "task_log":
+            if name not in SAYS_ITSELF:
                 self._look(name, arguments)
                 return found(**arguments)
             reply = found(**arguments)
-            if reply["status"] is None and reply["log"] is None:  # a log outlives its task
+            if SAYS_ITSELF[name](reply):
                 self._look(name, arguments)
             return reply
 

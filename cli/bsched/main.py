@@ -27,6 +27,7 @@ COMMANDS = {
     "server": "server",
     "submission": "submission",
     "task": "task",
+    "graph": "graph",
     "call": "call",
     "config": "config",
     "redis": "redis",

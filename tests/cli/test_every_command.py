@@ -26,6 +26,7 @@ EXAMPLES = {
     "config": ["config"],
     "config get": ["config", "get", "retry_delay"],
     "config set": ["config", "set", "retry_delay=60"],
+    "graph": ["graph", TASK],
     "redis start": ["redis", "start"],
     "redis status": ["redis", "status"],
     "redis stop": ["redis", "stop"],

@@ -36,6 +36,7 @@ SAYS = {  # what a command's output must have in it
     "bsched call --url": "paused",
     "bsched call worker_list": "assistant",
     "bsched task logs": "at work",
+    "bsched graph": "MyTask(name=x)  DONE",
     "redis-cli XREVRANGE": TASK,
     "redis-cli CONFIG": "noeviction",
     "redis-cli INFO": "used_memory:",
