@@ -8,12 +8,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import python_page
 from msgspec import Meta
 
-from broker_sched.contract import types
+from broker_sched.contract import types, view_replies
 from broker_sched.contract.scheduler_api import METHODS, Method
 from broker_sched.contract.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
 from broker_sched.contract.why_replies import WHY_CODES
@@ -41,6 +41,7 @@ def api() -> str:
     ]
     parts += ["## Types\n", _types()]
     parts += [_method(method) for method in METHODS.values()]
+    parts += ["## Replies of methods that look\n", _shapes()]
     return "\n".join(parts)
 
 
@@ -119,6 +120,17 @@ def _types() -> str:
     return "\n".join(["| type | what it is |", "| --- | --- |", *rows, ""])
 
 
+def _shapes() -> str:
+    """What the replies are that have a name of their own, and what each of their entries is."""
+    shapes = [each for each in vars(view_replies).values() if is_typeddict(each)]
+    return "\n".join(f"### {each.__name__}\n\n{inspect.getdoc(each)}\n\n{_entries(each)}\n" for each in shapes)
+
+
+def _entries(shape: Any) -> str:
+    hints = get_type_hints(shape, include_extras=True)
+    return "\n".join(f"- `{name}`: {_type(annotation)}" for name, annotation in hints.items())
+
+
 def _title(annotation: Any) -> str:
     return next((mark.title for mark in annotation.__metadata__ if mark.title), "")
 
@@ -147,6 +159,8 @@ def _type(annotation: Any, by_name: bool = True) -> str:
         return "pair"
     if arguments:
         return " or ".join(dict.fromkeys(_type(each) for each in arguments))
+    if vars(view_replies).get(getattr(annotation, "__name__", "")) is annotation:
+        return str(annotation.__name__)
     if hasattr(annotation, "__annotations__") and issubclass(annotation, dict):
         return "{" + ", ".join(annotation.__annotations__) + "}"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false"}

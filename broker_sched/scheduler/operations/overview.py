@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from broker_sched.contract import view_replies
-from broker_sched.contract.states import STATES
 from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.ended_runs import read_ended_runs
-from broker_sched.scheduler.estimates import MAX_FAMILIES, estimate_end
+from broker_sched.scheduler.estimates import estimate_end
+from broker_sched.scheduler.family_counts import FamilyCounts, read_counts, totals
 from broker_sched.scheduler.paging import read_paced
 from broker_sched.scheduler.records import ids_of, nearest_amount, pairs
 from broker_sched.scheduler.redis_state import redis_state
@@ -28,31 +28,29 @@ def overview(namespace: Namespace) -> Commands[view_replies.Overview]:
     """Return how the namespace stands. Reads a few keys of each family and of each worker, and 1,000 tasks at most."""
     now_text, *sections = yield Call("look_at_redis")
     now = float(now_text)
-    totals, config, limits, used, servers, names = yield Read(
-        [
-            *(("HGETALL", namespace.key(name)) for name in ("totals", "config", "resources", "used", "servers")),
-            ("ZREVRANGEBYSCORE", namespace.key("families"), "+inf", "-inf", "LIMIT", "0", str(MAX_FAMILIES + 1)),
-        ]
+    config, limits, used, servers = yield Read(
+        [("HGETALL", namespace.key(name)) for name in ("config", "resources", "used", "servers")]
     )
-    options, tasks = pairs(config), {name: int(count) for name, count in pairs(totals).items()}
+    options, counts = pairs(config), (yield from read_counts(namespace))
+    tasks = totals(counts)
     workers = yield from _read_workers(namespace, now)
-    counts = _count_workers(workers, tasks.get("RUNNING", 0))
+    standing = _count_workers(workers, tasks["RUNNING"])
     is_paused = options.get("paused") == "1"
     paused = sorted(json.loads(options.get("paused_families", "{}")))
     ended = yield from read_ended_runs(namespace, now)
-    end = yield from estimate_end(namespace, names, tasks, counts["slots"], now, None if is_paused else paused)
+    end = yield from estimate_end(namespace, counts, standing["slots"], now, None if is_paused else paused)
     return {
         "time": now,
         "namespace": namespace.name,
         "schema": options.get("schema", ""),
-        "tasks": {state: tasks.get(state, 0) for state in STATES},
-        "ready": tasks.get("READY", 0),
-        "oldest_ready": (yield from _oldest_ready(namespace, names, tasks.get("READY", 0))),
+        "tasks": tasks,
+        "ready": tasks["READY"],
+        "oldest_ready": (yield from _oldest_ready(namespace, counts)),
         "upstream": {
-            "UPSTREAM_DISABLED": tasks.get("BLOCKED", 0),
-            "UPSTREAM_FAILED": (yield from _behind_failed(namespace, names, tasks.get("FAILED", 0))),
+            "UPSTREAM_DISABLED": tasks["BLOCKED"],
+            "UPSTREAM_FAILED": (yield from _behind_failed(namespace, counts)),
         },
-        "workers": counts,
+        "workers": standing,
         "resources": _resources(pairs(limits), pairs(used)),
         "paused": is_paused,
         "paused_families": paused,
@@ -83,40 +81,35 @@ def _count_workers(workers: Sequence[WorkerStanding], running: int) -> view_repl
     }
 
 
-def _oldest_ready(namespace: Namespace, families: Sequence[str], ready: int) -> Commands[float | None]:
-    """Since when the oldest READY task is so; of more than 1,000 families, that of the largest of them."""
-    if not ready:
-        return None
-    heads = yield from read_paced(
-        [("ZRANGE", namespace.key("tasks", "READY", name), "0", "0", "WITHSCORES") for name in families]
-    )
+def _oldest_ready(namespace: Namespace, counts: FamilyCounts) -> Commands[float | None]:
+    """Since when the oldest READY task is so; None when there is none."""
+    keys = [namespace.key("tasks", "READY", family) for family, by_state in counts.items() if "READY" in by_state]
+    heads = yield from read_paced([("ZRANGE", key, "0", "0", "WITHSCORES") for key in keys])
     return min((float(head[1]) for head in heads if head), default=None)
 
 
-def _behind_failed(namespace: Namespace, families: Sequence[str], failed: int) -> Commands[view_replies.UpstreamFailed]:
+def _behind_failed(namespace: Namespace, counts: FamilyCounts) -> Commands[view_replies.UpstreamFailed]:
     """How many PENDING tasks, not BLOCKED, are reached from the FAILED ones through PENDING ones, breadth first."""
-    if not failed:
-        return {"count": 0, "exact": True}
-    wave = yield from _failed(namespace, families)
+    wave = yield from _failed(namespace, [family for family, by_state in counts.items() if "FAILED" in by_state])
     seen, count = set(wave), 0
     for _ in range(MAX_STEPS):
+        if not wave:
+            return {"count": count, "exact": len(seen) <= MAX_BEHIND_FAILED}
         if len(seen) > MAX_BEHIND_FAILED:
             break
         wave = yield from _waiting(namespace, (yield from _fresh_dependents(namespace, wave, seen)))
         count += len(wave)
-        if not wave:
-            is_all = len(seen) <= MAX_BEHIND_FAILED and len(families) <= MAX_FAMILIES
-            return {"count": count, "exact": is_all}
     return {"count": count, "exact": False}
 
 
 def _failed(namespace: Namespace, families: Sequence[str]) -> Commands[list[str]]:
-    """The numbers of the FAILED tasks; of very many, more than may be looked at."""
+    """The numbers of the FAILED tasks of these families; of very many, more than may be looked at."""
     found: list[str] = []
-    for start in range(0, len(families), TOGETHER):
-        keys = [namespace.key("tasks", "FAILED", name) for name in families[start : start + TOGETHER]]
-        for numbers in (yield Read([("ZRANGE", key, "0", str(MAX_BEHIND_FAILED)) for key in keys])):
-            found += numbers
+    for family in families:
+        (numbers,) = yield Read(
+            [("ZRANGE", namespace.key("tasks", "FAILED", family), "0", str(MAX_BEHIND_FAILED - len(found)))]
+        )
+        found += numbers
         if len(found) > MAX_BEHIND_FAILED:
             break
     return found

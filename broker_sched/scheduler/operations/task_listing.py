@@ -11,8 +11,9 @@ from broker_sched.contract.states import STATES, states_of, status_of
 from broker_sched.errors import InvalidArgument
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.family_counts import read_counts, totals
 from broker_sched.scheduler.merged_sets import Member, MergedSets
-from broker_sched.scheduler.paging import make_cursor, read_paced, read_place
+from broker_sched.scheduler.paging import make_cursor, read_place
 from broker_sched.scheduler.records import ids_of
 from broker_sched.scheduler.task_lines import Line, read_errors, read_lines
 
@@ -74,13 +75,12 @@ def tasks(
     after, (looked_at,) = read_place("tasks", arguments, cursor, int)
     if after is not None and not after.member.isdecimal():
         raise InvalidArgument("cursor", "is none: give the one of the reply before, or leave it out to begin anew")
-    families = [family] if family is not None else (yield Read([("ZRANGE", namespace.key("families"), "0", "-1")]))[0]
     states = states_of(status) if status else STATES
     if failed_since is not None:
         states = tuple(state for state in states if state in FAILURES)
-    sets = [(state, each) for state in states for each in families]
     least = max((moment for moment in (failed_since, updated_since) if moment is not None), default=None)
-    of = yield from _count(namespace, sets, states, family, least)
+    counts = yield from read_counts(namespace, None if family is None else [family], states, least)
+    sets = [(state, each) for each, by_state in counts.items() for state in by_state]
     runner_sets = yield from _runner_sets(namespace, worker)
     filters = _Filters(
         {name: _text(value) for name, value in (params or {}).items()},
@@ -101,7 +101,7 @@ def tasks(
     listed, looked, last = yield from _look(namespace, merged, [state for state, _ in sets], filters, limit)
     looked_at += looked
     next_cursor = None if last is None else make_cursor("tasks", arguments, (*last.place, looked_at))
-    return {"tasks": listed, "cursor": next_cursor, "looked_at": looked_at, "of": of}
+    return {"tasks": listed, "cursor": next_cursor, "looked_at": looked_at, "of": sum(totals(counts).values())}
 
 
 def _look(
@@ -134,22 +134,6 @@ def _look(
         yield from read_errors(namespace, listed)
     is_all = merged.is_at_end and (last is None or last == merged.last_taken)
     return listed, looked_at, None if is_all else last
-
-
-def _count(
-    namespace: Namespace, sets: list[tuple[str, str]], states: tuple[str, ...], family: str | None, least: float | None
-) -> Commands[int]:
-    """How many tasks there are to be looked at."""
-    if least is not None:
-        counts = yield from read_paced(
-            [("ZCOUNT", namespace.key("tasks", *each), repr(least), "+inf") for each in sets]
-        )
-    elif family is not None:
-        counts = yield Read([("ZCARD", namespace.key("tasks", *each)) for each in sets])
-    else:
-        (found,) = yield Read([("HMGET", namespace.key("totals"), *states)])
-        counts = [int(each or 0) for each in found]
-    return sum(counts)
 
 
 def _runner_sets(namespace: Namespace, worker: str | None) -> Commands[frozenset[str]]:
