@@ -1,4 +1,4 @@
-"""Methods that Luigi does not have; those for looking are in view_methods.py. A stock luigid answers 404 to them."""
+"""Methods that Luigi does not have; more are in view_methods.py and operator_methods.py. luigid answers them by 404."""
 
 from __future__ import annotations
 

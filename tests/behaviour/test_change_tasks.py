@@ -7,6 +7,7 @@ and changes nothing. What people disable stays so, whoever adds it again, until 
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -270,6 +271,26 @@ def test_a_graph_is_removed_by_one_call_in_whatever_order_it_is_named(scheduler:
     assert scheduler.change_tasks(names, "remove") == told
     assert set(told["changed"]) == set(names) - needed
     assert set(scheduler.task_list("", "")) == {*needed, "other"}
+
+
+@pytest.mark.parametrize("first", ["deps", "dependents"])
+def test_a_long_chain_is_removed_whichever_end_is_named_first(scheduler: Scheduler, first: str) -> None:
+    names = [f"t{number}" for number in range(130)]
+    tasks = [{"task_id": name, "deps": [before]} for before, name in pairwise(names)]
+    scheduler.add_tasks(worker="w", tasks=tasks)
+    asked = names if first == "deps" else names[::-1]
+    assert scheduler.change_tasks(asked, "remove", dry_run=True)["changed"] == asked
+    assert scheduler.change_tasks(asked, "remove")["changed"] == asked
+
+
+def test_no_script_is_long_however_much_hangs_on_the_tasks(real_scheduler: Scheduler) -> None:
+    names = [f"t{number}" for number in range(20)]
+    tasks = [{"task_id": name, "deps": [f"{name} {dep}" for dep in range(90)]} for name in names]
+    real_scheduler.add_tasks(worker="w", tasks=tasks)
+    real_scheduler._client.config_resetstat()
+    assert real_scheduler.change_tasks(names, "remove")["changed"] == names
+    stats = real_scheduler._client.info("commandstats")
+    assert stats["cmdstat_evalsha"]["calls"] > 4
 
 
 def test_a_task_with_too_many_dependents_to_look_at_is_not_removed(scheduler: Scheduler) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.errors import InvalidArgument
-from broker_sched.redis_backend.commands import Await
+from broker_sched.redis_backend.commands import Await, Call
 from broker_sched.scheduler.operations.work import awaiting
 from tests.behaviour.test_first_steps import status
 from tests.conftest import SchedulerFactory
@@ -50,6 +50,7 @@ def test_tasks_of_a_paused_family_are_not_handed_out(scheduler: Scheduler, momen
     add(scheduler, "c", family="G")
     if moment == "after":
         assert scheduler.pause_family("F")["changed"]
+    assert scheduler.verify() == []
     assert work(scheduler, asks, assistant=assistant) == "c"
     assert work(scheduler, asks, assistant=assistant) is None
     add(scheduler, "late", priority=9)
@@ -58,6 +59,17 @@ def test_tasks_of_a_paused_family_are_not_handed_out(scheduler: Scheduler, momen
     assert scheduler.verify() == []
     assert scheduler.unpause_family("F")["changed"]
     assert [work(scheduler, asks, assistant=assistant) for _ in range(4)] == ["late", "a", "b", None]
+
+
+@pytest.mark.parametrize("assistant", [False, True])
+def test_none_is_handed_out_while_very_many_are_still_to_be_set_apart(scheduler: Scheduler, assistant: bool) -> None:
+    names = [f"t{number}" for number in range(500)]
+    scheduler.add_tasks(worker="w", tasks=[{"task_id": name, "family": "F"} for name in names])
+    add(scheduler, "last", family="G")
+    scheduler._run(Call("pause_family", family="F", paused="1"))  # whoever paused it has died
+    assert scheduler._client.exists(scheduler.namespace.key("deferred_steps"))
+    assert work(scheduler, "h" if assistant else "w", assistant=assistant) == "last"
+    assert scheduler.verify() == []
 
 
 def test_what_runs_goes_on_and_is_told_again_when_its_hand_out_was_lost(scheduler: Scheduler) -> None:

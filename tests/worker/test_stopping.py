@@ -104,6 +104,30 @@ def test_what_a_draining_worker_cannot_finish_others_run_at_once(local: Any, tas
     assert not local.fetch_error(task.task_id)["error"]
 
 
+@pytest.mark.parametrize(("seconds", "after"), [(None, "DONE"), (0.2, "PENDING")])
+def test_a_worker_that_people_drain_finishes_or_gives_back_what_it_runs_and_begins_nothing_more(
+    local: Any, tasks: ModuleType, directory: str, seconds: float | None, after: str
+) -> None:
+    task, late = tasks.Held(directory, "runs"), tasks.Held(directory, "late")
+    with worker_on(local, worker_processes=2) as worker, worker_on(local, worker_processes=0) as other:
+        for each in (worker, other):
+            each.add(task)
+
+        def leave() -> None:
+            local.drain_worker(worker.id, seconds)
+            until(lambda: worker.is_stopping, "it has read the message")
+            other.add(late)
+            local.add_task(worker=worker.id, task_id=late.task_id)
+            if seconds is None:
+                task.go().touch()
+
+        thread = when_running(task, leave)
+        worker.run()
+        thread.join()
+        assert statuses(local, task, late) == [after, "PENDING"]
+        assert local.fetch_error(task.task_id)["error"] in (None, "null")
+
+
 @pytest.mark.parametrize("scheduler", ["luigid"], indirect=True)
 def test_with_luigid_what_cannot_finish_has_failed(scheduler: Any, tasks: ModuleType, directory: str) -> None:
     task = tasks.Endless(directory, "long")

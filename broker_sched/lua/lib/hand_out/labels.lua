@@ -14,6 +14,7 @@ end
 
 -- What goes between runner set and needs in the name of the task's ready queue: '' for one that stands with the others.
 -- A task that stands apart stays so while it is ready: both places are right, and who is to have it finds it in either.
+-- One of a paused family has its family's label: all pass over it by that.
 local function mark_of(task)
   local module, family = labels_of(task)
   if task.postponed then return '@' .. family .. '!' end

@@ -14,7 +14,6 @@
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/best_head.lua
 -- @include lib/hand_out/contact.lua
--- @lazy is_paused lib/hand_out/paused_families.lua
 
 local MAX_RUNNING = 100 -- on one worker
 
@@ -32,7 +31,7 @@ local function knows_what_it_runs(worker)
   return true
 end
 
--- The task behind a head; nil when it may go in a batch, its runner would have no stake in it, or its family is paused.
+-- The task behind a head; nil when it may go in a batch, or its runner would have no stake in it.
 local function read_plain_task(head, worker)
   local n = number_in_rank(head.rank)
   local id = id_of(n)
@@ -42,7 +41,6 @@ local function read_plain_task(head, worker)
   local task = { n = n, id = id, runner_set = fields[1], resources = fields[3] or '', counted = fields[4],
     family = fields[6] or '', module = fields[7] or '', params = fields[8], attempt = attempt_after(fields[9]) }
   if fields[5] == '1' or not is_in_worker_set('stakeholder_set', fields[2] or '0', worker.w) then return nil end
-  if OPTIONS.paused_families ~= '' and is_paused(task.family) then return nil end
   task.params = task.params or call('HGET', key('detail:', id), 'params') or '{}'
   return task
 end
