@@ -18,6 +18,7 @@
 -- Cost  O(deps), at most the caller's chunk of them, and a budget of deferred steps.
 -- Source: luigi.scheduler.Scheduler.add_task, 3.8.1.
 -- @include lib/core/header.lua
+-- @include lib/tasks/listing.lua
 -- @lazy add_any_task lib/tasks/adding.lua
 -- @lazy add_plain_task lib/tasks/plain_task.lua
 -- @lazy is_paused lib/hand_out/paused_families.lua

@@ -24,7 +24,8 @@ local function change_status()
   local task, action = load_task(ARGS.task_id), ARGS.action
   if not task then return { '', 0, 0 } end
   if action == 'release' and is_older(ARGS.attempt, task.attempt) then
-    return { task.status, refuse_superseded(task.id, task.status, ARGS.worker, ARGS.attempt, action), 0 }
+    local refused = refuse_superseded(task.id, task.family or '', task.status, ARGS.worker, ARGS.attempt, action)
+    return { task.status, refused, 0 }
   end
   local re_enabled = 0
   if action == 'forgive' and task.status == 'FAILED' then

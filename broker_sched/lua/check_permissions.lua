@@ -40,7 +40,6 @@ local TRIED = {
   { 'SINTER', key },
   { 'SISMEMBER', key, 'member' },
   { 'SMEMBERS', key },
-  { 'SMOVE', key, key, 'member' },
   { 'SPOP', key },
   { 'SRANDMEMBER', key },
   { 'SREM', key, 'member' },
@@ -62,6 +61,7 @@ local TRIED = {
   { 'ZREM', key, 'member' },
   { 'ZREMRANGEBYSCORE', key, '0', '0' },
   { 'ZREVRANGEBYSCORE', key, '0', '0' },
+  { 'ZSCAN', key, '0' },
   { 'ZSCORE', key, 'member' },
 }
 local SIGNS = { 'NOPERM', 'ACL failure in script', "can't run this command or subcommand", 'has no permissions' }

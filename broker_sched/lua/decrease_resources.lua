@@ -46,7 +46,7 @@ end
 local function decrease_resources()
   local task = load_task(ARGS.task_id)
   if task and is_older(ARGS.attempt, task.attempt) then
-    return refuse_superseded(task.id, task.status, '', ARGS.attempt, 'decrease_resources')
+    return refuse_superseded(task.id, task.family or '', task.status, '', ARGS.attempt, 'decrease_resources')
   end
   if not task or task.status ~= 'RUNNING' then return 0 end
   decrease(task, true)

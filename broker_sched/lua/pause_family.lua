@@ -9,6 +9,7 @@
 -- @include lib/wakeups/wakeups.lua
 -- @include lib/tasks/resources.lua
 -- @include lib/wakeups/wake_up.lua
+-- @include lib/tasks/listing.lua
 -- @include lib/deferred/backlog.lua
 -- @include lib/deferred/run_deferred.lua
 -- @include lib/hand_out/paused_families.lua
@@ -34,12 +35,18 @@ local function free_what_was_reserved()
   end
 end
 
+local function count_tasks()
+  local count = 0
+  for _, state in ipairs(STATES) do count = count + call('ZCARD', key('tasks:', state .. ':' .. ARGS.family)) end
+  return count
+end
+
 local function pause_family()
   local families, count = {}, 0
   if OPTIONS.paused_families ~= '' then families = cjson.decode(OPTIONS.paused_families) end
   for _ in pairs(families) do count = count + 1 end
   local was_paused, pauses = families[ARGS.family] ~= nil, ARGS.paused == '1'
-  local tasks = tonumber(call('ZSCORE', key('families', ''), ARGS.family) or 0)
+  local tasks = count_tasks()
   if OPTIONS.pause_enabled ~= 1 or was_paused == pauses then return { was_paused and 1 or 0, 0, tasks, 0 } end
   if pauses and count >= MOST then return { -1, 0, tasks, 0 } end
   families[ARGS.family] = pauses and NOW or nil

@@ -58,7 +58,7 @@ local function refuse_tasks()
     local task = load_task(ARGS.task_ids[index])
     local is_running = task and (task.status == 'RUNNING' or task.status == 'BATCH_RUNNING')
     if task and is_older(ARGS.attempt, task.attempt) then
-      refuse_superseded(task.id, task.status, worker.id, ARGS.attempt, 'refuse')
+      refuse_superseded(task.id, task.family or '', task.status, worker.id, ARGS.attempt, 'refuse')
     elseif is_running and task.worker_running == worker.id then
       local module, family = labels_of(task)
       note_refusal(worker, ARGS.scope == 'module' and module or family)

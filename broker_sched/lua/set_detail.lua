@@ -20,10 +20,10 @@ local function write(id)
 end
 
 local function set_detail()
-  local fields = call('HMGET', key('task:', ARGS.task_id), 'status', 'batch_id', 'attempt')
+  local fields = call('HMGET', key('task:', ARGS.task_id), 'status', 'batch_id', 'attempt', 'family')
   if not fields[1] then return 0 end
   if is_older(ARGS.attempt, fields[3]) then
-    return refuse_superseded(ARGS.task_id, fields[1], '', ARGS.attempt, ARGS.field)
+    return refuse_superseded(ARGS.task_id, fields[4] or '', fields[1], '', ARGS.attempt, ARGS.field)
   end
   write(ARGS.task_id)
   if fields[1] == 'RUNNING' and fields[2] then

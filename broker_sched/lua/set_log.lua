@@ -12,10 +12,10 @@
 local KEPT_SECONDS = 86400
 
 return answer(function()
-  local fields = call('HMGET', key('task:', ARGS.task_id), 'status', 'attempt')
+  local fields = call('HMGET', key('task:', ARGS.task_id), 'status', 'attempt', 'family')
   if not fields[1] then return 0 end
   if is_older(ARGS.attempt, fields[2]) then
-    return refuse_superseded(ARGS.task_id, fields[1], '', ARGS.attempt, 'log')
+    return refuse_superseded(ARGS.task_id, fields[3] or '', fields[1], '', ARGS.attempt, 'log')
   end
   call('SET', key('log:', ARGS.task_id), NOW_TEXT .. ' ' .. ARGS.size .. ' ' .. ARGS.log, 'EX', KEPT_SECONDS)
   return 0

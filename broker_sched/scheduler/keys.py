@@ -58,7 +58,8 @@ KEYS = (
     Key(
         "events",
         "stream",
-        "every change of status: task_id, from, to, worker, time (s); of a refused report: refused, attempt, too",
+        "every change of status: task_id, family, from, to, worker, time (s); of a refused report: refused, attempt, "
+        "too",
         "the last 10,000 or so",
     ),
     Key(
@@ -81,7 +82,8 @@ KEYS = (
         "hash",
         "status, priority, times (s), family, module, params, workers, runner_set, stakeholder_set, attempt (number of "
         "its latest hand-out), what it holds, since when it waits for deps that its run() wanted (waits_since), where "
-        "it is indexed; disabled_by: who of the people has disabled it",
+        "it is indexed; ready_since (s) while it is READY, and became so later than PENDING, else '' or absent; "
+        "blocked while it is BLOCKED; disabled_by: who of the people has disabled it",
         TASK,
     ),
     Key(
@@ -95,7 +97,15 @@ KEYS = (
     Key(
         "missing_deps", "hash", "task_id → number of what is depended on and not there", "while depended on", RECOMPUTED
     ),
-    Key("tasks:<status>", "set", "numbers of the tasks of a status", USED, RECOMPUTED),
+    Key(
+        "tasks:<state>:<family>",
+        "zset",
+        "numbers of the tasks of a state and family ('' is none so far), by since when (s): ready_since, else updated. "
+        "A state is a status, and PENDING split in three: READY (no unmet dep), BLOCKED (UPSTREAM_DISABLED), WAITING",
+        USED,
+        RECOMPUTED,
+    ),
+    Key("families", "set", "the families that have tasks", USED, RECOMPUTED),
     Key("deps:<n>", "set", "numbers of its deps", TASK),
     Key("dependents:<n>", "set", "numbers of the tasks that depend on it", USED, RECOMPUTED),
     Key("unmet:<n>", "set", "its deps that are not DONE; '!' while deps are being read in", USED, RECOMPUTED),
@@ -135,6 +145,7 @@ KEYS = (
         RECOMPUTED,
     ),
     Key("batch:<batch_id>", "set", "numbers of the BATCH_RUNNING members", USED, RECOMPUTED),
+    Key("batch_running", "set", "numbers of the BATCH_RUNNING members of all batches", USED, RECOMPUTED),
     Key("worker_batches:<worker_id>", "hash", "batch id → how many of its members run on a worker", USED, RECOMPUTED),
     # workers
     Key("workers", "zset", "worker ids by last contact (s)", USED),

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from broker_sched.contract import replies as replies
-from broker_sched.contract.states import Status
+from broker_sched.contract.states import Status, states_of
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.family_counts import read_counts
 
 # One task as read: the fields below, decoded, and workers, resources_running, deps.
 Record: TypeAlias = dict[str, Any]
@@ -69,20 +70,39 @@ def ids_of(namespace: Namespace, numbers: Sequence[str]) -> Commands[dict[str, s
 
 def scan_set(namespace: Namespace, *parts: str) -> Commands[list[str]]:
     """Return all members of a set, which are read a page at a time."""
-    members: dict[str, None] = {}
+    return (yield from _scan("SSCAN", namespace.key(*parts)))
+
+
+def scan_sorted_set(namespace: Namespace, *parts: str) -> Commands[list[str]]:
+    """Return all members of a sorted set, in no order, which are read a page at a time."""
+    entries = yield from _scan("ZSCAN", namespace.key(*parts))
+    # redis-py makes pairs of members and scores, Redis gives them flat.
+    return [member for member, _ in entries] if entries and not isinstance(entries[0], str) else entries[::2]
+
+
+def _scan(command: str, key: str) -> Commands[list[Any]]:
+    found: list[Any] = []
     cursor = "0"
     while True:
-        ((cursor, page),) = yield Read([("SSCAN", namespace.key(*parts), cursor, "COUNT", "1000")])
-        members.update(dict.fromkeys(page))
+        ((cursor, page),) = yield Read([(command, key, cursor, "COUNT", "1000")])
+        found += page
         if str(cursor) == "0":
-            return list(members)
+            return found
 
 
 def ids_by_status(namespace: Namespace, statuses: Iterable[str]) -> Commands[list[str]]:
-    """Return the ids of all tasks of these statuses, first created first."""
+    """Return the ids of all tasks of these statuses, first created first.
+
+    A task that goes from one state to another meanwhile may be left out, as one that changes its status may.
+    """
     numbers: set[str] = set()
     for status in statuses:
-        numbers.update((yield from scan_set(namespace, "tasks", status)))
+        states = states_of(status)
+        counts = yield from read_counts(namespace, states=states)
+        for state in reversed(states):  # a task goes on to READY sooner than it comes back
+            for family in counts:
+                if state in counts[family]:
+                    numbers.update((yield from scan_sorted_set(namespace, "tasks", state, family)))
     known = yield from ids_of(namespace, sorted(numbers))
     return list(known.values())
 

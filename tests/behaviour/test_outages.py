@@ -110,7 +110,7 @@ def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp
             submit = [sys.executable, "-m", "bsched.main", "submit", "small_pipeline", "Small", "--name", kind]
             subprocess.run(submit, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=60)
             until(
-                lambda number=number: own.client().scard("bsched:{default}:tasks:DONE") == number,  # type: ignore[misc]  # as above
+                lambda number=number: own.client().zcard("bsched:{default}:tasks:DONE:Small") == number,  # type: ignore[misc]  # as above
                 f"it runs what came after {kind}",
                 TOLD_SECONDS,
             )

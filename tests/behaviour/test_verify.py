@@ -40,8 +40,9 @@ def keys_of_kind(scheduler, kind):
 
 
 INDEXES = (
-    "ids missing_deps tasks dependents unmet blockers ready ready_queues counted running used batch worker_batches "
-    "batch_ready batch_runner_sets batch_keys batchable worker_ids worker_runner_sets worker_stakeholder_sets"
+    "ids missing_deps tasks families dependents unmet blockers ready ready_queues counted running used batch "
+    "batch_running worker_batches batch_ready batch_runner_sets batch_keys batchable worker_ids "
+    "worker_runner_sets worker_stakeholder_sets"
 ).split()
 
 
@@ -60,7 +61,7 @@ def test_a_lost_index_is_reported_and_rebuilt(busy, kind):
 @pytest.mark.parametrize(
     ("key", "damage"),
     [
-        ("tasks:PENDING", lambda client, key: client.sadd(key, "77")),
+        ("tasks:READY:F", lambda client, key: client.zadd(key, {"77": 1})),
         ("unmet:1000000005", lambda client, key: client.sadd(key, "77")),
         ("ready_queues", lambda client, key: client.sadd(key, "9|")),
         ("running", lambda client, key: client.zadd(key, {"1000000005": 3})),
@@ -80,7 +81,7 @@ def test_what_does_not_belong_is_reported_and_removed(busy, key, damage):
     assert busy.verify() == []
 
 
-@pytest.mark.parametrize("field", ["tally", "counted", "ready", "batched"])
+@pytest.mark.parametrize("field", ["tally", "counted", "ready", "batched", "blocked", "ready_since"])
 def test_a_wrong_note_of_where_a_task_stands_is_reported_and_mended(busy, field):
     key = busy.namespace.key("task", "F_4")
     busy._client.hset(key, field, "77x")

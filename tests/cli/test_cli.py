@@ -226,11 +226,11 @@ def test_verify_prints_what_differs_and_repairs_it(
     bsched: Bsched, scheduler: Scheduler, own_redis: RedisProcess
 ) -> None:
     scheduler.add_task(worker="w1", task_id="t1", family="T")
-    own_redis.client.sadd("bsched:{cli}:tasks:DONE", "1000000001")
+    own_redis.client.zadd("bsched:{cli}:tasks:DONE:T", {"1000000001": 1})
     result = bsched("verify")
     assert result.exit_code == 1
-    assert "tasks:DONE: expected" in result.output
-    assert [row["key"] for row in json_lines(bsched("verify", "--json"))] == ["tasks:DONE"]
+    assert "tasks:DONE:T: expected" in result.output
+    assert [row["key"] for row in json_lines(bsched("verify", "--json"))] == ["tasks:DONE:T"]
     assert bsched("verify", "--repair").exit_code == 0
     assert bsched("verify").exit_code == 0
 

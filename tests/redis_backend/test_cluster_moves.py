@@ -14,6 +14,7 @@ import redis
 
 from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler
 from broker_sched.redis_backend.recovery import DIRECT
+from broker_sched.scheduler.family_counts import read_counts
 from tests.harness import ServerProcess
 from tests.servers import RunningRedis, embedded_servers, free_port, until
 
@@ -127,7 +128,7 @@ def test_while_a_slot_is_on_the_move_every_call_is_refused_before_its_first_writ
     move = Move(cluster, slot_of(cluster))
     move.begin()
     prefix = f"bsched:{{{NAMESPACE}}}:"
-    for keys in (("counters",), ("task:r1", "tasks:PENDING"), ("config",)):
+    for keys in (("counters",), ("task:r1", "tasks:READY:R"), ("config",)):
         move.move(*(f"{prefix}{key}" for key in keys))
         for name, call in CALLS.items():
             with pytest.raises(RedisUnavailable, match="TRYAGAIN"):
@@ -203,8 +204,7 @@ def test_slots_move_to_and_fro_under_load_and_no_index_is_wrong_and_no_task_lost
         server.stop()
     assert failures == []
     assert direct.verify() == []
-    (count,) = direct._read([("SCARD", direct.namespace.key("tasks", "DONE"))])
-    assert count == len(done)
+    assert sum(counts["DONE"] for counts in direct.drive(read_counts(direct.namespace)).values()) == len(done)
 
 
 def _persist(call: Any) -> Any:

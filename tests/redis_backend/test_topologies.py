@@ -68,7 +68,7 @@ def test_server_follows_a_sentinel_failover(
     url = f"redis+sentinel://127.0.0.1:{dead},127.0.0.1:{port}/luigi"
     server = start_server("--redis", url).await_ready()
     server.call("add_task", worker="w1", task_id="t1", family="T")
-    until(lambda: replica.client().scard("bsched:{default}:tasks:PENDING") == 1, "the task is replicated")
+    until(lambda: replica.client().zcard("bsched:{default}:tasks:READY:T") == 1, "the task is replicated")
     primary.kill()
     until(lambda: server.post("ping", '{"worker": "w1"}').status == 200, "the server serves again", 60)
     assert server.call("get_work", worker="w1", current_tasks=[])["task_id"] == "t1"

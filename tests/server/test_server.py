@@ -65,7 +65,7 @@ def test_silent_worker_is_pruned_without_any_call(own_redis: RedisProcess, start
     ).await_ready()
     server.call("add_task", worker="w1", task_id="t1", family="T")
     server.call("get_work", worker="w1")
-    until(lambda: own_redis.client.scard("bsched:{pruning}:tasks:FAILED") == 1, "the dead worker's task failed")
+    until(lambda: own_redis.client.zcard("bsched:{pruning}:tasks:FAILED:T") == 1, "the dead worker's task failed")
 
 
 def test_sigterm_finishes_the_request_in_flight(own_redis: RedisProcess, start_server: Start) -> None:

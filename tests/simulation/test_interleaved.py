@@ -46,6 +46,7 @@ def report(chance, tasks):
         "runnable": (0.1, False),
         "owners": (0.2, ["team@x.test"]),
         "module": (0.4, chance.choice("mn")),
+        "family": (0.4, chance.choice("FGH")),
     }
     given.update({name: value for name, (share, value) in optional.items() if chance.random() < share})
     if chance.random() < 0.2:
@@ -129,8 +130,9 @@ def is_paused(scheduler, task_id):
 
 def running(scheduler):
     client, namespace = scheduler._client, scheduler.namespace
-    numbers = client.sunion(namespace.key("tasks", "RUNNING"), namespace.key("tasks", "BATCH_RUNNING"))
-    return {client.hget(namespace.key("ids"), n) for n in numbers}
+    families = client.smembers(namespace.key("families"))
+    listings = [namespace.key("tasks", state, each) for state in ("RUNNING", "BATCH_RUNNING") for each in families]
+    return {client.hget(namespace.key("ids"), n) for listing in listings for n in client.zrange(listing, 0, -1)}
 
 
 @pytest.mark.parametrize("seed", range(by_night(400, 12)))

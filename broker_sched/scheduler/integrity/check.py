@@ -41,7 +41,7 @@ def compare(snapshot: Snapshot) -> list[Difference]:
     return sorted(differences, key=lambda each: each.key)
 
 
-TASK_INDEX_FIELDS = ("tally", "counted", "ready", "batched")
+TASK_INDEX_FIELDS = ("tally", "counted", "ready", "batched", "blocked", "ready_since")
 
 
 class AtLeast(set[str]):

@@ -7,6 +7,7 @@ the other way to know them: the self-check compares the two.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from fractions import Fraction
 from typing import Any
@@ -17,6 +18,7 @@ from broker_sched.scheduler.integrity.snapshot import Snapshot
 
 NOBODY = "0"
 RUNNING_STATUSES = ("RUNNING", "BATCH_RUNNING")
+TIME = re.compile(r"\d+\.\d{6}")  # as scripts write it
 
 
 class ExpectedIndexes:
@@ -49,8 +51,7 @@ class ExpectedIndexes:
             self.expected.update((name, value) for name, value in content.items() if value)
 
     def _add_task(self, task_id: str, task: dict[str, str]) -> None:
-        n, status = task["n"], task["status"]
-        self._sets[f"tasks:{status}"].add(n)
+        n = task["n"]
         self._hashes["ids"][n] = task_id
         deps = self.snapshot.members(f"deps:{n}")
         for dep in deps:
@@ -103,6 +104,7 @@ class ExpectedIndexes:
         elif task["status"] == "BATCH_RUNNING":
             batch_id = task.get("batch_id", "?")
             self._sets[f"batch:{batch_id}"].add(n)
+            self._sets["batch_running"].add(n)
             batches = self._hashes[f"worker_batches:{runner}"]
             batches[batch_id] = str(int(batches.get(batch_id, "0")) + 1)
 
@@ -134,6 +136,18 @@ class ExpectedIndexes:
         if batched:
             self._add_batches(task_id, task, runner_set)
         self.fields[task_id] = {"tally": tally, "counted": counted, "ready": ready, "batched": batched}
+        self._add_listing(task_id, task, bool(ready), blocked)
+
+    def _add_listing(self, task_id: str, task: dict[str, str], ready: bool, blocked: bool) -> None:
+        """Where it is listed (lua/lib/tasks/listing.lua). When it became ready is known from its field alone."""
+        state, family = task["status"], task.get("family", "")
+        if state == "PENDING":
+            state = "READY" if ready else "BLOCKED" if blocked else "WAITING"
+        ready_since = task.get("ready_since") if state == "READY" and _is_time(task.get("ready_since")) else None
+        self._zsets[f"tasks:{state}:{family}"][task["n"]] = float(ready_since or task["updated"])
+        self._sets["families"].add(family)
+        self.fields[task_id]["blocked"] = "1" if state == "BLOCKED" else None
+        self.fields[task_id]["ready_since"] = ready_since
 
     def _place_of(self, task: dict[str, str], runner_set: str) -> str:
         """The ready queue it says it stands in, when that is one of the right ones (lua/lib/hand_out/labels.lua)."""
@@ -212,6 +226,10 @@ class ExpectedIndexes:
             self._hashes["worker_ids"][worker["w"]] = worker_id
             if "submission" in worker:
                 self._sets["submissions"].add(worker["w"])
+
+
+def _is_time(text: str | None) -> bool:
+    return text is not None and TIME.fullmatch(text) is not None
 
 
 def _label(text: str) -> str:

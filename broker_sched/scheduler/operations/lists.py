@@ -8,9 +8,10 @@ from typing import Any
 
 from broker_sched.config import SchedulerConfig, from_hash
 from broker_sched.contract import replies as replies
-from broker_sched.contract.states import Status
+from broker_sched.contract.states import Status, states_of
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.family_counts import read_counts, totals
 from broker_sched.scheduler.operations.operators import prune
 from broker_sched.scheduler.operations.upstream import upstream_of
 from broker_sched.scheduler.records import (
@@ -45,9 +46,10 @@ def task_list(
     most = max_shown_tasks or config.max_shown_tasks
     statuses = [status] if status else list(STATUSES)
     if not search:
-        counts = yield Read([("SCARD", namespace.key("tasks", each)) for each in statuses])
-        if limit and sum(counts) > most:
-            return {"num_tasks": -1 if upstream_status else sum(counts)}
+        states = [state for each in statuses for state in states_of(each)]
+        count = sum(totals((yield from read_counts(namespace, states=states))).values())
+        if limit and count > most:
+            return {"num_tasks": -1 if upstream_status else count}
     yield from prune(namespace)
     records = yield from _load_by_status(namespace, statuses)
     terms = [term.casefold() for term in (search or "").split()]

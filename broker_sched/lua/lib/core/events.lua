@@ -3,12 +3,13 @@
 -- @include lib/core/header.lua
 
 -- by  who of the people did it, '' for nobody in particular; nil when it was none of them
-local function record_event(task_id, from, to, worker_running, by)
+local function record_event(task_id, family, from, to, worker_running, by)
   if by then
     call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*',
-      'task_id', task_id, 'from', from, 'to', to, 'worker', worker_running, 'time', NOW_TEXT, 'by', by)
+      'task_id', task_id, 'family', family, 'from', from, 'to', to, 'worker', worker_running, 'time', NOW_TEXT,
+      'by', by)
     return
   end
   call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*',
-    'task_id', task_id, 'from', from, 'to', to, 'worker', worker_running, 'time', NOW_TEXT)
+    'task_id', task_id, 'family', family, 'from', from, 'to', to, 'worker', worker_running, 'time', NOW_TEXT)
 end

@@ -265,12 +265,13 @@ end
 
 function run.set_apart(words, budget)
   local cursor, family = string.match(words, '^(%S+) (.*)$')
-  local page, rest = page_of(key('tasks:', 'PENDING'), cursor, budget)
-  for _, n in ipairs(page) do
-    local task = resolve(n, '0')
-    if task and task.family == family and task.ready then finish_task(task) end
+  local page = call('ZSCAN', key('tasks:', 'READY:' .. family), cursor, 'COUNT', budget)
+  local rest, flat = page[1], page[2] -- members and scores
+  for index = 1, #flat, 2 do
+    local task = resolve(flat[index], '0')
+    if task and task.ready then finish_task(task) end
   end
-  return #page, rest and table.concat({ 'set_apart', rest, family }, ' ')
+  return #flat / 2, rest ~= '0' and table.concat({ 'set_apart', rest, family }, ' ')
 end
 
 -- What pcall caught: Redis 7 raises tables.

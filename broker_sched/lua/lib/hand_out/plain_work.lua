@@ -36,10 +36,10 @@ local function read_plain_task(head, worker)
   local n = number_in_rank(head.rank)
   local id = id_of(n)
   local fields = call('HMGET', key('task:', id), 'runner_set', 'stakeholder_set', 'resources', 'counted', 'batchable',
-    'family',
-    'module', 'params', 'attempt')
+    'family', 'module', 'params', 'attempt', 'ready_since')
   local task = { n = n, id = id, runner_set = fields[1], resources = fields[3] or '', counted = fields[4],
-    family = fields[6] or '', module = fields[7] or '', params = fields[8], attempt = attempt_after(fields[9]) }
+    family = fields[6] or '', module = fields[7] or '', params = fields[8], attempt = attempt_after(fields[9]),
+    ready_since = fields[10] }
   if fields[5] == '1' or not is_in_worker_set('stakeholder_set', fields[2] or '0', worker.w) then return nil end
   task.params = task.params or call('HGET', key('detail:', id), 'params') or '{}'
   return task
@@ -48,7 +48,8 @@ end
 -- Where a task stands that runs, and no longer where it stood when it was ready.
 local function move_to_running(task, head, worker)
   local n, runner_set, queue = task.n, task.runner_set, head.queue
-  call('SMOVE', key('tasks:', 'PENDING'), key('tasks:', 'RUNNING'), n)
+  call('ZREM', key('tasks:', 'READY:' .. task.family), n)
+  call('ZADD', key('tasks:', 'RUNNING:' .. task.family), NOW_TEXT, n)
   call('SADD', key('running:', worker.id), n)
   call('ZADD', key('running', ''), number_text(head.score), head.rank)
   call('HSET', key('runner_set:', runner_set .. ':running'), task.id, worker.id)
@@ -63,15 +64,15 @@ local function move_to_running(task, head, worker)
     call('SREM', key('ready_queues:', runner_set), queue)
   end
   for name, amount in pairs(amounts(task.resources)) do use(name, amount) end
-  record_event(task.id, 'PENDING', 'RUNNING', worker.id)
+  record_event(task.id, task.family, 'PENDING', 'RUNNING', worker.id)
 end
 
 local function hand_out_plainly(task, head, worker)
   move_to_running(task, head, worker)
   call('HSET', key('task:', task.id), 'status', 'RUNNING', 'updated', NOW_TEXT, 'time_running', NOW_TEXT,
     'worker_running', worker.id, 'held', task.resources ~= '' and task.resources or NOTHING,
-    'tally', task.runner_set .. 'R',
-    'ready', '', 'counted', '', 'attempt', task.attempt)
+    'tally', task.runner_set .. 'R', 'ready', '', 'counted', '', 'attempt', task.attempt,
+    task.ready_since and 'ready_since' or 'ready', '')
 end
 
 -- The reply; nil when the call is not that plain. Then at most the worker's contact was noted.

@@ -242,7 +242,8 @@ local function add_any_task()
   local worker = touch_worker(ARGS.worker)
   local task, status = load_task(ARGS.task_id), ARGS.status
   if ARGS.attempt ~= '' and is_superseded(task, worker, status) then
-    return refuse_superseded(ARGS.task_id, task and task.status or '', worker.id, ARGS.attempt, status)
+    local family, old = task and task.family or ARGS.family, task and task.status or ''
+    return refuse_superseded(ARGS.task_id, family, old, worker.id, ARGS.attempt, status)
   end
   if not worker.disabled and not task then task = create_task(ARGS.task_id, 'PENDING', ARGS.priority) end
   if not task or (worker.disabled and task.status ~= 'RUNNING') then return 0 end

@@ -1,4 +1,4 @@
--- The indexes in which a task stands follow from its fields. Four fields say where it stands; place_task compares them
+-- The indexes in which a task stands follow from its fields. Some fields say where it stands; place_task compares them
 -- with where it should stand, and moves it. Doing that twice changes nothing.
 --
 --   tally    <runner_set>p or <runner_set>r: PENDING, without or with resources; it is in the sums `pending`, and
@@ -11,11 +11,13 @@
 --            ready_queues:<runner_set> list it.
 --            <runner_set>@<label>|<needs>: the same for a task that some worker must not have, see labels.lua
 --   batched  1: it is in the index of batch_index.lua
+--   blocked  1: it is listed as BLOCKED, see listing.lua; `ready_since` is there only while it is listed as READY
 
 -- @include lib/core/header.lua
 -- @include lib/wakeups/wakeups.lua
 -- @include lib/workers/runner_sets.lua
 -- @include lib/tasks/resources.lua
+-- @include lib/tasks/listing.lua
 -- @include lib/tasks/tasks.lua
 -- @include lib/wakeups/wake_up.lua
 -- @lazy enter_batches, leave_batches lib/batches/batch_index.lua
@@ -85,6 +87,34 @@ local function enter_queue(queue, task)
   wakeups.note(queue)
 end
 
+local function wanted_state(task)
+  if task.status == 'REMOVED' then return nil end
+  if task.status ~= 'PENDING' then return task.status end
+  return task.ready and 'READY' or is_blocked(task.n) and 'BLOCKED' or 'WAITING'
+end
+
+-- List it under its state and family. The caller has seen to its ready queue.
+local function list_task(task)
+  local state, family = wanted_state(task), task.family or ''
+  set(task, 'blocked', state == 'BLOCKED' and '1')
+  if state ~= 'READY' or task.updated == NOW_TEXT then
+    set(task, 'ready_since', nil)
+  elseif task.state ~= 'READY' then
+    set(task, 'ready_since', NOW_TEXT)
+  end
+  local since = task.ready_since or task.updated
+  if state == task.state and family == task.listed_family and since == task.since then return end
+  local old_state, old_family = task.state, task.listed_family
+  task.state, task.listed_family, task.since = state, family, since
+  local is_other_family = not state or not old_state or family ~= old_family
+  if old_state and (state ~= old_state or is_other_family) then
+    call('ZREM', key('tasks:', old_state .. ':' .. old_family), task.n)
+  end
+  if state then call('ZADD', key('tasks:', state .. ':' .. family), since, task.n) end
+  if state and is_other_family then enter_family(family) end
+  if old_state and is_other_family then leave_family(old_state, old_family) end
+end
+
 -- Move the task to where it belongs. O(1), O(log n) for the sorted sets.
 local function place_task(task)
   local tally = wanted_tally(task)
@@ -118,4 +148,5 @@ local function place_task(task)
   if task.batched and (moves or not batched) then leave_batches(task) end
   if batched and (moves or not task.batched) then enter_batches(task) end
   set(task, 'batched', batched and '1')
+  list_task(task)
 end

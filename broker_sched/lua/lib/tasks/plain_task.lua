@@ -4,6 +4,7 @@
 
 -- @include lib/core/header.lua
 -- @include lib/core/events.lua
+-- @include lib/tasks/listing.lua
 
 local FIELDS_OF_PLACEHOLDER = 7 -- n, rank, status, priority, created, updated, stakeholder set
 
@@ -56,10 +57,9 @@ local function read_deps(stakeholder_sets, w)
 end
 
 -- A number for a new task, and what every new task has.
-local function write_new(id, status, stakeholder_set)
+local function write_new(id, stakeholder_set)
   local n = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
   call('HSET', key('ids', ''), n, id)
-  call('SADD', key('tasks:', status), n)
   call('SADD', key('stakeholder_set:', stakeholder_set .. ':tasks'), n)
   return n
 end
@@ -71,7 +71,9 @@ local function write_deps(n, deps, stakeholder_set)
     local id = ARGS.deps[index]
     local number = dep[1] or made[id]
     if not number then
-      number = write_new(id, 'UNKNOWN', stakeholder_set)
+      number = write_new(id, stakeholder_set)
+      call('ZADD', key('tasks:', 'UNKNOWN:'), NOW_TEXT, number)
+      enter_family('')
       call('HSET', key('task:', id), 'n', number, 'rank', number, 'status', 'UNKNOWN', 'priority', ARGS.priority,
         'created', NOW_TEXT, 'updated', NOW_TEXT, 'stakeholder_set', stakeholder_set)
       made[id] = number
@@ -105,10 +107,11 @@ end
 
 -- A placeholder becomes a task that is to be run.
 local function fill_in(n)
-  call('SMOVE', key('tasks:', 'UNKNOWN'), key('tasks:', 'PENDING'), n)
+  call('ZREM', key('tasks:', 'UNKNOWN:'), n)
+  leave_family('UNKNOWN', '')
   call('ZREM', key('due:remove', ''), n)
   call('HDEL', key('detail:', ARGS.task_id), 'tracking_url')
-  record_event(ARGS.task_id, 'UNKNOWN', 'PENDING', '')
+  record_event(ARGS.task_id, ARGS.family, 'UNKNOWN', 'PENDING', '')
 end
 
 -- Names and values of the fields that are reported, where there is something in them.
@@ -129,10 +132,13 @@ local function reported_fields()
 end
 
 local function write_task(known, deps, w, stakeholder_set, runner_set)
-  local n = known.n or write_new(ARGS.task_id, 'PENDING', stakeholder_set)
+  local n = known.n or write_new(ARGS.task_id, stakeholder_set)
   local task_key, needs = key('task:', ARGS.task_id), ARGS.resources
   local fields, tally, counted = reported_fields(), runner_set .. (needs == '' and 'p' or 'r'), runner_set .. ':' .. w
-  if write_deps(n, deps, stakeholder_set) then
+  local is_ready = write_deps(n, deps, stakeholder_set)
+  call('ZADD', key('tasks:', (is_ready and 'READY:' or 'WAITING:') .. ARGS.family), NOW_TEXT, n)
+  enter_family(ARGS.family)
+  if is_ready then
     write_ready(runner_set .. '|' .. needs, runner_set, known.rank or n)
     fields[#fields + 1], fields[#fields + 2] = 'ready', runner_set .. '|' .. needs
   end

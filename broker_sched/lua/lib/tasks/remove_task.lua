@@ -21,7 +21,6 @@ end
 local function remove_task(task)
   local n, old = task.n, task.status
   leave_status(task)
-  call('SREM', key('tasks:', old), n)
   task.status = 'REMOVED'
   place_task(task)
   change_runner_set(task.runner_set, '0')
@@ -43,5 +42,5 @@ local function remove_task(task)
   else
     call('HDEL', key('ids', ''), n)
   end
-  record_event(task.id, old, task.status, task.worker_running or '', task.by)
+  record_event(task.id, task.family or '', old, task.status, task.worker_running or '', task.by)
 end

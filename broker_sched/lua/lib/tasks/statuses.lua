@@ -1,10 +1,9 @@
 -- Changes of a task's status, and what follows from them for resources, running tasks, failures and due times.
 -- Source of the rules: luigi.scheduler.SimpleTaskState.set_status, 3.8.1; contract/states.py lists them.
 --
---   tasks:<STATUS>                       numbers of the tasks of a status
 --   running                              sorted set of the RUNNING ones: score −priority, member rank
 --   running:<worker_id>                  numbers of the tasks RUNNING on a worker
---   batch:<batch_id>                     numbers of the BATCH_RUNNING members
+--   batch:<batch_id>, batch_running      numbers of the BATCH_RUNNING members, and of those of all batches
 --   worker_batches:<worker_id>           hash, batch id → how many of them run on this worker
 --   due:retry, due:enable, due:remove    sorted sets of numbers by time
 --   without_stakeholders, orphaned_runs  numbers of tasks that the next prune must look at
@@ -35,6 +34,7 @@ local function leave_status(task)
   elseif task.status == 'BATCH_RUNNING' then
     local batches = key('worker_batches:', task.worker_running or '')
     call('SREM', key('batch:', task.batch_id), task.n)
+    call('SREM', key('batch_running', ''), task.n)
     if call('HINCRBY', batches, task.batch_id, -1) <= 0 then call('HDEL', batches, task.batch_id) end
   elseif task.status == 'FAILED' then
     call('ZREM', key('due:retry', ''), task.n)
@@ -48,6 +48,7 @@ local function enter_status(task)
     use_all(held_amounts(task), 1)
   elseif task.status == 'BATCH_RUNNING' then
     call('SADD', key('batch:', task.batch_id), task.n)
+    call('SADD', key('batch_running', ''), task.n)
     call('HINCRBY', key('worker_batches:', task.worker_running), task.batch_id, 1)
   end
   if is_orphaned_run(task) then call('SADD', key('orphaned_runs', ''), task.n) end
@@ -56,12 +57,11 @@ end
 local function move_status(task, new)
   local old = task.status
   leave_status(task)
-  call('SMOVE', key('tasks:', old), key('tasks:', new), task.n)
   set(task, 'status', new)
   set(task, 'updated', NOW_TEXT)
   if new ~= 'PENDING' and new ~= 'RUNNING' then set(task, 'waits_since', nil) end
   enter_status(task)
-  record_event(task.id, old, new, task.worker_running or '', task.by)
+  record_event(task.id, task.family or '', old, new, task.worker_running or '', task.by)
 end
 
 -- A disable by people (field `disabled_by`) is never due, and keeps the task though nobody has a stake in it.

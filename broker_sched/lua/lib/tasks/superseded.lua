@@ -13,9 +13,9 @@ local function is_older(attempt, latest)
 end
 
 -- what: the status that was reported, or the name of the script.
-local function refuse_superseded(task_id, status, worker_id, attempt, what)
+local function refuse_superseded(task_id, family, status, worker_id, attempt, what)
   call('HINCRBY', key('counters', ''), 'superseded', 1)
-  call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*', 'task_id', task_id, 'from', status, 'to', status,
-    'worker', worker_id, 'time', NOW_TEXT, 'refused', what, 'attempt', attempt)
+  call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*', 'task_id', task_id, 'family', family,
+    'from', status, 'to', status, 'worker', worker_id, 'time', NOW_TEXT, 'refused', what, 'attempt', attempt)
   return SUPERSEDED
 end

@@ -9,10 +9,11 @@
 -- @include lib/core/ids.lua
 -- @include lib/workers/runner_sets.lua
 -- @include lib/workers/worker_sets.lua
+-- @include lib/tasks/listing.lua
 
 -- Fields that say where it is indexed. '' is nowhere: a task that is not indexed any more has its change written with
 -- the other ones, in one command.
-local PLACES = { tally = true, counted = true, ready = true }
+local PLACES = { tally = true, counted = true, ready = true, ready_since = true }
 
 local loaded_tasks = {}
 -- What is known in this script, by number: is there unmet:<n>, blockers:<n>; was a blocker lost, and it was not yet
@@ -55,6 +56,18 @@ local function is_blocking(task)
   return task.status == 'DISABLED' or (task.status == 'PENDING' and is_blocked(task.n))
 end
 
+-- The task's state (see listing.lua), as its fields have it.
+local function state_in_fields(task)
+  if task.status ~= 'PENDING' then return task.status end
+  return task.ready and 'READY' or task.blocked and 'BLOCKED' or 'WAITING'
+end
+
+-- Where the task is listed, before the script changes it.
+local function note_listing(task)
+  task.state, task.listed_family = state_in_fields(task), task.family or ''
+  task.since = task.ready_since or task.updated
+end
+
 -- The task, or nil when it is not there. Always the same table within a script.
 local function load_task(id)
   local task = loaded_tasks[id]
@@ -69,6 +82,7 @@ local function load_task(id)
   task.rank = task.rank or task.n
   task.was_done = task.status == 'DONE'
   task.old_status = task.status
+  note_listing(task)
   note_places(task.n, task.status, task.ready, task.counted)
   task.was_blocking = is_blocking(task)
   loaded_tasks[id], id_by_number[task.n] = task, id
@@ -139,7 +153,7 @@ local function note_lowest_priority(priority)
   end
 end
 
--- A new task, written by flush. `priority` is a number's text.
+-- A new task, written by flush; finish_task lists it, a placeholder is listed here. `priority` is a number's text.
 local function create_task(id, status, priority)
   local missing_dep = call('HGET', key('missing_deps', ''), id)
   local seq = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
@@ -156,7 +170,11 @@ local function create_task(id, status, priority)
     changes = { n = true, status = true, priority = true, created = true, updated = true, rank = missing_dep and true },
   }
   if not missing_dep then known_edges.unmet[n], known_edges.blockers[n] = false, false end
-  call('SADD', key('tasks:', status), n)
+  if status == 'UNKNOWN' then
+    call('ZADD', key('tasks:', 'UNKNOWN:'), NOW_TEXT, n)
+    enter_family('')
+    note_listing(task)
+  end
   note_lowest_priority(priority)
   loaded_tasks[id], id_by_number[n] = task, id
   return task

@@ -30,10 +30,10 @@ end
 
 -- Whether members of a running batch are among its tasks: they are in no sum. O(members of running batches).
 local function has_running_batch(submission)
-  if call('EXISTS', key('tasks:', 'BATCH_RUNNING')) == 0 then return false end
+  if call('EXISTS', key('batch_running', '')) == 0 then return false end
   for _, stakeholder_set in ipairs(call('SMEMBERS', key('worker_stakeholder_sets:', submission.w))) do
     local tasks = key('stakeholder_set:', stakeholder_set .. ':tasks')
-    if #call('SINTER', key('tasks:', 'BATCH_RUNNING'), tasks) > 0 then return true end
+    if #call('SINTER', key('batch_running', ''), tasks) > 0 then return true end
   end
   return false
 end
