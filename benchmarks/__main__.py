@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import report
@@ -21,6 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Side by side with a stock luigid.")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"one of {', '.join(ROWS)}")
     parser.add_argument("--quick", action="store_true", help="small sizes, no verdict worth the name")
+    parser.add_argument("--huge", type=int, metavar="TASKS", help="how many tasks the row `looking` has")
     parser.add_argument("--output", type=Path, help="write there; a full run writes docs/benchmarks.md")
     arguments = parser.parse_args()
     started = time.monotonic()
@@ -29,7 +31,8 @@ def main() -> int:
         print(f"{time.monotonic() - started:6.1f} s  {text}", file=sys.stderr, flush=True)
 
     results: list[Result] = []
-    bench = Bench(QUICK if arguments.quick else FULL, say)
+    scale = QUICK if arguments.quick else FULL
+    bench = Bench(replace(scale, huge=arguments.huge or scale.huge), say)
     try:
         for name in arguments.only or ROWS:
             # What keeps processors awake adds 1 to 3 ms to a script, here and there: too much for this row.

@@ -14,6 +14,7 @@ from statistics import median
 
 import psutil
 
+from benchmarks import reading
 from benchmarks.callers import OverHTTP, open_caller
 from benchmarks.loading import fill, luigid_state, worker_ids
 from benchmarks.longest_script import SLOWLOG_US, Longest, LongestScript
@@ -31,6 +32,7 @@ class Scale:
     small: int = 1_000  # pending tasks
     medium: int = 10_000
     large: int = 100_000
+    huge: int = 1_000_000
     hub: int = 20_000  # deps or dependents of one task
     rounds: int = 5  # the candidates take turns, so that a noisy moment hits all
     samples: int = 60  # of a call, in one round
@@ -41,7 +43,16 @@ class Scale:
 
 FULL = Scale()
 QUICK = Scale(
-    small=200, medium=1_000, large=4_000, hub=1_000, rounds=2, samples=20, cycles=50, fleet=4, idle_seconds=3.0
+    small=200,
+    medium=1_000,
+    large=4_000,
+    huge=20_000,
+    hub=1_000,
+    rounds=2,
+    samples=20,
+    cycles=50,
+    fleet=4,
+    idle_seconds=3.0,
 )
 CLIENTS = 4
 
@@ -284,6 +295,34 @@ def bulk(bench: Bench) -> Iterator[Result]:
     yield Result("the server's memory grows meanwhile by", "≤ 20 MB", ours, "", "", grown <= 20e6)
 
 
+def looking(bench: Bench) -> Iterator[Result]:
+    """What operators ask, over HTTP, and what get_work's slowest hundredth takes beside it."""
+    scale, redis = bench.scale, bench.redis()
+    bench.say(f"looking: filling ours, {scale.huge:,} tasks in {reading.FAMILIES} families")
+    reading.fill(redis.url, "looking", scale.huge)
+    port = bench.server(redis, "looking")
+    caller = OverHTTP(port)
+    for question in reading.QUESTIONS:
+        bench.say(f"looking: {question.what}")
+        found = reading.times_of(caller, question, scale.samples)
+        what = f"{question.what}, over HTTP, {scale.huge:,} tasks in {reading.FAMILIES} families: the slowest"
+        ours = f"{max(found) * 1000:.0f} ms (median: {median(found) * 1000:.1f} ms)"
+        yield Result(what, "≤ 200 ms", ours, "", "", max(found) <= 0.2)
+    for name, target in (("direct", (redis.url, "looking")), ("HTTP", port)):
+        alone: list[float] = []
+        beside: list[float] = []
+        for number in range(scale.rounds):
+            bench.say(f"looking, get_work {name}: round {number + 1} of {scale.rounds}")
+            alone += reading.times_of_get_work(target, scale.cycles)
+            with reading.asked_without_pause(target):
+                beside += reading.times_of_get_work(target, scale.cycles)
+        usual, then = (reading.percentile(times, 0.99) for times in (alone, beside))
+        what = (
+            f"get_work, {name}: its 99th percentile while overview, families and tasks are asked without pause ÷ alone"
+        )
+        yield Result(what, "≤ 1.1", f"{us(then)} ÷ {us(usual)}", "", f"{then / usual:.2f}", then <= 1.1 * usual)
+
+
 ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "get-work-flat": lambda bench: get_work(bench, "flat"),
     "get-work-layered": lambda bench: get_work(bench, "layered"),
@@ -293,6 +332,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "cycles-direct": cycles_direct,
     "waking": waking,
     "bulk": bulk,
+    "looking": looking,
     "memory": memory,
     "longest-script": longest_script,
 }

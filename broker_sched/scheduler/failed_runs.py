@@ -9,7 +9,7 @@ from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.records import pairs
 
-PAGE = 250  # entries read together
+PAGE = 100  # entries read together
 KEPT = 10_000  # so many are kept at least
 
 

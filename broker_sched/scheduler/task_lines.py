@@ -12,6 +12,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.paging import read_paced
 from broker_sched.scheduler.records import display_name, public_params
 
+TOGETHER = 10  # tasks read at once
 MAX_ERROR = 200  # characters of the last line of an error
 TASK_FIELDS = (
     *("n", "status", "priority", "updated", "ready_since", "family", "params", "worker_running", "time_running"),
@@ -32,24 +33,25 @@ def read_lines(namespace: Namespace, ids: Sequence[str], with_errors: bool) -> C
     """Return the tasks with these ids, in their order; absent ones are left out.
 
     The state is the status, and since is when that was entered, as far as the task itself tells. with_errors: else
-    `error` is null.
+    `error` is null where it is long.
     """
     details = (*DETAIL_FIELDS, "expl") if with_errors else DETAIL_FIELDS
-    replies = yield from read_paced([command for task_id in ids for command in _commands(namespace, task_id, details)])
-    return {
-        task_id: _line(task_id, dict(zip(TASK_FIELDS, fields)), dict(zip(details, detail)), with_errors)
-        for task_id, fields, detail in zip(ids, replies[::2], replies[1::2])
-        if fields[0] is not None
-    }
+    lines: dict[str, Line] = {}
+    for start in range(0, len(ids), TOGETHER):
+        some = ids[start : start + TOGETHER]
+        replies = yield Read([command for task_id in some for command in _commands(namespace, task_id, details)])
+        for task_id, fields, detail in zip(some, replies[::2], replies[1::2]):
+            if fields[0] is not None:
+                lines[task_id] = _line(task_id, dict(zip(TASK_FIELDS, fields)), dict(zip(details, detail)), with_errors)
+    return lines
 
 
 def read_errors(namespace: Namespace, lines: Sequence[view_replies.TaskLine]) -> Commands[None]:
-    """Set `error` of these tasks, of which it was not read."""
-    names = [line["task_id"] for line in lines]
-    commands = [(("HGET", namespace.key(kind, name), "expl")) for name in names for kind in ("task", "detail")]
-    replies = yield from read_paced(commands)
-    for line, short, long in zip(lines, replies[::2], replies[1::2]):
-        line["error"] = last_line(long if short is None else short)
+    """Set `error` of these tasks where it is long, so that it was not read with them."""
+    unread = [line for line in lines if line["error"] is None]
+    long = yield from read_paced([("HGET", namespace.key("detail", line["task_id"]), "expl") for line in unread])
+    for line, expl in zip(unread, long):
+        line["error"] = last_line(expl)
 
 
 def read_whole_error(namespace: Namespace, task_id: str) -> Commands[str | None]:
@@ -86,7 +88,7 @@ def _line(task_id: str, fields: dict[str, Any], detail: dict[str, Any], with_err
         "params": json.loads(fields["params"] or detail["params"] or "{}"),
         "param_visibilities": json.loads(detail["param_visibilities"] or "{}"),
     }
-    expl = detail["expl"] if with_errors and fields["expl"] is None else fields["expl"]
+    expl = detail["expl"] if with_errors and fields["expl"] is None else fields["expl"]  # short ones are in the task
     shown: view_replies.TaskLine = {
         "task_id": task_id,
         "display_name": display_name(record),
@@ -102,6 +104,6 @@ def _line(task_id: str, fields: dict[str, Any], detail: dict[str, Any], with_err
         "started": None if fields["time_running"] is None else float(fields["time_running"]),
         "progress": json.loads(detail["progress_percentage"] or "null"),
         "message": detail["status_message"],
-        "error": last_line(expl) if with_errors else None,
+        "error": last_line(expl),
     }
     return Line(shown, fields["n"], fields["runner_set"])

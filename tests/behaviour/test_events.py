@@ -1,0 +1,68 @@
+"""`events` tells each change of a task's status; whoever follows them misses none, and sees none twice.
+
+One call gives the id up to which it has looked; the next one goes on behind it, whatever filters leave out.
+"""
+
+import pytest
+
+from broker_sched import InvalidArgument
+from tests.behaviour.runs import add, run
+
+
+def test_the_newest_are_told_oldest_first(scheduler, clock):
+    add(scheduler, "a", "b")
+    run(scheduler, clock, "w", 1)
+    run(scheduler, clock, "w", 1, status="FAILED")
+    seen = scheduler.events(limit=3)
+    assert [(event["task_id"], event["family"], event["from"], event["to"]) for event in seen["events"]] == [
+        ("a", "F", "RUNNING", "DONE"),
+        ("b", "F", "PENDING", "RUNNING"),
+        ("b", "F", "RUNNING", "FAILED"),
+    ]
+    assert (seen["events"][1]["worker"], seen["events"][1]["time"]) == ("w", clock.now - 1)
+    assert seen["last"] == seen["events"][-1]["id"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+@pytest.mark.parametrize("filters", [{}, {"family": "B"}, {"status": "DONE"}, {"family": "A", "status": "RUNNING"}])
+def test_whoever_follows_them_sees_each_once(scheduler, clock, limit, filters):
+    add(scheduler, "first")
+    last = scheduler.events(after="0-0")["last"]
+    add(scheduler, *[f"a{n}" for n in range(4)], family="A")
+    add(scheduler, *[f"b{n}" for n in range(4)], family="B")
+    for _ in range(9):
+        run(scheduler, clock, "w", 1)
+    everything = scheduler.events(limit=1000)["events"]
+    wanted = [
+        event["id"]
+        for event in everything
+        if filters.get("family") in (None, event["family"])
+        and filters.get("status") in (None, event["to"])
+        and (last is None or event["id"] > last)
+    ]
+    seen = []
+    while True:
+        reply = scheduler.events(after=last or "0-0", limit=limit, **filters)
+        seen += [event["id"] for event in reply["events"]]
+        if reply["last"] == last:
+            break
+        last = reply["last"]
+    assert seen == wanted
+    run_on = scheduler.events(after=last, **filters)
+    assert run_on == {"events": [], "last": last}
+
+
+def test_a_superseded_report_is_told_as_refused(scheduler):
+    add(scheduler, "t")
+    old = scheduler.get_work(worker="w")["attempt"]
+    scheduler.release_task(task_id="t", worker="w")
+    scheduler.get_work(worker="w")
+    with pytest.raises(Exception, match="does not count"):
+        scheduler.add_task(worker="w", task_id="t", status="DONE", attempt=old)
+    assert scheduler.events()["events"][-1]["refused"] == "DONE"
+
+
+@pytest.mark.parametrize("after", ["", "x", "1", "1-", "-1-0", "1-0\n", "(1-0", "1-99999999999999999999"])
+def test_what_is_no_id_of_an_event_is_refused(scheduler, after):
+    with pytest.raises(InvalidArgument, match="after"):
+        scheduler.events(after=after)

@@ -1,0 +1,89 @@
+"""No method for looking looks at tasks that it does not show: as many Redis commands at 1,000 tasks and at 100,000.
+
+A filter that no index serves looks at 1,000 tasks at the most. The large namespace is made by a script of the test's
+own, which writes what those of the scheduler would.
+"""
+
+import uuid
+from functools import partial
+
+import pytest
+
+from broker_sched import Scheduler
+from tests.behaviour.runs import add
+from tests.behaviour.test_flat_cost import commands_of
+
+FAMILIES = 20
+SLACK = 25  # what has not the same scores is read in other portions
+INFLATE = """
+local prefix, first, last, families = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+for number = first, last do
+  local n, family = string.format('%.0f', 3000000000 + number), 'F' .. number % families
+  local state = number % 10 == 0 and 'FAILED' or number % 10 == 1 and 'DONE' or 'READY'
+  local since = string.format('%.6f', 1700000000 + number / 7)
+  redis.call('HSET', prefix .. 'ids', n, 'more' .. number)
+  redis.call('HSET', prefix .. 'task:more' .. number, 'n', n, 'status', state == 'READY' and 'PENDING' or state,
+    'priority', '0', 'created', since, 'updated', since, 'family', family, 'params', '{"n":"' .. number .. '"}')
+  redis.call('ZADD', prefix .. 'tasks:' .. state .. ':' .. family, since, n)
+end
+"""
+LOOKS = {
+    "overview": {},
+    "families": {},
+    "workers": {},
+    "failures": {},
+    "events": {},
+    "task_details": {"task_id": "t5"},
+    "worker_details": {"worker": "w"},
+}
+LISTINGS = [
+    {},
+    {"order": "oldest"},
+    {"family": "F7"},
+    {"status": "FAILED"},
+    {"family": "F3", "status": "PENDING", "order": "oldest"},
+    {"failed_since": 1.0},
+    {"params": {"n": "none has it"}},
+    {"text": "none has it"},
+    {"error": "none has it"},
+    {"worker": "none"},
+    {"limit": 1000},
+]
+
+
+@pytest.fixture
+def scheduler(real_redis_url):
+    made = Scheduler(real_redis_url, f"t-{uuid.uuid4().hex[:12]}", prune_interval_seconds=None)
+    yield made
+    keys = list(made._client.scan_iter(match=f"{made.namespace.prefix}*", count=10_000))
+    for start in range(0, len(keys), 10_000):
+        made._client.unlink(*keys[start : start + 10_000])
+    made.close()
+
+
+def inflate(scheduler, first, last):
+    for start in range(first, last, 5_000):
+        stop = min(start + 5_000, last) - 1
+        scheduler._client.eval(INFLATE, 0, scheduler.namespace.prefix, start, stop, FAMILIES)
+
+
+def counts(scheduler):
+    calls = {name: partial(getattr(scheduler, name), **given) for name, given in LOOKS.items()}
+    calls |= {f"tasks {given}": partial(scheduler.tasks, **given) for given in LISTINGS}
+    return {name: commands_of(scheduler, call) for name, call in calls.items()}
+
+
+def test_looking_costs_the_same_at_1000_and_at_100000_tasks(scheduler):
+    for family in range(FAMILIES):
+        add(scheduler, f"t{family}", family=f"F{family}")
+        scheduler.get_work(worker="w")
+    for family in range(3):
+        scheduler.add_task(worker="w", task_id=f"t{family}", status="FAILED", expl='"no"')
+    inflate(scheduler, 0, 1_500)
+    small = counts(scheduler)
+    inflate(scheduler, 1_500, 100_000)
+    large = counts(scheduler)
+    assert scheduler.tasks()["of"] == 100_000 + FAMILIES
+    for name, count in small.items():
+        assert large[name] <= count + SLACK, (name, count, large[name])
+    assert max(large.values()) < 4_000, large
