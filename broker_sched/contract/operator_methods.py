@@ -52,7 +52,7 @@ class OperatorMethods:
 
     @rpc()
     def unpause_family(self, family: Family) -> replies.PausedFamily:
-        """Hand out the tasks of a family again, after pause_family()."""
+        """Hand out the tasks of a family again, after pause_family(), also where pause_enabled is off by now."""
         raise NotImplementedError
 
     @rpc()

@@ -330,9 +330,15 @@ Event = TypedDict(
         "worker": str | None,
         "time": float,
         "refused": str | None,
+        "asked": str | None,
+        "by": str | None,
     },
 )
-Event.__doc__ = """A change of a task's status; refused: what was reported for a run that did not count any more."""
+Event.__doc__ = """A change of a task's status.
+
+refused: what was reported for a run that did not count any more. asked: what people did that changed no status. by:
+who of the people did it, "" when that was not told; null: they did not.
+"""
 
 
 class Events(TypedDict):

@@ -47,7 +47,8 @@ local function pause_family()
   for _ in pairs(families) do count = count + 1 end
   local was_paused, pauses = families[ARGS.family] ~= nil, ARGS.paused == '1'
   local tasks = count_tasks()
-  if OPTIONS.pause_enabled ~= 1 or was_paused == pauses then return { was_paused and 1 or 0, 0, tasks, 0 } end
+  local is_off = pauses and OPTIONS.pause_enabled ~= 1
+  if is_off or was_paused == pauses then return { was_paused and 1 or 0, 0, tasks, 0 } end
   if pauses and count >= MOST then return { -1, 0, tasks, 0 } end
   families[ARGS.family] = pauses and NOW or nil
   set_paused(families)

@@ -13,6 +13,8 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.errors import InvalidArgument
+from broker_sched.redis_backend.commands import Await
+from broker_sched.scheduler.operations.work import awaiting
 from tests.behaviour.test_first_steps import status
 from tests.behaviour.test_flat_cost import commands_of
 from tests.behaviour.test_once import losing
@@ -242,6 +244,15 @@ def test_stopping_leaves_its_worker_the_message_and_says_who_cannot(scheduler: S
     assert "batch" in reasons["in a batch"]
 
 
+def test_a_worker_that_waits_for_work_is_woken_to_stop_what_it_runs(scheduler: Scheduler) -> None:
+    scheduler.add_worker(worker="w", info={"workers": 2}, start_id="s")
+    scheduler.add_task(worker="w", task_id="a")
+    scheduler.get_work(worker="w")
+    assert scheduler._run(awaiting(Await("w", False, 1000), "w"))[0] == 0
+    scheduler.change_tasks(["a"], "stop")
+    assert scheduler._client.lpop(scheduler.namespace.key("wake", "w")) == "w"
+
+
 def test_a_task_that_another_one_needs_is_not_removed_and_the_reason_names_it(scheduler: Scheduler) -> None:
     scheduler.add_task(worker="w", task_id="top", deps=["dep"])
     scheduler.add_task(worker="w", task_id="dep", status="DONE")
@@ -271,6 +282,12 @@ def test_a_graph_is_removed_by_one_call_in_whatever_order_it_is_named(scheduler:
     assert scheduler.change_tasks(names, "remove") == told
     assert set(told["changed"]) == set(names) - needed
     assert set(scheduler.task_list("", "")) == {*needed, "other"}
+
+
+def test_a_task_that_needs_itself_is_removed(scheduler: Scheduler) -> None:
+    scheduler.add_task(worker="w", task_id="a", deps=["a"])
+    assert scheduler.change_tasks(["a"], "remove")["changed"] == ["a"]
+    assert scheduler.task_list("", "") == {}
 
 
 @pytest.mark.parametrize("first", ["deps", "dependents"])
@@ -320,12 +337,12 @@ def test_the_events_say_who_did_it(scheduler: Scheduler) -> None:
     for name in ("a", "b"):
         scheduler.add_task(worker="w", task_id=name)
     scheduler.get_work(worker="w")
-    last = scheduler._client.xrevrange(scheduler.namespace.key("events"), count=1)[0][0]
+    last = scheduler.events()["last"]
     for action in ("stop", "done"):
         scheduler.change_tasks(["a"], action, by="ann@host")
     scheduler.change_tasks(["b"], "remove")
-    entries = scheduler._client.xrange(scheduler.namespace.key("events"), min=f"({last}")
-    told = [(e["task_id"], e["from"], e["to"], e.get("asked"), e["by"]) for _, e in entries]
+    events = scheduler.events(after=last)["events"]
+    told = [(e["task_id"], e["from"], e["to"], e["asked"], e["by"]) for e in events]
     assert told == [
         ("a", "RUNNING", "RUNNING", "stop", "ann@host"),
         ("a", "RUNNING", "DONE", None, "ann@host"),

@@ -7,6 +7,7 @@ get_work the same however many tasks it holds.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from broker_sched.errors import InvalidArgument
 from broker_sched.redis_backend.commands import Await, Call
 from broker_sched.scheduler.operations.work import awaiting
 from tests.behaviour.test_first_steps import status
+from tests.behaviour.test_flat_cost import commands_of
 from tests.conftest import SchedulerFactory
 
 
@@ -206,6 +208,42 @@ def test_where_pause_has_no_effect_that_of_a_family_has_none(scheduler_factory: 
     assert scheduler.pause_family("F") == {"family": "F", "paused": False, "changed": False, "tasks": 0}
     add(scheduler, "a")
     assert work(scheduler) == "a"
+    scheduler.add_task(worker="w", task_id="b", family="G")
+    for enabled in (True, False):
+        scheduler.update_options({"pause_enabled": enabled})
+        scheduler.pause_family("G")
+    assert work(scheduler) is None
+    assert scheduler.unpause_family("G")["changed"], "what was paused before does not stay so"
+    assert work(scheduler) == "b"
+
+
+def test_the_reply_says_how_many_tasks_the_family_has(scheduler: Scheduler) -> None:
+    add(scheduler, "a", "b", "dep")
+    add(scheduler, "waits", deps=["dep"])
+    add(scheduler, "done", status="DONE")
+    add(scheduler, "other", family="G")
+    assert scheduler.pause_family("F")["tasks"] == 5
+    assert scheduler.pause_family("f")["tasks"] == 0, "it may come, or it is misspelt"
+    assert scheduler.unpause_family("F")["tasks"] == 5
+
+
+def test_work_costs_the_same_whether_a_hundred_or_a_thousand_tasks_are_paused(real_scheduler: Scheduler) -> None:
+    scheduler = real_scheduler
+    scheduler.add_worker(worker="h", info={"assistant": True})
+    counts = []
+    for start, stop in ((0, 100), (100, 1000)):
+        tasks = [{"task_id": f"t{number}", "family": "F", "priority": 9} for number in range(start, stop)]
+        scheduler.add_tasks(worker="w", tasks=tasks)
+        scheduler.pause_family("F")
+        add(scheduler, *(f"{start} {number}" for number in range(6)), family="G")
+        for assistant in (False, True):
+            assert work(scheduler, "h" if assistant else "w", assistant=assistant)
+        costs = []
+        for worker, assistant in (("w", False), ("h", True)):
+            call = partial(work, scheduler, worker, assistant=assistant)
+            costs.append(commands_of(scheduler, call))
+        counts.append(costs)
+    assert counts[0] == counts[1]
 
 
 def test_two_hundred_families_can_be_paused_and_no_more(scheduler: Scheduler) -> None:

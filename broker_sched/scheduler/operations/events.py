@@ -52,4 +52,6 @@ def _event(entry_id: str, flat: Any) -> view_replies.Event:
         "worker": fields.get("worker") or None,
         "time": float(fields["time"]),
         "refused": fields.get("refused"),
+        "asked": fields.get("asked"),
+        "by": fields.get("by"),
     }

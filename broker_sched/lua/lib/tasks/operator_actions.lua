@@ -23,8 +23,9 @@ end
 
 -- That something was asked for that changes no status, for whoever follows the events.
 local function note_asked(task, what)
-  call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*', 'task_id', task.id, 'from', task.status,
-    'to', task.status, 'worker', task.worker_running or '', 'time', NOW_TEXT, 'asked', what, 'by', task.by)
+  call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*', 'task_id', task.id, 'family', task.family or '',
+    'from', task.status, 'to', task.status, 'worker', task.worker_running or '', 'time', NOW_TEXT, 'asked', what,
+    'by', task.by)
 end
 
 function reason_against.retry(task)
