@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +16,7 @@ from urllib.parse import quote_plus, urlsplit
 
 import redis
 
+from tests.programs import Program, environment_with
 from tests.servers import any_server, die_with_parent, free_port, until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,15 +67,7 @@ class ServerProcess:
     """A `bsched server` of our own."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), os.environ.get("PYTHONPATH", "")])
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bsched.main", "server", "--port", "0", *arguments],
-            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=die_with_parent,
-        )
+        self.process = Program("server", "--port", "0", *arguments, env=environment_with(**(environment or {})))
         self.said: list[str] = []  # lines of its log and errors
         self._lines: queue.Queue[str] = queue.Queue()
         self._readers = [

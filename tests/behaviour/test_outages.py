@@ -7,8 +7,6 @@ workers wait until it is over, and then all goes on.
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,8 +27,9 @@ from broker_sched.redis_backend.error_replies import (
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from tests.documents import environment_of
 from tests.harness import ServerProcess
+from tests.programs import STDOUT, Ended, Program
 from tests.refusing_redis import REFUSING, busy, oom
-from tests.servers import RunningRedis, any_server, die_with_parent, embedded_servers, free_port, until
+from tests.servers import RunningRedis, any_server, embedded_servers, free_port, until
 
 # A worker that waits looks for itself after 5 s, its call tries for 10 s before it tells of the outage, and asks again
 # after up to 15 s more: each of them is longer on a machine that is busy.
@@ -86,14 +85,9 @@ def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp
     log = tmp_path / "worker.log"
     with ExitStack() as stack:
         stack.callback(own.kill)
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "bsched.main", "worker", "--processes", "1"],
-            cwd=tmp_path,
-            env=environment,
-            stdout=stack.enter_context(log.open("w")),
-            stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,
-        )
+        said = stack.enter_context(log.open("w"))
+        words = ("worker", "--processes", "1")
+        worker = Program(*words, cwd=tmp_path, env=environment, stdout=said, stderr=STDOUT)
         stack.callback(worker.wait)
         stack.callback(worker.kill)
         until(lambda: "Running worker" in log.read_text(), "it runs")
@@ -107,8 +101,8 @@ def test_an_idle_worker_waits_out_every_kind_and_then_runs_what_is_submitted(tmp
             )
             accept()
             assert worker.poll() is None, log.read_text()
-            submit = [sys.executable, "-m", "bsched.main", "submit", "small_pipeline", "Small", "--name", kind]
-            subprocess.run(submit, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=60)
+            submit = Program("submit", "small_pipeline", "Small", "--name", kind, cwd=tmp_path, env=environment)
+            assert Ended(submit).returncode == 0
             until(
                 lambda number=number: own.client().zcard("bsched:{default}:tasks:DONE:Small") == number,  # type: ignore[misc]  # as above
                 f"it runs what came after {kind}",
@@ -153,15 +147,8 @@ def test_a_worker_that_is_started_while_redis_refuses_waits(tmp_path: Path) -> N
     """As one does that talks to a server."""
     own = RunningRedis(any_server(), tmp_path / "redis", free_port())
     accept = oom(own.client())
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "bsched.main", "worker", "--burst", "--processes", "1"],
-        cwd=tmp_path,
-        env=environment_of(tmp_path, BSCHED_REDIS=own.url),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=die_with_parent,
-    )
+    environment = environment_of(tmp_path, BSCHED_REDIS=own.url)
+    worker = Program("worker", "--burst", "--processes", "1", cwd=tmp_path, env=environment)
     try:
         assert worker.stderr is not None
         assert "(OOM)" in worker.stderr.readline()

@@ -7,12 +7,12 @@ too long gives up instead of overwriting what came after it.
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +20,10 @@ from broker_sched import RedisUnavailable, Scheduler
 from broker_sched.scheduler.integrity.repair import Repair
 from broker_sched.scheduler.operations.tasks import run_deferred
 from tests.conftest import FakeClock, SchedulerFactory
-from tests.servers import die_with_parent
+from tests.nightly import by_night
+from tests.programs import DEVNULL, Program
 
-LAYERS, WIDTH, WORKERS = 12, 6, 3
+LAYERS, WIDTH, WORKERS = by_night((12, 6, 3), (5, 4, 3))
 
 # Adds its share of a layered graph, then runs whatever it is given, until all is done. What it does stands in a list.
 WORKER = """
@@ -67,12 +68,16 @@ def damage(scheduler: Scheduler, chance: random.Random) -> None:
             scheduler._client.hincrby(key, chance.choice(["pending", "counted", "with_resources"]), 1)
 
 
-def test_work_is_done_once_and_in_order_while_indexes_are_damaged_and_repaired(real_redis_url: str) -> None:
+def test_work_is_done_once_and_in_order_while_indexes_are_damaged_and_repaired(
+    real_redis_url: str, tmp_path: Path
+) -> None:
     namespace = f"t-{uuid.uuid4().hex[:12]}"
     scheduler = Scheduler(real_redis_url, namespace=namespace, resources={"db": 1})
     sizes = [str(each) for each in (LAYERS, WIDTH, WORKERS)]
-    words = [sys.executable, "-c", WORKER, real_redis_url, namespace]
-    workers = [subprocess.Popen([*words, str(number), *sizes], preexec_fn=die_with_parent) for number in range(WORKERS)]
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    around: dict[str, Any] = {"program": str(script), "stdout": DEVNULL, "stderr": DEVNULL}
+    workers = [Program(real_redis_url, namespace, str(number), *sizes, **around) for number in range(WORKERS)]
     chance, repaired = random.Random(11), 0
     try:
         while any(worker.poll() is None for worker in workers):

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from broker_sched.plain_text import on_one_line, shown
 from bsched.terminal import escape_in_log
-from tests.harness import ROOT, RedisProcess, ServerProcess
+from tests.harness import RedisProcess, ServerProcess
+from tests.programs import Ended, Program, environment_with
 from tests.servers import until
 
 Start = Callable[..., ServerProcess]
 EVIL = "evil\x1b]0;title\x07\x1b[2J\x9b31m\r\x7f"
 
 
-def bsched(*words: str, redis: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
-    environment = {**os.environ, "PYTHONPATH": path, "BSCHED_REDIS": redis, "PYTHONUTF8": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "bsched.main", *words], capture_output=True, text=True, env=environment, timeout=60
-    )
+def bsched(*words: str, redis: str) -> Ended:
+    return Ended(Program(*words, env=environment_with(BSCHED_REDIS=redis, PYTHONUTF8="1")))
 
 
 def is_plain(text: str) -> bool:

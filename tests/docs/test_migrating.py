@@ -16,6 +16,7 @@ import pytest
 from broker_sched import Scheduler
 from tests.conftest import running
 from tests.harness import ROOT, ServerProcess
+from tests.programs import Ended, Program, environment_with
 
 PAGE = (ROOT / "docs" / "migrating-from-luigi.md").read_text()
 NAMESPACE = f"moving-{uuid.uuid4().hex[:8]}"
@@ -41,20 +42,13 @@ def test_every_command_of_the_page_works(pipeline: Path, server: ServerProcess) 
     blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.S)
     lines = [line for block in blocks for line in block.splitlines() if line.strip()]
     assert lines.pop(0) == "bsched server --port 8082"  # it runs
-    path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(pipeline)])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": path,
-        "BSCHED_REDIS": running("redis8").url,
-        "BSCHED_NAMESPACE": NAMESPACE,
-        "BSCHED_WORKER_WAIT_JITTER": "0",
-    }
+    where = {"BSCHED_REDIS": running("redis8").url, "BSCHED_NAMESPACE": NAMESPACE}
+    environment = environment_with(pipeline, **where, BSCHED_WORKER_WAIT_JITTER="0")
     for line in lines:
         line = line.replace("http://127.0.0.1:8082", server.url).replace("$BSCHED_REDIS", environment["BSCHED_REDIS"])
         words = shlex.split(line)
         program = {"bsched": "bsched.main", "luigi": "luigi"}[words[0]]
-        command = [sys.executable, "-m", program, *words[1:]]
-        done = subprocess.run(command, cwd=pipeline, env=environment, capture_output=True, text=True, timeout=60)
+        done = Ended(Program(*words[1:], program=program, cwd=pipeline, env=environment))
         assert done.returncode == 0, (line, done.stdout, done.stderr)
     dates = [f"report-2024-03-0{day}.txt" for day in range(1, 6)]
     assert sorted(each.name for each in pipeline.glob("report-*")) == dates

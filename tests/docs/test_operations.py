@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +13,8 @@ from broker_sched import Scheduler
 from broker_sched.tasks.loading import load_task
 from tests.documents import ROOT, commands_of, environment_of, run_line
 from tests.harness import RedisProcess
-from tests.servers import die_with_parent, found_redis_cli, free_port, until
+from tests.programs import BSCHED, DEVNULL, Program
+from tests.servers import found_redis_cli, free_port, until
 
 DOCUMENT = ROOT / "docs" / "operations.md"
 TASK = "MyTask_x_5cf8efb685"
@@ -56,7 +56,7 @@ def test_every_command_works_in_the_order_of_the_document(redis: RedisProcess, t
     (tmp_path / "my_pipeline.py").write_text(PIPELINE)
     environment = environment_of(tmp_path, BSCHED_REDIS=redis.url, BSCHED_NAMESPACE="default")
     port = str(free_port())
-    running: list[subprocess.Popen[str]] = []
+    running: list[Program] = []
     try:
         for line in commands_of(DOCUMENT):
             if line.startswith("redis-cli ") and not found_redis_cli():
@@ -65,9 +65,8 @@ def test_every_command_works_in_the_order_of_the_document(redis: RedisProcess, t
             if line.startswith(STAYING):
                 words = shlex.split(here)
                 words = [word.replace("$BSCHED_REDIS", redis.url) for word in words]
-                running.append(
-                    subprocess.Popen(words, env=environment, cwd=tmp_path, preexec_fn=die_with_parent, text=True)
-                )
+                program = str(Path(BSCHED).with_name(words[0]))
+                running.append(Program(*words[1:], program=program, env=environment, cwd=tmp_path, stdout=DEVNULL))
                 continue
             if line.startswith("rq info"):
                 until(lambda here=here: "2 workers" in run_line(here, environment, tmp_path), "the pool is there")

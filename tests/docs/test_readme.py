@@ -17,6 +17,7 @@ from broker_sched import Scheduler
 from tests.conftest import running
 from tests.documents import ROOT, commands_of, environment_of
 from tests.harness import ServerProcess
+from tests.programs import Ended, Program
 from tests.servers import free_port, redis_cli
 
 README = (ROOT / "README.md").read_text()
@@ -48,8 +49,11 @@ def run(command: str | list[str], **environment: str) -> str:
     """Its output; it must succeed."""
     env = {**environment_of(ROOT), **environment}
     words = shlex.split(command) if isinstance(command, str) else command
-    if words[0] == "bsched":
-        words = [sys.executable, "-m", "bsched.main", *words[1:]]
+    if words[0] in ("bsched", "luigi"):
+        program = {"bsched": "bsched.main"}.get(words[0], words[0])
+        ended = Ended(Program(*words[1:], program=program, env=env))
+        assert ended.returncode == 0, ended
+        return ended.stdout
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=env, cwd=ROOT)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     return done.stdout
@@ -144,8 +148,7 @@ def test_luigi_runs_against_the_server_with_only_the_url_changed(url: str, tmp_p
     try:
         changed = line.replace("http://127.0.0.1:8082", server.url)
         assert changed != line
-        words = [sys.executable, "-m", *shlex.split(changed)]
-        run(words, PYTHONPATH=str(tmp_path), LUIGI_CONFIG_PATH=str(tmp_path / "none"))
+        run(changed, PYTHONPATH=str(tmp_path), LUIGI_CONFIG_PATH=str(tmp_path / "none"))
         assert (tmp_path / "out").read_text() == "done"
         assert [task["name"] for task in server.call("task_list", status="DONE").values()] == ["MyTask"]
     finally:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 from tests.e2e.pipelines.layered import WIDTH, fails_once
 from tests.nightly import by_night
-from tests.servers import die_with_parent, until
+from tests.programs import STDOUT, Program
+from tests.servers import until
 
-LAYERS = by_night(13, 7)
+LAYERS = by_night(13, 5)
 TASKS = LAYERS * WIDTH + 1
 FAILING = sum(fails_once(layer, number) for layer in range(LAYERS) for number in range(WIDTH))
 PIPELINES = Path(__file__).parent / "pipelines"
@@ -43,17 +42,15 @@ class LuigiRun:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Program] = []
         (directory / "luigi.cfg").write_text(LUIGI_CFG)
 
     def start(self, scheduler_url: str) -> None:
         """Start one more process of the pipeline."""
-        with self._log(len(self.processes)).open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "luigi", "--module", "layered", "Root"),
-                    *("--scheduler-url", scheduler_url, "--workers", "2"),
-                ],
+        with self._log(len(self.processes)).open("w") as log:
+            process = Program(
+                *("--module", "layered", "Root", "--scheduler-url", scheduler_url, "--workers", "2"),
+                program="luigi",
                 cwd=self.directory,
                 env={
                     **os.environ,
@@ -63,9 +60,7 @@ class LuigiRun:
                     "LAYERED_LAYERS": str(LAYERS),
                 },
                 stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
+                stderr=STDOUT,
             )
         self.processes.append(process)
 

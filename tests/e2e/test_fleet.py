@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
@@ -18,9 +15,9 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.harness import ROOT
 from tests.nightly import by_night
-from tests.servers import die_with_parent, until
+from tests.programs import STDOUT, Program, environment_with
+from tests.servers import until
 
 pytestmark = pytest.mark.timeout(240)
 LAYERS, WIDTH, SLOTS = by_night(10, 5), 50, 6
@@ -73,37 +70,30 @@ class Fleet:
         self.namespace = f"fleet-{uuid.uuid4().hex[:8]}"
         self.redis_url = running("redis8").url
         self.scheduler = Scheduler(self.redis_url, self.namespace, worker_disconnect_delay=8.0, retry_delay=0.5)
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Program] = []
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str) -> Program:
         """A `bsched` command."""
         return self.run("bsched.main", *words, "--redis", self.redis_url, "--namespace", self.namespace)
 
-    def run(self, *words: str) -> subprocess.Popen[str]:
+    def run(self, *words: str) -> Program:
         """A Python program."""
-        path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(self.directory)])
-        process = subprocess.Popen(
-            [sys.executable, "-m", *words],
-            cwd=self.directory,
-            env={**os.environ, "PYTHONPATH": path, "CELL_LAYERS": str(LAYERS)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=die_with_parent,
-        )
+        module, *others = words
+        environment = environment_with(self.directory, CELL_LAYERS=str(LAYERS))
+        process = Program(*others, program=module, cwd=self.directory, env=environment, stderr=STDOUT)
         self.processes.append(process)
         return process
 
-    def worker(self) -> subprocess.Popen[str]:
+    def worker(self) -> Program:
         """One of the fleet."""
         return self.start("worker", "--processes", "2", "--log-level", "error")
 
-    def supervisor(self) -> subprocess.Popen[str]:
+    def supervisor(self) -> Program:
         """One whose tasks run on rq workers."""
         more = ("--rq-queue", self.namespace, "--log-level", "error")
         return self.start("worker", "--executor", "rq", *more)
 
-    def rq_worker(self) -> subprocess.Popen[str]:
+    def rq_worker(self) -> Program:
         """A stock one, which has imported the tasks."""
         (self.directory / "preloaded.py").write_text("import broker_sched.worker.executors.rq.job\nimport cells\n")
         options = ("--url", self.redis_url, "--serializer", "json", "--config", "preloaded", "--quiet")
@@ -126,7 +116,7 @@ class Fleet:
         client = self.scheduler._client
         return [fields for _, fields in client.xrange(self.scheduler.namespace.key("events"))]
 
-    def workers(self) -> list[subprocess.Popen[str]]:
+    def workers(self) -> list[Program]:
         """Those that live."""
         return [each for each in self.processes if "worker" in each.args and each.poll() is None]
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +11,8 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.harness import ROOT
-from tests.servers import die_with_parent, until
+from tests.programs import Program, environment_with
+from tests.servers import until
 
 pytestmark = pytest.mark.timeout(120)
 MODULE = """
@@ -48,18 +45,11 @@ class Machines:
         self.scheduler = Scheduler(self.where[1], self.where[3], prune_interval_seconds=None, **options)
         self.processes: dict[str, psutil.Process] = {}
 
-    def bsched(self, me: str, *words: str) -> subprocess.Popen[bytes]:
+    def bsched(self, me: str, *words: str) -> Program:
         """A command, with an environment of its own."""
-        path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(self.directory)])
+        environment = environment_with(self.directory, ME=me)
         with (self.directory / f"log-{me}").open("a") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "bsched.main", *words, *self.where],
-                cwd=self.directory,
-                env={**os.environ, "PYTHONPATH": path, "ME": me},
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,
-            )
+            return Program(*words, *self.where, cwd=self.directory, env=environment, stdout=log, stderr=log)
 
     def worker(self, me: str) -> None:
         """Start one, and wait until it has begun the task."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +11,8 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.harness import ROOT
-from tests.servers import die_with_parent, until
+from tests.programs import STDOUT, Program, environment_with
+from tests.servers import until
 
 pytestmark = pytest.mark.timeout(240)
 TASKS, DAYS = 8, 22
@@ -81,7 +79,7 @@ class Place:
         self.namespace = f"loading-{uuid.uuid4().hex[:8]}"
         self.redis_url = running("redis8").url
         self.scheduler = Scheduler(self.redis_url, self.namespace)
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Program] = []
 
     def directory(self, name: str, **files: str) -> Path:
         """One with these modules in it; what their tasks make is there, too."""
@@ -91,40 +89,25 @@ class Place:
             (directory / f"{module}.py").write_text(f"DIRECTORY = {str(directory)!r}\n{body}")
         return directory
 
-    def start(self, directory: Path, *words: str, fleet: str = "") -> subprocess.Popen[str]:
-        """`python …` there; what is importable is what is in the directory, and our own."""
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(directory)]),
-            "BSCHED_REDIS": self.redis_url,
-            "BSCHED_NAMESPACE": self.namespace,
-            "FLEET": fleet,
-        }
+    def start(self, directory: Path, *words: str, program: str = "bsched.main", fleet: str = "") -> Program:
+        """`bsched …` there, or another program; what is importable is what is in the directory, and our own."""
+        where = {"BSCHED_REDIS": self.redis_url, "BSCHED_NAMESPACE": self.namespace}
+        environment = environment_with(directory, **where, FLEET=fleet)
         log = (self.root / f"log-{len(self.processes)}").open("w")
-        process = subprocess.Popen(
-            [sys.executable, *words],
-            cwd=directory,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=die_with_parent,
-        )
+        process = Program(*words, program=program, cwd=directory, env=environment, stdout=log, stderr=STDOUT)
         self.processes.append(process)
         return process
 
-    def worker(self, directory: Path, *words: str, fleet: str = "") -> subprocess.Popen[str]:
+    def worker(self, directory: Path, *words: str, fleet: str = "") -> Program:
         """One of a fleet, known to the scheduler when this returns."""
         name = f"w{len(self.processes)}"
-        process = self.start(
-            directory, "-m", "bsched.main", "worker", "--processes", "2", "--name", name, *words, fleet=fleet
-        )
+        process = self.start(directory, "worker", "--processes", "2", "--name", name, *words, fleet=fleet)
         until(lambda: name in self.waiting(), f"{name} waits for work", 60)
         return process
 
     def submit(self, directory: Path, *words: str) -> None:
         """Submit and leave."""
-        process = self.start(directory, "-m", "bsched.main", "submit", *words)
+        process = self.start(directory, "submit", *words)
         assert process.wait(60) == 0, self.said(process)
 
     def waiting(self) -> set[str]:
@@ -133,7 +116,7 @@ class Place:
         numbers = client.zrange(namespace.key("idle_assistants"), 0, -1)
         return set(client.hmget(namespace.key("worker_ids"), numbers)) if numbers else set()
 
-    def said(self, process: subprocess.Popen[str]) -> str:
+    def said(self, process: Program) -> str:
         """What it has written so far."""
         return (self.root / f"log-{self.processes.index(process)}").read_text()
 
@@ -160,7 +143,7 @@ def test_an_idle_worker_in_an_empty_directory_fails_nobodys_tasks(place: Place, 
     idle = place.worker(place.directory("empty"))
     body = MODULE + SCRIPT.replace("from private import Write", "") if is_main else SCRIPT
     directory = place.directory("script", private=MODULE, script=body)
-    script = place.start(directory, "script.py")
+    script = place.start(directory, program=str(directory / "script.py"))
     until(lambda: "can't be loaded here" in place.said(idle), "the idle worker was handed out one of them", 60)
     until(lambda: "scheduled" in place.said(script), "all are scheduled", 60)
     (directory / "go").touch()
@@ -203,7 +186,7 @@ def test_what_everybody_refuses_waits_with_the_reason_until_one_comes_who_can(pl
     assert (
         "No module named 'private'" in error and "Worker w" in error and f"(host {os.uname().nodename}, pid " in error
     )
-    place.start(directory, "-m", "bsched.main", "worker", "--processes", "1", fleet="full")
+    place.start(directory, "worker", "--processes", "1", fleet="full")
     until((directory / "x.out").exists, "the one who can load it runs it", 60)
     until(lambda: place.statuses() == {task_id: "DONE"}, "and says so", 60)
     assert "can't load" not in str(place.scheduler.fetch_error(task_id)["error"])

@@ -373,9 +373,10 @@ print(json.dumps(results))
 def run_many(tmp_path: Path) -> Callable[[list[list[str]]], list[tuple[int, str]]]:
     """Run many commands, one after the other in one process, which takes a tenth of the time: (code, output) each."""
     (tmp_path / "pipe.py").write_text(PIPELINE)
+    (tmp_path / "many.py").write_text(MANY)
 
     def running_them(commands: list[list[str]]) -> list[tuple[int, str]]:
-        done = started(tmp_path, ("python", "-c", MANY, json.dumps(commands)), {})
+        done = started(tmp_path, ("many", json.dumps(commands)), {})
         return [(code, output) for code, output in json.loads(done.out.splitlines()[-1])]
 
     return running_them

@@ -10,6 +10,7 @@ import pytest
 from broker_sched import Scheduler
 from tests.e2e.luigi_run import FAILING, TASKS, LuigiRun
 from tests.harness import ServerProcess
+from tests.nightly import by_night
 from tests.servers import RunningRedis, any_server, free_port
 
 pytestmark = pytest.mark.timeout(240)
@@ -99,7 +100,7 @@ def assert_ran_once(luigi_run: LuigiRun) -> None:
 
 
 @pytest.mark.parametrize("own_redis", ["everysec"], indirect=True)
-@pytest.mark.parametrize("server_count", [1, 2])
+@pytest.mark.parametrize("server_count", by_night([1, 2], [2]))
 def test_every_task_runs_once(luigi_run: LuigiRun, servers: Servers, own_redis: RunningRedis) -> None:
     start_workers(luigi_run, servers)
     assert luigi_run.wait() == [0] * WORKERS, luigi_run.logs()
@@ -121,7 +122,7 @@ def test_every_task_runs_once_although_the_server_is_killed(
     assert_all_done(luigi_run, servers, own_redis)
 
 
-@pytest.mark.parametrize("own_redis", ["everysec", "always"], indirect=True)
+@pytest.mark.parametrize("own_redis", by_night(["everysec", "always"], ["everysec"]), indirect=True)
 def test_every_task_runs_once_although_redis_is_killed(
     luigi_run: LuigiRun, servers: Servers, own_redis: RunningRedis
 ) -> None:

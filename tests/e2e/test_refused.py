@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT, RedisProcess, ServerProcess
+from tests.harness import RedisProcess, ServerProcess
+from tests.programs import Ended, Program
 
 pytestmark = pytest.mark.timeout(90)
 LARGE = """
@@ -74,14 +72,7 @@ def test_a_program_ends_at_once_and_says_what_to_change(
     (tmp_path / "my.py").write_text(MODULE)
     with answering(status) as url:
         where = ["--url" if words[0] == "wait" else "--scheduler-url", url]
-        ended = subprocess.run(
-            [sys.executable, "-m", "bsched.main", *words, *where],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")])},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        ended = Ended(Program(*words, *where, cwd=tmp_path))
     assert (ended.returncode, told in ended.stderr) == (code, True), ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -92,14 +83,7 @@ def test_a_task_that_is_too_large_for_the_server_is_named_and_the_others_go_on(t
     own = RedisProcess(tmp_path)
     server = ServerProcess("--redis", own.url).await_ready()
     try:
-        ended = subprocess.run(
-            [sys.executable, "-m", "bsched.main", command, "my", "Both", "--json", "--scheduler-url", server.url],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")])},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        ended = Ended(Program(command, "my", "Both", "--json", "--scheduler-url", server.url, cwd=tmp_path))
         assert ended.returncode == 35, ended.stderr[-3000:]
         (large,) = server.call("task_list", status="UNKNOWN")
         told = json.loads(ended.stdout)

@@ -23,7 +23,8 @@ from broker_sched.interrupts import BOUNCE_SECONDS
 from bsched.main import cli
 from tests.conftest import running
 from tests.harness import ROOT, ServerProcess
-from tests.servers import die_with_parent, until
+from tests.programs import BSCHED, PIPE, Program, environment_with
+from tests.servers import until
 
 BODY = """
 import os, signal, sys, time
@@ -127,7 +128,6 @@ class Leaves(Task):
 class Offset(Task):
     hours: int
 """
-ENTRY = "from bsched.main import main\nif __name__ == '__main__':\n    main()\n"  # adds no directory
 
 
 @pytest.fixture(params=["native", "luigi"])
@@ -171,22 +171,10 @@ def redis_url() -> str:
     return running("redis8").url
 
 
-def start(directory: Path, *words: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
-    """The command, in a process group of its own, as a shell starts it."""
-    entry = directory / "bin" / "bsched-entry.py"
-    entry.parent.mkdir(exist_ok=True)
-    entry.write_text(ENTRY)
-    path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
-    return subprocess.Popen(
-        [sys.executable, str(entry), *words],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": path, "BSCHED_REDIS": redis_url(), "TERM": "xterm"},
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-    )
+def start(directory: Path, *words: str, stderr: int = PIPE) -> Program:
+    """The installed command, in a process group of its own, as a shell starts it."""
+    environment = environment_with(BSCHED_REDIS=redis_url(), TERM="xterm")
+    return Program(*words, program=BSCHED, cwd=directory, env=environment, stderr=stderr)
 
 
 def bsched(directory: Path, *words: str) -> tuple[int, str, str]:
@@ -204,14 +192,14 @@ def submitted(directory: Path, namespace: str, task: str, *words: str) -> str:
     return str(groups["not_run"][0])
 
 
-def sleeping(directory: Path, *words: str) -> subprocess.Popen[str]:
+def sleeping(directory: Path, *words: str) -> Program:
     """A command that runs a task which has begun, and waits."""
     process = start(directory, *words)
     until(lambda: (directory / "sleeping").exists(), "the task runs")
     return process
 
 
-def read_until(process: subprocess.Popen[str], text: str) -> None:
+def read_until(process: Program, text: str) -> None:
     """Read stderr up to the line with this text."""
     assert process.stderr
     assert any(text in line for line in iter(process.stderr.readline, "")), f"it never said: {text}"

@@ -9,16 +9,16 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.harness import ROOT, RedisProcess
+from tests.harness import RedisProcess
+from tests.programs import PIPE, Program, environment_with
 from tests.servers import die_with_parent, is_alive, until
 
 pytestmark = pytest.mark.timeout(120)
@@ -62,14 +62,7 @@ class SlowToAsk(Task):
 """
 
 
-def like_from_a_shell() -> None:
-    """In the child, before exec: whoever started the tests with nohup, or in the background, had signals ignored."""
-    die_with_parent()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-class Program:
+class Commands:
     """`bsched …` in a directory of its own, on a namespace of its own."""
 
     def __init__(self, directory: Path, url: str) -> None:
@@ -77,19 +70,21 @@ class Program:
         self.namespace = f"signals-{uuid.uuid4().hex[:8]}"
         self.url = url
         self.scheduler = Scheduler(self.url, self.namespace)
-        self.processes: list[subprocess.Popen[str]] = []
+        self.where = ("--redis", self.url, "--namespace", self.namespace)
+        self.processes: list[Program | subprocess.Popen[str]] = []
         (directory / "mine.py").write_text(MODULE)
 
-    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
-        """Begin."""
-        where = ["--redis", self.url, "--namespace", self.namespace]
-        path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
+    def start(self, *words: str) -> Program:
+        """Begin, with signals as from a shell."""
+        process = Program(*words, *self.where, cwd=self.directory)
+        self.processes.append(process)
+        return process
+
+    def start_otherwise(self, *words: str, prepare: Callable[[], None], **streams: int) -> subprocess.Popen[str]:
+        """Begin in a process that has been prepared."""
+        command = [sys.executable, "-m", "bsched.main", *words, *self.where]
         process = subprocess.Popen(
-            [sys.executable, "-m", "bsched.main", *words, *where],
-            cwd=self.directory,
-            env={**os.environ, "PYTHONPATH": path},
-            text=True,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": like_from_a_shell, **more},
+            command, cwd=self.directory, env=environment_with(), text=True, preexec_fn=prepare, **streams
         )
         self.processes.append(process)
         return process
@@ -112,12 +107,12 @@ class Program:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Iterator[Program]:
+def program(tmp_path: Path) -> Iterator[Commands]:
     yield from _programs(tmp_path, running("redis8").url)
 
 
-def _programs(tmp_path: Path, url: str) -> Iterator[Program]:
-    made = Program(tmp_path, url)
+def _programs(tmp_path: Path, url: str) -> Iterator[Commands]:
+    made = Commands(tmp_path, url)
     yield made
     for process in made.processes:
         process.kill()
@@ -135,7 +130,7 @@ def _programs(tmp_path: Path, url: str) -> Iterator[Program]:
 @EACH_SIGNAL
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_run_gives_its_tasks_back_and_ends_what_they_started(
-    program: Program, number: signal.Signals, workers: str
+    program: Commands, number: signal.Signals, workers: str
 ) -> None:
     process = program.start("run", "mine", "Programs", "--workers", workers)
     program.when_started()
@@ -162,7 +157,7 @@ def test_an_interrupted_run_names_what_it_could_not_give_back(tmp_path: Path, wo
 
 
 @EACH_SIGNAL
-def test_what_asks_for_a_run_whether_tasks_are_complete_is_ended(program: Program, number: signal.Signals) -> None:
+def test_what_asks_for_a_run_whether_tasks_are_complete_is_ended(program: Commands, number: signal.Signals) -> None:
     for command in ("run", "submit"):
         process = program.start(command, "mine", "SlowToAsk", "--parallel-scheduling")
         program.when_started()
@@ -174,7 +169,7 @@ def test_what_asks_for_a_run_whether_tasks_are_complete_is_ended(program: Progra
     assert program.scheduler.submission_list() == []
 
 
-def test_a_closed_terminal_ends_a_run_like_sighup(program: Program) -> None:
+def test_a_closed_terminal_ends_a_run_like_sighup(program: Commands) -> None:
     """With its live line there."""
     controller, terminal = pty.openpty()
 
@@ -186,7 +181,7 @@ def test_a_closed_terminal_ends_a_run_like_sighup(program: Program) -> None:
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
     streams = {name: terminal for name in ("stdin", "stdout", "stderr")}
-    process = program.start("run", "mine", "Programs", preexec_fn=lead_a_session, **streams)
+    process = program.start_otherwise("run", "mine", "Programs", prepare=lead_a_session, **streams)
     os.close(terminal)
     program.when_started()
     os.close(controller)
@@ -196,12 +191,12 @@ def test_a_closed_terminal_ends_a_run_like_sighup(program: Program) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_under_nohup_a_run_goes_on(program: Program, workers: str) -> None:
+def test_under_nohup_a_run_goes_on(program: Commands, workers: str) -> None:
     def ignore() -> None:
         die_with_parent()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    process = program.start("run", "mine", "Held", "--workers", workers, preexec_fn=ignore)
+    process = program.start_otherwise("run", "mine", "Held", "--workers", workers, prepare=ignore, stderr=PIPE)
     program.when_started()
     for each in (psutil.Process(process.pid), *psutil.Process(process.pid).children()):
         each.send_signal(signal.SIGHUP)
@@ -211,14 +206,14 @@ def test_under_nohup_a_run_goes_on(program: Program, workers: str) -> None:
     assert program.statuses() == ["DONE"]
 
 
-def test_a_task_may_end_processes_of_its_own_by_sigterm(program: Program) -> None:
+def test_a_task_may_end_processes_of_its_own_by_sigterm(program: Commands) -> None:
     process = program.start("run", "mine", "Pools")
     assert process.wait(60) == 0
     assert program.statuses() == ["DONE"]
 
 
 @EACH_SIGNAL
-def test_a_wait_is_ended_and_the_submission_goes_on(program: Program, number: signal.Signals) -> None:
+def test_a_wait_is_ended_and_the_submission_goes_on(program: Commands, number: signal.Signals) -> None:
     submitted = program.start("submit", "mine", "Held")
     submission = submitted.communicate(timeout=60)[0].strip()
     process = program.start("wait", submission)
@@ -230,7 +225,7 @@ def test_a_wait_is_ended_and_the_submission_goes_on(program: Program, number: si
     assert program.scheduler.submission(submission=submission)["state"] == "ACTIVE"
 
 
-def test_a_worker_gives_back_at_once_when_its_terminal_is_closed(program: Program) -> None:
+def test_a_worker_gives_back_at_once_when_its_terminal_is_closed(program: Commands) -> None:
     program.start("submit", "mine", "Programs").wait(60)
     process = program.start("worker", "--processes", "2")
     program.when_started()
@@ -242,7 +237,7 @@ def test_a_worker_gives_back_at_once_when_its_terminal_is_closed(program: Progra
     until(program.is_all_gone, "its programs are gone", seconds=2)
 
 
-def _waits(process: subprocess.Popen[str]) -> bool:
+def _waits(process: Program) -> bool:
     """Whether it handles SIGTERM by now (Linux)."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))

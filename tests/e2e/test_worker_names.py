@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +12,8 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.harness import ROOT
-from tests.servers import die_with_parent, until
+from tests.programs import Program, environment_with
+from tests.servers import until
 
 pytestmark = pytest.mark.timeout(180)
 MODULE = """
@@ -57,24 +54,17 @@ class Place:
         self.where = ("--redis", running("redis8").url, "--namespace", f"names-{uuid.uuid4().hex[:8]}")
         options = {"retry_count": 3, "retry_delay": 0.2}
         self.scheduler = Scheduler(self.where[1], self.where[3], prune_interval_seconds=None, **options)
-        self.started: list[subprocess.Popen[bytes]] = []
+        self.started: list[Program] = []
 
-    def bsched(self, *words: str, log: str = "log") -> subprocess.Popen[bytes]:
+    def bsched(self, *words: str, log: str = "log") -> Program:
         """A command, whose output is in a file."""
-        path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(self.directory)])
+        environment = environment_with(self.directory)
         with (self.directory / log).open("a") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "bsched.main", *words, *self.where],
-                cwd=self.directory,
-                env={**os.environ, "PYTHONPATH": path},
-                stdout=file,
-                stderr=file,
-                preexec_fn=die_with_parent,
-            )
+            process = Program(*words, *self.where, cwd=self.directory, env=environment, stdout=file, stderr=file)
         self.started.append(process)
         return process
 
-    def worker(self, log: str = "log") -> subprocess.Popen[bytes]:
+    def worker(self, log: str = "log") -> Program:
         """One that is called x."""
         return self.bsched("worker", "--name", "x", "--processes", "1", "--module", "names", log=log)
 

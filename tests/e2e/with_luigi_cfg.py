@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,8 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.harness import ROOT
-from tests.servers import die_with_parent
+from tests.programs import Program, environment_with
 
 PIPELINE = """
 import logging, os, luigi
@@ -90,28 +86,22 @@ def run(tmp_path: Path) -> Run:
 
 def started(directory: Path, words: tuple[str, ...], environment: Mapping[str, str]) -> Done:
     """A command, to its end."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BSCHED", "LUIGI"))}
-    path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(directory)])
-    program = {"bsched": ["-m", "bsched.main"], "luigi": ["-m", "luigi"], "python": []}[words[0]]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", *program, *words[1:]],
-        cwd=directory,
-        env={
-            **kept,
-            "PYTHONPATH": path,
-            "BSCHED_DATA_DIR": str(directory / "data"),
-            "BSCHED_WORKER_WAIT_JITTER": "0",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        preexec_fn=die_with_parent,
-    )
-    assert "Traceback" not in done.stderr or words[0] == "luigi" or "on purpose" in done.stderr, done.stderr
-    return Done(done.returncode, done.stdout, done.stderr)
+    more = {"BSCHED_DATA_DIR": str(directory / "data"), "BSCHED_WORKER_WAIT_JITTER": "0", **environment}
+    around = environment_with(directory)
+    kept = {name: value for name, value in around.items() if not name.startswith(("BSCHED", "LUIGI"))}
+    module = {"bsched": "bsched.main"}.get(words[0], words[0])
+    program = Program(*words[1:], program=module, cwd=directory, env={**kept, **more}, is_quiet=True)
+    out, err = program.communicate(120)
+    assert "Traceback" not in err or words[0] == "luigi" or "on purpose" in err, err
+    return Done(program.wait(), out, err)
 
 
 def made(directory: Path) -> set[str]:
     """The names of what tasks have made."""
-    return {path.name for path in directory.iterdir()} - {"pipe.py", "luigi.cfg", "__pycache__", "luigi.toml"}
+    return {path.name for path in directory.iterdir()} - {
+        "pipe.py",
+        "many.py",
+        "luigi.cfg",
+        "__pycache__",
+        "luigi.toml",
+    }

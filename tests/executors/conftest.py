@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,7 +20,8 @@ from broker_sched import Scheduler, Worker
 from broker_sched.worker.executors.rq.executor import RqExecutor
 from tests.conftest import running
 from tests.harness import ROOT
-from tests.servers import die_with_parent, until
+from tests.programs import Program
+from tests.servers import until
 
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1}
 PRELOADED = ("-c", "tests.executors.preload")  # of an rq worker whose runs begin at once
@@ -41,28 +40,22 @@ class RqFleet:
             schedulers_redis, self.namespace, retry_delay=retry_delay, worker_disconnect_delay=5.0
         )
         self.client: Any = redis.Redis.from_url(self.url)  # Any: redis-py's replies may be awaitable
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Program] = []
 
-    def start(self, *words: str, path: str = str(ROOT)) -> subprocess.Popen[bytes]:
+    def start(self, program: str, *words: str, path: str = str(ROOT)) -> Program:
         """A Python program with `-m`, in a session of its own. What it says is in the directory's log."""
-        with open(self.directory / "log", "ab") as said:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *words],
-                cwd=self.directory,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([path, str(ROOT / "cli")])},
-                stdout=said,
-                stderr=said,
-                preexec_fn=die_with_parent,
-            )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path, str(ROOT / "cli")])}
+        with open(self.directory / "log", "a") as said:
+            process = Program(*words, program=program, cwd=self.directory, env=environment, stdout=said, stderr=said)
         self.processes.append(process)
         return process
 
-    def rq_worker(self, *more: str, path: str = str(ROOT)) -> subprocess.Popen[bytes]:
+    def rq_worker(self, *more: str, path: str = str(ROOT)) -> Program:
         """A stock rq worker."""
         serializer = ("--serializer", "json")
         return self.start("rq.cli", "worker", "--url", self.url, *serializer, *more, self.queue, path=path)
 
-    def supervisor(self, *more: str) -> subprocess.Popen[bytes]:
+    def supervisor(self, *more: str) -> Program:
         """`bsched worker --executor rq`."""
         where = ("--redis", self.url, "--namespace", self.namespace, "--rq-queue", self.queue)
         settings = [word for pair in ("wait_interval=0.05", "wait_jitter=0") for word in ("--set", pair)]
@@ -104,8 +97,8 @@ class RqFleet:
         return dict(self.scheduler.task_list(limit=False).get(task.task_id, {}))
 
     def status(self, task: Any) -> str:
-        """The scheduler's."""
-        return str(self.seen(task)["status"])
+        """The scheduler's; "" before the task is scheduled, and when a listing misses it: a list is not atomic."""
+        return str(self.seen(task).get("status", ""))
 
     def queued(self) -> list[str]:
         """Ids of the jobs in the queue."""
@@ -138,8 +131,8 @@ class RqFleet:
         for process in self.processes:
             process.kill()
             process.wait()
-        for left in psutil.process_iter(["cmdline"]):
-            if self.queue in (left.info["cmdline"] or ()):
+        for left in psutil.process_iter(["cwd"]):
+            if left.info["cwd"] == str(self.directory):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     left.kill()
         self.scheduler.close()

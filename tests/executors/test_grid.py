@@ -1,4 +1,4 @@
-"""300 tasks on a fleet of rq workers, with kills in the middle."""
+"""A grid of tasks on a fleet of rq workers, with kills in the middle."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 
 from tests.executors.conftest import PRELOADED, RqFleet, kill
 from tests.executors.tasks import Grid, cell, runs_of
+from tests.nightly import by_night
 from tests.servers import until
 
 pytestmark = pytest.mark.timeout(180)
-LAYERS, WIDTH = 10, 30
+LAYERS, WIDTH = by_night((10, 30), (6, 22))
 
 
 @pytest.fixture

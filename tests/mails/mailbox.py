@@ -6,13 +6,12 @@ import email
 import email.policy
 import json
 import socket
-import subprocess
-import sys
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.servers import die_with_parent, free_port, until
+from tests.programs import DEVNULL, Program
+from tests.servers import free_port, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,10 +41,8 @@ class MailServer:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.port = port or free_port()
-        command = [sys.executable, "-m", "tests.mails.mail_server", "--port", str(self.port)]
-        self._process = subprocess.Popen(
-            [*command, "--directory", str(directory), *arguments], cwd=ROOT, preexec_fn=die_with_parent
-        )
+        words = ("--port", str(self.port), "--directory", str(directory), *arguments)
+        self._process = Program(*words, program="tests.mails.mail_server", stdout=DEVNULL)
         until(self._listens, "the mail server listens")
 
     def options(self, receiver: str = "ops@x.test", **more: Any) -> dict[str, dict[str, str]]:

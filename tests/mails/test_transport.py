@@ -25,6 +25,7 @@ from broker_sched.mails.settings import EmailSettings, MailSettings, SendgridSet
 from broker_sched.mails.transport import NotSent, transport_for
 from tests.mails.conftest import StartMailServer
 from tests.mails.mailbox import MailServer
+from tests.nightly import by_night
 from tests.servers import free_port
 
 SECRET = "pa55-w0rd-of-ours"
@@ -238,7 +239,7 @@ def test_a_service_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.Mon
 # The message
 
 
-@settings(max_examples=300)
+@settings(max_examples=by_night(300, 60))
 @given(
     st.text(max_size=300),
     st.text(alphabet=st.sampled_from(string.ascii_letters + "\r\n\x0b\x85\u2028\ud800 :"), max_size=80),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,12 +18,12 @@ from broker_sched.tasks.protocol import owners_of
 from tests.mails.conftest import StartMailServer
 from tests.mails.failing import SECRET
 from tests.mails.mailbox import Got, MailServer
+from tests.programs import BSCHED, STDOUT, Program, environment_with
 from tests.servers import die_with_parent, free_port, until
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK: dict[str, Any] = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.2}
-BSCHED = [sys.executable, "-m", "bsched.main"]
-RUN = [*BSCHED, "run", "tests.mails.failing"]
+RUN = (BSCHED, "run", "tests.mails.failing")
 
 
 def write_config(directory: Path, sections: Mapping[str, Mapping[str, str]]) -> None:
@@ -34,17 +33,9 @@ def write_config(directory: Path, sections: Mapping[str, Mapping[str, str]]) -> 
     (directory / "luigi.cfg").write_text(text)
 
 
-def started(directory: Path, *command: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
-    return subprocess.Popen(
-        command,
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": path, **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=die_with_parent,
-    )
+def started(directory: Path, program: str, *words: str, environment: Mapping[str, str] | None = None) -> Program:
+    environment = environment_with(**(environment or {}))
+    return Program(*words, program=program, cwd=directory, env=environment, stderr=STDOUT)
 
 
 def told_by(directory: Path, *command: str, environment: Mapping[str, str] | None = None) -> str:
@@ -66,7 +57,7 @@ def test_the_same_pipeline_sends_the_mails_that_luigi_sends_to_the_same_people(
     start_mail_server: StartMailServer, tmp_path: Path
 ) -> None:
     sent = []
-    luigi = [sys.executable, "-m", "luigi", "--module", "tests.mails.failing"]
+    luigi = ("luigi", "--module", "tests.mails.failing")
     for command in ([*luigi, "--workers", "2"], [*RUN, "--workers", "2"]):
         server = start_mail_server()
         write_config(tmp_path, server.options("ops@x.test,boss@x.test"))
@@ -150,16 +141,16 @@ def test_a_fleet_worker_mails_the_owners_that_the_class_names(
     mail_server: MailServer, tmp_path: Path, own_redis: Any
 ) -> None:
     place = ["--redis", own_redis.url, "--namespace", f"fleet-{time.time_ns()}"]
-    told_by(tmp_path, *BSCHED, "submit", "tests.mails.failing", "mails.Raises", *place)
+    told_by(tmp_path, BSCHED, "submit", "tests.mails.failing", "mails.Raises", *place)
     assert mail_server.mails == []
-    told_by(tmp_path, *BSCHED, "worker", "--burst", "--processes", "1", *place, environment=mail_server.environment())
+    told_by(tmp_path, BSCHED, "worker", "--burst", "--processes", "1", *place, environment=mail_server.environment())
     (got,) = mail_server.mails
     assert got.recipients == ["ops@x.test", "team@x.test", "lead@x.test"]
 
 
 def test_submitting_mails_what_could_not_be_scheduled(mail_server: MailServer, tmp_path: Path, own_redis: Any) -> None:
     place = ["--redis", own_redis.url, "--namespace", f"submit-{time.time_ns()}"]
-    command = [*BSCHED, "submit", "tests.mails.failing", "mails.CannotTell", *place]
+    command = [BSCHED, "submit", "tests.mails.failing", "mails.CannotTell", *place]
     told_by(tmp_path, *command, environment=mail_server.environment())
     assert [family(got) for got in mail_server.mails] == ["CannotTell"]
 
@@ -170,7 +161,7 @@ def test_what_a_luigid_hands_out_and_cannot_be_loaded_is_mailed_to_the_receiver(
     scheduler = RemoteScheduler(luigid_url)
     scheduler.add_task(worker="other", task_id="Nope_1", family="Nope", module="no_such_module", params={})
     environment = {**mail_server.environment(), "BSCHED_WORKER_SEND_FAILURE_EMAIL": "false"}
-    command = [*BSCHED, "worker", "--burst", "--processes", "1", "--scheduler-url", luigid_url]
+    command = [BSCHED, "worker", "--burst", "--processes", "1", "--scheduler-url", luigid_url]
     told_by(tmp_path, *command, environment=environment)
     (got,) = mail_server.mails
     assert got.recipients == ["ops@x.test"] and got.subject.startswith("Nope can't be loaded, and failed on")
@@ -316,7 +307,7 @@ def test_ctrl_c_does_not_lose_a_mail_that_waits(start_mail_server: StartMailServ
     )
     process = started(
         tmp_path,
-        *[*BSCHED, "run", "slow", "Both", "--local-scheduler", "--workers", "2"],
+        *(BSCHED, "run", "slow", "Both", "--local-scheduler", "--workers", "2"),
         environment={**server.environment(), "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout

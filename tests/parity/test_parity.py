@@ -21,7 +21,7 @@ def _run(reference: ReferenceFactory, url: str, kind: str, chunk: int) -> None:
             pytest.fail(f"sequence {kind}:{number}\n{explain(recorded, reference, ours)}")
 
 
-@pytest.mark.parametrize("chunk", range(by_night(150, 10)))
+@pytest.mark.parametrize("chunk", range(by_night(150, 8)))
 def test_random_calls_get_the_answers_of_the_reference(reference: ReferenceFactory, redis_url: str, chunk: int) -> None:
     _run(reference, redis_url, "test", chunk)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from broker_sched import ConfigurationError, Scheduler
 from broker_sched.redis_backend import embedded_server as embedded
 from broker_sched.redis_backend.urls import is_in_process
 from tests.documents import ROOT
+from tests.programs import Ended, Program
 
 PIPELINE = """
 from broker_sched import LocalTarget, Task
@@ -37,8 +37,8 @@ def bare(tmp_path: Path) -> dict[str, str]:
     return {**kept, "PATH": "/nowhere", "PYTHONPATH": path, "BSCHED_DATA_DIR": str(tmp_path / "data")}
 
 
-def run(environment: dict[str, str], directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=directory, env=environment, capture_output=True, text=True, timeout=100)
+def run(environment: dict[str, str], directory: Path, *words: str, program: str = "bsched.main") -> Ended:
+    return Ended(Program(*words, program=program, cwd=directory, env=environment))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def run(environment: dict[str, str], directory: Path, *words: str) -> subprocess
 def test_a_command_that_shares_its_state_says_what_to_install_and_fails(
     bare: dict[str, str], tmp_path: Path, command: list[str]
 ) -> None:
-    done = run(bare, tmp_path, sys.executable, "-m", "bsched.main", *command)
+    done = run(bare, tmp_path, *command)
     assert done.returncode == 1, done
     (line,) = done.stderr.splitlines()
     assert line.startswith("Error: There is no redis-server")
@@ -70,15 +70,13 @@ def test_a_command_that_shares_its_state_says_what_to_install_and_fails(
 
 
 def test_a_run_with_a_scheduler_of_its_own_needs_none(bare: dict[str, str], tmp_path: Path) -> None:
-    done = run(
-        bare, tmp_path, sys.executable, "-m", "bsched.main", "run", "small_pipeline", "Small", "--local-scheduler"
-    )
+    done = run(bare, tmp_path, "run", "small_pipeline", "Small", "--local-scheduler")
     assert done.returncode == 0, done
     assert (tmp_path / "out").read_text() == "x"
 
 
 def test_the_demo_says_what_to_install_and_fails(bare: dict[str, str], tmp_path: Path) -> None:
-    done = run(bare, tmp_path, sys.executable, str(ROOT / "demo" / "run.py"))
+    done = run(bare, tmp_path, program=str(ROOT / "demo" / "run.py"))
     assert done.returncode == 1
     assert done.stderr.startswith("The demo needs a redis-server. This is Python")
     assert done.stdout == ""
@@ -121,7 +119,7 @@ def test_pip_is_named_only_where_a_wheel_fits(
 def test_a_command_is_not_carried_out_on_a_memory_of_its_own(
     bare: dict[str, str], tmp_path: Path, command: list[str]
 ) -> None:
-    done = run({**bare, "BSCHED_REDIS": "memory:"}, tmp_path, sys.executable, "-m", "bsched.main", *command)
+    done = run({**bare, "BSCHED_REDIS": "memory:"}, tmp_path, *command)
     assert done.returncode == 2
     assert "memory: is inside one process" in done.stderr and "--redis, BSCHED_REDIS" in done.stderr
     assert done.stdout == ""
@@ -129,7 +127,7 @@ def test_a_command_is_not_carried_out_on_a_memory_of_its_own(
 
 def test_no_worker_waits_for_others_at_a_scheduler_inside_itself(bare: dict[str, str], tmp_path: Path) -> None:
     command = ("worker", "--burst", "--local-scheduler")
-    done = run(bare, tmp_path, sys.executable, "-m", "bsched.main", *command)
+    done = run(bare, tmp_path, *command)
     assert done.returncode == 2
     assert "--local-scheduler: a scheduler inside this process has no tasks of others" in done.stderr
     assert "--scheduler-url or --redis, or use bsched run" in done.stderr

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from luigi.task_register import Register
 
+from tests.nightly import by_night
 from tests.tasks.kinds import KINDS, WITH_LUIGI
 
 NATIVE = {name: kind.native() for name, kind in KINDS.items()}
@@ -20,7 +21,7 @@ LUIGI = {name: type("Same", (luigi.Task,), {"x": KINDS[name].luigi}) for name in
 
 @pytest.mark.parametrize("name", WITH_LUIGI)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=by_night(60, 20))
 def test_text_and_id_equal_those_of_luigis_parameter(name: str, data: Any) -> None:
     value = data.draw(KINDS[name].values)
     Register.clear_instance_cache()  # it takes -0.0 for 0.0
@@ -34,7 +35,7 @@ def test_text_and_id_equal_those_of_luigis_parameter(name: str, data: Any) -> No
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=by_night(60, 20))
 def test_every_value_comes_back_from_its_text(name: str, data: Any) -> None:
     task = NATIVE[name](x=data.draw(KINDS[name].values))
     again = NATIVE[name].from_str_params(task.to_str_params())
@@ -53,7 +54,7 @@ def test_a_checked_value_passes_the_check_unchanged(name: str, data: Any) -> Non
 
 
 @given(values=st.dictionaries(st.sampled_from("abcde"), st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
-@settings(max_examples=100)
+@settings(max_examples=by_night(100, 40))
 def test_the_id_of_several_parameters_is_luigis(values: dict[str, str]) -> None:
     theirs = type("Several", (luigi.Task,), {name: luigi.Parameter() for name in values})
     native = KINDS["str"].native()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -18,9 +15,10 @@ import psutil
 import pytest
 
 from broker_sched import Scheduler
-from tests.harness import ROOT, ServerProcess
+from tests.harness import ServerProcess
 from tests.nightly import by_night
-from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
+from tests.programs import Program
+from tests.servers import RunningRedis, any_server, free_port, until
 
 LAYERS, WIDTH = 3, by_night(8, 6)
 MODULE = f"""
@@ -134,17 +132,9 @@ class Fleet:
         where = ("--redis", self.redis.url, "--namespace", self.namespace, "--port", str(self.port))
         self.server = ServerProcess(*where).await_ready()
 
-    def _start(self, *words: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "cli")])}
-        log = (self.directory / f"{words[0]}-{uuid.uuid4().hex[:4]}.log").open("wb")
-        return subprocess.Popen(
-            [sys.executable, "-m", "bsched.main", *words],
-            cwd=self.directory,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            preexec_fn=die_with_parent,
-        )
+    def _start(self, *words: str) -> Program:
+        with (self.directory / f"{words[0]}-{uuid.uuid4().hex[:4]}.log").open("w") as log:
+            return Program(*words, cwd=self.directory, stdout=log, stderr=log)
 
     def outputs(self) -> int:
         return len(list(self.directory.glob("out-*")))

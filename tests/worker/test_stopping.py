@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from types import ModuleType
@@ -14,8 +12,8 @@ from typing import Any
 import pytest
 
 from broker_sched import Worker
-from tests.harness import ROOT
-from tests.servers import RunningRedis, die_with_parent, is_alive, until
+from tests.programs import DEVNULL, Program
+from tests.servers import RunningRedis, is_alive, until
 from tests.worker.bodies import runs_of
 from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
 
@@ -156,16 +154,8 @@ class WorkerCommand:
     """`bsched worker`, a real process."""
 
     def __init__(self, redis_url: str, namespace: str, *options: str) -> None:
-        path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
-        command = [sys.executable, "-m", "bsched.main", "worker", "--redis", redis_url, "--namespace", namespace]
-        self.process = subprocess.Popen(
-            [*command, "--processes", "2", *options],
-            env={**os.environ, "PYTHONPATH": path},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=die_with_parent,
-        )
+        where = ("--redis", redis_url, "--namespace", namespace)
+        self.process = Program("worker", *where, "--processes", "2", *options, stdout=DEVNULL)
 
     def said_until(self, text: str) -> str:
         """What it says up to the line with this text."""
