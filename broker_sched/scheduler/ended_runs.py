@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from broker_sched.contract import view_replies
-from broker_sched.redis_backend.commands import Commands
+from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.paging import read_paced
 from broker_sched.scheduler.records import pairs
 
 SECONDS = 20  # that one count is about
 HOUR = 3600
-TOGETHER = 4  # counts read at once with all their fields
 WINDOWS = {"minute": 60, "ten_minutes": 600, "hour": HOUR}
 
 
@@ -60,10 +59,12 @@ class EndedRuns:
             for number, count in counts.items()
             if fields
         ]
-        for command, reply in zip(commands, (yield from read_paced(commands, TOGETHER))):
+        for command in commands:
+            (reply,) = yield Read([command])
             found = pairs(reply) if command[0] == "HGETALL" else dict(zip(fields, reply))
             for field in found.keys() & sums.keys():
-                sums[field] += int(found[field] or 0)
+                if found[field]:
+                    sums[field] += int(found[field])
         return sums
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from broker_sched.contract.states import STATES
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.scheduler.paging import read_paced
+from broker_sched.scheduler.paging import PACE
 
 FamilyCounts: TypeAlias = dict[str, dict[str, int]]  # family → state → how many, without zeros
 
@@ -28,15 +28,14 @@ def read_counts(
         (found,) = yield Read([("SMEMBERS", namespace.key("families"))])
         families = sorted(found)
     sets = [(family, state) for family in families for state in states]
-    keys = [namespace.key("tasks", state, family) for family, state in sets]
-    if least is None:
-        sizes = yield from read_paced([("ZCARD", key) for key in keys])
-    else:
-        sizes = yield from read_paced([("ZCOUNT", key, repr(least), "+inf") for key in keys])
     counts: FamilyCounts = {}
-    for (family, state), size in zip(sets, sizes):
-        if size:
-            counts.setdefault(family, {})[state] = size
+    for start in range(0, len(sets), PACE):
+        some = sets[start : start + PACE]
+        keys = [namespace.key("tasks", state, family) for family, state in some]
+        sizes = yield Read([("ZCARD", key) if least is None else ("ZCOUNT", key, repr(least), "+inf") for key in keys])
+        for (family, state), size in zip(some, sizes):
+            if size:
+                counts.setdefault(family, {})[state] = size
     return counts
 
 

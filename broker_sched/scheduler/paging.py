@@ -18,7 +18,7 @@ from broker_sched.errors import InvalidArgument
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 
-PACE = 50  # commands sent together, so that those of others come in between
+PACE = 20  # commands sent together, so that those of others come in between
 RawCommand = tuple[str, ...]
 
 
@@ -116,18 +116,20 @@ def pages_behind(
     place: None for the beginning. reverse: highest first. least: entries with a lower score are left out.
     """
     bound = "-inf" if least is None else repr(least)
-    sizes = [count if place is None else count + 1 for _, place, count in wanted]
-    replies = yield from read_paced(
-        [_range(key, place, bound, reverse, 0, size) for (key, place, _), size in zip(wanted, sizes)]
-    )
-    pages = []
-    for (key, place, count), size, flat in zip(wanted, sizes, replies):
-        entries = _behind(flat, place, reverse)
-        if not entries and place is not None and len(flat) == 2 * size:  # all of one score, and before the place
-            skipped = yield from _passed(key, place, reverse)
-            (flat,) = yield Read([_range(key, place, bound, reverse, skipped, size)])
+    pages: list[Page] = []
+    for start in range(0, len(wanted), PACE):
+        some = wanted[start : start + PACE]
+        sizes = [count if place is None else count + 1 for _, place, count in some]
+        replies = yield Read(
+            [_range(key, place, bound, reverse, 0, size) for (key, place, _), size in zip(some, sizes)]
+        )
+        for (key, place, count), size, flat in zip(some, sizes, replies):
             entries = _behind(flat, place, reverse)
-        pages.append(Page(entries[:count], len(flat) < 2 * size and len(entries) <= count))
+            if not entries and place is not None and len(flat) == 2 * size:  # all of one score, and before the place
+                skipped = yield from _passed(key, place, reverse)
+                (flat,) = yield Read([_range(key, place, bound, reverse, skipped, size)])
+                entries = _behind(flat, place, reverse)
+            pages.append(Page(entries[:count], len(flat) < 2 * size and len(entries) <= count))
     return pages
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.paging import read_paced
 from broker_sched.scheduler.records import display_name, public_params
 
-TOGETHER = 10  # tasks read at once
+TOGETHER = 5  # tasks read at once
+SPACE = " \t\v\f"
 MAX_ERROR = 200  # characters of the last line of an error
 TASK_FIELDS = (
     *("n", "status", "priority", "updated", "ready_since", "family", "params", "worker_running", "time_running"),
@@ -61,9 +63,12 @@ def read_whole_error(namespace: Namespace, task_id: str) -> Commands[str | None]
 
 
 def last_line(expl: str | None) -> str | None:
-    """Return the last line of an explanation, which is JSON, that is not empty, cut; None where there is none."""
-    lines = (_text_of(expl) or "").strip().splitlines()
-    return lines[-1].strip()[:MAX_ERROR] if lines else None
+    """Return the last line of an explanation, which is JSON, that is not empty; None where there is none.
+
+    A long one is cut, and what is a line is what lua/lib/tasks/error_texts.lua takes for one.
+    """
+    lines = [line for each in re.split("[\r\n]", _text_of(expl) or "") if (line := each.strip(SPACE))]
+    return lines[-1][:MAX_ERROR] if lines else None
 
 
 def _text_of(expl: str | None) -> str | None:
