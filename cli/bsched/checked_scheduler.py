@@ -1,9 +1,9 @@
-"""Ids and statuses that are not there are mistakes of whoever types them; Luigi's wire answers as if all were well."""
+"""Names that are not there are mistakes of whoever types them; the API answers as if all were well, or with null."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -14,17 +14,21 @@ from broker_sched.errors import UnknownMethod
 
 # Methods that bring into being what they name; all others are about what is there.
 MAKERS = frozenset("add_task add_tasks add_task_batcher add_worker get_work ping await_work".split())
-MAKERS |= {"announce_scheduling_failure", "add_submission"}
+MAKERS |= {"announce_scheduling_failure", "add_submission", "update_resource", "pause_family"}
 CHOICES = {
     "status": [status.value for status in Status],
     "upstream_status": [each for each in UPSTREAM_SEVERITY if each],
 }
 NEAR = 3  # names told
+SHORT = 4  # characters
+CANDIDATES = 1000  # names among which the near ones are looked for
 # Methods that know of more than tasks that are there, and whether a reply says that there is nothing.
 SAYS_ITSELF: dict[str, Callable[[Any], bool]] = {
     "task_log": lambda reply: reply["status"] is None and reply["log"] is None,  # a log outlives its task
     "condensed_graph": lambda reply: reply is None,  # it shows missing deps, too
+    "why": lambda reply: False,  # it says what is known of a task that was removed
 }
+FAMILIES = 3  # whose tasks are looked at for those whose ids are nearly the one that is not there
 
 
 class CheckedScheduler:
@@ -53,6 +57,20 @@ class CheckedScheduler:
 
         return call
 
+    def require_tasks(self, task_ids: Sequence[str]) -> None:
+        """Raise click.ClickException, with near matches, when one of these tasks is not there."""
+        for start in range(0, len(task_ids), CANDIDATES):
+            some = list(task_ids[start : start + CANDIDATES])
+            there = self._scheduler.task_statuses(task_ids=some)
+            for task_id in some:
+                if task_id not in there:
+                    self._look_for_task(task_id)
+
+    def require_family(self, family: str) -> None:
+        """Raise click.ClickException, with near matches, when there is no task of this family."""
+        if self._scheduler.tasks(family=family, limit=1)["of"] == 0:
+            raise missing("family", family, self._families(), "bsched family list shows all")
+
     def _look(self, method: str, arguments: Mapping[str, Any]) -> None:
         for name, value in arguments.items():
             if not isinstance(value, str) or not value or (name, value) in self._known:
@@ -63,26 +81,51 @@ class CheckedScheduler:
                 self._look_for_task(value)
             if name == "worker":
                 self._look_for_worker(value)
+            if name == "family" and method in ("tasks", "unpause_family"):
+                self._look_for_family(method, value)
+            if name == "resource":
+                self._look_for_resource(value)
             self._known.add((name, value))
 
     def _look_for_task(self, task_id: str) -> None:
-        if "displayName" in self._scheduler.fetch_error(task_id=task_id):
+        if "displayName" not in self._scheduler.fetch_error(task_id=task_id):
+            raise missing("task", task_id, self._tasks_like(task_id), "bsched task list shows them")
+
+    def _tasks_like(self, task_id: str) -> Iterator[str]:
+        """Ids of tasks of those families with which the id nearly begins."""
+        try:
+            families = self._families()
+        except UnknownMethod:  # luigid: it can only look through all
+            half = task_id[: max(1, len(task_id) // 2)]
+            yield from (each for tasks in self._scheduler.task_search(task_str=half).values() for each in tasks)
             return
-        half = task_id[: max(1, len(task_id) // 2)]
-        close = {each for tasks in self._scheduler.task_search(task_str=half).values() for each in tasks}
-        raise missing("task", task_id, close, "bsched call task_list shows all")
+        begun = {family: difflib.SequenceMatcher(None, family, task_id[: len(family)]).ratio() for family in families}
+        for family in sorted(families, key=lambda each: (-begun[each], -len(each)))[:FAMILIES]:
+            page = self._scheduler.tasks(family=family, limit=CANDIDATES // FAMILIES)
+            yield from (each["task_id"] for each in page["tasks"])
 
     def _look_for_worker(self, worker: str) -> None:
-        names = [each["name"] for each in self._scheduler.worker_list(include_running=False)]
-        if worker not in names and worker not in self._submissions():
-            raise missing("worker", worker, names, "bsched call worker_list shows all")
-
-    def _submissions(self) -> set[str]:
-        """Workers, too, in their way: the scheduler says what can be done with them. A stock luigid has none."""
         try:
-            return {each["submission"] for each in self._scheduler.submission_list()}
-        except UnknownMethod:
-            return set()
+            if self._scheduler.worker_details(worker=worker) is None:
+                found = self._scheduler.workers(limit=CANDIDATES)["workers"]
+                raise missing("worker", worker, (each["worker"] for each in found), "bsched worker list shows all")
+        except UnknownMethod:  # luigid, or a server of an older version
+            names = [each["name"] for each in self._scheduler.worker_list(include_running=False)]
+            if worker not in names:
+                raise missing("worker", worker, names, "bsched call worker_list shows all") from None
+
+    def _look_for_family(self, method: str, family: str) -> None:
+        """One that is paused need have no tasks."""
+        if method == "tasks" or family not in self._scheduler.overview()["paused_families"]:
+            self.require_family(family)
+
+    def _look_for_resource(self, resource: str) -> None:
+        names = [each["name"] for each in self._scheduler.overview()["resources"]]
+        if resource not in names:
+            raise missing("resource", resource, names, "bsched resource list shows all")
+
+    def _families(self) -> list[str]:
+        return [each["family"] for each in self._scheduler.families(limit=CANDIDATES)["families"]]
 
 
 def missing(kind: str, value: str, names: Iterable[str], otherwise: str) -> click.ClickException:
@@ -95,5 +138,6 @@ def missing(kind: str, value: str, names: Iterable[str], otherwise: str) -> clic
 
 def nearest(value: str, names: Iterable[str], otherwise: str) -> str:
     """Return the question whether one of the names was meant that are nearly the value; else the other sentence."""
-    close = difflib.get_close_matches(value, sorted(names), NEAR)
+    likeness = 0.5 if len(value) <= SHORT else 0.6  # of short names one letter in two may differ
+    close = difflib.get_close_matches(value, sorted(names), NEAR, likeness)
     return f"Did you mean {' or '.join(close)}?" if close else f"{otherwise}."

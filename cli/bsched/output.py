@@ -59,6 +59,13 @@ def json_option(function: F) -> F:
     return click.option("--json", "output", is_flag=True, callback=remember, help=help_)(function)
 
 
+class Section(NamedTuple):
+    """A part of a screen: a title, and rows of texts, the first of each a label."""
+
+    title: str
+    rows: Sequence[Sequence[str]]
+
+
 class Output:
     """Where a command puts its answer, in the form that was asked for."""
 
@@ -91,6 +98,16 @@ class Output:
         elif nothing:
             echo(nothing, err=True)
         return len(found)
+
+    def sections(self, thing: Any, sections: Callable[[], Iterable[Section]]) -> None:
+        """Print one thing of many parts: as JSON, else the sections that the function makes."""
+        if self.as_json:
+            print_json(thing)
+        elif sys.stdout.isatty():
+            _console().print(drawn_sections(sections()))
+        else:
+            for line in section_lines(sections()):
+                click.echo(line)
 
     def note(self, told: str) -> None:
         """Say something beside the answer, to people only, on stderr."""
@@ -128,9 +145,47 @@ def plain_lines(cells: Sequence[Sequence[str]], are_numbers: Sequence[bool]) -> 
     return lines
 
 
+def section_lines(sections: Iterable[Section]) -> list[str]:
+    """Return sections as lines: the title, and below it, indented, its rows with aligned columns."""
+    lines = []
+    for title, rows in sections:
+        cells = _even(rows)
+        lines += [title, *(f"  {line}" for line in plain_lines(cells, [False] * len(cells[0]) if cells else []))]
+    return lines
+
+
+def drawn_sections(sections: Iterable[Section]) -> Any:
+    """Return sections as rich draws them: a bold title, and below it the rows with aligned columns."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn: list[Any] = []
+    for title, rows in sections:
+        grid = Table.grid(padding=(0, 2))
+        for _ in range(max(map(len, rows), default=0)):
+            grid.add_column(overflow="fold")
+        for row in _even(rows):
+            grid.add_row(*(Text(cell, STYLES.get(cell.partition(" ")[0], "")) for cell in row))
+        drawn += [Text(title, "bold"), Padding.indent(grid, 2)]
+    return Group(*drawn)
+
+
+def _even(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The rows with as many cells each, none of which has a control character."""
+    width = max(map(len, rows), default=0)
+    return [[*map(one_cell, row), *[""] * (width - len(row))] for row in rows]
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False)
+
+
 def _rich_table(cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -140,7 +195,7 @@ def _rich_table(cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> No
         table.add_column(each.title, justify="right" if each.is_number else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
-    Console(file=sys.stdout, highlight=False).print(table)
+    _console().print(table)
 
 
 def one_cell(value: str) -> str:
@@ -204,6 +259,18 @@ def distance(seconds: float | None) -> str:
     return f"in {told}" if away > 0 else f"{told} ago"
 
 
-def count(n: int, one: str, many: str | None = None) -> str:
-    """Return `1 task`, `1,234 tasks`."""
+def quantity(n: int, one: str, many: str | None = None) -> str:
+    """Return a number with what it counts: `1 task`, `1,234 tasks`, `2 families`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def memory(size: int | None) -> str:
+    """Return a number of bytes as `512 B`, `3.4 MB`, `1.2 GB`."""
+    if size is None:
+        return NONE
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.3g} {unit}" if amount < 1000 else f"{amount:,.0f} {unit}"
+        amount /= 1000
+    return NONE

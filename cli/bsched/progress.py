@@ -8,10 +8,12 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import IO, Protocol, cast
 
 REFRESH_SECONDS = 0.25
+SHORT_SECONDS = 0.5  # what takes less needs no line
 CLEAR_LINE = "\r\x1b[2K"
 
 
@@ -119,3 +121,32 @@ class _Clearing(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return CLEAR_LINE + self._inner.format(record)
+
+
+@contextlib.contextmanager
+def counting(what: str, of: int | None = None) -> Iterator[Callable[..., None]]:
+    """Show how far a longer piece of work is while the block runs: `12,000 of 90,000 tasks looked at`.
+
+    Yields the function that is told the count, and where that changes, of how many. Nothing is shown where stderr is no
+    terminal, nor in the first half second.
+    """
+    begun, is_terminal, is_shown_now = time.monotonic(), sys.stderr.isatty(), False
+
+    def tell(count: int, total: int | None = of) -> None:
+        nonlocal is_shown_now
+        if is_terminal and time.monotonic() - begun > SHORT_SECONDS:
+            is_shown_now = True
+            among = "" if total is None else f" of {total:,}"
+            _on_stderr(f"{CLEAR_LINE}{count:,}{among} {what}")
+
+    try:
+        yield tell
+    finally:
+        if is_shown_now:
+            _on_stderr(CLEAR_LINE)
+
+
+def _on_stderr(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal was closed
+        sys.stderr.write(text)
+        sys.stderr.flush()

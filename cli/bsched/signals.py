@@ -62,11 +62,12 @@ class Interruption:
         if not interrupts.hold(frame):
             raise KeyboardInterrupt
 
-    def leave(self, told: str) -> NoReturn:
-        """Say what that means, and end with 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM."""
+    def leave(self, told: str = "") -> NoReturn:
+        """Say what that means, if anything; end with 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM."""
         _let_go_of_lost_terminal()
         with contextlib.suppress(OSError):  # nobody reads stderr any more
-            echo(told, err=True)
+            if told:
+                echo(told, err=True)
         raise click.exceptions.Exit(KILLED + self._number)
 
 

@@ -135,7 +135,7 @@ def test_waiting_outlasts_an_outage(monkeypatch: pytest.MonkeyPatch, capsys: pyt
                 raise answer
             return {"submission": submission, "state": answer, "counts": {}, "n_ready": 1}
 
-    monkeypatch.setattr("bsched.commands.submission.OUTAGE_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("bsched.outages.PAUSE_SECONDS", 0.01)
     followed = Followed(Flaky(), "submission-1")
     followed.wait(until_stuck=False)
     assert (followed.exit_code, answers) == (0, [])

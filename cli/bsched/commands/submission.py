@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from broker_sched.errors import Unreachable
 from broker_sched.worker.summary import ReturnCodes
 from bsched.checked_scheduler import missing
 from bsched.options.place import Place, place_options
+from bsched.outages import ask_patiently
 from bsched.output import Column, Output, column, json_option, when
 from bsched.progress import progress
 from bsched.signals import Interruption
@@ -21,8 +21,6 @@ UNKNOWN = 1  # exit code
 CODES = ReturnCodes()
 EXIT_CODES = {"DONE": 0, "FAILED": CODES.task_failed, "INCOMPLETE": CODES.missing_data, "CANCELLED": CODES.not_run}
 FIRST_PAUSE_SECONDS = 0.5  # between two looks
-OUTAGE_PAUSE_SECONDS = 2.0  # between two looks while nobody answers
-PATIENCE_SECONDS = 3600.0  # then waiting ends with an error
 SHARE = 5  # a look at many tasks takes long: so many times as long is the pause after it
 FAILED = ("FAILED", "DISABLED")
 
@@ -123,7 +121,7 @@ class Followed:
         while self.found["state"] == "ACTIVE" and not (until_stuck and times_stuck > 1):
             self._tell_refusal()
             time.sleep(pause)
-            pause = self._look_patiently()
+            pause = ask_patiently(self._look, f"{self._id} goes on; it is asked about again")
             times_stuck = times_stuck + 1 if self._is_stuck() else 0
 
     def _tell_refusal(self) -> None:
@@ -132,20 +130,6 @@ class Followed:
         if refused and not self._has_told_refusal:
             self._has_told_refusal = True
             echo(f"{self._id} goes on, but waits for a worker that can load {_refused(refused)}", err=True)
-
-    def _look_patiently(self) -> float:
-        """Ask how the submission stands, again and again through an outage. Returns as _look() does."""
-        deadline, is_told = time.monotonic() + PATIENCE_SECONDS, False
-        while True:
-            try:
-                return self._look()
-            except Unreachable as error:
-                if time.monotonic() > deadline:
-                    raise
-                if not is_told:
-                    echo(f"{self._id} goes on; it is asked about again: {error}", err=True)
-                is_told = True
-            time.sleep(OUTAGE_PAUSE_SECONDS)
 
     def _is_stuck(self) -> bool:
         found = self.found

@@ -1,4 +1,4 @@
-"""`bsched task`: stop a running task, and show what it wrote."""
+"""`bsched task`: tasks as they stand, why, what they wrote; and what is done with them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 
 import click
 
-from bsched.exit_codes import NOT_FOUND, REFUSED
+from bsched.commands.task_changes import COMMANDS as CHANGES
+from bsched.commands.task_list import list_, show
+from bsched.exit_codes import NOT_FOUND
 from bsched.options.place import Place, place_options
 from bsched.output import Output, json_option, print_json
+from bsched.why_text import why_lines
 
 LOOK_SECONDS = 1.0  # between two looks at a log
 GOES_ON = ("PENDING", "RUNNING", "BATCH_RUNNING")
@@ -17,26 +20,27 @@ GOES_ON = ("PENDING", "RUNNING", "BATCH_RUNNING")
 
 @click.group()
 def task() -> None:
-    """Stop a running task, or show what it wrote."""
+    """Look at tasks, see why they don't run, retry, stop and change them."""
+
+
+for command in (list_, show, *CHANGES):
+    task.add_command(command)
 
 
 @task.command()
 @click.argument("task_id")
-@click.option("--disable", is_flag=True, help="It is DISABLED then, and not tried again; without this, FAILED.")
 @place_options
 @json_option
-def stop(task_id: str, disable: bool, place: Place, output: Output) -> None:
-    """End a running task: its worker terminates it, and kills it after a grace. Exits with 1 when nobody runs it.
+def why(task_id: str, place: Place, output: Output) -> None:
+    """Say why a task does not run, to the root cause, and with which command it is mended.
 
-    Workers of stock Luigi can't do that.
+    Exits with 1 when there is no such task; why it was removed is told as long as that is known.
     """
-    reply = place.scheduler().stop_task(task_id=task_id, disable=disable)
-    worker = reply["worker"]
-    output.thing(reply, lambda: () if worker is None else f"Asked {worker} to stop {task_id}.")
-    if worker is None:
-        hint = place.calling("task_search", task_str=task_id)
-        output.note(f"{task_id} does not run. Its status, where it is known: {hint}")
-        click.get_current_context().exit(REFUSED)
+    scheduler = place.scheduler()
+    reply = scheduler.why(task_id=task_id)
+    output.thing(reply, lambda: why_lines(reply))
+    if reply["code"] == "unknown":
+        scheduler.require_tasks([task_id])
 
 
 @task.command()
@@ -63,7 +67,7 @@ def logs(task_id: str, follow: bool, place: Place, output: Output) -> None:
         time.sleep(LOOK_SECONDS)
         found = _show_more(found, scheduler.task_log(task_id=task_id))
     if found["log"] is None:
-        output.note(f"Nothing is kept of {task_id}. More, maybe: {place.calling('fetch_error', task_id=task_id)}")
+        output.note(f"Nothing is kept of {task_id}. More, maybe: {place.command('task', 'show', task_id)}")
         click.get_current_context().exit(NOT_FOUND)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,31 +14,36 @@ from broker_sched.errors import ConfigurationError, RedisUnavailable, Unreachabl
 from broker_sched.redis_backend.namespace import prefix_of
 from broker_sched.redis_backend.urls import describe, is_in_process
 
+if TYPE_CHECKING:
+    from broker_sched.redis_backend.sync_connection import SyncConnection
+
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def namespace_options(function: F, **settings: Any) -> F:
     """Add --redis and --namespace; the command gets redis_url and namespace. settings: more of click's, for both."""
-    for decorate in (
-        click.option(
-            "--namespace",
-            envvar="BSCHED_NAMESPACE",
-            default="default",
-            show_default=True,
-            help="Schedulers on one namespace are one scheduler.  [env: BSCHED_NAMESPACE]",
-            **{"callback": checked_namespace, **settings},
-        ),
-        click.option(
-            "--redis",
-            "redis_url",
-            envvar="BSCHED_REDIS",
-            metavar="URL",
-            help="Where Redis is. A URL with a password is better kept in the environment.  [env: BSCHED_REDIS]",
-            **settings,
-        ),
-    ):
-        function = decorate(function)
-    return function
+    named = click.option(
+        "--namespace",
+        envvar="BSCHED_NAMESPACE",
+        default="default",
+        show_default=True,
+        help="Schedulers on one namespace are one scheduler.  [env: BSCHED_NAMESPACE]",
+        **{"callback": checked_namespace, **settings},
+    )
+    return redis_url_option(named(function), **settings)
+
+
+def redis_url_option(function: F, **settings: Any) -> F:
+    """Add --redis alone; the command gets redis_url."""
+    return click.option(
+        "--redis",
+        "redis_url",
+        envvar="BSCHED_REDIS",
+        metavar="URL",
+        help="Where Redis is. A URL with a password is better kept in the environment.  [env: BSCHED_REDIS]",
+        **settings,
+    )(function)
 
 
 def open_scheduler(redis_url: str | None, namespace: str, **options: Any) -> broker_sched.Scheduler:
@@ -54,21 +60,29 @@ def open_existing(redis_url: str | None, namespace: str) -> broker_sched.Schedul
 
     Raises click.ClickException when its namespace is not there: then it is misspelt, and nothing is made.
     """
-    from broker_sched.redis_backend.sync_connection import SyncConnection  # here: over HTTP nothing of Redis is needed
     from broker_sched.scheduler.existing_namespaces import existing, exists, missing
 
-    refuse_memory(redis_url)
-    connection = SyncConnection(redis_url)
-    try:
-        if not _patiently(lambda: exists(connection, namespace), redis_url):
+    with connected(redis_url) as connection:
+        if not patiently(lambda: exists(connection, namespace), redis_url):
             raise click.ClickException(missing(namespace, existing(connection), f"Redis {describe(redis_url)}"))
-    finally:
-        connection.close()
     return open_scheduler(redis_url, namespace)
 
 
-def _patiently(look: Callable[[], bool], redis_url: str | None) -> bool:
-    """What it returns; asked again while Redis is away or refuses, as often as for a call of the scheduler."""
+@contextlib.contextmanager
+def connected(redis_url: str | None) -> Iterator[SyncConnection]:
+    """Open a connection to this Redis, for what is no call of a scheduler. Raises click.UsageError."""
+    from broker_sched.redis_backend.sync_connection import SyncConnection  # here: over HTTP nothing of Redis is needed
+
+    refuse_memory(redis_url)
+    with contextlib.closing(SyncConnection(redis_url)) as connection:
+        yield connection
+
+
+def patiently(look: Callable[[], T], redis_url: str | None) -> T:
+    """Return what it returns; asked again while Redis is away or refuses, as often as for a call of the scheduler.
+
+    Raises Unreachable when that is in vain.
+    """
     from broker_sched.redis_backend.recovery import DIRECT, ConnectionLost  # here, as above
 
     attempt, wait, deadline = 1, DIRECT.first_wait_seconds, time.monotonic() + DIRECT.seconds

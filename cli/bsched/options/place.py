@@ -30,19 +30,20 @@ class Place(NamedTuple):
     namespace: str
     given: frozenset[str] = frozenset()  # which of these stand on the command line
 
-    def scheduler(self) -> Any:
+    def scheduler(self, may_be_new: bool = False) -> Any:
         """Reach the server at the URL, else Redis, else the server that luigi's configuration names, else the private
         Redis.
 
         What is asked of it about something that is not there is an error, see CheckedScheduler. It is closed when the
-        command has ended. Raises click.UsageError. Returns Any: all have the same methods.
+        command has ended. may_be_new: a namespace that is not there is made. Raises click.UsageError. Returns Any: all
+        have the same methods.
         """
         url, where = self.url, OPTIONS["url"]
         if url is None and self.redis_url is None:
             address = luigis_address(luigi_config.read())
             url, where = (address.url, address.place) if address is not None else (None, where)
         if url is None:
-            return CheckedScheduler(self.existing())
+            return CheckedScheduler(self._made() if may_be_new else self.existing())
         try:
             remote = broker_sched.RemoteScheduler(url, attempts=1)
         except ConfigurationError as error:
@@ -57,10 +58,8 @@ class Place(NamedTuple):
         click.get_current_context().call_on_close(scheduler.close)
         return scheduler
 
-    def made(self, **options: Any) -> broker_sched.Scheduler:
-        """Open the namespace straight in Redis, made if need be, with these options; closed when the command has
-        ended."""
-        scheduler = open_scheduler(self.redis_url, self.namespace, **options)
+    def _made(self) -> broker_sched.Scheduler:
+        scheduler = open_scheduler(self.redis_url, self.namespace)
         click.get_current_context().call_on_close(scheduler.close)
         return scheduler
 

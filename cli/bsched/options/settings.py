@@ -10,6 +10,7 @@ import click
 
 from broker_sched.config import OPTIONS, parse_option
 from broker_sched.errors import ConfigurationError
+from bsched.checked_scheduler import nearest
 
 RESOURCE = "resources."
 
@@ -45,6 +46,9 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _option(name: str, text: str, source: str = "") -> Any:
+    if name not in OPTIONS:
+        known = nearest(name, OPTIONS, f"Known: {', '.join(sorted(OPTIONS))}")
+        raise click.BadParameter(f"{source}There is no option {name!r}. {known}")
     try:
         return parse_option(name, text)
     except ConfigurationError as error:

@@ -1,0 +1,235 @@
+"""`bsched task`: tasks as they stand, why, and what is done with them, one by one and in bulk."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pexpect
+import pytest
+
+from broker_sched import Scheduler
+from tests.cli.commands import Bsched, column
+from tests.terminals import on_terminal, plain, shown_on_terminal
+
+ERROR = json.dumps("Traceback (most recent call last):\n  File 'x'\nValueError: no café\n")
+
+
+@pytest.fixture
+def load(board: Scheduler) -> Iterator[Scheduler]:
+    """Five Loads, of which 4 and 3 have failed, 2 runs on w, 1 and 0 wait; Report needs 4, and Mail needs Report."""
+    board.add_worker(worker="w", info={"workers": 3})
+    for day in range(5):
+        board.add_task(
+            worker="w", task_id=f"Load_{day}", family="Load", params={"day": str(day)}, priority=day, module="etl"
+        )
+    board.add_task(worker="w", task_id="Report_x", family="Report", deps=["Load_4"])
+    board.add_task(worker="w", task_id="Mail_x", family="Mail", deps=["Report_x"])
+    for day in (4, 3):
+        assert board.get_work(worker="w", current_tasks=[])["task_id"] == f"Load_{day}"
+        board.add_task(worker="w", task_id=f"Load_{day}", status="FAILED", expl=ERROR)
+    assert board.get_work(worker="w", current_tasks=[])["task_id"] == "Load_2"
+    yield board
+
+
+def statuses(scheduler: Scheduler, *task_ids: str) -> list[str | None]:
+    found = scheduler.task_statuses(task_ids=list(task_ids))
+    return [found[each]["status"] if each in found else None for each in task_ids]
+
+
+# Looking
+
+
+def test_tasks_are_listed_with_state_worker_and_error(load: Scheduler, on: Bsched) -> None:
+    rows = on.rows("task", "list")
+    assert rows[0] == ["TASK", "STATE", "SINCE", "PRIORITY", "WORKER", "ERROR"]
+    states = dict(zip(column(rows, "TASK"), column(rows, "STATE")))
+    assert states == {
+        **dict.fromkeys(["Load_0", "Load_1"], "READY"),
+        **dict.fromkeys(["Load_3", "Load_4"], "FAILED"),
+        **dict.fromkeys(["Report_x", "Mail_x"], "WAITING"),
+        "Load_2": "RUNNING",
+    }
+    assert "ValueError: no café" in on("task", "list", "--status", "FAILED").stdout
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (["--family", "Load", "--status", "failed"], ["Load_3", "Load_4"]),
+        (["--status", "READY"], ["Load_0", "Load_1"]),
+        (["--param", "day=2"], ["Load_2"]),
+        (["--worker", "w", "--status", "RUNNING"], ["Load_2"]),
+        (["--text", "report"], ["Report_x"]),
+        (["--error", "NO CAF"], ["Load_3", "Load_4"]),
+        (["--failed-since", "1h"], ["Load_3", "Load_4"]),
+        (["--failed-since", "2099-01-01"], []),
+        (["--updated-since", "1h30m", "--status", "RUNNING"], ["Load_2"]),
+    ],
+)
+def test_filters_choose_tasks(load: Scheduler, on: Bsched, filters: list[str], expected: list[str]) -> None:
+    found = on.json_lines("task", "list", *filters)
+    assert sorted(each["task_id"] for each in found) == expected
+    if found:
+        assert {"task_id", "family", "state", "since", "params", "error"} <= set(found[0])
+        assert abs(found[0]["since"] - time.time()) < 600
+
+
+def test_no_more_are_listed_than_the_limit_and_it_says_so(load: Scheduler, on: Bsched) -> None:
+    result = on("task", "list", "--limit", "2", "--oldest-first")
+    assert len(result.stdout.splitlines()) == 3
+    assert "There are more; --limit 20" in result.stderr
+
+
+def test_a_task_is_shown_with_all_that_is_known(load: Scheduler, on: Bsched) -> None:
+    shown = on("task", "show", "Load_4").stdout
+    for told in ("FAILED since", "module", "etl", "parameter day", "retried", "(in ", "ValueError: no café"):
+        assert told in shown, shown
+    found = on.json("task", "show", "Report_x")
+    assert (found["state"], found["n_unmet"], found["n_dependents"]) == ("WAITING", 1, 1)
+
+
+def test_why_goes_down_to_the_task_that_must_be_mended(load: Scheduler, on: Bsched) -> None:
+    shown = on("task", "why", "Mail_x").stdout
+    assert "Load_4 failed at" in shown and "ValueError: no café" in shown
+    assert "→ bsched task retry Load_4" in shown, "the command that mends it"
+    reply = on.json("task", "why", "Mail_x")
+    assert (reply["code"], reply["causes"][0]["task_id"]) == ("deps", "Load_4")
+
+
+def test_what_is_not_there_is_named_with_what_is_called_nearly_so(load: Scheduler, on: Bsched) -> None:
+    before = on.json_lines("task", "list")
+    for words in (
+        ["show", "Load_5"],
+        ["why", "Load_5"],
+        ["logs", "Load_5"],
+        ["retry", "Load_5"],
+        ["done", "Load_5", "Load_4", "--yes"],
+    ):
+        result = on("task", *words, code=1)
+        assert "There is no task Load_5. Did you mean Load_" in result.stderr, words
+    assert "There is no family Laod. Did you mean Load?" in on.error("task", "list", "--family", "Laod")
+    assert "There is no worker nobody. bsched worker list shows all" in on.error("task", "list", "--worker", "nobody")
+    assert "There is no status FAILD. Did you mean FAILED?" in on.error("task", "list", "--status", "FAILD", code=2)
+    assert on.json_lines("task", "list") == before
+
+
+@pytest.mark.parametrize("wrong", [["--failed-since", "soon"], ["--param", "day"], ["--limit", "0"]])
+def test_a_wrong_filter_is_a_usage_error(load: Scheduler, on: Bsched, wrong: list[str]) -> None:
+    assert wrong[0] in on.error("task", "list", *wrong, code=2)
+
+
+# Changing
+
+
+def test_a_failed_task_is_retried_at_once(load: Scheduler, on: Bsched) -> None:
+    assert on("task", "retry", "Load_4").stdout == "Load_4 is PENDING again.\n"
+    assert statuses(load, "Load_4", "Load_3") == ["PENDING", "FAILED"]
+    again = on("task", "retry", "Load_4", code=1).stdout
+    assert again == "Not Load_4: It is PENDING; only what is FAILED or DISABLED is retried.\n"
+
+
+def test_all_failed_of_a_family_are_retried_by_one_command(load: Scheduler, on: Bsched) -> None:
+    tried = on("task", "retry", "--family", "Load", "--dry-run").stdout
+    assert tried == "2 tasks would be PENDING again.\n"
+    assert statuses(load, "Load_4", "Load_3") == ["FAILED", "FAILED"]
+    found = on.json("task", "retry", "--family", "Load", "--yes")
+    assert (sorted(found["changed"]), found["unchanged"]) == (["Load_3", "Load_4"], [])
+    assert statuses(load, "Load_4", "Load_3") == ["PENDING", "PENDING"]
+
+
+def test_a_dry_run_says_how_many_are_eligible_and_why_others_are_not(load: Scheduler, on: Bsched) -> None:
+    lines = on.lines("task", "disable", "--family", "Load", "--dry-run")
+    assert lines[0] == "4 tasks would be DISABLED."
+    assert lines[1] == "Not Load_2: It is RUNNING on w; stop it first, and disable it when it has ended."
+    found = on.json("task", "disable", "--family", "Load", "--dry-run")
+    assert len(found["changed"]) == 4 and [each["task_id"] for each in found["unchanged"]] == ["Load_2"]
+    assert "DISABLED" not in {each["status"] for each in on.json_lines("task", "list")}
+
+
+def test_where_nobody_can_be_asked_many_tasks_want_yes(load: Scheduler, on: Bsched) -> None:
+    for words in (["retry", "--family", "Load"], ["retry", "Load_3", "Load_4"], ["remove", "--status", "READY"]):
+        assert "Nobody can be asked here, and nothing was changed: give --yes." in on.error("task", *words)
+    assert statuses(load, "Load_4", "Load_3", "Load_0") == ["FAILED", "FAILED", "PENDING"]
+
+
+def test_on_a_terminal_a_bulk_change_is_asked_before(load: Scheduler, on: Bsched) -> None:
+    words = ("task", "retry", "--family", "Load", *on.where)
+    with on_terminal(*words) as child:
+        child.expect_exact("Retry 2 tasks? [y/N]:")
+        child.sendline("n")
+        child.expect_exact("Nothing was changed.")
+        child.expect(pexpect.EOF)
+        child.wait()
+        assert child.exitstatus == 1
+    assert statuses(load, "Load_4", "Load_3") == ["FAILED", "FAILED"]
+    with on_terminal(*words) as child:
+        child.expect_exact("Retry 2 tasks? [y/N]:")
+        child.sendline("y")
+        child.expect_exact("2 tasks are PENDING again.")
+        child.expect(pexpect.EOF)
+    assert statuses(load, "Load_4", "Load_3") == ["PENDING", "PENDING"]
+
+
+def test_more_than_the_limit_are_not_changed_unless_it_is_said(load: Scheduler, on: Bsched) -> None:
+    error = on.error("task", "retry", "--family", "Load", "--limit", "1", "--yes")
+    assert "More tasks than 1 are chosen, and nothing was changed. --limit 10 changes up to as many." in error
+    assert statuses(load, "Load_4", "Load_3") == ["FAILED", "FAILED"]
+
+
+def test_a_retry_takes_what_is_failed_up_or_down_the_graph(load: Scheduler, on: Bsched) -> None:
+    load.change_tasks(task_ids=["Report_x"], action="disable")
+    found = on.json("task", "retry", "Mail_x", "--upstream-failed", "--yes")
+    assert sorted(found["changed"]) == ["Load_4", "Report_x"]
+    assert [each["task_id"] for each in found["unchanged"]] == ["Mail_x"], "it is PENDING already"
+    load.change_tasks(task_ids=["Load_4", "Mail_x"], action="disable")
+    found = on.json("task", "retry", "Load_4", "--downstream", "--yes")
+    assert sorted(found["changed"]) == ["Load_4", "Mail_x"]
+
+
+def test_tasks_are_disabled_enabled_forgiven_done_and_removed(load: Scheduler, on: Bsched) -> None:
+    on("task", "disable", "Load_0")
+    details = on.json("task", "show", "Load_0")
+    assert details["status"] == "DISABLED" and "@" in details["disabled_by"]
+    on("task", "enable", "Load_0")
+    assert statuses(load, "Load_0") == ["FAILED"]
+    on("task", "forgive", "Load_0")
+    on("task", "done", "Load_1")
+    assert statuses(load, "Load_0", "Load_1") == ["PENDING", "DONE"]
+    on("task", "remove", "Load_1")
+    assert statuses(load, "Load_1") == [None]
+    assert "Not Load_4: It is needed by Report_x" in on("task", "remove", "Load_4", code=1).stdout
+
+
+def test_running_tasks_are_stopped_in_bulk(board: Scheduler, on: Bsched) -> None:
+    board.add_worker(worker="ours", info={"workers": 2}, start_id="s1")
+    for name in ("a", "b"):
+        board.add_task(worker="ours", task_id=name, family="F")
+        board.get_work(worker="ours", start_id="s1")
+    assert on("task", "stop", "--family", "F", "--yes").stdout == "2 tasks are asked to end.\n"
+    messages = board.ping(worker="ours", start_id="s1")["rpc_messages"]
+    assert {each["kwargs"]["task_id"] for each in messages} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "words", [["retry"], ["retry", "a", "--family", "F"], ["retry", "--family", "F", "--downstream"]]
+)
+def test_tasks_are_named_or_chosen_and_not_both(board: Scheduler, on: Bsched, words: list[str]) -> None:
+    told = "go with tasks that are named" if "--downstream" in words else "one of the two"
+    assert told in on.error("task", *words, code=2)
+
+
+def test_it_all_works_over_http_too(server: object, over_http: Bsched) -> None:
+    over_http("call", "add_task", "worker=w", "task_id=Http_1", "family=Http", "status=FAILED")
+    assert over_http.json_lines("task", "list", "--family", "Http")[0]["task_id"] == "Http_1"
+    assert "FAILED since" in over_http("task", "show", "Http_1").stdout
+    assert "Http_1 failed" in over_http("task", "why", "Http_1").stdout
+    assert over_http("task", "retry", "--family", "Http", "--yes").stdout == "Http_1 is PENDING again.\n"
+    assert "Did you mean Http_1?" in over_http.error("task", "show", "Http_2")
+
+
+def test_on_a_terminal_the_list_is_a_table_and_states_have_colours(load: Scheduler, on: Bsched) -> None:
+    code, shown = shown_on_terminal("task", "list", *on.where)
+    assert code == 0 and "───" in shown and "\x1b[31mFAILED" in shown
+    assert "Load_4" in plain(shown)
