@@ -12,6 +12,8 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.errors import InvalidArgument
+from broker_sched.redis_backend.commands import Await
+from broker_sched.scheduler.operations.work import awaiting
 from tests.behaviour.test_first_steps import status
 from tests.behaviour.test_once import losing
 from tests.conftest import FakeClock, SchedulerFactory
@@ -116,6 +118,15 @@ def test_a_resource_without_a_limit_has_one(scheduler: Scheduler) -> None:
     assert scheduler.resource_list() == []
 
 
+def test_who_waits_for_a_resource_that_there_was_none_of_is_woken(scheduler: Scheduler) -> None:
+    scheduler.update_resources(db=0)
+    scheduler.add_task(worker="w", task_id="a", resources={"db": 1})
+    assert scheduler._run(awaiting(Await("w", False, 1000), "w"))[0] == 0
+    scheduler.remove_resource("db")
+    assert scheduler._client.lpop(scheduler.namespace.key("wake", "w")) == "w"
+    assert scheduler.get_work(worker="w")["task_id"] == "a"
+
+
 def test_an_option_says_who_set_it_and_when(scheduler: Scheduler, clock: FakeClock) -> None:
     before = {each["name"]: each for each in scheduler.option_list()}
     assert before["retry_delay"] == {
@@ -131,6 +142,11 @@ def test_an_option_says_who_set_it_and_when(scheduler: Scheduler, clock: FakeClo
     assert scheduler.update_options({"retry_delay": 8})[0]["set_by"] is None, "who did it last is not known"
     assert scheduler.update_options({"retry_delay": None}, by="ann@host") == [before["retry_delay"]]
     assert {each["name"]: each for each in scheduler.option_list()} == before
+    version = scheduler._client.hget(scheduler.namespace.key("config"), "version")
+    scheduler.update_options({"retry_delay": 900, "retry_count": None})
+    assert scheduler._client.hget(scheduler.namespace.key("config"), "version") == version, "nothing has changed"
+    scheduler.update_options({"retry_delay": 901, "retry_count": None})
+    assert int(scheduler._client.hget(scheduler.namespace.key("config"), "version")) == int(version) + 1
 
 
 def test_options_are_set_together_or_not_at_all(scheduler: Scheduler) -> None:
