@@ -31,9 +31,10 @@ class OperatorMethods:
         """Do one thing with each of up to 1,000 tasks, and say of each that it was done with, or why not.
 
         retry: FAILED and DISABLED ones are PENDING at once. A disable is lifted, whoever made it.
-        forgive: the same, and failures are forgotten, so that retry_count begins anew; also those of other tasks.
+        forgive: as retry, and failures are forgotten, so that retry_count begins anew; of any other task, too.
         enable: DISABLED ones are FAILED, their failures forgotten, and are retried after retry_delay.
-        disable: until retry, forgive, enable or done, whoever adds them again, and whether a worker wants them or not.
+        disable: those that don't run are DISABLED until they are retried, forgiven, enabled or done, whoever adds them
+        again. They are kept though no worker wants them any more.
         done: those that do not run in a batch are DONE.
         stop: the workers of RUNNING ones are asked to end them, within a second or so; then they are FAILED.
         remove: they are forgotten. Not those that run, nor those that a task needs which is neither DONE nor removed
