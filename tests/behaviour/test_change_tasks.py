@@ -134,9 +134,12 @@ def test_what_is_retried_is_handed_out_at_once_and_its_failures_count_on(schedul
         assert scheduler.get_work(worker="w")["task_id"] == name
         scheduler.add_task(worker="w", task_id=name, status="FAILED")
         assert status(scheduler, name) == after
-    assert scheduler.change_tasks(["retried"], "retry")["changed"] == ["retried"]
-    scheduler.add_task(worker="w", task_id="retried", status="FAILED")
-    assert status(scheduler, "retried") == "FAILED", "a disable is lifted with the failures that led to it"
+    for lift in ("retry", "enable"):
+        assert scheduler.change_tasks(["retried"], lift)["changed"] == ["retried"]
+        scheduler.add_task(worker="w", task_id="retried", status="FAILED")
+        assert status(scheduler, "retried") == "FAILED", "a disable is lifted with the failures that led to it"
+        scheduler.add_task(worker="w", task_id="retried", status="FAILED")
+        assert status(scheduler, "retried") == "DISABLED"
 
 
 def test_a_running_task_is_forgiven_too(scheduler_factory: SchedulerFactory) -> None:
@@ -340,12 +343,16 @@ def test_the_events_say_who_did_it(scheduler: Scheduler) -> None:
     last = scheduler.events()["last"]
     for action in ("stop", "done"):
         scheduler.change_tasks(["a"], action, by="ann@host")
-    scheduler.change_tasks(["b"], "remove")
+    scheduler.add_task(worker="w", task_id="b", status="FAILED")
+    scheduler.forgive_failures("b")
+    for action in ("forgive", "remove"):
+        scheduler.change_tasks(["b"], action)
     events = scheduler.events(after=last)["events"]
-    told = [(e["task_id"], e["from"], e["to"], e["asked"], e["by"]) for e in events]
+    told = [(e["task_id"], e["from"], e["to"], e["asked"], e["by"]) for e in events if e["by"] is not None]
     assert told == [
         ("a", "RUNNING", "RUNNING", "stop", "ann@host"),
         ("a", "RUNNING", "DONE", None, "ann@host"),
+        ("b", "PENDING", "PENDING", "forgive", ""),
         ("b", "PENDING", "REMOVED", None, ""),
     ]
 
