@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, TypedDict, get_args
 
+from broker_sched.contract.view_replies import RunAttempt
+
 WhyCode: TypeAlias = Literal[
     "done",
     "running",
@@ -97,18 +99,6 @@ class Candidate(TypedDict, total=False):
     assistant: bool
 
 
-class PastRun(TypedDict):
-    """One of a task's last runs, and how it ended."""
-
-    attempt: int | None
-    started: float | None
-    ended: float | None
-    outcome: str
-    worker: str | None
-    host: str | None
-    error: str
-
-
 class Cause(TypedDict, total=False):
     """One reason, and the task that it is about. others: how many other tasks are at the root for the same reason.
 
@@ -136,7 +126,7 @@ class Cause(TypedDict, total=False):
     error: str | None  # its last line
     failures: int  # within the window
     failures_allowed: int | None  # so many disable it; null: any number may
-    runs: list[PastRun]  # the last 20, oldest first
+    runs: list[RunAttempt]  # the last 20, oldest first
     cycle: list[str]  # the tasks in the order in which each needs the next; the last needs the first
     dep: str | None  # of deferred: the dep that has changed
     steps: int  # deferred steps that wait

@@ -9,7 +9,8 @@
 --       postponed it would be given another one, since a worker could not load this one a moment ago
 --       held      this one is kept back by the starvation guard, for the other one
 --       none      the worker can't be given it, or it is not ready any more
--- Cost  that of get_work; where a worker refuses tasks or modules, O(MAX_PASSED) for each of its ready queues
+-- Cost  that of get_work; where there is something that the worker must not have, O(MAX_PASSED) for each of its ready
+--       queues
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua
 -- @include lib/workers/workers.lua
@@ -19,27 +20,53 @@
 -- @include lib/deferred/backlog.lua
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/best_head.lua
+-- @include lib/hand_out/streams.lua
+-- @lazy labels_of lib/hand_out/labels.lua
+-- @lazy is_paused lib/hand_out/paused_families.lua
 -- @lazy refuses lib/hand_out/restrictions.lua
 -- @lazy shares lib/hand_out/rivals.lua
 -- @lazy merge lib/hand_out/starvation_guard.lua
 
 local AS_ASSISTANT = ARGS.assistant == '1'
-local MAX_PASSED = 50 -- tasks of one ready queue, the best of which the worker must not have
+local MAX_PASSED, MAX_APART = 50, 200 -- tasks that the worker must not have: in one ready queue, in all
 
--- get_work would set tasks apart that the worker must not have. Here they are passed over.
-local function pass_over_refused(worker)
-  if not worker.refuses and not worker.modules then return end
+-- Must this worker, or anybody, not have the task? As choosing.lua has it.
+local function must_not_have(worker, task)
+  if OPTIONS.paused_families ~= '' and is_paused(task.family) then return true end
+  return (worker.refuses or worker.modules) and refuses(worker, task) ~= nil
+end
+
+local set_apart_so_far = 0
+
+-- get_work would move the task into a ready queue of its label, where it may be in the way of others. Here it stands in
+-- one that this script alone knows of: spaces behind the needs make the name another one.
+local function set_apart(queue, task, score)
+  set_apart_so_far = set_apart_so_far + 1
+  local runner_set, mark, needs = string.match(queue, '^(%d+)@?([^|]*)|(.*)$')
+  local _, label = labels_of(task)
+  local postponed = string.sub(mark, -1) == '!' and '!' or ''
+  local apart = runner_set .. '@' .. label .. postponed .. '|' .. (needs == '' and '{}' or needs)
+    .. string.rep(' ', set_apart_so_far)
+  heads[apart] = { queue = apart, needs = needs_of(apart), score = score, rank = task.rank }
+  local all = ready_queues('')
+  all[#all + 1] = apart
+end
+
+-- Have the first task that the worker may have be the head of each of its ready queues.
+local function pass_over(worker)
+  if not worker.refuses and not worker.modules and OPTIONS.paused_families == '' then return end
   for _, queue in ipairs((own_queues(worker, AS_ASSISTANT))) do
-    local entries = call('ZRANGE', key('ready:', queue), 0, MAX_PASSED - 1, 'WITHSCORES')
-    heads[queue] = false
+    local entries, head = call('ZRANGE', key('ready:', queue), 0, MAX_PASSED - 1, 'WITHSCORES'), false
     for index = 1, #entries, 2 do
-      local task = load_task(id_of(number_in_rank(entries[index])))
-      if task and not refuses(worker, task) then
-        heads[queue] = { queue = queue, needs = needs_of(queue), score = tonumber(entries[index + 1]),
-          rank = entries[index] }
+      local task, score = load_task(id_of(number_in_rank(entries[index]))), tonumber(entries[index + 1])
+      if not must_not_have(worker, task) then
+        head = { queue = queue, needs = needs_of(queue), score = score, rank = task.rank }
         break
       end
+      set_apart(queue, task, score)
     end
+    heads[queue] = head
+    if set_apart_so_far >= MAX_APART then return end
   end
 end
 
@@ -67,7 +94,8 @@ local function look()
   local score = call('ZSCORE', key('ready:', task.ready), task.rank)
   if not score then return { 'none', '' } end
   backlog.waiting = 0 -- what deferred steps would put right first is not looked at
-  pass_over_refused(worker)
+  slots_by_worker[worker.id] = tonumber(call('HGET', key('worker:', worker.id), 'slots') or 1) -- as if it had asked now
+  pass_over(worker)
   local entry = { queue = task.ready, needs = needs_of(task.ready), score = tonumber(score), rank = task.rank }
   local is_postponed = string.find(task.ready, '^%d+@[^|]*!|') ~= nil
   local best, kept_for, left = look_in_turn(worker, entry, 'first')

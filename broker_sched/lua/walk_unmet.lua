@@ -5,7 +5,7 @@
 --   most         read so many tasks at the most
 --   fresh_count  so many of the numbers are of tasks to read; the others have been read by earlier calls
 -- Reply { time (s), deferred steps that wait, deferred steps that failed, task, … }, each task
---       { number, id or '', { its FIELDS }, { numbers of unmet deps }, how many there are,
+--       { number, id or '', { its FIELDS, or while it waits for others its SIGNS }, { numbers of unmet deps }, how many there are,
 --         1 while deps are read in, else 0, numbers of deps that it does not have any more }
 --       Of very many unmet deps only some are named, first those that block it or have failed. A missing dep has no
 --       status. An unknown task_id gives the number of its missing dep, where there is one, or no task.
@@ -14,10 +14,10 @@
 -- @include lib/core/ids.lua
 -- @include lib/deferred/backlog.lua
 
-local FIELDS = { 'status', 'family', 'module', 'priority', 'updated', 'worker_running', 'time_running', 'batch_id',
-  'disabled_at', 'ready', 'runner_set', 'workers', 'refusals', 'postponed', 'policy', 'rank', 'attempt', 'linking',
-  'disabled_by' }
-local STATUS, READY = 1, 10
+local SIGNS = { 'status', 'updated', 'attempt', 'ready' }
+local FIELDS = { 'status', 'updated', 'attempt', 'ready', 'family', 'module', 'priority', 'rank', 'worker_running',
+  'time_running', 'batch_id', 'disabled_at', 'disabled_by', 'runner_set', 'workers', 'refusals', 'postponed', 'policy' }
+local STATUS, READY = 1, 4
 local MAX_NAMED, MAX_FAILED = 1000, 500
 local MAX_CHECKED_DEPS = 200 -- as get_work does, see stale_heads.lua
 
@@ -65,20 +65,21 @@ local function undone_deps_of(n)
   return undone
 end
 
+-- Of a task that waits for others little is wanted; of one at the root, all FIELDS.
 local function read_task(n)
   local id = id_of(n)
-  local fields = id and call('HMGET', key('task:', id), unpack(FIELDS)) or {}
-  if fields[STATUS] ~= 'PENDING' then return { n, id or '', fields, {}, 0, 0, {} } end
-  local unmet = key('unmet:', n)
-  local count = call('SCARD', unmet)
-  if count == 0 then
-    local undone = (fields[READY] or '') ~= '' and undone_deps_of(n) or {}
-    return { n, id, fields, undone, #undone, 0, {} }
+  local signs = id and call('HMGET', key('task:', id), unpack(SIGNS)) or {}
+  local unmet, count = key('unmet:', n), 0
+  if signs[STATUS] == 'PENDING' then count = call('SCARD', unmet) end
+  if count > 0 then
+    local numbers = count > MAX_NAMED and some_of(unmet, n) or call('SMEMBERS', unmet)
+    if count <= MAX_NAMED then table.sort(numbers) end
+    local named, is_linking, dropped = split(numbers, n)
+    return { n, id, signs, named, count - is_linking - #dropped, is_linking, dropped }
   end
-  local numbers = count > MAX_NAMED and some_of(unmet, n) or call('SMEMBERS', unmet)
-  if count <= MAX_NAMED then table.sort(numbers) end
-  local named, is_linking, dropped = split(numbers, n)
-  return { n, id, fields, named, count - is_linking - #dropped, is_linking, dropped }
+  local fields = signs[STATUS] and call('HMGET', key('task:', id), unpack(FIELDS)) or {}
+  local undone = fields[READY] and fields[READY] ~= '' and undone_deps_of(n) or {}
+  return { n, id or '', fields, undone, #undone, 0, {} }
 end
 
 local function first_numbers()

@@ -63,12 +63,31 @@ def read_whole_error(namespace: Namespace, task_id: str) -> Commands[str | None]
 
 
 def last_line(expl: str | None) -> str | None:
-    """Return the last line of an explanation, which is JSON, that is not empty; None where there is none.
+    """Return the last line of an explanation, which is JSON, as last_line_of does; None where there is none."""
+    return last_line_of(_text_of(expl))
+
+
+def last_line_of(text: str | None) -> str | None:
+    """Return the last line of a text that is not empty; None where there is none.
 
     A long one is cut, and what is a line is what lua/lib/tasks/error_texts.lua takes for one.
     """
-    lines = [line for each in re.split("[\r\n]", _text_of(expl) or "") if (line := each.strip(SPACE))]
+    lines = [line for each in re.split("[\r\n]", text or "") if (line := each.strip(SPACE))]
     return lines[-1][:MAX_ERROR] if lines else None
+
+
+def read_attempt(text: str) -> view_replies.RunAttempt:
+    """Return what an entry of attempts:<n> tells of a run that has ended."""
+    attempt, started, ended, outcome, worker, host, error = json.loads(text)
+    return {
+        "attempt": int(attempt),
+        "started": None if started in (None, "") else float(started),
+        "ended": float(ended),
+        "outcome": outcome,
+        "worker": worker,
+        "host": host or None,
+        "error": error or None,
+    }
 
 
 def _text_of(expl: str | None) -> str | None:

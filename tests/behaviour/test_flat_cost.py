@@ -4,7 +4,12 @@ This is why the scheduler is fast with a large graph: handing out, reporting and
 as statuses change. The test counts every command that Redis carries out for a call, those inside scripts included.
 """
 
+from contextlib import closing
+
 import pytest
+
+from broker_sched import Scheduler
+from tests.nightly import by_night
 
 SLACK = 10  # a few more tasks run at the second count, and calls look at what runs; a scan would cost thousands
 COUNTED_OUT = {"evalsha", "info", "config|resetstat", "config"}
@@ -98,3 +103,52 @@ def test_a_prune_with_nothing_due_costs_the_same_at_100_and_at_3000_tasks(real_s
         scheduler.prune()
         counts.append(commands_of(scheduler, scheduler.prune))
     assert counts[0] == counts[1]
+
+
+def fill_in_bulk(scheduler, start, stop):
+    """Layered tasks, every fifth of which wants what there is little of."""
+    for first in range(start, stop, 1000):
+        tasks = [
+            {
+                "task_id": f"L_{number}",
+                "family": f"F{number % 7}",
+                "deps": [f"L_{dep}" for dep in range(max(0, number - 13), max(0, number - 10))] if number % 3 else [],
+                "resources": {"db": 1} if number % 5 == 0 else {},
+                "priority": -1,
+            }
+            for number in range(first, min(first + 1000, stop))
+        ]
+        scheduler.add_tasks(worker="A", tasks=tasks)
+
+
+@pytest.fixture
+def large(own_redis):
+    """A scheduler on a Redis that goes with all that is in it."""
+    with closing(Scheduler(own_redis.url, prune_interval_seconds=None)) as scheduler:
+        yield scheduler
+
+
+def test_why_costs_the_same_at_1000_and_at_many_more_tasks(large):
+    scheduler = large
+    scheduler.update_resources(db=2, lock=1)
+    scheduler.add_worker(worker="A", info={"workers": 4})
+    for task_id, more in {
+        "holder": {"resources": {"lock": 1}, "priority": 9},
+        "wants lock": {"resources": {"lock": 1}},
+        "waits": {"deps": ["failed", "holder", "wants lock", "nobody's"]},
+        "failed": {"status": "FAILED"},
+        "ready": {"resources": {"db": 1}, "priority": 1},
+        "behind": {},
+    }.items():
+        scheduler.add_task(worker="A", task_id=task_id, **more)
+    assert scheduler.get_work(worker="A")["task_id"] == "holder"
+    asked = ["holder", "wants lock", "waits", "ready", "behind", "unknown"]
+    size, counts = 0, []
+    for target in (1000, by_night(100_000, 5000)):
+        fill_in_bulk(scheduler, size, target)
+        size = target
+        counts.append({task_id: commands_of(scheduler, lambda each=task_id: scheduler.why(each)) for task_id in asked})
+    assert counts[1].pop("unknown") <= counts[0].pop("unknown") + 12, "pages of events, of which there are 10,000"
+    for task_id, small in counts[0].items():
+        assert counts[1][task_id] <= small + SLACK, (task_id, counts)
+    assert max(counts[1].values()) < 100, counts

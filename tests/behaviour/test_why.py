@@ -6,7 +6,6 @@ and what the sentence is made of. When what it names is gone, the task runs, or 
 tests/simulation/test_why.py tries that at random.
 """
 
-import json
 from pathlib import Path
 
 from broker_sched.contract.why_replies import WHY_CODES
@@ -237,11 +236,14 @@ def test_a_pause_is_named(scheduler):
 
 
 def test_the_pause_of_its_family_is_named(scheduler, clock):
-    scheduler.add_task(worker="w", task_id="a", family="F")
-    config = scheduler.namespace.key("config")
-    scheduler._client.hset(config, "paused_families", json.dumps({"F": clock.now - 5, "G": 1.0}))
-    assert cause_of(scheduler, "a", "family_paused")["since"] == clock.now - 5
-    scheduler._client.hdel(config, "paused_families")
+    for family in "FG":
+        scheduler.add_task(worker="w", task_id=f"a{family}", family=family)
+    scheduler.pause_family(family="F")
+    clock.advance(2)
+    assert cause_of(scheduler, "aF", "family_paused")["since"] == clock.now - 2
+    assert cause_of(scheduler, "aG", "ready"), "it is in nobody's way"
+    scheduler.unpause_family(family="F")
+    assert cause_of(scheduler, "aF", "ready")
 
 
 def test_a_task_that_wants_more_than_there_is_can_never_run(scheduler):
@@ -284,6 +286,7 @@ def test_workers_that_are_disabled_silent_or_gone_are_named(scheduler, clock):
     scheduler.ping(worker="alive")
     scheduler.prune()  # which removes the dead one
     for worker in ("off", "alive"):
+        scheduler.ping(worker=worker)
         scheduler.disable_worker(worker=worker)
     cause = cause_of(scheduler, "a", "no_worker")
     assert {each["worker"]: each["state"] for each in cause["workers"]} == {

@@ -58,7 +58,7 @@ def _family(name: str, by_state: dict[str, int], fields: list[str | None], times
         "paused": False,
         "runs": int(known["runs"] or 0),
         "mean_seconds": sum(run_times) / len(run_times) if run_times else None,
-        "p95_seconds": _usual_most(run_times) if run_times else None,
+        "p95_seconds": usual_most(run_times) if run_times else None,
         "failed_last_hour": 0,
         "last_error": known["last_error"] or None,
         "last_failed": float(last_failed) if last_failed else None,
@@ -66,6 +66,6 @@ def _family(name: str, by_state: dict[str, int], fields: list[str | None], times
     }
 
 
-def _usual_most(seconds: list[float]) -> float:
-    """The least of them that at least 95 % do not exceed (the nearest-rank percentile)."""
+def usual_most(seconds: list[float]) -> float:
+    """Return the least of them that at least 95 % do not exceed (the nearest-rank percentile)."""
     return sorted(seconds)[math.ceil(MOST_OFTEN * len(seconds)) - 1]

@@ -10,7 +10,7 @@ from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.lists import read_config
 from broker_sched.scheduler.operations.task_details import task_log
-from broker_sched.scheduler.task_lines import read_lines, read_whole_error
+from broker_sched.scheduler.task_lines import read_attempt, read_lines, read_whole_error
 
 MAX_WORKERS = 100  # named
 FIELDS = ("module", "created", "workers", "held", "attempt", "disabled_at", "disabled_by", "runner_set")
@@ -53,7 +53,7 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
         "n_unmet": unmet,
         "n_dependents": dependents,
         "attempt": int(attempt) if attempt else None,
-        "attempts": [_attempt(text) for text in ended],
+        "attempts": [read_attempt(text) for text in ended],
         "retry_at": None if retry_at is None else float(retry_at),
         "disabled_until": (yield from _until(namespace, disabled_at)) if disabled_at and not disabled_by else None,
         "disabled_by": disabled_by,
@@ -78,16 +78,3 @@ def _workers(namespace: Namespace, runner_set: str | None, workers: str | None) 
 def _until(namespace: Namespace, disabled_at: str) -> Commands[float]:
     config = yield from read_config(namespace)
     return float(disabled_at) + config.disable_persist
-
-
-def _attempt(text: str) -> view_replies.RunAttempt:
-    attempt, started, ended, outcome, worker, host, error = json.loads(text)
-    return {
-        "attempt": int(attempt),
-        "started": None if started in (None, "") else float(started),
-        "ended": float(ended),
-        "outcome": outcome,
-        "worker": worker,
-        "host": host or None,
-        "error": error or None,
-    }

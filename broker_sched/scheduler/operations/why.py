@@ -22,11 +22,10 @@ from broker_sched.scheduler.operations.why_causes import (
 )
 from broker_sched.scheduler.operations.why_ready import MOST_RUNNING, describe_ready
 from broker_sched.scheduler.operations.why_sentences import sentence_of, sentence_of_deps
-from broker_sched.scheduler.operations.why_walk import Walk, walk
+from broker_sched.scheduler.operations.why_walk import SIGNS_OF_CHANGE, Walk, walk
 
 MOST_CAUSES = 20
 MOST_READY = 4  # kinds of ready tasks that are looked at closely
-SIGNS_OF_CHANGE = ("status", "updated", "attempt", "ready")
 
 
 def why(namespace: Namespace, *, task_id: str) -> Commands[Why]:

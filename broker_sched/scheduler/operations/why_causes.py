@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from broker_sched.contract.why_replies import Cause, PastRun, WhyCode
+from broker_sched.contract.why_replies import Cause, WhyCode
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.operations.families import usual_most
 from broker_sched.scheduler.operations.why_walk import Root, Walk
+from broker_sched.scheduler.paging import read_paced
 from broker_sched.scheduler.records import pairs
+from broker_sched.scheduler.task_lines import last_line_of, read_attempt, read_whole_error
 
 OPTIONS = (
     *("paused", "paused_families", "retry_delay", "disable_persist", "retry_count"),
@@ -20,9 +21,7 @@ OPTIONS = (
 )
 UNLIMITED = 999_999_999  # Luigi's default of retry_count
 MOST_COMPARED = 200  # failed tasks whose errors are compared
-MOST_ERROR = 200  # characters of an error's last line
 EVENTS_PAGE, MOST_EVENTS = 1000, 10_000
-RUN_FIELDS = ("attempt", "started", "ended", "outcome", "worker", "host", "error")
 
 Group = list[Root]  # roots for the same reason, the first one stands for them
 Options = dict[str, str | None]
@@ -37,8 +36,8 @@ def read_options(namespace: Namespace) -> Commands[Options]:
 def group_roots(namespace: Namespace, roots: Sequence[Root]) -> Commands[list[Group]]:
     """Put roots together that are so for the same reason. One read where tasks have failed."""
     failed = [root.node for root in roots if root.code in ("failed", "disabled")][:MOST_COMPARED]
-    lines = yield Read([("LRANGE", namespace.key("attempts", node.n), "-1", "-1") for node in failed])
-    errors = {node.n: past_runs(line)[-1]["error"] if line else "" for node, line in zip(failed, lines)}
+    lines = yield from read_paced([("LRANGE", namespace.key("attempts", node.n), "-1", "-1") for node in failed])
+    errors = {node.n: (read_attempt(line[0])["error"] or "") if line else "" for node, line in zip(failed, lines)}
     groups: dict[tuple[str, ...], Group] = defaultdict(list)
     for root in roots:
         groups[_reason(root, errors)].append(root)
@@ -108,9 +107,9 @@ def _add_run(namespace: Namespace, cause: Cause, root: Root) -> Commands[None]:
         return
     cause["last_contact"] = None if contact is None else float(contact)
     cause["since"] = node.number("time_running")
-    times = sorted(float(each) for each in seconds)
+    times = [float(each) for each in seconds]
     cause["mean_seconds"] = math.fsum(times) / len(times) if times else None
-    cause["p95_seconds"] = times[math.ceil(0.95 * len(times)) - 1] if times else None
+    cause["p95_seconds"] = usual_most(times) if times else None
     if root.code == "in_batch":
         cause["batch_id"], cause["batch_size"] = node.fields["batch_id"] or "", batch
         cause["combined"] = yield from _combined(namespace, sorted(running)[:100], cause["batch_id"])
@@ -128,18 +127,17 @@ def _combined(namespace: Namespace, numbers: Sequence[str], batch_id: str) -> Co
 
 def _add_failures(namespace: Namespace, cause: Cause, root: Root, options: Options) -> Commands[None]:
     node = root.node
-    runs, failures, due, (short,), (long,) = yield Read(
+    told = yield from read_whole_error(namespace, node.task_id)
+    runs, failures, due = yield Read(
         [
             ("LRANGE", namespace.key("attempts", node.n), "0", "-1"),
             ("LLEN", namespace.key("failures", node.n)),
             ("ZSCORE", namespace.key("due", "retry"), node.n),
-            ("HMGET", namespace.key("task", node.task_id), "expl"),
-            ("HMGET", namespace.key("detail", node.task_id), "expl"),
         ]
     )
-    cause["runs"] = past_runs(runs)
+    cause["runs"] = [read_attempt(line) for line in runs]
     last = cause["runs"][-1] if cause["runs"] else None
-    cause["error"] = last_line(short or long) or (last["error"] if last else None)
+    cause["error"] = last_line_of(told) or (last["error"] if last else None)
     cause["worker"] = (last["worker"] if last else None) or node.fields["worker_running"] or None
     cause["failures"] = failures
     own_count = (node.fields["policy"] or "").partition("|")[0]
@@ -159,38 +157,6 @@ def _who_disabled(fields: Mapping[str, str | None]) -> str:
     if fields["disabled_by"] is not None:
         return "operator"
     return "worker" if fields["disabled_at"] is None else "scheduler"
-
-
-def past_runs(lines: Sequence[str]) -> list[PastRun]:
-    """Decode entries of attempts:<n>, each a JSON list of RUN_FIELDS; what is not known is null."""
-    found: list[PastRun] = []
-    for line in lines:
-        run: Any = dict(zip(RUN_FIELDS, json.loads(line)))
-        run["worker"], run["host"] = run.get("worker") or None, run.get("host") or None
-        found.append(run)
-    return found
-
-
-def last_line(expl: str | None) -> str | None:
-    """The last line of an explanation, which is kept as JSON, that has something in it."""
-    if not expl:
-        return None
-    try:
-        text = str(json.loads(expl))
-    except ValueError:  # a plain one of an earlier version
-        text = expl
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:MOST_ERROR] if lines else None
-
-
-def whole_text(expl: str | None) -> str | None:
-    """Return an explanation, which is kept as JSON, as text of at most 1,000 characters."""
-    if not expl:
-        return None
-    try:
-        return str(json.loads(expl))[:1000]
-    except ValueError:
-        return expl[:1000]
 
 
 def removed_at(namespace: Namespace, task_id: str) -> Commands[float | None]:

@@ -6,21 +6,38 @@ import json
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
-from broker_sched.contract.why_replies import Candidate, Cause, Holder
+from broker_sched.contract.why_replies import Candidate, Cause, Holder, WhyCode
 from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.scheduler.operations.why_causes import Group, Options, whole_text
+from broker_sched.scheduler.operations.why_causes import Group, Options
 from broker_sched.scheduler.operations.why_walk import Node
-from broker_sched.scheduler.operations.why_workers import find_candidates
+from broker_sched.scheduler.operations.why_workers import Candidates, add_assistants, find_signed_up
+from broker_sched.scheduler.paging import read_paced
 from broker_sched.scheduler.records import ids_of
+from broker_sched.scheduler.task_lines import read_whole_error
 
 MOST_RUNNING = 300  # running tasks that are looked at for who holds a resource
 MOST_HOLDERS, MOST_TOLD = 20, 50  # of running tasks, of workers
+MOST_REFUSAL = 1000  # characters
 MOST_TRIED = 5  # workers for which is looked what they would be given
 READY_QUEUE = re.compile(r"(\d+)(?:@([^|]*))?\|(.*)", re.DOTALL)
-CODE_OF_HAND_OUT = {"better": "priority", "postponed": "postponed", "held": "starvation_guard"}
+CODE_OF_HAND_OUT: dict[str, WhyCode] = {  # how it is says look_at_hand_out.lua; what tells most comes first
+    "given": "ready",
+    "held": "starvation_guard",
+    "better": "priority",
+    "postponed": "postponed",
+    "none": "ready",  # that has changed while it was looked at
+}
+
+
+class HandOut(NamedTuple):
+    """What a worker would be given if it asked, as look_at_hand_out.lua says."""
+
+    how: str
+    first: str  # task id, or ''
+    worker: Candidate
 
 
 def describe_ready(namespace: Namespace, group: Group, options: Options, now: float) -> Commands[Cause]:
@@ -47,20 +64,47 @@ def describe_ready(namespace: Namespace, group: Group, options: Options, now: fl
     if lacking is not None and lacking["code"] == "over_limit":
         cause.update(lacking)
         return cause
-    candidates, other_workers = yield from find_candidates(namespace, node, runner_set, options, now)
-    usable = [each for each in candidates if each["state"] in ("free", "busy")]
-    if not usable:
-        yield from _add_unusable(namespace, cause, node, candidates, other_workers)
-    elif lacking is not None:
+    if lacking is not None:
+        yield from _describe_lacking(namespace, cause, node, runner_set, lacking, now)
+    else:
+        yield from _describe_contention(namespace, cause, node, runner_set, now)
+    return cause
+
+
+def _describe_lacking(
+    namespace: Namespace, cause: Cause, node: Node, runner_set: str, lacking: Cause, now: float
+) -> Commands[None]:
+    """A resource is in use; nobody alive may run it, all the same, is the more important thing to know."""
+    candidates = yield from find_signed_up(namespace, node, runner_set, now)
+    if not candidates.in_state("free", "busy"):
+        candidates = yield from add_assistants(namespace, node, candidates, now)
+    if candidates.in_state("free", "busy"):
         cause.update(lacking)
         yield from _add_holders(namespace, cause)
-    elif all(each["state"] == "busy" for each in usable):
-        cause["code"] = "busy"
-        cause["workers"], cause["other_workers"] = usable[:MOST_TOLD], other_workers + len(usable[MOST_TOLD:])
-        yield from _add_ahead(namespace, cause, node)
     else:
-        yield from _add_what_goes_first(namespace, cause, node, [each for each in usable if each["state"] == "free"])
-    return cause
+        yield from _add_unusable(namespace, cause, node, candidates)
+
+
+def _describe_contention(namespace: Namespace, cause: Cause, node: Node, runner_set: str, now: float) -> Commands[None]:
+    """All that it wants is free: look at those who may run it, first at those who have signed up for it."""
+    candidates = yield from find_signed_up(namespace, node, runner_set, now)
+    signed_up = candidates.in_state("free")[:MOST_TRIED]
+    told = yield from _look_what_they_get(namespace, node, signed_up)
+    if not any(each.how == "given" for each in told):
+        candidates = yield from add_assistants(namespace, node, candidates, now)
+        known = {each["worker"] for each in signed_up}
+        free = [each for each in candidates.in_state("free") if each["worker"] not in known]
+        told += yield from _look_what_they_get(namespace, node, free[:MOST_TRIED])
+    if told:
+        yield from _add_what_goes_first(namespace, cause, node, told)
+        return
+    busy = candidates.in_state("busy")
+    if not busy:
+        yield from _add_unusable(namespace, cause, node, candidates)
+        return
+    cause["code"] = "busy"
+    cause["workers"], cause["other_workers"] = busy[:MOST_TOLD], candidates.others + len(busy[MOST_TOLD:])
+    yield from _add_ahead(namespace, cause, node)
 
 
 def _find_lacking(namespace: Namespace, amounts: dict[str, float]) -> Commands[Cause | None]:
@@ -97,7 +141,7 @@ def _add_holders(namespace: Namespace, cause: Cause) -> Commands[None]:
         [("ZRANGE", namespace.key("running"), "0", str(MOST_RUNNING - 1)), ("ZCARD", namespace.key("running"))]
     )
     known = yield from ids_of(namespace, [rank.rpartition(":")[2] for rank in ranks])
-    fields = yield Read(
+    fields = yield from read_paced(
         [
             ("HMGET", namespace.key("task", task_id), "worker_running", "time_running", "held", "resources", "status")
             for task_id in known.values()
@@ -119,23 +163,15 @@ def _amounts(text: str | None) -> dict[str, Any]:
     return {} if text in (None, "", "1") else dict(json.loads(text or "{}"))
 
 
-def _add_unusable(
-    namespace: Namespace, cause: Cause, node: Node, candidates: Sequence[Candidate], other_workers: int
-) -> Commands[None]:
+def _add_unusable(namespace: Namespace, cause: Cause, node: Node, candidates: Candidates) -> Commands[None]:
     """Nobody alive may run it: add who might have, and what the last one said that could not load it."""
-    are_refusing = any(each["state"] in ("refuses", "filtered") for each in candidates)
-    cause["code"] = "refused" if are_refusing else "no_worker"
-    cause["workers"] = list(candidates[:MOST_TOLD])
-    cause["other_workers"] = other_workers + len(candidates[MOST_TOLD:])
+    cause["code"] = "refused" if candidates.in_state("refuses", "filtered") else "no_worker"
+    cause["workers"] = candidates.workers[:MOST_TOLD]
+    cause["other_workers"] = candidates.others + len(candidates.workers[MOST_TOLD:])
     cause["refusal"] = None
     if node.fields["refusals"]:
-        (short,), (long,) = yield Read(
-            [
-                ("HMGET", namespace.key("task", node.task_id), "expl"),
-                ("HMGET", namespace.key("detail", node.task_id), "expl"),
-            ]
-        )
-        cause["refusal"] = whole_text(short or long)
+        told = yield from read_whole_error(namespace, node.task_id)
+        cause["refusal"] = (told or "")[:MOST_REFUSAL] or None
 
 
 def _add_ahead(namespace: Namespace, cause: Cause, node: Node) -> Commands[None]:
@@ -145,23 +181,28 @@ def _add_ahead(namespace: Namespace, cause: Cause, node: Node) -> Commands[None]
     cause["ahead"] = place or 0
 
 
-def _add_what_goes_first(namespace: Namespace, cause: Cause, node: Node, free: Sequence[Candidate]) -> Commands[None]:
-    """Look what workers with a free slot would be given now. One script for each, until one would be given the task."""
-    told: list[tuple[str, str, Candidate]] = []
-    for worker in free[:MOST_TRIED]:
+def _look_what_they_get(namespace: Namespace, node: Node, free: Sequence[Candidate]) -> Commands[list[HandOut]]:
+    """Look what workers would be given now. One script for each, until one would be given the task."""
+    told: list[HandOut] = []
+    for worker in free:
         is_assistant = "1" if worker["assistant"] else "0"
         how, first = yield Call(
             "look_at_hand_out", worker=worker["worker"] or "", assistant=is_assistant, task_id=node.task_id
         )
-        told.append((how, first, worker))
+        told.append(HandOut(how, first, worker))
         if how == "given":
             break
-    how, first, worker = min(told, key=lambda each: ("given", "held", "better", "postponed", "none").index(each[0]))
-    cause["code"] = CODE_OF_HAND_OUT.get(how, "ready")  # type: ignore[typeddict-item]  # the table has only codes
-    cause["worker"], cause["host"] = worker["worker"], worker["host"]
-    cause["last_contact"], cause["last_asked"] = worker["last_contact"], worker["last_asked"]
+    return told
+
+
+def _add_what_goes_first(namespace: Namespace, cause: Cause, node: Node, told: Sequence[HandOut]) -> Commands[None]:
+    best = min(told, key=lambda each: tuple(CODE_OF_HAND_OUT).index(each.how))
+    cause["code"] = CODE_OF_HAND_OUT[best.how]
+    if best.how != "none":
+        cause["worker"], cause["host"] = best.worker["worker"], best.worker["host"]
+        cause["last_contact"], cause["last_asked"] = best.worker["last_contact"], best.worker["last_asked"]
     if cause["code"] != "ready":
-        cause["first"] = first or None
+        cause["first"] = best.first or None
         yield from _add_ahead(namespace, cause, node)
     if cause["code"] == "postponed":
         cause["until"] = node.number("postponed")

@@ -12,11 +12,13 @@ from broker_sched.redis_backend.commands import Call, Commands
 from broker_sched.redis_backend.namespace import Namespace
 
 MOST_WALKED = 600  # tasks
-PART = 100  # tasks that one script reads
-FIELDS = (  # as walk_unmet.lua has them
-    *("status", "family", "module", "priority", "updated", "worker_running", "time_running", "batch_id"),
-    *("disabled_at", "ready", "runner_set", "workers", "refusals", "postponed", "policy", "rank", "attempt", "linking"),
-    "disabled_by",
+PART = 50  # tasks that one script reads, for others wait meanwhile
+# As walk_unmet.lua has them; of a task that waits for others only SIGNS_OF_CHANGE are read.
+SIGNS_OF_CHANGE = ("status", "updated", "attempt", "ready")
+FIELDS = (
+    *SIGNS_OF_CHANGE,
+    *("family", "module", "priority", "rank", "worker_running", "time_running", "batch_id", "disabled_at"),
+    *("disabled_by", "runner_set", "workers", "refusals", "postponed", "policy"),
 )
 CODE_OF_STATUS: dict[str | None, WhyCode] = {
     None: "missing",
@@ -167,7 +169,7 @@ def _shortest_ring(needs: dict[str, set[str]]) -> list[str]:
 
 
 def walk(namespace: Namespace, task_id: str) -> Commands[Walk]:
-    """Read the task, and what it waits for, up to MOST_WALKED tasks. A script for each 50 to 100 of them.
+    """Read the task, and what it waits for, up to MOST_WALKED tasks. A script for each 25 to 50 of them.
 
     Breadth first, but no more than PART / 2 side by side before their deps are read: so a root is found below
     thousands of deps, too.
