@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -70,6 +70,12 @@ class CheckedScheduler:
         """Raise click.ClickException, with near matches, when there is no task of this family."""
         if self._scheduler.tasks(family=family, limit=1)["of"] == 0:
             raise missing("family", family, self._families(), "bsched family list shows all")
+
+    def refuse_unknown(self, name: str) -> NoReturn:
+        """Raise the click.ClickException for a name that is neither of a task nor of a worker, with near matches."""
+        workers = [each["worker"] for each in self._scheduler.workers(limit=CANDIDATES)["workers"]]
+        near = [*workers, *self._tasks_like(name)]
+        raise missing("task or worker", name, near, "bsched task list and bsched worker list show them")
 
     def _look(self, method: str, arguments: Mapping[str, Any]) -> None:
         for name, value in arguments.items():

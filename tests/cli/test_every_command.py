@@ -34,6 +34,7 @@ EXAMPLES = {
     "namespace delete": ["namespace", "delete", "json", "--yes", "--force"],
     "namespace list": ["namespace", "list"],
     "pause": ["pause"],
+    "redis keys": ["redis", "keys", TASK],
     "redis start": ["redis", "start"],
     "redis status": ["redis", "status"],
     "redis stop": ["redis", "stop"],
@@ -74,7 +75,7 @@ WITHOUT_SCHEDULER = {"redis start", "redis status", "redis stop"}  # about the p
 MAKERS = {"config set", "run", "server", "submit", "worker"}  # which make a namespace that is not there
 RUN_ON = {"server", "worker"}  # they run until they are stopped, and answer nothing that could be JSON
 # A server has its Redis to itself: these are about what stands in Redis.
-DIRECT_ONLY = {"namespace delete", "namespace list", "server", "verify"}
+DIRECT_ONLY = {"namespace delete", "namespace list", "redis keys", "server", "verify"}
 NO_NAMESPACE = {"namespace delete", "namespace list"}  # about those that are there, one of which is named
 ASKING = sorted(set(EXAMPLES) - WITHOUT_SCHEDULER)
 

@@ -39,12 +39,12 @@ def pause(family: str | None, yet_to_come: bool, place: Place, output: Output) -
 def resume(family: str | None, place: Place, output: Output) -> None:
     """Hand out work again, of FAMILY or of all. Families that are paused by name stay so until they are named."""
     scheduler = place.scheduler()
-    _refuse_where_off(scheduler)
     if family is not None:
         reply = scheduler.unpause_family(family=family)
         told = f"{family} is handed out again." if reply["changed"] else f"{family} was not paused."
         output.thing(reply, lambda: told)
         return
+    _refuse_where_off(scheduler)
     scheduler.unpause()
     output.thing(scheduler.is_paused(), lambda: "Work is handed out again.")
     if paused := scheduler.overview()["paused_families"]:

@@ -1,4 +1,4 @@
-"""`bsched redis`: the private Redis behind `local:`."""
+"""`bsched redis`: the private Redis behind `local:`, and where things are in any Redis."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from broker_sched.redis_backend import embedded_server as embedded
+from bsched.commands.redis_keys import keys
 from bsched.exit_codes import DONE, NOT_FOUND
 from bsched.output import Output, json_option
 
@@ -23,7 +24,10 @@ _data_dir: Callable[[F], F] = click.option(
 
 @click.group()
 def redis() -> None:
-    """The private Redis server behind local:, which starts by itself when first used."""
+    """The private Redis server behind local:, which starts by itself when first used; and where things are in Redis."""
+
+
+redis.add_command(keys)
 
 
 @redis.command()
