@@ -18,7 +18,7 @@ from broker_sched.errors import InvalidArgument
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 
-PACE = 20  # commands sent together, so that those of others come in between
+PACE = 10  # commands sent together, so that those of others come in between
 RawCommand = tuple[str, ...]
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from broker_sched.contract import view_replies
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.scheduler.paging import read_paced
+from broker_sched.scheduler.paging import PACE
 from broker_sched.scheduler.records import display_name, public_params
 
 TOGETHER = 5  # tasks read at once
@@ -51,9 +51,11 @@ def read_lines(namespace: Namespace, ids: Sequence[str], with_errors: bool) -> C
 def read_errors(namespace: Namespace, lines: Sequence[view_replies.TaskLine]) -> Commands[None]:
     """Set `error` of these tasks where it is long, so that it was not read with them."""
     unread = [line for line in lines if line["error"] is None]
-    long = yield from read_paced([("HGET", namespace.key("detail", line["task_id"]), "expl") for line in unread])
-    for line, expl in zip(unread, long):
-        line["error"] = last_line(expl)
+    for start in range(0, len(unread), PACE):
+        some = unread[start : start + PACE]
+        expls = yield Read([("HGET", namespace.key("detail", line["task_id"]), "expl") for line in some])
+        for line, expl in zip(some, expls):
+            line["error"] = last_line(expl)
 
 
 def read_whole_error(namespace: Namespace, task_id: str) -> Commands[str | None]:

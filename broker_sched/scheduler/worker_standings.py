@@ -17,7 +17,7 @@ MISSED_PINGS = 2  # and one that told of a longer ping_interval, when so many of
 FIELDS = ("w", "started", "disabled", "assistant", "submission", "slots", "host", "refuses")
 INFO = ("host", "version", "ping_interval")
 READS = 4  # commands for one worker
-TOGETHER = 10  # workers read at once
+TOGETHER = 4  # workers read at once
 
 
 class WorkerStanding(NamedTuple):

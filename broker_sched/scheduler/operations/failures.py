@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from broker_sched.contract import view_replies
 from broker_sched.redis_backend.commands import Call, Commands
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.scheduler.failed_runs import KEPT, FailedRuns
+from broker_sched.scheduler.failed_runs import KEPT, STREAM, as_failure
+from broker_sched.scheduler.stream_pages import StreamPages
 
 MAX_WORKERS = 20  # named in a group
 
@@ -21,21 +20,20 @@ class _Groups:
         self.total = 0
         self.oldest: float | None = None
 
-    def add(self, failures: Iterable[view_replies.Failure]) -> None:
-        for failure in failures:
-            name = (failure["family"], failure["error"])
-            group = self.found.get(name)
-            if group is None:
-                group = self.found[name] = _group(failure)
-                self._tasks[name] = set()
-            group["count"] += 1
-            group["first"] = failure["time"]
-            self._tasks[name].add(failure["task_id"])
-            workers = group["workers"]
-            if failure["worker"] and failure["worker"] not in workers and len(workers) < MAX_WORKERS:
-                workers.append(failure["worker"])
-            self.total += 1
-            self.oldest = failure["time"]
+    def add(self, failure: view_replies.Failure) -> None:
+        name = (failure["family"], failure["error"])
+        group = self.found.get(name)
+        if group is None:
+            group = self.found[name] = _group(failure)
+            self._tasks[name] = set()
+        group["count"] += 1
+        group["first"] = failure["time"]
+        self._tasks[name].add(failure["task_id"])
+        workers = group["workers"]
+        if failure["worker"] and failure["worker"] not in workers and len(workers) < MAX_WORKERS:
+            workers.append(failure["worker"])
+        self.total += 1
+        self.oldest = failure["time"]
 
     def most_first(self) -> list[view_replies.FailureGroup]:
         for name, group in self.found.items():
@@ -46,15 +44,16 @@ class _Groups:
 def failures(namespace: Namespace, *, since_seconds: float, limit: int) -> Commands[view_replies.Failures]:
     """Return what failed since then, in groups. Reads up to 10,000 entries of the stream."""
     since = float((yield Call("read_clock"))) - since_seconds
-    groups, runs = _Groups(), FailedRuns(namespace)
+    groups, pages = _Groups(), StreamPages(namespace, STREAM)
     is_reached = False
-    while not (is_reached or runs.is_at_end or runs.looked_at >= KEPT):
-        page = yield from runs.next_page()
-        recent = [failure for failure in page if failure["time"] >= since]
-        is_reached = len(recent) < len(page)
-        groups.add(recent)
+    while not (is_reached or pages.is_at_end or pages.looked_at >= KEPT):
+        page = map(as_failure, (yield from pages.next_page()))
+        for failure in page:
+            is_reached = is_reached or failure["time"] < since
+            if not is_reached:
+                groups.add(failure)
     # Nothing was ever dropped from a stream that is shorter than what is kept.
-    is_complete = is_reached or runs.looked_at < KEPT
+    is_complete = is_reached or pages.looked_at < KEPT
     found = groups.most_first()
     return {
         "failures": found[:limit],

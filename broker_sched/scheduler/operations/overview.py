@@ -20,7 +20,7 @@ from broker_sched.scheduler.worker_standings import WorkerStanding, read_standin
 
 MAX_BEHIND_FAILED = 1000  # tasks that are looked at for UPSTREAM_FAILED
 MAX_STEPS = 50  # from dep to dependent, likewise
-TOGETHER = 20  # sets read at once, each of which may be large
+TOGETHER = 5  # sets read at once, each of which may be large
 SERVER_SECONDS = 60.0  # a server process that was not seen for so long is gone
 
 
@@ -36,7 +36,7 @@ def overview(namespace: Namespace) -> Commands[view_replies.Overview]:
     workers = yield from _read_workers(namespace, now)
     standing = _count_workers(workers, tasks["RUNNING"])
     is_paused = options.get("paused") == "1"
-    paused = sorted(json.loads(options.get("paused_families", "{}")))
+    paused = sorted(json.loads(options.get("paused_families") or "{}"))
     ended = yield from read_ended_runs(namespace, now)
     end = yield from estimate_end(namespace, counts, standing["slots"], now, None if is_paused else paused)
     return {

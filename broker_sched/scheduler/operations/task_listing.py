@@ -18,7 +18,7 @@ from broker_sched.scheduler.records import ids_of
 from broker_sched.scheduler.task_lines import Line, read_errors, read_lines
 
 MAX_LOOKED_AT = 1000  # tasks in one call
-BATCH = 100  # tasks read together where a filter may leave many of them out
+BATCH = 100  # tasks looked at in one go
 FAILURES = ("FAILED", "DISABLED")
 
 
@@ -112,8 +112,8 @@ def _look(
     looked_at = 0
     last: Member | None = None
     while len(listed) < limit and looked_at < MAX_LOOKED_AT:
-        count = BATCH if filters.may_refuse else limit - len(listed)
-        members = yield from merged.take(min(count, MAX_LOOKED_AT - looked_at))
+        count = MAX_LOOKED_AT - looked_at if filters.may_refuse else limit - len(listed)
+        members = yield from merged.take(min(BATCH, count))
         if not members:
             break
         ids = yield from ids_of(namespace, [each.place.member for each in members])

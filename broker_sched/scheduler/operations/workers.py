@@ -8,9 +8,10 @@ from broker_sched.contract import view_replies
 from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.ended_runs import read_ended_runs
-from broker_sched.scheduler.failed_runs import FailedRuns
+from broker_sched.scheduler.failed_runs import STREAM, as_failure
 from broker_sched.scheduler.paging import make_cursor, read_cursor, read_paced
 from broker_sched.scheduler.records import ids_of, pairs
+from broker_sched.scheduler.stream_pages import StreamPages
 from broker_sched.scheduler.worker_standings import WorkerStanding, plain_label, read_standings, read_worker_ids
 
 MAX_RUNNING = 1000  # tasks shown of a worker
@@ -110,8 +111,8 @@ def _running(namespace: Namespace, worker: str, memory: dict[str, int]) -> Comma
 
 def _failures(namespace: Namespace, worker: str) -> Commands[list[view_replies.Failure]]:
     found: list[view_replies.Failure] = []
-    runs = FailedRuns(namespace)
-    while not runs.is_at_end and runs.looked_at < MAX_LOOKED_AT and len(found) < MAX_FAILURES:
-        page = yield from runs.next_page()
-        found += [failure for failure in page if failure["worker"] == worker]
+    pages = StreamPages(namespace, STREAM)
+    while not pages.is_at_end and pages.looked_at < MAX_LOOKED_AT and len(found) < MAX_FAILURES:
+        page = yield from pages.next_page()
+        found += [as_failure(entry) for entry in page if entry[1]["worker"] == worker]
     return found[:MAX_FAILURES]
