@@ -180,9 +180,10 @@ class RunAttempt(TypedDict):
     """A run of a task that has ended.
 
     outcome: DONE, FAILED, DISABLED, PENDING (it was given back) or WAITING (its run() wanted more deps). error: a line.
+    attempt: null where nobody handed it out.
     """
 
-    attempt: int
+    attempt: int | None
     started: float | None
     ended: float
     outcome: str

@@ -8,7 +8,7 @@ from broker_sched.contract import view_replies
 from broker_sched.redis_backend.commands import Commands
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.family_counts import FamilyCounts, totals
-from broker_sched.scheduler.paging import read_paced
+from broker_sched.scheduler.run_times import mean, read_run_times
 
 LEFT = ("READY", "WAITING", "RUNNING")
 BEHIND = {
@@ -22,7 +22,7 @@ STUCK = "nothing is READY or RUNNING: what is left waits for tasks that have fai
 def estimate_end(
     namespace: Namespace, counts: FamilyCounts, slots: float, now: float, paused: Sequence[str] | None
 ) -> Commands[view_replies.EstimatedEnd]:
-    """Return when all that can run will have ended. Reads two keys of each family that has tasks left.
+    """Return when all that can run will have ended. Reads a key of each family that has tasks left.
 
     slots: of the active workers. paused: the families that are; None: all are.
     """
@@ -30,18 +30,16 @@ def estimate_end(
     reason = _why_not(totals(counts), left, slots, paused)
     if reason is not None:
         return {"at": None, "reason": reason}
-    means = yield from _mean_seconds(namespace, list(left))
-    for family in left:
-        if family not in means:
+    times = yield from read_run_times(namespace, list(left))
+    seconds = 0.0
+    for family, by_state in left.items():
+        usual = mean(times[family])
+        if usual is None:
             return {
                 "at": None,
                 "reason": f"no run of the family {family} was DONE yet, so nobody knows how long one takes",
             }
-    seconds = sum(
-        means[family] * by_state.get(state, 0) * (1 - BEHIND[state])
-        for family, by_state in left.items()
-        for state in LEFT
-    )
+        seconds += usual * sum(by_state.get(state, 0) * (1 - BEHIND[state]) for state in LEFT)
     return {"at": now + seconds / slots, "reason": None}
 
 
@@ -59,21 +57,3 @@ def _why_not(
     if slots <= 0:
         return "no worker is active"
     return None
-
-
-def _mean_seconds(namespace: Namespace, families: Sequence[str]) -> Commands[dict[str, float]]:
-    """The mean run time of the last runs of each of these families; those without a run are left out."""
-    commands = [
-        command
-        for family in families
-        for command in (
-            ("HGET", namespace.key("family", family), "recent_seconds"),
-            ("LLEN", namespace.key("run_times", family)),
-        )
-    ]
-    replies = yield from read_paced(commands)
-    return {
-        family: float(seconds or 0) / runs
-        for family, seconds, runs in zip(families, replies[::2], replies[1::2])
-        if runs
-    }

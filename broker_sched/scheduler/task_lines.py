@@ -82,8 +82,8 @@ def read_attempt(text: str) -> view_replies.RunAttempt:
     """Return what an entry of attempts:<n> tells of a run that has ended."""
     attempt, started, ended, outcome, worker, host, error = json.loads(text)
     return {
-        "attempt": int(attempt),
-        "started": None if started in (None, "") else float(started),
+        "attempt": None if attempt is None else int(attempt),
+        "started": None if started is None else float(started),
         "ended": float(ended),
         "outcome": outcome,
         "worker": worker,

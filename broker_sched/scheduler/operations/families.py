@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 
 from broker_sched.contract import view_replies
 from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.ended_runs import read_ended_runs
 from broker_sched.scheduler.family_counts import read_counts
-from broker_sched.scheduler.paging import make_cursor, read_cursor
+from broker_sched.scheduler.paging import make_cursor, read_cursor, read_paced
+from broker_sched.scheduler.run_times import mean, percentile_95, read_run_times
 
 FIELDS = ("runs", "last_error", "last_failed", "last_failed_task")
-TOGETHER = 5  # families read at once
-MOST_OFTEN = 0.95
 
 
 def families(namespace: Namespace, *, cursor: str | None, limit: int) -> Commands[view_replies.Families]:
@@ -30,26 +28,19 @@ def families(namespace: Namespace, *, cursor: str | None, limit: int) -> Command
     failed = yield from ended.by_field(namespace, [f"failed:{name}" for name in names], only_failed=True)
     (paused,) = yield Read([("HGET", namespace.key("config"), "paused_families")])
     are_paused = json.loads(paused or "{}")
-    found: list[view_replies.Family] = []
-    for start in range(0, len(names), TOGETHER):
-        some = names[start : start + TOGETHER]
-        replies = yield Read([command for name in some for command in _commands(namespace, name)])
-        for index, name in enumerate(some):
-            shown = _family(name, counts[name], replies[2 * index], replies[2 * index + 1])
-            shown["paused"], shown["failed_last_hour"] = name in are_paused, failed[f"failed:{name}"]
-            found.append(shown)
+    known = yield from read_paced([("HMGET", namespace.key("family", name), *FIELDS) for name in names])
+    run_times = yield from read_run_times(namespace, names)
+    found = []
+    for name, fields in zip(names, known):
+        shown = _family(name, counts[name], dict(zip(FIELDS, fields)), run_times[name])
+        shown["paused"], shown["failed_last_hour"] = name in are_paused, failed[f"failed:{name}"]
+        found.append(shown)
     return {"families": found, "cursor": more}
 
 
-def _commands(namespace: Namespace, name: str) -> list[tuple[str, ...]]:
-    return [
-        ("HMGET", namespace.key("family", name), *FIELDS),
-        ("LRANGE", namespace.key("run_times", name), "0", "-1"),
-    ]
-
-
-def _family(name: str, by_state: dict[str, int], fields: list[str | None], times: list[str]) -> view_replies.Family:
-    known, run_times = dict(zip(FIELDS, fields)), [float(each) for each in times]
+def _family(
+    name: str, by_state: dict[str, int], known: dict[str, str | None], run_times: list[float]
+) -> view_replies.Family:
     last_failed = known["last_failed"]
     return {
         "family": name,
@@ -57,15 +48,10 @@ def _family(name: str, by_state: dict[str, int], fields: list[str | None], times
         "total": sum(by_state.values()),
         "paused": False,
         "runs": int(known["runs"] or 0),
-        "mean_seconds": sum(run_times) / len(run_times) if run_times else None,
-        "p95_seconds": usual_most(run_times) if run_times else None,
+        "mean_seconds": mean(run_times),
+        "p95_seconds": percentile_95(run_times),
         "failed_last_hour": 0,
         "last_error": known["last_error"] or None,
         "last_failed": float(last_failed) if last_failed else None,
         "last_failed_task": known["last_failed_task"] or None,
     }
-
-
-def usual_most(seconds: list[float]) -> float:
-    """Return the least of them that at least 95 % do not exceed (the nearest-rank percentile)."""
-    return sorted(seconds)[math.ceil(MOST_OFTEN * len(seconds)) - 1]

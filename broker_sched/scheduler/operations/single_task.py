@@ -13,6 +13,7 @@ from broker_sched.scheduler.operations.task_details import task_log
 from broker_sched.scheduler.task_lines import read_attempt, read_lines, read_whole_error
 
 MAX_WORKERS = 100  # named
+MAX_ATTEMPTS = 20
 FIELDS = ("module", "created", "workers", "held", "attempt", "disabled_at", "disabled_by", "runner_set")
 
 
@@ -22,7 +23,7 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
     if task_id not in lines:
         return None
     shown, n, _ = lines[task_id]
-    fields, tracking_url, deps, unmet, dependents, blocked, retry_at, ended, memory = yield Read(
+    fields, tracking_url, deps, unmet, dependents, blocked, retry_at, ended, memory, host = yield Read(
         [
             ("HMGET", namespace.key("task", task_id), *FIELDS),
             ("HGET", namespace.key("detail", task_id), "tracking_url"),
@@ -31,6 +32,7 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
             ("ZSCORE", namespace.key("due", "retry"), n),
             ("LRANGE", namespace.key("attempts", n), "0", "-1"),
             ("GET", namespace.key("memory", shown["worker"] or "")),
+            ("HGET", namespace.key("worker", shown["worker"] or ""), "host"),
         ]
     )
     module, created, workers, held, attempt, disabled_at, disabled_by, runner_set = fields
@@ -53,7 +55,7 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
         "n_unmet": unmet,
         "n_dependents": dependents,
         "attempt": int(attempt) if attempt else None,
-        "attempts": [read_attempt(text) for text in ended],
+        "attempts": _with_done_run(shown, [read_attempt(text) for text in ended], attempt, host),
         "retry_at": None if retry_at is None else float(retry_at),
         "disabled_until": (yield from _until(namespace, disabled_at)) if disabled_at and not disabled_by else None,
         "disabled_by": disabled_by,
@@ -68,7 +70,8 @@ def _workers(namespace: Namespace, runner_set: str | None, workers: str | None) 
     if not runner_set:
         return [], 0
     (members,) = yield Read([("SMEMBERS", namespace.key("runner_set", runner_set, "workers"))])
-    numbers = [w for w in (workers or "").split(",") if w in set(members)]
+    still = set(members)
+    numbers = [w for w in (workers or "").split(",") if w in still]
     if not numbers:
         return [], 0
     (names,) = yield Read([("HMGET", namespace.key("worker_ids"), *numbers[:MAX_WORKERS])])
@@ -78,3 +81,23 @@ def _workers(namespace: Namespace, runner_set: str | None, workers: str | None) 
 def _until(namespace: Namespace, disabled_at: str) -> Commands[float]:
     config = yield from read_config(namespace)
     return float(disabled_at) + config.disable_persist
+
+
+def _with_done_run(
+    shown: view_replies.TaskLine, attempts: list[view_replies.RunAttempt], attempt: str | None, host: str | None
+) -> list[view_replies.RunAttempt]:
+    """The attempts, and the run that made the task DONE, which stands in its own fields while it is."""
+    if shown["status"] != Status.DONE or attempt is None or shown["started"] is None:
+        return attempts
+    if attempts and attempts[-1]["attempt"] == int(attempt):  # it ended otherwise: people have made the task DONE
+        return attempts
+    run: view_replies.RunAttempt = {
+        "attempt": int(attempt),
+        "started": shown["started"],
+        "ended": shown["updated"],
+        "outcome": Status.DONE.value,
+        "worker": shown["worker"] or "",
+        "host": host,
+        "error": None,
+    }
+    return [*attempts, run][-MAX_ATTEMPTS:]

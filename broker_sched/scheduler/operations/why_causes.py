@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from broker_sched.contract.why_replies import Cause, WhyCode
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.scheduler.operations.families import usual_most
 from broker_sched.scheduler.operations.why_walk import Root, Walk
 from broker_sched.scheduler.paging import read_paced
 from broker_sched.scheduler.records import pairs
+from broker_sched.scheduler.run_times import mean, percentile_95
 from broker_sched.scheduler.task_lines import last_line_of, read_attempt, read_whole_error
 
 OPTIONS = (
@@ -108,8 +107,8 @@ def _add_run(namespace: Namespace, cause: Cause, root: Root) -> Commands[None]:
     cause["last_contact"] = None if contact is None else float(contact)
     cause["since"] = node.number("time_running")
     times = [float(each) for each in seconds]
-    cause["mean_seconds"] = math.fsum(times) / len(times) if times else None
-    cause["p95_seconds"] = usual_most(times) if times else None
+    cause["mean_seconds"] = mean(times)
+    cause["p95_seconds"] = percentile_95(times)
     if root.code == "in_batch":
         cause["batch_id"], cause["batch_size"] = node.fields["batch_id"] or "", batch
         cause["combined"] = yield from _combined(namespace, sorted(running)[:100], cause["batch_id"])
