@@ -28,7 +28,7 @@ local MAX_MOVED, CONTESTED_COST = 40, 5 -- tasks set apart by one script; what l
 -- By which kind of label the worker must not have the task; nil when it may have it.
 local function kind_against(worker, task)
   if OPTIONS.paused_families ~= '' and is_paused(task.family) then return 'family' end
-  return (worker.refuses or worker.modules) and refuses(worker, task)
+  return refuses(worker, task)
 end
 
 -- The task this worker should run next; nil when there is none, or, as the second value says, when there were too many
