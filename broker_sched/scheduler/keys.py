@@ -59,7 +59,7 @@ KEYS = (
         "events",
         "stream",
         "every change of status: task_id, family, from, to, worker, time (s); of a refused report: refused, attempt, "
-        "too",
+        "too; of what people did: by, and asked where no status changed",
         "the last 10,000 or so",
     ),
     Key(
@@ -118,7 +118,7 @@ KEYS = (
     Key(
         "ready:<runner_set>@<label>|<needs>",
         "zset",
-        "those of a module or family that some worker must not have",
+        "those of a module or family that some worker must not have, and those of paused families",
         USED,
         RECOMPUTED,
     ),
