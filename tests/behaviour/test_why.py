@@ -8,7 +8,10 @@ tests/simulation/test_why.py tries that at random.
 
 from pathlib import Path
 
+import pytest
+
 from broker_sched.contract.why_replies import WHY_CODES
+from broker_sched.scheduler.operations import OPERATIONS
 from tests.behaviour.test_half_done import begin, names, run_deferred
 
 
@@ -425,3 +428,49 @@ def test_the_root_of_a_long_line_is_asked_for_in_parts(scheduler):
 def test_every_code_of_the_list_has_a_test_here():
     here = Path(__file__).read_text(encoding="utf-8")
     assert [code for code in WHY_CODES if f'"{code}"' not in here] == []
+
+
+# While things change
+
+
+def looked_at_while(scheduler, task_id, change, step):
+    """What why answers when a change is made before its command of this number, and how many commands it takes."""
+
+    def commands():
+        inner, reply, number = OPERATIONS["why"](scheduler.namespace, task_id=task_id), None, 0
+        while True:
+            try:
+                command = inner.send(reply)
+            except StopIteration as stopped:
+                return stopped.value, number
+            if number == step:
+                change(scheduler)
+            reply = yield command
+            number += 1
+
+    return scheduler.drive(commands())
+
+
+CHANGES = {
+    "it is handed out": lambda scheduler: scheduler.get_work(worker="w"),
+    "it is done": lambda scheduler: scheduler.add_task(worker="w", task_id="a", status="DONE"),
+    "it has failed": lambda scheduler: scheduler.add_task(worker="w", task_id="a", status="FAILED"),
+    "it has a new dep": lambda scheduler: scheduler.add_task(worker="w", task_id="a", deps=["b"]),
+    "all is paused": lambda scheduler: scheduler.pause(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_task_that_changes_while_it_is_looked_at_is_told_of_as_before_or_as_after(scheduler_factory, change):
+    step, count = 0, 1
+    while step < count:
+        scheduler = scheduler_factory()
+        scheduler.add_task(worker="w", task_id="a")
+        scheduler.add_task(worker="w", task_id="above", deps=["a"])
+        before = scheduler.why("above")
+        reply, count = looked_at_while(scheduler, "above", change, step)
+        codes = [each["causes"][0]["code"] for each in (before, reply, scheduler.why("above"))]
+        assert codes[1] in (codes[0], codes[2]), (step, reply)
+        assert reply["code"] == "deps" or codes[1] == "ready"
+        step += 1
+    assert count > 4
