@@ -96,6 +96,7 @@ class Candidate(TypedDict, total=False):
     running: int
     refuses: str  # the module, or module:family, that it refuses
     until: float  # of a refusal
+    reason: str | None  # of a refusal: the last line of what the worker said
     assistant: bool
 
 

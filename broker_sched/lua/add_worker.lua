@@ -20,7 +20,7 @@
 
 -- A worker tells its filter when it begins: what an earlier one of its name refused, it may well load.
 local function set_filter(worker, patterns)
-  call('DEL', key('refusals:', worker.id))
+  call('DEL', key('refusals:', worker.id), key('refusal_reasons:', worker.id))
   call('HDEL', key('worker:', worker.id), 'refuses')
   if patterns == '[]' then
     call('HDEL', key('worker:', worker.id), 'modules')

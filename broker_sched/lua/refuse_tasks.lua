@@ -18,7 +18,8 @@
 -- @include lib/deferred/run_deferred.lua
 -- @include lib/hand_out/labels.lua
 
-local LONGEST_POSTPONEMENT = 60 -- seconds
+local LONGEST_POSTPONEMENT, LONGEST_REFUSAL = 60, 3600 -- seconds
+local MAX_REASON = 200 -- characters, for whoever asks why a task does not run
 
 -- A task that this worker alone can't load may go to the next one at once, but behind what nobody refused, and the
 -- more often it was refused the longer: else one task with broken parameters would keep the head of its family.
@@ -47,6 +48,9 @@ local function note_refusal(worker, label)
   call('ZADD', refusals, until_when, label)
   local latest = call('ZRANGE', refusals, -1, -1, 'WITHSCORES')[2]
   call('HSET', key('worker:', worker.id), 'refuses', latest)
+  local reasons, last_line = key('refusal_reasons:', worker.id), string.match(ARGS.reason, '([^\n]*)%s*$')
+  call('HSET', reasons, label, string.sub(last_line, 1, MAX_REASON))
+  call('EXPIRE', reasons, LONGEST_REFUSAL)
   worker.refuses = true
 end
 

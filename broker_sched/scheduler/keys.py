@@ -156,6 +156,7 @@ KEYS = (
         "until pruned",
     ),
     Key("refusals:<worker_id>", "zset", "modules and families that it can't load, by until when (s)", "until pruned"),
+    Key("refusal_reasons:<worker_id>", "hash", "module, or module:family → why it could not load it", "an hour"),
     Key("missed:<worker_id>", "string", "why what it ran has failed, JSON: it was silent for too long", "an hour"),
     Key("memory:<worker_id>", "string", "task_id → bytes of the process that runs it, JSON", "a minute"),
     Key("worker_info:<worker_id>", "hash", "what the worker told of itself, JSON", "until pruned"),

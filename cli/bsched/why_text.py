@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from broker_sched.contract.why_replies import Cause, Why
 
 MOST_SHOWN = 10  # causes, and workers and holders of each
+MOST_NAMED = 3  # of those, in the sentence
 
 
 def why_lines(reply: Why) -> list[str]:
@@ -29,10 +30,10 @@ def why_lines(reply: Why) -> list[str]:
 def _below(cause: Cause, indent: str) -> Iterator[str]:
     if cause["others"]:
         yield f"{indent}and {cause['others']:,} {'other' if cause['others'] == 1 else 'others'} for the same reason"
-    for worker in cause.get("workers", [])[:MOST_SHOWN]:
+    for worker in cause.get("workers", [])[MOST_NAMED:MOST_SHOWN]:
         where = f" on {worker['host']}" if worker.get("host") else ""
         yield f"{indent}worker {worker['worker'] or '(name not kept)'}{where}: {worker['state']}"
-    for holder in cause.get("holders", [])[:MOST_SHOWN]:
+    for holder in cause.get("holders", [])[MOST_NAMED:MOST_SHOWN]:
         yield f"{indent}{holder['amount']:g} of {cause['resource']}: {holder['task_id']} on {holder['worker']}"
     if command := _command(cause):
         yield f"{indent}→ {command}"

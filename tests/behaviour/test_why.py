@@ -310,7 +310,9 @@ def test_a_module_that_no_worker_can_load_is_named_with_the_reason(scheduler, cl
     for worker in ("h", "k"):
         scheduler.add_worker(worker=worker, info={"assistant": True})
         assert scheduler.get_work(worker=worker, assistant=True, host=f"{worker}-host")["task_id"] == "a"
-        scheduler.refuse_tasks(worker=worker, task_ids=["a"], reason="No module named etl.", scope="module", seconds=30)
+        scheduler.refuse_tasks(
+            worker=worker, task_ids=["a"], reason="Traceback\nNo module named etl.", scope="module", seconds=30
+        )
     scheduler.add_worker(worker="picky", info={"assistant": True, "allow_modules": ["report.*", "[a-d]?"]})
     cause = cause_of(scheduler, "a", "refused")
     told = {each["worker"]: (each["state"], each.get("refuses"), each.get("until")) for each in cause["workers"]}
@@ -320,7 +322,8 @@ def test_a_module_that_no_worker_can_load_is_named_with_the_reason(scheduler, cl
         "picky": ("filtered", "etl", None),
         "owner": ("disabled", None, None),
     }
-    assert cause["refusal"] == "Worker k (host k-host) can't load it: No module named etl."
+    assert cause["refusal"] == "Worker k (host k-host) can't load it: Traceback\nNo module named etl."
+    assert "refuses etl until 1970-01-12 13:47:10 UTC (No module named etl.)" in cause["sentence"]
     assert "No module named etl." in cause["sentence"]
     clock.advance(31)
     for worker in ("h", "k"):

@@ -181,7 +181,8 @@ def _failed(cause: Cause, now: float) -> str:
 
 def _refused(cause: Cause, now: float) -> str:
     told = _listed([_named(each, now) for each in cause["workers"]], cause["other_workers"])
-    said = f" {cause['refusal']}" if cause["refusal"] else ""
+    is_told = any(each.get("reason") for each in cause["workers"][:MOST_NAMED])
+    said = f" {cause['refusal']}" if cause["refusal"] and not is_told else ""
     return f"No worker that is alive and might run {cause['task_id']} can load it: {told}.{said}"
 
 
@@ -202,7 +203,8 @@ def _named(worker: Candidate, now: float) -> str:
     if state == "silent":
         return f"{name}{where} is silent, {heard}"
     if state == "refuses":
-        return f"{name}{where} refuses {worker['refuses']} until {utc(worker['until'])}"
+        reason = f" ({worker['reason']})" if worker["reason"] else ""
+        return f"{name}{where} refuses {worker['refuses']} until {utc(worker['until'])}{reason}"
     if state == "filtered":
         return f"{name}{where} takes no tasks of module {worker['refuses']}"
     if state == "busy":

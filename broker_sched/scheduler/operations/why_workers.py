@@ -81,7 +81,9 @@ def _look_at(
     standings = yield from read_standings(namespace, names, now)
     replies = yield from read_paced([command for each in standings for command in _commands(namespace, each.worker)])
     found: list[Candidate] = []
-    for standing, fields, batches, labels in zip(standings, replies[::3], replies[1::3], replies[2::3]):
+    for standing, fields, batches, labels, reasons in zip(
+        standings, replies[::4], replies[1::4], replies[2::4], replies[3::4]
+    ):
         asked, modules = fields
         told: Candidate = {
             "worker": standing.worker,
@@ -95,7 +97,7 @@ def _look_at(
         }
         if standing.state == "active":
             told["state"] = "busy" if told["running"] >= standing.slots else "free"
-            _add_restrictions(told, pairs(labels), modules, node, have_signed_up, now)
+            _add_restrictions(told, pairs(labels), pairs(reasons), modules, node, have_signed_up, now)
         found.append(told)
     return found
 
@@ -105,17 +107,25 @@ def _commands(namespace: Namespace, worker: str) -> list[tuple[str, ...]]:
         ("HMGET", namespace.key("worker", worker), "last_get_work", "modules"),
         ("HLEN", namespace.key("worker_batches", worker)),
         ("ZRANGE", namespace.key("refusals", worker), "0", "-1", "WITHSCORES"),
+        ("HGETALL", namespace.key("refusal_reasons", worker)),
     ]
 
 
 def _add_restrictions(
-    told: Candidate, refusals: dict[str, str], patterns: str | None, node: Node, has_signed_up: bool, now: float
+    told: Candidate,
+    refusals: dict[str, str],
+    reasons: dict[str, str],
+    patterns: str | None,
+    node: Node,
+    has_signed_up: bool,
+    now: float,
 ) -> None:
     """What the worker refuses, or its filter leaves out of others' tasks; as lib/hand_out/restrictions.lua has it."""
     module, family = node.fields["module"] or "", node.fields["family"] or ""
     for label in (_plain(module), f"{_plain(module)}:{_plain(family)}"):
         if label in refusals and float(refusals[label]) > now:
             told["state"], told["refuses"], told["until"] = "refuses", plain_label(label), float(refusals[label])
+            told["reason"] = reasons.get(label)
             return
     if patterns and not has_signed_up and not any(_fits(module, each) for each in json.loads(patterns)):
         told["state"], told["refuses"] = "filtered", module

@@ -27,7 +27,7 @@ local function remove_worker(id, since, why)
   call('ZREM', key('idle', ''), worker.w)
   call('ZREM', key('idle_assistants', ''), worker.w)
   call('DEL', key('worker:', id), key('worker_info:', id), key('messages:', id),
-    key('refusals:', id))
+    key('refusals:', id), key('refusal_reasons:', id))
   if call('EXISTS', key('batchers:', id)) == 1 then call('EXPIRE', key('batchers:', id), 604800) end
   known_workers[id] = nil
   add_deferred_step('remove_worker', worker.w, string.format('%.0f', worker.weight), string.format('%.6f', since))
