@@ -8,6 +8,7 @@ BrokerSchedError
 │   ├── InvalidArgument     an argument is wrong: nothing was changed
 │   ├── UnknownMethod       there is no such method
 │   ├── LoginRefused        user or password is wrong, or may not do this
+│   ├── ImportRefused       a file can't be imported, or not into this namespace: nothing was changed
 │   ├── NameTaken           another worker has this one's name
 │   ├── NamespaceInUse      servers or workers are alive on the namespace
 │   └── Superseded          the run reported on does not count any more: nothing was changed
@@ -79,6 +80,10 @@ class RedisUnavailable(Unreachable):
     """Redis can't be reached, is loading, or does not serve us now: the message says which, and what to do."""
 
 
+class ImportRefused(Refused):
+    """A file can't be imported, or not into this namespace. The message says why; nothing was changed."""
+
+
 class ConfigurationError(BrokerSchedError, ValueError):
     """A URL, a namespace or an option can't be used as given. The message names it, and says what it may be."""
 
@@ -88,17 +93,22 @@ class NoRedisServer(ConfigurationError):
 
 
 class SchemaMismatch(BrokerSchedError):
-    """The namespace in Redis was written by a release with other keys. Use that release, or another namespace."""
+    """The namespace in Redis has keys of another release. The message says how the two come together."""
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(
-            "This namespace is being deleted: `bsched namespace delete` goes on where that was broken off."
+            _DELETING
             if found == "deleting"
             else f"This namespace has schema version {found}, this program needs {wanted}. "
-            f"Run the broker_sched release that wrote it, or use another namespace (--namespace)."
+            + (_OLDER if found.isdecimal() and int(found) < int(wanted) else _NEWER)
         )
         self.found = found
         self.wanted = wanted
+
+
+_DELETING = "This namespace is being deleted: `bsched namespace delete` goes on where that was broken off."
+_OLDER = "End all servers and workers of the older release, then run `bsched migrate`."
+_NEWER = "Run the broker_sched release that wrote it, or use another namespace (--namespace)."
 
 
 class WorkerError(BrokerSchedError):

@@ -87,6 +87,19 @@ REFUSED_REPLIES = (
 REPLICA = REFUSED_REPLIES[0]
 REPAIRING = next(each for each in REFUSED_REPLIES if each.name == "BSCHED_REPAIRING")
 NOPERM = next(each for each in REFUSED_REPLIES if each.name == "NOPERM")
+# What stands in place of the schema's version while nobody may work on a namespace: lua/lib/core/import_claim.lua.
+IMPORTING = RefusedReply(
+    ("importing",),
+    (),
+    "an import into this namespace goes on, or was broken off; wait for its end, or import again (`bsched import`), "
+    "which begins anew",
+)
+MIGRATING = RefusedReply(
+    ("migrating",),
+    (),
+    "this namespace is being brought to another schema, or that was broken off; wait for its end, or run "
+    "`bsched migrate`, which goes on",
+)
 # redis-py takes the code off, and has a class for it; a class of its own for what it has given up.
 _CODES = {
     "ReadOnlyError": "READONLY",
@@ -132,7 +145,7 @@ def translate(script: Script | None, message: str) -> BrokerSchedError:
         return Unconfigured("The namespace is gone from Redis.")
     if "BSCHED_SCHEMA" in message:
         found = message.split("BSCHED_SCHEMA ", 1)[1].split()[0]
-        return SchemaMismatch(found, SCHEMA_VERSION)
+        return schema_error(found)
     if "BSCHED_LATE" in message:
         latest = message.split("BSCHED_LATE ", 1)[1].split()[0]
         return InvalidArgument(
@@ -145,6 +158,15 @@ def translate(script: Script | None, message: str) -> BrokerSchedError:
     if script is None:
         return ScriptError(f"Redis answered with an error: {message}")
     return ScriptError(f"A script failed in {script.name}.lua: {locate(script, message)}")
+
+
+def schema_error(found: str) -> BrokerSchedError:
+    """Return the error that stands for a schema which is not this program's. found: as `config` has it."""
+    if found == IMPORTING.name:
+        return RedisRefused(IMPORTING)
+    if ">" in found:  # from one to another
+        return RedisRefused(MIGRATING)
+    return SchemaMismatch(found, SCHEMA_VERSION)
 
 
 def message_of(error: Any) -> str:

@@ -13,10 +13,10 @@ from broker_sched.contract.registry import Method
 from broker_sched.contract.request_ids import Request
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.validation import check
-from broker_sched.errors import BrokerSchedError, RedisUnavailable, SchemaMismatch
+from broker_sched.errors import BrokerSchedError, RedisUnavailable
 from broker_sched.lua.loader import load, names
 from broker_sched.redis_backend.commands import Await, Commands, Read, Write
-from broker_sched.redis_backend.error_replies import RedisRefused
+from broker_sched.redis_backend.error_replies import RedisRefused, schema_error
 from broker_sched.redis_backend.multiplexed_connection import AsyncConnection
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 from broker_sched.redis_backend.recovery import SERVER, Configure, LookAnew
@@ -132,7 +132,7 @@ class AsyncScheduler:
         if schema is None:  # Redis was emptied
             yield from self._execution.configuration()
         elif schema != SCHEMA_VERSION:
-            raise SchemaMismatch(schema, SCHEMA_VERSION)
+            raise schema_error(schema)
         else:
             # It is written down already, so nothing changes; but whoever may not write now is told so.
             yield Write([("HSETNX", config, "schema", SCHEMA_VERSION)])

@@ -37,7 +37,8 @@ KEYS = (
         "config",
         "hash",
         "schema, version, paused, paused_families (JSON, family → since when (s)), lowest_priority, every option, "
-        "set:<option> (JSON, when (s) and by whom it was set), and while indexes are repaired who does it",
+        "set:<option> (JSON, when (s) and by whom it was set); who repairs indexes (repairing) or imports "
+        "tasks (import) at the moment; since when it is migrated (migrating_since, s)",
         FOREVER,
     ),
     Key(

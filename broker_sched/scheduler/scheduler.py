@@ -66,6 +66,10 @@ class Scheduler(SchedulerAPI):
         self._start()
 
     def _start(self) -> None:
+        self._connect()
+        self._carry(self._execution.configuring())
+
+    def _connect(self) -> None:
         self._connection = SyncConnection(self._url)
         self._client = self._connection.client
         self._ids = ThreadCallers()
@@ -73,7 +77,6 @@ class Scheduler(SchedulerAPI):
             self.namespace, DIRECT, self._ids, clock=self._clock, options=self._options, resources=self._resources
         )
         self._next_prune = 0.0
-        self._carry(self._execution.configuring())
 
     def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
         checked = check(method, arguments)

@@ -40,6 +40,10 @@ COMMANDS = {
     "config": "config",
     "redis": "redis",
     "verify": "verify",
+    "export": "transfer",
+    "import": "transfer",
+    "import-luigi": "transfer",
+    "migrate": "migrate",
 }
 
 
@@ -58,8 +62,8 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        found: click.Command = getattr(import_module(f"bsched.commands.{COMMANDS[name]}"), name)
-        return found
+        module = import_module(f"bsched.commands.{COMMANDS[name]}")
+        return next(each for each in vars(module).values() if isinstance(each, click.Command) and each.name == name)
 
     def invoke(self, context: click.Context) -> Any:
         try:

@@ -29,9 +29,14 @@ def is_shown(is_wanted: bool) -> bool:
     return is_wanted and sys.stderr.isatty()
 
 
+def progress(followed: Counted, is_wanted: bool) -> contextlib.AbstractContextManager[None]:
+    """Show how far it is, while the block runs."""
+    return live_line(lambda: line(followed), is_wanted)
+
+
 @contextlib.contextmanager
-def progress(followed: Counted, is_wanted: bool) -> Iterator[None]:
-    """Show it while the block runs.
+def live_line(text: Callable[[], str], is_wanted: bool = True) -> Iterator[None]:
+    """Show a line that says what the function returns by then, while the block runs.
 
     The line has a stream of its own and leaves sys.stdout and sys.stderr alone: a task process forked while this thread
     writes would inherit a lock that nobody releases, and hang at its first print().
@@ -44,7 +49,7 @@ def progress(followed: Counted, is_wanted: bool) -> Iterator[None]:
     from rich.spinner import Spinner
 
     is_over = threading.Event()
-    spinner = Spinner("dots", line(followed))
+    spinner = Spinner("dots", text())
     with (
         _lines_cleared_for_the_log(),
         _Terminal(os.dup(sys.stderr.fileno())) as stream,
@@ -59,7 +64,7 @@ def progress(followed: Counted, is_wanted: bool) -> Iterator[None]:
 
         def refresh() -> None:
             while not is_over.wait(REFRESH_SECONDS):
-                spinner.update(text=line(followed))
+                spinner.update(text=text())
 
         thread = threading.Thread(target=refresh, daemon=True)
         thread.start()

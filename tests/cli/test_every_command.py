@@ -13,7 +13,9 @@ from click.testing import CliRunner, Result
 
 from broker_sched import Scheduler
 from broker_sched.redis_backend import recovery
+from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler import scheduler as scheduler_module
+from broker_sched.scheduler.transfer.lines import FORMAT, HeaderLine, LineWriter
 from bsched.exit_codes import UNREACHABLE, WRONG_USAGE
 from bsched.main import cli
 from tests.harness import RedisProcess
@@ -28,9 +30,13 @@ EXAMPLES = {
     "config set": ["config", "set", "retry_delay=60"],
     "config unset": ["config", "unset", "retry_delay"],
     "events": ["events"],
+    "export": ["export", "written.jsonl"],
     "failures": ["failures"],
     "family list": ["family", "list"],
     "graph": ["graph", TASK],
+    "import": ["import", "walked.jsonl"],
+    "import-luigi": ["import-luigi", str(Path(__file__).parents[1] / "luigi_state" / "luigi-3.0.3.pickle")],
+    "migrate": ["migrate"],
     "namespace delete": ["namespace", "delete", "json", "--yes", "--force"],
     "namespace list": ["namespace", "list"],
     "pause": ["pause"],
@@ -72,10 +78,12 @@ EXAMPLES = {
     "worker show": ["worker", "show", "w"],
 }
 WITHOUT_SCHEDULER = {"redis start", "redis status", "redis stop"}  # about the private Redis itself
-MAKERS = {"config set", "run", "server", "submit", "worker"}  # which make a namespace that is not there
+INTO_EMPTY = {"import", "import-luigi"}  # which want an empty namespace
+MAKERS = {"config set", *INTO_EMPTY, "run", "server", "submit", "worker"}  # which make a namespace that is not there
 RUN_ON = {"server", "worker"}  # they run until they are stopped, and answer nothing that could be JSON
 # A server has its Redis to itself: these are about what stands in Redis.
-DIRECT_ONLY = {"namespace delete", "namespace list", "redis keys", "server", "verify"}
+IN_REDIS = {"export", "import", "import-luigi", "migrate", "namespace delete", "namespace list", "redis keys", "verify"}
+DIRECT_ONLY = {*IN_REDIS, "server"}
 NO_NAMESPACE = {"namespace delete", "namespace list"}  # about those that are there, one of which is named
 ASKING = sorted(set(EXAMPLES) - WITHOUT_SCHEDULER)
 
@@ -91,6 +99,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "from broker_sched import Task\n"
         "class Made(Task):\n    def complete(self): return True\n    def run(self): pass\n"
     )
+    with (tmp_path / "walked.jsonl").open("wb") as file:
+        writer = LineWriter(file)
+        writer.write(HeaderLine(format=FORMAT, schema=SCHEMA_VERSION, version="1", namespace="n", time=1.0))
+        writer.close()
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -172,7 +184,7 @@ def test_every_command_can_answer_in_json(name: str, own_redis: RedisProcess, tm
         scheduler.set_task_log(task_id=TASK, log="said", size=4)
         scheduler.add_submission(submission="submission-1", tasks=[TASK])
         scheduler.cancel_submission(submission="submission-1")
-    where = ("--redis", own_redis.url, "--namespace", "json")
+    where = ("--redis", own_redis.url, "--namespace", "empty" if name in INTO_EMPTY else "json")
     if name in NO_NAMESPACE:
         where = where[:2]
     if name in WITHOUT_SCHEDULER:

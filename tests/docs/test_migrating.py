@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import uuid
@@ -28,6 +29,7 @@ def pipeline(tmp_path: Path) -> Path:
     old, new = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     (tmp_path / "pipeline.py").write_text(old)
     (tmp_path / "native_pipeline.py").write_text(new)
+    shutil.copy(ROOT / "tests" / "luigi_state" / "luigi-3.0.3.pickle", tmp_path / "state.pickle")
     return tmp_path
 
 
@@ -47,8 +49,10 @@ def test_every_command_of_the_page_works(pipeline: Path, server: ServerProcess) 
     for line in lines:
         line = line.replace("http://127.0.0.1:8082", server.url).replace("$BSCHED_REDIS", environment["BSCHED_REDIS"])
         words = shlex.split(line)
+        namespace = f"{NAMESPACE}-state" if "import-luigi" in line else NAMESPACE  # it wants an empty one
         program = {"bsched": "bsched.main", "luigi": "luigi"}[words[0]]
-        done = Ended(Program(*words[1:], program=program, cwd=pipeline, env=environment))
+        own = {**environment, "BSCHED_NAMESPACE": namespace}
+        done = Ended(Program(*words[1:], program=program, cwd=pipeline, env=own))
         assert done.returncode == 0, (line, done.stdout, done.stderr)
     dates = [f"report-2024-03-0{day}.txt" for day in range(1, 6)]
     assert sorted(each.name for each in pipeline.glob("report-*")) == dates

@@ -60,12 +60,17 @@ def open_existing(redis_url: str | None, namespace: str) -> broker_sched.Schedul
 
     Raises click.ClickException when its namespace is not there: then it is misspelt, and nothing is made.
     """
+    refuse_missing(redis_url, namespace)
+    return open_scheduler(redis_url, namespace)
+
+
+def refuse_missing(redis_url: str | None, namespace: str) -> None:
+    """Raise click.ClickException for a namespace that is not there, with those that are."""
     from broker_sched.scheduler.existing_namespaces import existing, exists, missing
 
     with connected(redis_url) as connection:
         if not patiently(lambda: exists(connection, namespace), redis_url):
             raise click.ClickException(missing(namespace, existing(connection), f"Redis {describe(redis_url)}"))
-    return open_scheduler(redis_url, namespace)
 
 
 @contextlib.contextmanager

@@ -153,10 +153,11 @@ local function note_lowest_priority(priority)
   end
 end
 
--- A new task, written by flush; finish_task lists it, a placeholder is listed here. `priority` is a number's text.
-local function create_task(id, status, priority)
+-- A new task, written by flush; finish_task lists it, a placeholder is listed here. `priority` is a number's text;
+-- `number` its place in the order of creation, nil to be the last.
+local function create_task(id, status, priority, number)
   local missing_dep = call('HGET', key('missing_deps', ''), id)
-  local seq = tostring(call('HINCRBY', key('counters', ''), 'task', 1))
+  local seq = number or tostring(call('HINCRBY', key('counters', ''), 'task', 1))
   if missing_dep then
     call('HDEL', key('missing_deps', ''), id)
   else
