@@ -172,6 +172,28 @@ def test_what_people_disabled_stays_so_whatever_a_client_reports(
     assert refusal["reason"] == "It is DISABLED already, by ann@host."
 
 
+def test_a_client_of_luigis_sees_a_task_that_the_scheduler_has_disabled(scheduler_factory: SchedulerFactory) -> None:
+    told = []
+    for by in ("scheduler", "people"):
+        scheduler = scheduler_factory()
+        for worker in ("w", "v"):
+            scheduler.add_task(worker=worker, task_id="a", family="F", retry_policy_dict={"retry_count": 1})
+        scheduler.add_task(worker="w", task_id="above", deps=["a"])
+        if by == "scheduler":
+            scheduler.add_task(worker="w", task_id="a", family="F", status="FAILED", runnable=False)
+        else:
+            scheduler.change_tasks(["a"], "disable")
+        answers: list[object] = []
+        for reported in ("PENDING", "RUNNING", "FAILED", "UNKNOWN", "PENDING"):
+            scheduler.add_task(worker="w", task_id="a", family="F", status=reported)
+            answers += [scheduler.get_work(worker="w"), scheduler.count_pending(worker="v")]
+            answers += [scheduler.task_list("DISABLED", ""), scheduler.task_list("PENDING", "UPSTREAM_DISABLED")]
+            answers += [scheduler.dep_graph("above"), scheduler.forgive_failures("a"), scheduler.fetch_error("a")]
+        answers += [bool(scheduler.re_enable_task("a")), status(scheduler, "a"), scheduler.mark_as_done("a")]
+        told.append(answers)
+    assert told[0] == told[1]
+
+
 @pytest.mark.parametrize("before", ["FAILED", "DISABLED"])
 def test_people_may_hold_what_is_disabled_already(
     scheduler_factory: SchedulerFactory, clock: FakeClock, before: str

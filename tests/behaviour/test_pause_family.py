@@ -74,6 +74,25 @@ def test_none_is_handed_out_while_very_many_are_still_to_be_set_apart(scheduler:
     assert scheduler.verify() == []
 
 
+def test_the_self_check_finds_a_paused_task_that_stands_among_others(scheduler: Scheduler) -> None:
+    add(scheduler, "a")
+    client, key = scheduler._client, scheduler.namespace.key
+    task, among_others = key("task", "a"), client.hget(key("task", "a"), "ready")
+    scheduler.pause_family("F")
+    apart = client.hget(task, "ready")
+    assert among_others != apart
+    client.hset(task, "ready", among_others)
+    client.rename(key("ready", apart), key("ready", among_others))
+    for index in ("ready_queues", f"ready_queues:{among_others.partition('|')[0]}"):
+        client.srem(key(index), apart)
+        client.sadd(key(index), among_others)
+    assert {each.key for each in scheduler.verify()} >= {"task:a#ready", f"ready:{among_others}"}
+    scheduler.verify(repair=True)
+    assert client.hget(task, "ready") == apart
+    assert scheduler.verify() == []
+    assert work(scheduler) is None
+
+
 def test_what_runs_goes_on_and_is_told_again_when_its_hand_out_was_lost(scheduler: Scheduler) -> None:
     add(scheduler, "a", "b")
     add(scheduler, "next", deps=["a"], family="G")
