@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from broker_sched import Scheduler
 from broker_sched.tasks.loading import load_task
+from bsched.main import cli
 from tests.documents import ROOT, commands_of, environment_of, run_line
 from tests.harness import RedisProcess
 from tests.programs import BSCHED, DEVNULL, Program
@@ -27,14 +30,29 @@ class MyTask(Task):
     def run(self):
         print("at work")
         with self.output().open("w") as file: file.write("done")
+
+class Broken(MyTask):
+    name: str = "broken"
+    def run(self): raise ValueError("no such table: sales")
 """
-STAYING = ("bsched server ", "bsched worker ", "rq worker-pool ")  # until they are stopped
+STAYING = ("bsched server ", "bsched worker --", "rq worker-pool ")  # until they are stopped
 SAYS = {  # what a command's output must have in it
     "bsched submission list": "submission-",
     "bsched wait": "1 DONE",
     "bsched submission cancel": "submission-",
-    "bsched call --url": "paused",
-    "bsched call worker_list": "assistant",
+    "bsched status": "1 active",
+    "bsched family list": "Broken",
+    "bsched task why": "is DONE",
+    "bsched task show": "parameter name",
+    "bsched task list": "Broken",
+    "bsched task retry": "PENDING again",
+    "bsched worker list": "etl-1",
+    "bsched worker show": "last contact",
+    "bsched pause": "handed out",
+    "bsched resource show": "0 of 4",
+    "bsched events --limit": TASK,
+    "bsched namespace list": "default",
+    "bsched redis keys": "bsched:{default}:task:",
     "bsched task logs": "at work",
     "bsched graph": "MyTask(name=x)  DONE",
     "bsched export backup": "Exported",
@@ -43,14 +61,23 @@ SAYS = {  # what a command's output must have in it
     "redis-cli XREVRANGE": TASK,
     "redis-cli CONFIG": "noeviction",
     "redis-cli INFO": "used_memory:",
-    "bsched call update_resource": "true",
     "rq info": "bsched",
 }
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisProcess]:
-    process = RedisProcess(tmp_path, "--maxmemory-policy", "noeviction")
+NAMES = {"TASK": TASK, "FAMILY": "MyTask", "WORKER": "etl-1", "RESOURCE": "db"}  # for what the table says
+
+
+def commands_in_table() -> list[str]:
+    """The commands in the table on top."""
+    table = DOCUMENT.read_text().partition("## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
+    return [command for row in rows for command in re.findall(r"`(bsched [^`]+)`", row)]
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    process = RedisProcess(tmp_path_factory.mktemp("redis"), "--maxmemory-policy", "noeviction")
     yield process
     process.kill()
 
@@ -75,6 +102,10 @@ def test_every_command_works_in_the_order_of_the_document(redis: RedisProcess, t
                 until(lambda here=here: "2 workers" in run_line(here, environment, tmp_path), "the pool is there")
             if line.startswith("bsched submission list"):
                 until((tmp_path / "x").exists, "the fleet has run what was submitted")
+            if line == "bsched status":  # what is below is about a fleet where something has failed
+                run_line("bsched submit my_pipeline Broken", environment, tmp_path)
+                failed = "bsched task list --family Broken --status FAILED"
+                until(lambda failed=failed: run_line(failed, environment, tmp_path), "a task has failed")
             said = run_line(here, environment, tmp_path)
             assert all(text in said for start, text in SAYS.items() if line.startswith(start)), (line, said)
         with closing(Scheduler(redis.url)) as scheduler:
@@ -85,6 +116,23 @@ def test_every_command_works_in_the_order_of_the_document(redis: RedisProcess, t
             process.terminate()
         codes = [process.wait(30) for process in running]
     assert codes == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("command", commands_in_table())
+def test_every_command_of_the_table_answers_its_question(redis: RedisProcess, command: str) -> None:
+    redis.client.flushall()
+    with closing(Scheduler(redis.url, prune_interval_seconds=None)) as scheduler:
+        scheduler.add_worker(worker="etl-1", info={"workers": 1})
+        scheduler.update_resources(db=1)
+        for task_id in (TASK, "MyTask_y_0123456789"):
+            scheduler.add_task(worker="etl-1", task_id=task_id, family="MyTask", resources={"db": 1})
+        assert scheduler.get_work(worker="etl-1")["task_id"] == TASK
+        scheduler.set_task_log(task_id=TASK, log="at work", size=7)
+    words = [NAMES.get(word, word) for word in shlex.split(command)[1:]]
+    how = ["--yes"] if "retry" in command else ["--yes", "--force"] if "forget" in command else []
+    said = CliRunner().invoke(cli, [*words, *how], env={"BSCHED_REDIS": redis.url, "BSCHED_NAMESPACE": "default"})
+    assert said.exit_code == 0, said.output
+    assert said.output
 
 
 def test_the_document_speaks_of_the_task_that_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
