@@ -21,6 +21,7 @@ from tests.programs import Ended, Program
 from tests.servers import free_port, redis_cli
 
 README = (ROOT / "README.md").read_text()
+LOOKING = ("bsched status", "bsched failures", "bsched task", "bsched config", "bsched verify")
 TASK = "MyTask_2024_01_01_ab12cd34ef"
 
 
@@ -61,7 +62,7 @@ def run(command: str | list[str], **environment: str) -> str:
 
 def test_no_command_of_the_readme_is_left_out() -> None:
     known = starting(
-        "make demo", "make test", "pip install", "bsched call", "bsched config", "bsched verify", "bsched redis",
+        "make demo", "make test", "pip install", *LOOKING, "bsched redis",
         "bsched server", "BSCHED_", "luigi ", "redis-cli ", "bsched run", "bsched worker", "bsched submi",
         "bsched wait",
     )  # fmt: skip
@@ -155,7 +156,7 @@ def test_luigi_runs_against_the_server_with_only_the_url_changed(url: str, tmp_p
         server.stop()
 
 
-@pytest.mark.parametrize("line", starting("bsched call", "bsched config", "bsched verify"))
+@pytest.mark.parametrize("line", starting(*LOOKING))
 def test_a_command_that_looks_or_changes_works(line: str, url: str) -> None:
     run(line, BSCHED_REDIS=url)
 
