@@ -31,6 +31,7 @@ local function change_status()
   if action == 'forgive' and task.status == 'FAILED' then
     set_status(task, 'PENDING')
   elseif action == 'done' and DONE_FROM[task.status] then
+    task.is_marked = true
     set_status(task, 'DONE')
   elseif action == 'release' and IS_RUNNING[task.status] and task.worker_running == ARGS.worker then
     release(task)

@@ -28,6 +28,7 @@ local TRIED = {
   { 'LINDEX', key, '0' },
   { 'LLEN', key },
   { 'LPOP', key },
+  { 'LPUSH', key, 'element' },
   { 'LRANGE', key, '0', '0' },
   { 'LTRIM', key, '0', '0' },
   { 'PERSIST', key },

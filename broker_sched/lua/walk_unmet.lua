@@ -5,8 +5,8 @@
 --   most         read so many tasks at the most
 --   fresh_count  so many of the numbers are of tasks to read; the others have been read by earlier calls
 -- Reply { time (s), deferred steps that wait, deferred steps that failed, task, … }, each task
---       { number, id or '', { its FIELDS, or while it waits for others its SIGNS }, { numbers of unmet deps }, how many there are,
---         1 while deps are read in, else 0, numbers of deps that it does not have any more }
+--       { number, id or '', { its FIELDS, or while it waits for others its SIGNS }, { numbers of unmet deps }, how many
+--       there are, 1 while deps are read in, else 0, numbers of deps that it does not have any more }
 --       Of very many unmet deps only some are named, first those that block it or have failed. A missing dep has no
 --       status. An unknown task_id gives the number of its missing dep, where there is one, or no task.
 -- Cost  O(most × (deps named, at most MAX_NAMED))

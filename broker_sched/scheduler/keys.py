@@ -69,6 +69,20 @@ KEYS = (
         "server process → JSON: host, pid, version, address, started, seen (s)",
         "a minute after it was seen last",
     ),
+    Key(
+        "failed_runs",
+        "stream",
+        "each failure: task_id, family, worker, host, attempt, status (FAILED or DISABLED), error (the last line of "
+        "why, at most 200 characters), time (s)",
+        "the last 10,000 or so",
+    ),
+    Key(
+        "ended:<n>",
+        "hash",
+        "how many runs ended in the 20 s from 20 n on: DONE, FAILED (disabled by it, too), failed:<family>, "
+        "done_on:<worker_id>, failed_on:<worker_id>",
+        "about an hour",
+    ),
     Key("prune_lock", "string", "who prunes at the moment", "a second"),
     Key(
         "reply:<caller>",
@@ -107,11 +121,31 @@ KEYS = (
         RECOMPUTED,
     ),
     Key("families", "set", "the families that have tasks", USED, RECOMPUTED),
+    Key(
+        "family:<family>",
+        "hash",
+        "runs (that ended DONE, of all time), last_error (a line), last_failed (s), last_failed_task",
+        "30 days after its last task",
+    ),
+    Key(
+        "run_times:<family>",
+        "list",
+        "how long its last runs took that ended DONE (s), newest first, 100 or some more; of a batch, the whole",
+        "like family:<family>",
+    ),
     Key("deps:<n>", "set", "numbers of its deps", TASK),
     Key("dependents:<n>", "set", "numbers of the tasks that depend on it", USED, RECOMPUTED),
     Key("unmet:<n>", "set", "its deps that are not DONE; '!' while deps are being read in", USED, RECOMPUTED),
     Key("blockers:<n>", "set", "its deps that make it UPSTREAM_DISABLED", USED, RECOMPUTED),
     Key("failures:<n>", "list", "times (s) of its failures within the window", TASK),
+    Key(
+        "attempts:<n>",
+        "list",
+        "its last 20 runs that ended, oldest first, JSON each: [attempt, started (s), ended (s), how, worker, host, "
+        "error line or '']. How: DONE, FAILED, DISABLED; PENDING when it was given back, WAITING when its run() wanted "
+        "more deps. The run that made it DONE stands in the task's fields, and here once it is DONE no more",
+        TASK,
+    ),
     Key("staged:<token>", "list", "ids of a long list of deps, on their way in", "15 minutes, or until read in"),
     Key("unlink:<n>", "set", "numbers of deps it no longer has, on their way out", "until done"),
     # ready to run
@@ -158,8 +192,13 @@ KEYS = (
     ),
     Key("refusals:<worker_id>", "zset", "modules and families that it can't load, by until when (s)", "until pruned"),
     Key("refusal_reasons:<worker_id>", "hash", "module, or module:family → why it could not load it", "an hour"),
-    Key("missed:<worker_id>", "string", "why what it ran has failed, JSON: it was silent for too long", "an hour"),
     Key("memory:<worker_id>", "string", "task_id → bytes of the process that runs it, JSON", "a minute"),
+    Key(
+        "missed:<worker_id>",
+        "string",
+        "why what it ran has failed, mostly that it was silent for too long; and its host; a JSON list",
+        "an hour",
+    ),
     Key("worker_info:<worker_id>", "hash", "what the worker told of itself, JSON", "until pruned"),
     Key("idle", "zset", "numbers of workers that wait for work, by until when (s)", USED),
     Key("idle_assistants", "zset", "the same for assistants", USED),

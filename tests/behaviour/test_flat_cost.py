@@ -152,3 +152,44 @@ def test_why_costs_the_same_at_1000_and_at_many_more_tasks(large):
     for task_id, small in counts[0].items():
         assert counts[1][task_id] <= small + SLACK, (task_id, counts)
     assert max(counts[1].values()) < 100, counts
+
+
+KEPT_FOR_LOOKING = ("tasks:", "families", "family:", "run_times:", "ended:", "attempts:", "failed_runs")
+
+
+def kept_for_looking(scheduler, call):
+    """The commands, as MONITOR has them, that this call sends to keys which are there for whoever looks."""
+    client, prefix = scheduler._client, scheduler.namespace.prefix
+    found = []
+    with client.monitor() as monitor:
+        call()
+        client.echo("over")
+        while not (command := monitor.next_command()["command"]).startswith("ECHO"):
+            name, _, arguments = command.partition(" ")
+            if arguments.startswith(tuple(prefix + kind for kind in KEPT_FOR_LOOKING)):
+                found.append(name)
+    return found
+
+
+def test_what_is_kept_for_whoever_looks_costs_a_call_a_few_commands(real_scheduler):
+    """The price of decision 0015: nobody may add to it unawares."""
+    scheduler = real_scheduler
+    for task_id, priority in (("first", 9), ("second", 8), ("third", 7), ("failed", 6)):
+        scheduler.add_task(worker="w", task_id=task_id, family="F", priority=priority)
+
+    def report(status, task_id):
+        return kept_for_looking(
+            scheduler, lambda: scheduler.add_task(worker="w", task_id=task_id, status=status, expl="no")
+        )
+
+    assert kept_for_looking(scheduler, lambda: scheduler.add_task(worker="w", task_id="t", family="F")) == [
+        "ZADD",
+        "SADD",
+    ]
+    for task_id in ("first", "second", "third", "failed"):
+        assert kept_for_looking(scheduler, lambda: scheduler.get_work(worker="w")) == ["ZREM", "ZADD"], task_id
+    report("DONE", "first")  # the first one in these 20 s sets when they are forgotten
+    listing, counts, time = ["ZREM", "ZADD"], ["HINCRBY"] * 3, ["LPUSH"]
+    assert sorted(report("DONE", "second")) == sorted(listing + counts + time)
+    report("FAILED", "third")
+    assert sorted(report("FAILED", "failed")) == sorted([*listing, *counts, "XADD", "HSET", "RPUSH"])

@@ -1,4 +1,4 @@
-"""What is kept for whoever looks: which tasks are in which state, of which family, since when.
+"""What is kept for whoever looks: which tasks are in which state, of which family, since when; and what became of runs.
 
 Nothing that looks may read all tasks. So the scripts keep sorted sets and sums of them as states change, and each can
 be computed from the tasks alone: every test ends with that comparison.
@@ -6,6 +6,7 @@ be computed from the tasks alone: every test ends with that comparison.
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -194,6 +195,203 @@ def test_a_list_has_the_tasks_of_all_families(scheduler: Scheduler) -> None:
     assert set(scheduler.task_search("b")["PENDING"]) == {"b"}
 
 
+def family(scheduler: Scheduler, name: str = "F") -> dict[str, str]:
+    return dict(scheduler._client.hgetall(scheduler.namespace.key("family", name)))
+
+
+def run_times(scheduler: Scheduler, name: str = "F") -> list[float]:
+    return [float(each) for each in scheduler._client.lrange(scheduler.namespace.key("run_times", name), 0, -1)]
+
+
+def ended(scheduler: Scheduler, slice_number: float = START / 20) -> dict[str, str]:
+    return dict(scheduler._client.hgetall(scheduler.namespace.key("ended", f"{slice_number:.0f}")))
+
+
+def failed_runs(scheduler: Scheduler) -> list[dict[str, str]]:
+    return [fields for _, fields in scheduler._client.xrange(scheduler.namespace.key("failed_runs"))]
+
+
+def attempts(scheduler: Scheduler, task_id: str = "t") -> list[list[Any]]:
+    """[attempt, started, ended, outcome, worker, host, error] of each run of the task that ended."""
+    return [list(run.values()) for run in scheduler.task_details(task_id)["attempts"]]
+
+
+def run(scheduler: Scheduler, clock: FakeClock, seconds: float = 3.0, task_id: str = "t", **report: Any) -> None:
+    """The worker `w` runs the task for so long, and reports."""
+    scheduler.add_task(worker="w", task_id=task_id, family="F")
+    assert scheduler.get_work(worker="w", host="h")["task_id"] == task_id
+    clock.advance(seconds)
+    scheduler.add_task(**{"worker": "w", "task_id": task_id, "status": "DONE", **report})
+
+
+@pytest.fixture
+def brief(scheduler_factory: SchedulerFactory) -> Scheduler:
+    """A scheduler in which a task may be run again and again, at once."""
+    return scheduler_factory(stable_done_cooldown_secs=0, retry_delay=1, retry_count=1000, remove_delay=10)
+
+
+def test_a_family_knows_how_long_its_last_runs_took(brief: Scheduler, clock: FakeClock) -> None:
+    for number in range(125):
+        run(brief, clock, seconds=number)
+    assert run_times(brief)[:100] == [float(number) for number in range(124, 24, -1)]
+    assert len(run_times(brief)) < 120
+    assert family(brief)["runs"] == "125"
+
+
+def test_what_was_done_without_a_run_is_no_run(brief: Scheduler, clock: FakeClock) -> None:
+    brief.add_task(worker="w", task_id="complete", family="F", status="DONE")
+    assert (family(brief), run_times(brief), ended(brief), attempts(brief, "complete")) == ({}, [], {}, [])
+
+
+def test_a_run_that_an_operator_marks_as_done_says_nothing_of_how_long_runs_take(
+    brief: Scheduler, clock: FakeClock
+) -> None:
+    brief.add_task(worker="w", task_id="t", family="F")
+    brief.get_work(worker="w")
+    clock.advance(7)
+    brief.mark_as_done(task_id="t")
+    assert (family(brief)["runs"], run_times(brief)) == ("1", [])
+    assert attempts(brief)[0][1:4] == [START, START + 7, "DONE"]
+
+
+def test_runs_are_counted_by_when_they_ended_and_where(brief: Scheduler, clock: FakeClock) -> None:
+    run(brief, clock, 3)
+    run(brief, clock, 3)
+    run(brief, clock, 3, status="FAILED", expl="no")
+    clock.advance(20)
+    brief.prune()
+    run(brief, clock, 3)
+    assert ended(brief) == {"DONE": "2", "done_on:w": "2", "FAILED": "1", "failed:F": "1", "failed_on:w": "1"}
+    assert ended(brief, START / 20 + 1) == {"DONE": "1", "done_on:w": "1"}
+    lifetime = brief._client.ttl(brief.namespace.key("ended", f"{START / 20:.0f}"))
+    assert 3600 < lifetime <= 3700
+
+
+TRACE = 'Traceback:\n  File "x.py", line 3\nValueError: the disk is full\n\n'
+
+
+def test_a_failure_is_noted_with_the_last_line_of_why(brief: Scheduler, clock: FakeClock) -> None:
+    run(brief, clock, 3, status="FAILED", expl=json.dumps(TRACE))
+    (failure,) = failed_runs(brief)
+    attempt = brief._client.hget(brief.namespace.key("task", "t"), "attempt")
+    assert failure == {
+        **{"task_id": "t", "family": "F", "worker": "w", "host": "h", "attempt": attempt, "status": "FAILED"},
+        **{"error": "ValueError: the disk is full", "time": f"{START + 3:.6f}"},
+    }
+    assert family(brief) == {
+        "last_error": "ValueError: the disk is full",
+        "last_failed": f"{START + 3:.6f}",
+        "last_failed_task": "t",
+    }
+
+
+LONG = "x" * 30 + " " + "".join(f'line {number}: \u00e9 "quoted" \\\\ \n' for number in range(2000))
+
+
+@pytest.mark.parametrize(
+    ("expl", "line"),
+    [
+        ("plain text, no JSON", "plain text, no JSON"),
+        (json.dumps("one\r\ntwo \r\n \n"), "two"),
+        (json.dumps("ä" * 300), "ä" * 200),
+        ("null", ""),
+        ("", ""),
+        (json.dumps({"a": 1}), '{"a": 1}'),
+        (json.dumps(LONG), 'line 1999: \u00e9 "quoted" \\\\'),
+        (json.dumps(LONG, ensure_ascii=False), 'line 1999: \u00e9 "quoted" \\\\'),
+        (json.dumps("y" * 50_000), "y" * 200),
+    ],
+)
+def test_the_last_line_is_found_in_any_explanation(brief: Scheduler, clock: FakeClock, expl: str, line: str) -> None:
+    run(brief, clock, status="FAILED", expl=expl)
+    assert failed_runs(brief)[0]["error"] == line
+
+
+def test_one_failure_too_many_is_noted_as_such(scheduler_factory: SchedulerFactory, clock: FakeClock) -> None:
+    scheduler = scheduler_factory(retry_count=1)
+    run(scheduler, clock, 3, status="FAILED", expl="no")
+    assert failed_runs(scheduler)[0]["status"] == "DISABLED"
+    assert ended(scheduler)["FAILED"] == "1"
+    assert attempts(scheduler)[0][3:] == ["DISABLED", "w", "h", "no"]
+    scheduler.re_enable_task("t")
+    assert len(failed_runs(scheduler)) == 1, "that it is FAILED from then on is no failure"
+
+
+def test_a_task_keeps_what_became_of_its_last_20_runs(brief: Scheduler, clock: FakeClock) -> None:
+    for number in range(22):
+        clock.advance(2)
+        brief.prune()
+        run(brief, clock, 3, status="FAILED" if number % 2 else "DONE", expl=f"why {number}")
+    found = attempts(brief)
+    assert [(how, line) for *_, how, _, _, line in found] == [
+        ("FAILED", f"why {number}") if number % 2 else ("DONE", None) for number in range(2, 22)
+    ]
+    assert [end - start for _, start, end, *_ in found] == [3.0] * 20
+    assert [attempt for attempt, *_ in found] == sorted({attempt for attempt, *_ in found})
+
+
+def test_a_run_that_is_given_back_or_wants_more_deps_is_no_failure(brief: Scheduler, clock: FakeClock) -> None:
+    brief.add_task(worker="w", task_id="t", family="F")
+    brief.release_task(task_id="t", worker=brief.get_work(worker="w")["task_id"] and "w")
+    brief.get_work(worker="w", host="h")
+    brief.add_task(worker="w", task_id="t", new_deps=["more"], status="PENDING")
+    assert [how for _, _, _, how, *_ in attempts(brief)] == ["PENDING", "WAITING"]
+    assert (failed_runs(brief), ended(brief)) == ([], {})
+
+
+def test_a_run_that_is_refused_is_given_back(brief: Scheduler) -> None:
+    brief.add_task(worker="w", task_id="t", family="F", module="m")
+    brief.get_work(worker="w")
+    brief.refuse_tasks(worker="w", task_ids=["t"], reason="no module m", scope="module", seconds=1)
+    assert [how for _, _, _, how, *_ in attempts(brief)] == ["PENDING"]
+
+
+def test_a_run_whose_worker_was_silent_names_its_host_though_the_worker_is_gone(
+    brief: Scheduler, clock: FakeClock
+) -> None:
+    brief.add_task(worker="w", task_id="t", family="F")
+    brief.get_work(worker="w", host="build-7")
+    clock.advance(61)
+    brief.prune()
+    *_, how, worker, host, line = attempts(brief)[0]
+    assert (how, worker, host) == ("FAILED", "w", "build-7")
+    assert "was silent since" in line
+    assert failed_runs(brief)[0]["host"] == "build-7"
+
+
+@pytest.mark.parametrize("status", ["DONE", "FAILED"])
+def test_a_batch_is_as_many_runs_as_it_has_members(brief: Scheduler, clock: FakeClock, status: str) -> None:
+    brief.add_task_batcher(worker="w", task_family="F", batched_args=["day"])
+    for day in "123":
+        brief.add_task(worker="w", task_id=day, family="F", params={"day": day}, batchable=True)
+    batch = brief.get_work(worker="w", host="h")
+    brief.add_task(worker="w", task_id="all", family="F", status="RUNNING", batch_id=batch["batch_id"])
+    clock.advance(6)
+    brief.add_task(worker="w", task_id="all", status=status, expl="why")
+    where = "done_on:w" if status == "DONE" else "failed_on:w"
+    assert {name: count for name, count in ended(brief).items() if name != "failed:F"} == {status: "3", where: "3"}
+    assert [attempts(brief, day)[0][3] for day in "123"] == [status] * 3
+    assert run_times(brief) == ([6.0] if status == "DONE" else []), "the run is the whole batch"
+    assert sorted(each["task_id"] for each in failed_runs(brief)) == ([] if status == "DONE" else ["1", "2", "3"])
+
+
+def test_what_is_known_of_a_family_outlives_its_last_task_by_30_days(brief: Scheduler, clock: FakeClock) -> None:
+    run(brief, clock)
+    run(brief, clock, status="FAILED", expl="no")
+    keys = [brief.namespace.key(kind, "F") for kind in ("family", "run_times")]
+    n = brief._client.hget(brief.namespace.key("task", "t"), "n")
+    assert [brief._client.ttl(key) for key in keys] == [-1, -1]
+    for seconds in (61, 11):
+        clock.advance(seconds)
+        brief.prune()
+    assert listed(brief) == {}
+    assert all(29 * 86400 < brief._client.ttl(key) <= 30 * 86400 for key in keys)
+    assert not brief._client.exists(brief.namespace.key("attempts", n))
+    brief.add_task(worker="w", task_id="new", family="F")
+    assert [brief._client.ttl(key) for key in keys] == [-1, -1]
+    assert family(brief)["runs"] == "1"
+
+
 @pytest.mark.parametrize("seed", range(by_night(100, 5)))
 def test_whatever_happens_every_task_is_listed_once(
     scheduler_factory: SchedulerFactory, clock: FakeClock, seed: int
@@ -210,3 +408,7 @@ def test_whatever_happens_every_task_is_listed_once(
         getattr(scheduler, method)(**arguments)
     names = [name for entries in listed(scheduler).values() for name in entries]
     assert len(names) == len(set(names)) == sum(sum(by_state.values()) for by_state in counts(scheduler).values())
+    ends = [how for task_id in names for _, _, _, how, *_ in attempts(scheduler, task_id)]
+    assert set(ends) <= {"DONE", "FAILED", "DISABLED", "PENDING", "WAITING", "UNKNOWN"}
+    slices = scheduler._client.scan_iter(match=scheduler.namespace.key("ended", "*"))
+    assert sum(int(scheduler._client.hget(each, "FAILED") or 0) for each in slices) == len(failed_runs(scheduler))

@@ -13,7 +13,7 @@ from broker_sched.scheduler.keys import KEPT, KEYS, RECOMPUTED
 
 DERIVED = frozenset(key.pattern.partition(":")[0] for key in KEYS if key.check == RECOMPUTED)
 FACTS = frozenset(key.pattern.partition(":")[0] for key in KEYS if key.check == KEPT)  # read, but not derived
-OF_A_TASK = ("deps", "failures")  # <kind>:<n>: leaked when there is no such task
+OF_A_TASK = ("deps", "failures", "attempts")  # <kind>:<n>: leaked when there is no such task
 
 
 class Difference(NamedTuple):

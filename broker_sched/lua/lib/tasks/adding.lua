@@ -234,6 +234,7 @@ local function report(task, worker)
   if may_change_status(task, worker, status) then
     -- Its run() wants more deps. When it began to is kept until it ends, so that it does not wait for them in vain.
     if HAS_NEW_DEPS and task.status == 'RUNNING' and not task.waits_since then set(task, 'waits_since', NOW_TEXT) end
+    task.wants_deps = HAS_NEW_DEPS
     set_status(task, status == 'SUSPENDED' and 'PENDING' or status)
   end
 end

@@ -17,6 +17,7 @@ local function set_expl(task, expl)
   for _, each in ipairs(tasks) do
     if #expl > MAX_INLINE then call('HSET', key('detail:', each.id), 'expl', expl) end
     set(each, 'expl', #expl <= MAX_INLINE and expl)
+    each.long_expl = #expl > MAX_INLINE and expl
     set(each, 'refusals', nil)
     if each ~= task then flush(each) end
   end

@@ -5,31 +5,10 @@
 --   mail:server    there while a server that sends mails was seen within a week: without one, nothing is noted
 
 -- @include lib/core/header.lua
+-- @include lib/tasks/error_texts.lua
 
 local MAX_NOTES = 10000
-local MAX_TEXT = 4000 -- bytes of a note's error and of its parameters
-local MAX_DECODED = 1000000 -- bytes: a longer explanation is not decoded
-
--- The end of a long text, from the beginning of a character on.
-local function tail(text)
-  if #text <= MAX_TEXT then return text end
-  local start = #text - MAX_TEXT + 1
-  while start <= #text do
-    local byte = string.byte(text, start)
-    if byte < 128 or byte >= 192 then break end
-    start = start + 1
-  end
-  return string.sub(text, start)
-end
-
--- An explanation is JSON as workers send it, or plain text.
-local function error_text(expl)
-  if not expl then return nil end
-  local readable, list = pcall(cjson.decode, #expl <= MAX_DECODED and '[' .. expl .. ']' or '')
-  local text = readable and list[1]
-  if readable and text == cjson.null then return nil end
-  return tail(type(text) == 'string' and text or expl)
-end
+local MAX_PARAMS = 4000 -- bytes
 
 -- The parameters that the worker's tasks of this family are batched by, JSON.
 local function batched_names(worker_id, family)
@@ -44,7 +23,7 @@ end
 local function add_note(note)
   if call('LLEN', key('mail:notes', '')) >= MAX_NOTES then return call('INCR', key('mail:unlisted', '')) end
   note.time = NOW_TEXT
-  if note.params and #note.params > MAX_TEXT then note.params = nil end
+  if note.params and #note.params > MAX_PARAMS then note.params = nil end
   call('RPUSH', key('mail:notes', ''), cjson.encode(note))
 end
 

@@ -45,7 +45,9 @@ end
 
 local function fail_orphaned_run(task)
   if not is_orphaned_run(task) then return end
-  set_expl(task, why_missed(task.worker_running))
+  local why, host = why_missed(task.worker_running)
+  task.lost_host = host
+  set_expl(task, why)
   set_status(task, 'FAILED')
   set(task, 'worker_running', nil)
   finish_task(task)

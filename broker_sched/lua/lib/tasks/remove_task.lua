@@ -33,7 +33,7 @@ local function remove_task(task)
   drop_deps(task)
   for token in string.gmatch(task.linking or '', '%S+') do call('DEL', key('staged:', token)) end
   call('DEL', key('task:', task.id), key('detail:', task.id), key('unmet:', n), key('blockers:', n),
-    key('failures:', n))
+    key('failures:', n), key('attempts:', n))
   task.removed = true
   loaded_tasks[task.id], id_by_number[n] = nil, nil
   if call('EXISTS', key('dependents:', n)) == 1 then

@@ -15,7 +15,9 @@
 -- @include lib/tasks/resources.lua
 -- @include lib/tasks/tasks.lua
 -- @include lib/tasks/attempts.lua
+-- @include lib/tasks/run_counts.lua
 -- @include lib/tasks/links.lua
+-- @lazy note_end_of_run, note_failed_run, keep_done_run lib/tasks/ended_runs.lua
 -- @lazy note_failure lib/tasks/mail_notes.lua
 
 -- Runner that is neither stakeholder nor assistant: the next prune fails what it runs.
@@ -100,12 +102,14 @@ local function fails_too_often(task)
   return call('LLEN', failures) >= count
 end
 
+local RUNNING_STATUSES = { RUNNING = true, BATCH_RUNNING = true }
 local set_status
 
 -- The members of a batch take the status of the combined task.
 local function pass_on_to_batch(task, new)
   for _, n in ipairs(call('SMEMBERS', key('batch:', task.batch_id))) do
     local member = load_task(id_of(n))
+    member.wants_deps, member.lost_host = task.wants_deps, task.lost_host
     set_status(member, new)
     set(member, 'batch_id', nil)
     finish_task(member)
@@ -117,6 +121,7 @@ end
 function set_status(task, new)
   if new == 'DISABLED' and (task.status == 'RUNNING' or task.status == 'BATCH_RUNNING') then return end
   local removed_on_failure = task.batch_id and task.batchable ~= '1'
+  local old = task.status
   if task.status == 'DISABLED' then
     if new == 'DONE' then
       clear_disable(task)
@@ -129,7 +134,10 @@ function set_status(task, new)
   if new == 'FAILED' and task.status ~= 'DISABLED' then
     local is_disabled = fails_too_often(task)
     -- Of a batch its members have failed, not what was made of them.
-    if not removed_on_failure and not task.is_given_back then note_failure(task, is_disabled) end
+    if not removed_on_failure and not task.is_given_back then
+      note_failure(task, is_disabled)
+      note_failed_run(task, is_disabled)
+    end
     if is_disabled then
       set(task, 'disabled_at', NOW_TEXT)
       call('ZADD', key('due:enable', ''), NOW_TEXT, task.n)
@@ -138,7 +146,15 @@ function set_status(task, new)
   elseif new == 'DISABLED' and not task.disabled_by then
     clear_disable(task)
   end
-  if new ~= task.status then move_status(task, new) end
+  if new ~= old then
+    if old == 'DONE' and task.attempt then keep_done_run(task) end
+    move_status(task, new)
+    if RUNNING_STATUSES[old] and new == 'DONE' then
+      run_counts.add_done(task, old, removed_on_failure)
+    elseif RUNNING_STATUSES[old] and not RUNNING_STATUSES[new] then
+      note_end_of_run(task)
+    end
+  end
   if new == 'FAILED' then
     call('ZADD', key('due:retry', ''), string.format('%.6f', NOW + OPTIONS.retry_delay), task.n)
     if removed_on_failure then call('ZADD', key('due:remove', ''), NOW_TEXT, task.n) end

@@ -1,7 +1,7 @@
 -- What a worker ran fails when it is gone. The explanation of that failure names the worker, its host, and since when
 -- it was silent.
 --
---   missed:<worker_id>   that sentence, for the prune that fails its tasks
+--   missed:<worker_id>   that sentence and the host, for the prune that fails its tasks
 --
 -- Luigi keeps the explanation of an earlier failure, or none (docs/decisions/0003).
 
@@ -71,13 +71,20 @@ end
 -- Before the worker is forgotten. why: a sentence; nil for one that was silent.
 local function keep_why_missed(id, why)
   if not has_runs(id) then return end
-  call('SET', key('missed:', id), cjson.encode(why or why_silent(id)), 'EX', MISSED_SECONDS)
+  local told = { why or why_silent(id), find_worker(id).host or '' }
+  call('SET', key('missed:', id), cjson.encode(told), 'EX', MISSED_SECONDS)
 end
 
--- Why a running task fails whose worker is not there any more, or has no stake in it.
+-- Why a running task fails whose worker is not there any more, or has no stake in it; and its host, where it is known
+-- from its time only.
 local function why_missed(id)
   local kept = not find_worker(id) and call('GET', key('missed:', id))
-  return kept or cjson.encode(worker_named(id) .. ', which ran this task, is unknown by now or has no stake in it.')
+  if kept then
+    local told = cjson.decode(kept)
+    if type(told) ~= 'table' then return kept end -- schema 3 kept the sentence alone
+    return cjson.encode(told[1]), told[2]
+  end
+  return cjson.encode(worker_named(id) .. ', which ran this task, is unknown by now or has no stake in it.')
 end
 
 -- Why the runs of a worker fail whose name a new one has taken.

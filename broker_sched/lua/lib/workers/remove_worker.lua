@@ -10,8 +10,8 @@ local KEPT_NAMES = 10000
 -- Tasks know the workers that have signed up by number: why() tells who that was.
 local function keep_name(worker)
   local contact = call('ZSCORE', key('workers', ''), worker.id) or NOW_TEXT
+  call('ZADD', key('gone_workers', ''), worker.w, contact .. ' ' .. worker.id) -- first: Redis may refuse it
   call('ZREMRANGEBYSCORE', key('gone_workers', ''), '-inf', number_text(tonumber(worker.w) - KEPT_NAMES))
-  call('ZADD', key('gone_workers', ''), worker.w, contact .. ' ' .. worker.id)
 end
 
 -- A dead worker is gone at once; its runner sets and stakeholder sets follow as a deferred step, what it ran is looked
