@@ -118,7 +118,7 @@ local function set_due_times(task, retry_at, remove_at)
   if task.status == 'FAILED' then
     call('ZADD', key('due:retry', ''), retry_at ~= '' and retry_at or NOW + OPTIONS.retry_delay, task.n)
   end
-  if task.disabled_at then call('ZADD', key('due:enable', ''), task.disabled_at, task.n) end
+  if task.disabled_at and not task.disabled_by then call('ZADD', key('due:enable', ''), task.disabled_at, task.n) end
   if task.postponed then call('ZADD', key('due:postponed', ''), task.postponed, task.n) end
   if remove_at ~= '' then call('ZADD', key('due:remove', ''), remove_at, task.n) end
 end

@@ -71,6 +71,10 @@ DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda c: changed(c, lambda lines: lines[2].update(status="RUNNING", worker_running=None)),
         "is RUNNING, and has no worker_running",
     ),
+    "a disable without its time": (
+        lambda c: changed(c, lambda lines: lines[2].update(status="DISABLED", disabled_by="ann@host")),
+        "has disabled_by, and no disabled_at",
+    ),
     "the same task twice": (lambda c: changed(c, lambda lines: lines.append(lines[4])), "two lines about task t"),
 }
 

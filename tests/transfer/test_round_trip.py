@@ -108,6 +108,20 @@ def test_the_kinds_of_redis_understand_each_other(source: str, target: str, cloc
         next(made, None)  # checks both
 
 
+def test_what_people_have_disabled_stays_so(
+    scheduler: Scheduler, scheduler_factory: SchedulerFactory, clock: FakeClock
+) -> None:
+    scheduler.add_task(worker="w", task_id="a")
+    scheduler.change_tasks(["a"], "disable", by="ann@host")
+    other = scheduler_factory()
+    imported(other, exported(scheduler))
+    clock.advance(10**6)
+    other.prune()
+    other.add_task(worker="w", task_id="a")
+    (refusal,) = other.change_tasks(["a"], "disable")["unchanged"]
+    assert refusal["reason"] == "It is DISABLED already, by ann@host."
+
+
 def test_texts_of_all_kinds_are_kept(scheduler: Scheduler, scheduler_factory: SchedulerFactory) -> None:
     odd = 'a\ud800\u0000\n"\\ü{}%s\u2028'
     told: dict[str, Any] = {"family": odd, "module": odd, "params": {odd: odd, "n": 10**18, "x": 1e-300, "big": 10**30}}

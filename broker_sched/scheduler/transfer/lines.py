@@ -63,7 +63,8 @@ class TaskLine(Struct, tag="task", tag_field="line", kw_only=True, omit_defaults
     retry_policy: tuple[float | None, float | None, float | None] | None = None  # count, hard timeout, window
     failures: list[Time] = []
     first_failure: Time | None = None
-    disabled_at: Time | None = None  # by the scheduler
+    disabled_at: Time | None = None  # by the scheduler, or by people
+    disabled_by: str | None = None  # who of the people it was
     retry_at: Time | None = None
     remove_at: Time | None = None
     ready_since: Time | None = None
@@ -239,6 +240,8 @@ def check_task(line: TaskLine, number: int) -> None:
         told = "it is BATCH_RUNNING, and has no batch_id"
     elif line.disabled_at is not None and line.status != "DISABLED":
         told = f"it has disabled_at, and is {line.status}"
+    elif line.disabled_by is not None and line.disabled_at is None:
+        told = "it has disabled_by, and no disabled_at"
     if told:
         raise ImportRefused(f"Line {number} can't be used: task {line.id}: {told}.")
 
