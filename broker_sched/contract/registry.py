@@ -26,6 +26,7 @@ class Method(NamedTuple):
     takes_any: bool  # on the wire, as Luigi has it, unknown arguments are accepted and ignored
     reads_only: bool  # changes nothing
     is_view: bool  # reads as much as there is. Of what a caller sees it changes nothing: it only does what is due
+    looks: bool  # reads much, a little at a time: a server that is asked often does it in a process of its own
     attempts: int  # how often a client tries when it gets no answer
     answered_within_seconds: float  # for so long a client waits for an answer
     allow_null: bool  # False: a null reply is an error (get_work)
@@ -35,6 +36,7 @@ def rpc(
     *,
     reads_only: bool = False,
     is_view: bool = False,
+    looks: bool = False,
     attempts: int = 3,
     answered_within_seconds: float = 60.0,  # a luigid with very many tasks takes its time
     allow_null: bool = True,

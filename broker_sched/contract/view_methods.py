@@ -29,7 +29,7 @@ from broker_sched.contract.types import (
 class ViewMethods:
     """The part of SchedulerAPI that only looks."""
 
-    @rpc(reads_only=True)
+    @rpc(reads_only=True, looks=True)
     def overview(self) -> view_replies.Overview:
         """Return how the namespace stands: tasks by state, workers, resources, throughput, Redis; when it will end.
 
@@ -41,7 +41,7 @@ class ViewMethods:
         """
         raise NotImplementedError
 
-    @rpc(reads_only=True)
+    @rpc(reads_only=True, looks=True)
     def families(self, cursor: Cursor | None = None, limit: ListLimit = 200) -> view_replies.Families:
         """Return families with their tasks by state, run times, and last failure; those with most tasks first.
 
@@ -49,7 +49,7 @@ class ViewMethods:
         """
         raise NotImplementedError
 
-    @rpc(reads_only=True)
+    @rpc(reads_only=True, looks=True)
     def tasks(
         self,
         family: str | None = None,
@@ -81,7 +81,7 @@ class ViewMethods:
         """Return all that is known of one task, but for its hidden parameters; null when there is no such task."""
         raise NotImplementedError
 
-    @rpc(reads_only=True)
+    @rpc(reads_only=True, looks=True)
     def failures(self, since_seconds: SinceSeconds = 3600.0, limit: ListLimit = 100) -> view_replies.Failures:
         """Return the failures of the last so many seconds by family and last line of the error, most failures first.
 
@@ -89,17 +89,17 @@ class ViewMethods:
         """
         raise NotImplementedError
 
-    @rpc(reads_only=True)
+    @rpc(reads_only=True, looks=True)
     def workers(self, cursor: Cursor | None = None, limit: ListLimit = 200) -> view_replies.Workers:
         """Return workers and submissions, in the order of their ids. cursor: that of the reply before."""
         raise NotImplementedError
 
-    @rpc(reads_only=True)
+    @rpc(reads_only=True, looks=True)
     def worker_details(self, worker: WorkerId) -> view_replies.WorkerDetails | None:
         """Return all that is known of one worker: what it runs, failed at and could not load; null when unknown."""
         raise NotImplementedError
 
-    @rpc(reads_only=True)
+    @rpc(reads_only=True, looks=True)
     def events(
         self,
         after: str | None = None,

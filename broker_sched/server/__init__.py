@@ -15,6 +15,7 @@
 | budget | the memory that large bodies and long answers share |
 | requests | how bytes become a call's arguments |
 | responses | how a result or an error becomes status, headers and JSON |
+| frequent_looks | when calls that only look are passed on to a process of their own |
 | large_calls | how a large call is passed on to a process of its own |
 | large_call_process | what that process does |
 | routes | everything but `/api`: the page, and whether the server is alive and ready |

@@ -30,6 +30,7 @@ from broker_sched.server.bodies import (
 )
 from broker_sched.server.budget import Budget
 from broker_sched.server.cross_site import is_foreign
+from broker_sched.server.frequent_looks import FrequentLooks
 from broker_sched.server.large_calls import LargeCalls
 from broker_sched.server.requests import MAX_BODY_BYTES, from_body, from_query
 from broker_sched.server.responses import (
@@ -57,10 +58,17 @@ EXPECTS = b"expect"
 class Api:
     """A bare ASGI application: a framework would cost a call more than all that is done here."""
 
-    def __init__(self, scheduler: AsyncScheduler, large_calls: LargeCalls | None = None) -> None:
-        """Answer calls by this scheduler. large_calls: carries out those with large bodies; None: this process does."""
+    def __init__(
+        self, scheduler: AsyncScheduler, large_calls: LargeCalls | None = None, looks: FrequentLooks | None = None
+    ) -> None:
+        """Answer calls by this scheduler.
+
+        large_calls: carries out those with large bodies. looks: those that only look and come often. None: this process
+        does.
+        """
         self._scheduler = scheduler
         self._large_calls = large_calls
+        self._looks = looks
         self._bodies, self._answers = Budget(BODIES_BYTES), Budget(ANSWERS_BYTES)
         self._view_slots = asyncio.Semaphore(VIEWS_AT_ONCE)
 
@@ -127,6 +135,10 @@ class Api:
             raise RequestRefused(
                 400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header."
             )
+        if self._looks is not None and method.looks:
+            answer = await self._looks.answer(name, scope, [body])
+            if answer is not None:
+                return answer
         arguments = from_body(headers.get(b"content-type", b""), body, query) if verb == "POST" else from_query(query)
         if method.name == "await_work":
             return success(await self._await_work(method, arguments, receive))

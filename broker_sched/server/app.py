@@ -31,6 +31,7 @@ from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.mailing import Mailing
 from broker_sched.server.announcements import announced
 from broker_sched.server.api import API, Api
+from broker_sched.server.frequent_looks import FrequentLooks
 from broker_sched.server.hosts import HostRule
 from broker_sched.server.large_calls import LargeCalls
 from broker_sched.server.prune_timer import prune_for_ever
@@ -39,6 +40,7 @@ from broker_sched.server.routes import routes
 
 log = logging.getLogger("bsched.server")
 
+LOOKS_NICE = 10  # so much does the process for frequent looks go behind others for the processor
 DRIVE_SECONDS = 30  # what mails want of Redis is not waited for longer
 
 
@@ -126,8 +128,8 @@ class App:
                 await scheduler.configure()
             except RedisUnavailable as error:
                 log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
-            large_calls = None if is_in_process(config.redis_url) else LargeCalls(config.redis_url, config.namespace)
-            self._scheduler, self._api = scheduler, Api(scheduler, large_calls)
+            large_calls, looks = _processes_beside(config)
+            self._scheduler, self._api = scheduler, Api(scheduler, large_calls, looks)
             pruner = asyncio.create_task(prune_for_ever(scheduler))
             mailing = _start_mailing(config.mails, scheduler)
             try:
@@ -135,8 +137,8 @@ class App:
                     yield
             finally:
                 pruner.cancel()
-                if large_calls is not None:
-                    await large_calls.close()
+                if large_calls is not None and looks is not None:
+                    await asyncio.gather(large_calls.close(), looks.close())
                 if mailing is not None:
                     await asyncio.to_thread(mailing.stop)
         finally:
@@ -145,6 +147,14 @@ class App:
     def end_waiting(self) -> None:
         """Answer those who wait for work, now and from now on: this process is about to leave."""
         self.scheduler.end_waiting()
+
+
+def _processes_beside(config: AppConfig) -> tuple[LargeCalls | None, FrequentLooks | None]:
+    """What passes calls on to processes of their own, where others can reach this Redis. None is started yet."""
+    if is_in_process(config.redis_url):
+        return None, None
+    place = (config.redis_url, config.namespace)
+    return LargeCalls(*place), FrequentLooks(LargeCalls(*place, nice=LOOKS_NICE))
 
 
 def _start_mailing(settings: MailSettings | None, scheduler: AsyncScheduler) -> Mailing | None:

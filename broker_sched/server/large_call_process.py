@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -15,7 +16,7 @@ from broker_sched.redis_backend.multiplexed_connection import open_connections
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.server.api import Api
-from broker_sched.server.large_calls import LENGTH_BYTES, Frame, Opening, Question, Reply, as_scope, framed
+from broker_sched.server.large_calls import LENGTH_BYTES, STARTED, Frame, Opening, Question, Reply, as_scope, framed
 
 
 def main() -> None:
@@ -31,10 +32,13 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     if first is None:
         return
     opening = msgspec.msgpack.decode(first.head, type=Opening)
+    with contextlib.suppress(AttributeError, OSError):  # Windows has no such thing
+        os.nice(opening.nice)
     namespace = Namespace.named(opening.namespace)
     connections = await asyncio.to_thread(open_connections, opening.redis_url, namespace.prefix)
     scheduler = AsyncScheduler(namespace, *connections)
     api, writing, tasks = Api(scheduler), asyncio.Lock(), set()
+    await asyncio.to_thread(_write, out, framed(Reply(STARTED, 0, [])))
     while (frame := await asyncio.to_thread(_next_frame, source)) is not None:
         task = asyncio.create_task(_answer(api, frame, out, writing))
         tasks.add(task)

@@ -2,7 +2,8 @@
 
 To read 32 MB of JSON, to check it and to write it for Redis takes up to seconds, in which no thread gets on: the
 interpreter's lock is held. And on a connection that is shared everybody waits behind it. The process has a connection
-of its own. It is started by the first such call, and ends when there was none for a while, or with us.
+of its own. It is started by the first such call, and ends when there was none for a while, or with us. Calls that come
+often and only look are carried out likewise (frequent_looks.py).
 
 Frames go to and fro over its standard input and output: the lengths of head and body, the head as msgpack, the body.
 """
@@ -35,6 +36,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 from broker_sched.server.large_call_process import main
 main()
 """
+STARTED = -1
 _counter = itertools.count()
 
 
@@ -43,6 +45,7 @@ class Opening(msgspec.Struct):
 
     redis_url: str | None
     namespace: str
+    nice: int  # by how much it goes behind others for the processor
 
 
 class Question(msgspec.Struct):
@@ -57,7 +60,7 @@ class Question(msgspec.Struct):
 
 
 class Reply(msgspec.Struct):
-    """The head of the frame in which the answer comes back."""
+    """The head of the frame in which the answer comes back; that of the first frame, STARTED, answers nothing."""
 
     number: int
     status: int
@@ -78,11 +81,16 @@ def framed(head: msgspec.Struct, parts: Sequence[bytes] = ()) -> list[bytes]:
 
 
 class LargeCalls:
-    """Passes calls on to the process, which it starts when it is needed, and ends."""
+    """Passes calls on to the process, which it starts when it is needed, and ends.
 
-    def __init__(self, redis_url: str | None, namespace: str) -> None:
-        self._opening = Opening(redis_url, namespace)
+    nice: by how much the process goes behind others for the processor, where the system has such a thing.
+    """
+
+    def __init__(self, redis_url: str | None, namespace: str, nice: int = 0) -> None:
+        self._opening = Opening(redis_url, namespace, nice)
         self._process: asyncio.subprocess.Process | None = None
+        self.is_ready = False  # the process is there, and answers at once
+        self._beginning: asyncio.Task[object] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
@@ -108,14 +116,21 @@ class LargeCalls:
             raise _gone(str(error)) from None
         finally:
             del self._waiting[number]
-            if not self._waiting:
-                self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_if_idle)
+            self._note_idle()
+
+    def begin_to_start(self) -> None:
+        """Start the process, without waiting for it, unless it is there or was just started."""
+        if self._process is None and (self._beginning is None or self._beginning.done()):
+            self._beginning = asyncio.create_task(self._start_idle())
 
     async def close(self) -> None:
         """End the process: it is given 2 s to close its connections, and then killed."""
         if self._idle is not None:
             self._idle.cancel()
-        process, self._process = self._process, None
+        if self._beginning is not None:
+            with contextlib.suppress(OSError):
+                await self._beginning
+        process, self._process, self.is_ready = self._process, None, False
         if process is None:
             return
         assert process.stdin is not None
@@ -138,23 +153,33 @@ class LargeCalls:
                 self._reading = asyncio.create_task(self._read(self._process))
             return self._process
 
+    async def _start_idle(self) -> None:
+        with contextlib.suppress(OSError):  # then calls are answered here
+            await self._started()
+            self._note_idle()
+
+    def _note_idle(self) -> None:
+        if not self._waiting:
+            self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_if_idle)
+
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
                 frame = await read_frame(process.stdout)
                 reply = msgspec.msgpack.decode(frame.head, type=Reply)
+                self.is_ready = self.is_ready or reply.number == STARTED
                 future = self._waiting.get(reply.number)
                 if future is not None and not future.done():
                     future.set_result(Answer(reply.status, reply.headers, frame.body))
         if self._process is process:  # it has died
-            self._process = None
+            self._process, self.is_ready = None, False
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(_gone("it has ended"))
 
     def _end_if_idle(self) -> None:
-        process, self._process = self._process, None
+        process, self._process, self.is_ready = self._process, None, False
         if process is not None and process.stdin is not None:
             process.stdin.close()
 

@@ -1,0 +1,45 @@
+"""Calls that only look are answered by a process of their own, once they come often.
+
+Such a call takes some 10 to 100 ms of a processor, in short steps. Now and then it is answered as any other. Asked
+without a pause, its steps would stand in the way of every get_work: then another process is started, which goes behind
+for the processor, and has a connection of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from starlette.types import Scope
+
+from broker_sched.server.large_calls import LargeCalls
+from broker_sched.server.responses import Answer, RequestRefused
+
+OFTEN = 6  # calls
+OFTEN_SECONDS = 3.0  # in so long a time
+
+
+class FrequentLooks:
+    """Passes calls that only look on to a process, while they come often. calls: starts it, and ends it again."""
+
+    def __init__(self, calls: LargeCalls) -> None:
+        self._calls = calls
+        self._came_at: deque[float] = deque(maxlen=OFTEN)  # event loop time
+
+    async def answer(self, name: str, scope: Scope, parts: Sequence[bytes]) -> Answer | None:
+        """Return the other process's answer to a call of this method; None: this one shall answer it."""
+        now = asyncio.get_running_loop().time()
+        self._came_at.append(now)
+        if not self._calls.is_ready:
+            if len(self._came_at) == OFTEN and now - self._came_at[0] < OFTEN_SECONDS:
+                self._calls.begin_to_start()
+            return None
+        try:
+            return await self._calls.answer(name, scope, parts)
+        except RequestRefused:  # it has just ended
+            return None
+
+    async def close(self) -> None:
+        """End the process, as LargeCalls does, if it was started."""
+        await self._calls.close()

@@ -1,0 +1,56 @@
+"""Calls that only look go to a process of their own once they come often, which ends no answer and shows in none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import psutil
+
+from tests.harness import RedisProcess, Reply, ServerProcess
+from tests.servers import until
+
+Start = Callable[..., ServerProcess]
+
+
+def helpers(server: ServerProcess) -> list[psutil.Process]:
+    return psutil.Process(server.process.pid).children()
+
+
+def without_date(reply: Reply) -> tuple[int, dict[str, str], bytes]:
+    return reply.status, dict(reply.headers) | {"date": ""}, reply.body
+
+
+def test_one_look_starts_no_process_and_many_do(own_redis: RedisProcess, start_server: Start) -> None:
+    server = start_server("--redis", own_redis.url, "--namespace", "looks").await_ready()
+    server.call("add_task", worker="w", task_id="t", family="F")
+    asked = [("families", "{}"), ("tasks", '{"family":"F"}'), ("tasks", '{"status":"NO"}'), ("events", "{")]
+    here = [without_date(server.post(method, data)) for method, data in asked]
+    server.call("get_work", worker="w")
+    assert helpers(server) == []
+    until(lambda: bool(server.call("workers") and helpers(server)), "a process is started")
+    (helper,) = helpers(server)
+    until(lambda: bool(server.call("workers")) and helper.num_threads() > 0 and helper.nice() == 10, "it goes behind")
+    server.call("release_task", task_id="t", worker="w")
+    spent = helper.cpu_times().user
+
+    def is_asked() -> bool:
+        server.call("overview")
+        return helper.cpu_times().user > spent
+
+    until(is_asked, "it answers")
+    there = [without_date(server.post(method, data)) for method, data in asked]
+    assert [reply[:2] for reply in there[2:]] == [reply[:2] for reply in here[2:]]
+    assert [json.loads(reply[2]).keys() for reply in there] == [json.loads(reply[2]).keys() for reply in here]
+    helper.kill()
+    until(lambda: bool(server.call("families")["families"]) and helper not in helpers(server), "it has died")
+    assert server.call("families")["families"][0]["family"] == "F"
+    assert server.stop() == 0
+
+
+def test_a_server_ends_while_the_process_begins(own_redis: RedisProcess, start_server: Start) -> None:
+    server = start_server("--redis", own_redis.url, "--namespace", "looks").await_ready()
+    until(lambda: bool(server.call("workers") and helpers(server)), "a process is started")
+    (helper,) = helpers(server)
+    assert server.stop() == 0
+    until(lambda: not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE, "it has ended, too")
