@@ -99,6 +99,16 @@ def test_a_worker_is_asked_to_leave_by_its_next_ping(
     assert scheduler.get_work(worker="w")["task_id"] == "b", "whoever has its name next is given work"
 
 
+def test_a_name_that_is_disabled_stays_so_for_a_new_start_until_it_is_forgotten(scheduler: Scheduler) -> None:
+    scheduler.add_worker(worker="w", info={}, start_id="first")
+    scheduler.disable_worker("w")
+    for forgets, state in ((False, "disabled"), (True, "active")):
+        if forgets:
+            scheduler.forget_worker("w", force=True)
+        scheduler.add_worker(worker="w", info={}, start_id=f"next {state}")
+        assert scheduler.get_work(worker="w", start_id=f"next {state}")["worker_state"] == state
+
+
 def test_a_worker_of_luigis_is_disabled_instead_and_an_unknown_one_is_not_made(scheduler: Scheduler) -> None:
     scheduler.add_task(worker="luigis", task_id="a")
     assert scheduler.drain_worker("luigis") == {"worker": "luigis", "asked": False, "disabled": True}
