@@ -15,7 +15,7 @@ import pytest
 from broker_sched import Scheduler
 from tests.cli.commands import Bsched, column
 from tests.harness import RedisProcess
-from tests.terminals import on_terminal
+from tests.terminals import on_terminal, plain
 
 
 @pytest.fixture
@@ -80,6 +80,55 @@ def test_watching_into_a_pipe_prints_one_answer_after_the_other(busy: Scheduler,
     timer.start()
     found = on.json_lines("status", "--watch", "--interval", "0.2", code=130)
     assert len(found) >= 2 and all(each["tasks"]["RUNNING"] == 1 for each in found)
+
+
+def test_families_are_listed_by_state_with_run_times_and_failures(busy: Scheduler, on: Bsched) -> None:
+    rows = on.rows("family", "list")
+    load = dict(zip(rows[0], rows[1]))
+    assert (load["FAMILY"], load["RUNNING"], load["FAILED"], load["DONE"]) == ("Load", "1", "1", "1")
+    assert load["FAILED LAST HOUR, LAST"].startswith("1, ") and load["LAST ERROR"] == "ValueError: no café"
+    assert load["MEAN"].endswith(" s")
+    busy.pause_family(family="Report")
+    assert "Report (paused)" in column(on.rows("family", "list"), "FAMILY")
+    assert [each["family"] for each in on.json_lines("family", "list")] == ["Load", "Report"]
+    assert "There are more; --limit 10" in on("family", "list", "--limit", "1").stderr
+
+
+def test_what_failed_lately_is_grouped_by_family_and_error(busy: Scheduler, on: Bsched) -> None:
+    rows = on.rows("failures")
+    group = dict(zip(rows[0], rows[1]))
+    assert (group["COUNT"], group["TASKS"], group["FAMILY"]) == ("1", "1", "Load")
+    assert group["ERROR"] == "ValueError: no café" and group["EXAMPLE"].startswith("Load_")
+    (found,) = on.json_lines("failures", "--since", "30m")
+    assert (found["family"], found["count"], found["workers"]) == ("Load", 1, ["w"])
+
+
+def test_workers_are_listed_and_shown_with_what_they_run_and_failed_at(busy: Scheduler, on: Bsched) -> None:
+    rows = on.rows("worker", "list")
+    worker = dict(zip(rows[0], rows[1]))
+    assert (worker["WORKER"], worker["STATE"], worker["HOST"], worker["RUNNING"]) == ("w", "active", "h1", "1 of 2")
+    assert (worker["FAILED LAST HOUR"], worker["DONE LAST HOUR"]) == ("1", "1")
+    shown = on("worker", "show", "w").stdout
+    assert "running\n" in shown and "failed last\n" in shown and "ValueError: no café" in shown
+    found = on.json("worker", "show", "w")
+    assert len(found["running_tasks"]) == 1 and len(found["failures"]) == 1
+    assert "There is no worker w1. Did you mean w?" in on.error("worker", "show", "w1")
+
+
+def test_events_are_shown_and_followed(busy: Scheduler, on: Bsched) -> None:
+    changes = column(on.rows("events", "--limit", "3"), "CHANGE")
+    assert changes[-1] == "PENDING → RUNNING"
+    assert {each["to"] for each in on.json_lines("events", "--status", "FAILED")} == {"FAILED"}
+    assert {each["family"] for each in on.json_lines("events", "--family", "Load")} == {"Load"}
+    assert "There is no family Lod. Did you mean Load?" in on.error("events", "--family", "Lod")
+    with on_terminal("events", "--follow", *on.where) as child:
+        child.expect("PENDING → RUNNING")
+        fail(busy, "Late_1")
+        child.expect("PENDING → FAILED  Late_1")
+        child.sendintr()
+        child.expect(pexpect.EOF)
+        child.wait()
+        assert (child.exitstatus, "Traceback" in plain(child.before)) == (130, False)
 
 
 def test_when_nothing_failed_it_says_so(board: Scheduler, on: Bsched) -> None:

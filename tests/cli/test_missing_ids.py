@@ -78,6 +78,27 @@ def test_a_phantom_is_an_error_that_names_near_matches_and_changes_nothing(
     assert seen(scheduler) == before
 
 
+def test_near_names_are_looked_for_among_a_thousand_and_not_among_all_tasks(
+    scheduler: Scheduler, own_redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [{"task_id": f"Many_{number:04}", "family": "Many"} for number in range(2500)]
+    for start in range(0, len(tasks), 500):
+        scheduler.add_tasks(worker=WORKER, tasks=tasks[start : start + 500])
+    asked: list[str] = []
+
+    def noted(self: Scheduler, method: Any, arguments: dict[str, Any], call: Any = Scheduler._invoke) -> Any:
+        asked.append(method.name)
+        reply = call(self, method, arguments)
+        assert len(reply.get("tasks", ())) <= 1000 if isinstance(reply, dict) else True
+        return reply
+
+    monkeypatch.setattr(Scheduler, "_invoke", noted)
+    where = ["--redis", own_redis.url, "--namespace", "cli"]
+    assert f"Did you mean {TASK}?" in run("task", "show", TASK.replace("01_01", "01_02"), *where).stderr
+    assert "Did you mean Many?" in run("task", "list", "--family", "Manny", *where).stderr
+    assert not {"task_search", "task_list", "graph"} & set(asked), "these read all tasks"
+
+
 def test_what_is_there_is_carried_out(where: list[str], scheduler: Scheduler) -> None:
     assert run("call", "task_list", "status=FAILED", *where).exit_code == 0
     assert run("call", "forgive_failures", f"task_id={TASK}", *where).exit_code == 0

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from broker_sched import Scheduler
 from bsched.main import cli
 from bsched.output import distance, duration, number, one_cell, plain_lines, text, when
+from bsched.progress import CLEAR_LINE, counting
 from tests.harness import RedisProcess
 from tests.terminals import plain, shown_on_terminal
 
@@ -97,3 +98,22 @@ def test_values_are_written_as_people_read_them() -> None:
     ]
     assert (number(1234567), number(0.123456)) == ("1,234,567", "0.123")
     assert one_cell("a\tb\nc\x1b") == "a\\tb\\nc\\u001b"
+
+
+def test_long_work_says_on_a_terminal_how_far_it_is_and_leaves_no_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bsched.progress.SHORT_SECONDS", 0.0)
+    with counting("tasks changed", 2000) as tell:
+        tell(1000)
+    assert capsys.readouterr().err == "", "no terminal"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with counting("tasks looked at") as tell:
+        tell(1000)
+        tell(2000, 90000)
+    shown = capsys.readouterr().err
+    assert shown.split(CLEAR_LINE) == ["", "1,000 tasks looked at", "2,000 of 90,000 tasks looked at", ""]
+    monkeypatch.setattr("bsched.progress.SHORT_SECONDS", 60.0)
+    with counting("tasks looked at") as tell:
+        tell(1000)
+    assert capsys.readouterr().err == "", "it is over at once"

@@ -119,7 +119,7 @@ def test_the_exit_code_tells_how_it_ended(bsched: Bsched, scheduler: Scheduler, 
     fleet(scheduler)
     result = bsched("wait", failing)
     assert result.exit_code == 30
-    assert "fetch_error task_id=Fails_" in result.stdout
+    assert "why: bsched task show Fails_" in result.stdout
     assert bsched("wait", cancelled).exit_code == 25
     outside = submitted(bsched, module, "Given")
     assert bsched("wait", outside).exit_code == 20

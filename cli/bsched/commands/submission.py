@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -168,13 +169,13 @@ def described(found: dict[str, Any], place: Place) -> str:
     if refused := found.get("refused"):
         lines.append(f"waiting for a worker that can load {_refused(refused)}")
     if found["failed"]:
-        lines.append(f"why: {place.calling('fetch_error', task_id=found['failed'][0])}")
+        lines.append(f"why: {place.command('task', 'show', found['failed'][0])}")
     return "\n".join(lines)
 
 
 def _refused(task_ids: list[str]) -> str:
     more = f" and {len(task_ids) - 1} more" if len(task_ids) > 1 else ""
-    return f"{task_ids[0]}{more}; why: bsched call fetch_error task_id={task_ids[0]}"
+    return f"{task_ids[0]}{more}; why: bsched task why {shlex.quote(task_ids[0])}"
 
 
 def _known(found: Mapping[str, Any], scheduler: Any) -> None:
