@@ -107,7 +107,9 @@ local set_status
 
 -- The members of a batch take the status of the combined task.
 local function pass_on_to_batch(task, new)
-  for _, n in ipairs(call('SMEMBERS', key('batch:', task.batch_id))) do
+  local members = call('SMEMBERS', key('batch:', task.batch_id))
+  table.sort(members) -- each kind of Redis has an order of its own, and whoever looks sees which failed last
+  for _, n in ipairs(members) do
     local member = load_task(id_of(n))
     member.wants_deps, member.lost_host = task.wants_deps, task.lost_host
     set_status(member, new)
