@@ -36,6 +36,7 @@ COMMANDS = {
     "resume": "pause",
     "events": "events",
     "namespace": "namespace",
+    "top": "top",
     "call": "call",
     "config": "config",
     "redis": "redis",

@@ -71,8 +71,8 @@ def test_help_lists_the_commands(bsched: Bsched) -> None:
     ("command", "others"),
     [
         ("worker --help", "broker_sched.server uvicorn starlette rich redis urllib3 tenacity smtplib"),
-        ("server --help", "broker_sched.worker.worker rich.console rq redis urllib3 tenacity smtplib"),
-        ("call --help", "broker_sched.worker.worker broker_sched.server rich.console rq smtplib"),
+        ("server --help", "broker_sched.worker.worker rich.console rq redis urllib3 tenacity smtplib textual"),
+        ("call --help", "broker_sched.worker.worker broker_sched.server rich.console rq smtplib textual"),
         ("call is_paused --url http://127.0.0.1:1", "redis hiredis broker_sched.scheduler"),
         ("call is_paused --redis redis://127.0.0.1:1", "urllib3 tenacity broker_sched.client"),
     ],

@@ -67,6 +67,7 @@ EXAMPLES = {
     "task show": ["task", "show", TASK],
     "task stop": ["task", "stop", TASK],
     "task why": ["task", "why", TASK],
+    "top": ["top"],
     "verify": ["verify"],
     "wait": ["wait", "submission-1"],
     "worker": ["worker", "--burst", "--set", "patience=0"],
@@ -80,7 +81,7 @@ EXAMPLES = {
 WITHOUT_SCHEDULER = {"redis start", "redis status", "redis stop"}  # about the private Redis itself
 INTO_EMPTY = {"import", "import-luigi"}  # which want an empty namespace
 MAKERS = {"config set", *INTO_EMPTY, "run", "server", "submit", "worker"}  # which make a namespace that is not there
-RUN_ON = {"server", "worker"}  # they run until they are stopped, and answer nothing that could be JSON
+RUN_ON = {"server", "top", "worker"}  # they run until they are stopped, and answer nothing that could be JSON
 # A server has its Redis to itself: these are about what stands in Redis.
 IN_REDIS = {"export", "import", "import-luigi", "migrate", "namespace delete", "namespace list", "redis keys", "verify"}
 DIRECT_ONLY = {*IN_REDIS, "server"}

@@ -38,18 +38,22 @@ class Place(NamedTuple):
         command has ended. may_be_new: a namespace that is not there is made. Raises click.UsageError. Returns Any: all
         have the same methods.
         """
+        return CheckedScheduler(self.unchecked(may_be_new))
+
+    def unchecked(self, may_be_new: bool = False) -> Any:
+        """Reach the same scheduler, whose replies are those of the API also for what is not there."""
         url, where = self.url, OPTIONS["url"]
         if url is None and self.redis_url is None:
             address = luigis_address(luigi_config.read())
             url, where = (address.url, address.place) if address is not None else (None, where)
         if url is None:
-            return CheckedScheduler(self._made() if may_be_new else self.existing())
+            return self._made() if may_be_new else self.existing()
         try:
             remote = broker_sched.RemoteScheduler(url, attempts=1)
         except ConfigurationError as error:
             raise click.UsageError(f"{where}: {error}") from None
         click.get_current_context().call_on_close(remote.close)
-        return CheckedScheduler(remote)
+        return remote
 
     def existing(self) -> broker_sched.Scheduler:
         """Open the namespace straight in Redis, for what no server does. Raises click.ClickException when it is not
