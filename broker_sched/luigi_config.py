@@ -185,6 +185,18 @@ def read(environment: Mapping[str, str] = os.environ) -> LuigiConfig:
     return LuigiConfig(_Cfg(files, remarks, parser))
 
 
+def read_file(path: str) -> LuigiConfig:
+    """The configuration that this file alone gives: TOML where its name ends in .toml.
+
+    Raises ConfigurationError when it can't be read, naming the line.
+    """
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
+        raise ConfigurationError(
+            f"{path} can't be read: {'check its permissions' if os.path.isfile(path) else 'no file'}."
+        )
+    return LuigiConfig(_Toml([path], [], None) if path.endswith(".toml") else _Cfg([path], [], None))
+
+
 def _luigis_parser() -> Any:
     """Luigi's own reading of its configuration; None where luigi is not imported, or could not be."""
     luigi = sys.modules.get("luigi.configuration")

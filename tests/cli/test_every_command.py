@@ -26,6 +26,7 @@ TASK = "Made_made_ab12cd34ef"
 EXAMPLES = {
     "call": ["call", "task_list"],
     "config": ["config"],
+    "config from-luigi": ["config", "from-luigi", "walked.cfg"],
     "config get": ["config", "get", "retry_delay"],
     "config set": ["config", "set", "retry_delay=60"],
     "config unset": ["config", "unset", "retry_delay"],
@@ -78,7 +79,8 @@ EXAMPLES = {
     "worker set-processes": ["worker", "set-processes", "w", "2"],
     "worker show": ["worker", "show", "w"],
 }
-WITHOUT_SCHEDULER = {"redis start", "redis status", "redis stop"}  # about the private Redis itself
+PRIVATE = {"redis start", "redis status", "redis stop"}  # about the private Redis itself
+WITHOUT_SCHEDULER = {*PRIVATE, "config from-luigi"}
 INTO_EMPTY = {"import", "import-luigi"}  # which want an empty namespace
 MAKERS = {"config set", *INTO_EMPTY, "run", "server", "submit", "worker"}  # which make a namespace that is not there
 RUN_ON = {"server", "top", "worker"}  # they run until they are stopped, and answer nothing that could be JSON
@@ -100,6 +102,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "from broker_sched import Task\n"
         "class Made(Task):\n    def complete(self): return True\n    def run(self): pass\n"
     )
+    (tmp_path / "walked.cfg").write_text("[worker]\nkeep_alive = true\n")
     with (tmp_path / "walked.jsonl").open("wb") as file:
         writer = LineWriter(file)
         writer.write(HeaderLine(format=FORMAT, schema=SCHEMA_VERSION, version="1", namespace="n", time=1.0))
@@ -189,7 +192,7 @@ def test_every_command_can_answer_in_json(name: str, own_redis: RedisProcess, tm
     if name in NO_NAMESPACE:
         where = where[:2]
     if name in WITHOUT_SCHEDULER:
-        where = ("--data-dir", str(tmp_path / "data"))
+        where = ("--data-dir", str(tmp_path / "data")) if name in PRIVATE else ()
     result = run(*EXAMPLES[name], *where, "--json")
     for line in result.stdout.splitlines():
         json.loads(line)

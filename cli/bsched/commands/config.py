@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from broker_sched import luigi_config
 from broker_sched.config import OPTIONS
 from broker_sched.this_user import user_at_host
 from bsched.checked_scheduler import nearest
+from bsched.options.luigi_translation import sections_of_tasks, translated
 from bsched.options.place import Place, place_options
 from bsched.options.settings import RESOURCE, from_arguments
 from bsched.output import NONE, Column, Output, column, json_option, when
@@ -30,6 +32,15 @@ COLUMNS = (
     column("Value", form=_text),
     Column("Default", lambda each: NONE if each["value"] == each["default"] else _text(each["default"])),
     Column("Set by", _set_by),
+)
+
+
+TRANSLATION = (
+    column("Section", form=lambda section: f"[{section}]"),
+    column("Option"),
+    column("Value"),
+    column("Taken by", form=lambda takers: ", ".join(takers) or NONE),
+    Column("Here", lambda each: each["problem"] or each["here"] or each["instead"] or NONE),
 )
 
 
@@ -77,6 +88,25 @@ def set_(settings: tuple[str, ...], place: Place, output: Output) -> None:
 def unset(names: list[str], place: Place, output: Output) -> None:
     """Give options their defaults again."""
     _show(place.scheduler().update_options(options=dict.fromkeys(names), by=user_at_host()), output)
+
+
+@config.command(name="from-luigi")
+@click.argument("file", required=False, metavar="[FILE]")
+@json_option
+def from_luigi(file: str | None, output: Output) -> None:
+    """Show what of a luigi.cfg (or luigi.toml) becomes what here.
+
+    Without FILE it is the configuration that luigi would find. The commands read it as it is: TAKEN BY says which. HERE
+    is how to say it without the file, or what to do about an option that nobody takes.
+    """
+    found = luigi_config.read_file(file) if file else luigi_config.read()
+    rows = [each._asdict() for each in translated(found)]
+    told = "no options of luigi's own are set" if found.files else "luigi would find no configuration"
+    output.rows(rows, TRANSLATION, nothing=f"{', '.join(found.files)}: {told}." if found.files else f"Here {told}.")
+    for remark in found.remarks:
+        output.note(remark)
+    if others := sections_of_tasks(found):
+        output.note(f"Your tasks read the other sections by themselves: {', '.join(f'[{each}]' for each in others)}.")
 
 
 def _known(name: str) -> str:

@@ -16,6 +16,7 @@ import click
 from broker_sched.config import OPTIONS, WITHOUT_EFFECT
 from broker_sched.luigi_config import OLD_NAMES, LuigiConfig, Written
 from broker_sched.mails.settings import SECTIONS as MAIL_SECTIONS
+from broker_sched.mails.settings import variable_of
 from broker_sched.truth_words import TRUE_WORDS
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.summary import ReturnCodes
@@ -27,10 +28,12 @@ class Fate(NamedTuple):
     """What becomes of an option. commands: those that take it; `local` is `bsched run` with --local-scheduler.
 
     instead: what to do where nobody takes it; "" for an option that concerns only what those commands do.
+    here: how it is said without a file of luigi's, with {name} and {value} in it; "" where only the file says it.
     """
 
     commands: tuple[str, ...] = ()
     instead: str = ""
+    here: str = ""
 
 
 ALL = ("run", "submit", "worker", "server")
@@ -46,37 +49,48 @@ READ_BY_LUIGI = Fate(ALL)  # by luigi itself, or a module of it, in the tasks' p
 
 
 def _options_of(section: str, fate: Fate) -> dict[str, Fate]:
-    """The options of a section on mails, all with one fate."""
-    return {field.name: fate for field in dataclasses.fields(MAIL_SECTIONS[section])}
+    """The options of a section on mails, all with one fate; each is a variable of the environment, too."""
+    return {
+        field.name: fate._replace(here=f"{variable_of(section, field.name)}={{value}}")
+        for field in dataclasses.fields(MAIL_SECTIONS[section])
+    }
 
 
 SECTIONS: Mapping[str, Mapping[str, Fate]] = {
     "core": {
-        **dict.fromkeys(("scheduler_url", "scheduler_host", "scheduler_port", "module"), Fate(CLIENTS)),
+        "scheduler_url": Fate(CLIENTS, here="--scheduler-url {value}"),
+        "scheduler_host": Fate(CLIENTS, here="--scheduler-host {value}"),
+        "scheduler_port": Fate(CLIENTS, here="--scheduler-port {value}"),
+        "module": Fate(CLIENTS, here="--module {value}"),
         **dict.fromkeys(("rpc_connect_timeout", "rpc_retry_attempts", "rpc_retry_wait"), Fate(CLIENTS)),
         "rpc_log_retries": Fate(CLIENTS),
-        "local_scheduler": Fate(CLIENTS),
-        "workers": Fate(("run", "worker")),
-        "assistant": Fate(("run", "worker")),
-        "parallel_scheduling": Fate(("run", "submit")),
-        "parallel_scheduling_processes": Fate(("run", "submit")),
-        "logging_conf_file": Fate(ALL),
+        "local_scheduler": Fate(CLIENTS, here="--local-scheduler"),
+        "workers": Fate(("run", "worker"), here="--workers {value} (bsched worker: --processes {value})"),
+        "assistant": Fate(("run", "worker"), here="--assistant (bsched worker is one)"),
+        "parallel_scheduling": Fate(("run", "submit"), here="--parallel-scheduling"),
+        "parallel_scheduling_processes": Fate(("run", "submit"), here="--parallel-scheduling-processes {value}"),
+        "logging_conf_file": Fate(ALL, here="--logging-conf-file {value}"),
         "no_configure_logging": Fate(ALL),
-        "log_level": Fate(CLIENTS),
+        "log_level": Fate(CLIENTS, here="--log-level {value}"),
         **dict.fromkeys(("no_lock", "lock_size", "lock_pid_dir", "take_lock"), Fate(instead=NO_LOCK)),
         **dict.fromkeys(("help", "help_all"), ON_COMMAND_LINE),
         **dict.fromkeys(("autoload_range", "tmp_dir", "hdfs_tmp_dir", "history_filename"), READ_BY_LUIGI),
     },
-    "worker": {field.name: Fate(CLIENTS) for field in dataclasses.fields(WorkerConfig)},
+    "worker": {field.name: Fate(CLIENTS, here="--set {name}={value}") for field in dataclasses.fields(WorkerConfig)},
     "scheduler": {
-        **{name: Fate(("server", "local")) for name in OPTIONS},
+        **{name: Fate(("server", "local"), here="bsched config set {name}={value}") for name in OPTIONS},
         **{name: Fate(instead=instead) for name, instead in WITHOUT_EFFECT.items()},
-        "state_path": Fate(instead="Redis keeps the state; remove it"),
+        "state_path": Fate(
+            instead="Redis keeps the state; take over what is there (bsched import-luigi), and remove it"
+        ),
         **dict.fromkeys(("metrics_collector", "metrics_custom_import"), Fate(instead=NO_METRICS)),
     },
-    "resources": {"*": Fate(("server", "local"))},
-    "retcode": {field.name: Fate(("run", "submit")) for field in dataclasses.fields(ReturnCodes)},
-    "execution_summary": {"summary_length": Fate(("run",))},
+    "resources": {"*": Fate(("server", "local"), here="bsched resource set {name} {value}")},
+    "retcode": {
+        field.name: Fate(("run", "submit"), here="--retcode {name}={value}")
+        for field in dataclasses.fields(ReturnCodes)
+    },
+    "execution_summary": {"summary_length": Fate(("run",), here="--execution-summary-summary-length {value}")},
     "logging": {"*": Fate(ALL)},
     **{section: _options_of(section, Fate(ALL)) for section in ("email", "smtp", "sendgrid")},
     "batch_notifier": _options_of("batch_notifier", Fate(("server", "local"))),  # so luigi's documentation calls it
@@ -115,9 +129,15 @@ def without_effect(name: str, instead: str, **more: Any) -> Callable[[F], F]:
     return click.option(name, hidden=True, expose_value=False, callback=refuse, **more)
 
 
+def newer_name(section: str, option: str) -> tuple[str, str]:
+    """Return section and option as luigi calls them now, given those that stand in a file."""
+    option = option.replace("-", "_")
+    return _NEWER.get((section, option), (section, option))
+
+
 def fate_of(section: str, option: str) -> Fate | None:
     """What becomes of an option, by its name with underscores; None for a name that luigi does not know."""
-    section, option = _NEWER.get((section, option), (section, option))
+    section, option = newer_name(section, option)
     options = SECTIONS.get(section, {})
     return options.get(option, options.get("*"))
 
@@ -141,7 +161,7 @@ def unhonoured(config: LuigiConfig, command: str, *, has_local_scheduler: bool =
             for written in config.written(section):
                 fate = fate_of(section, written.option.replace("-", "_"))
                 if fate is None:
-                    told.append(f"{written} is no option of luigi's. {_near(section, written.option)}")
+                    told.append(f"{written} is no option of luigi's. {near_option(section, written.option)}")
                 elif not _is_taken(fate, takers, config, written):
                     left.setdefault(fate.instead, []).append(written)
     return told + [f"{_listed(options)}: without effect here; {instead}." for instead, options in left.items()]
@@ -189,7 +209,8 @@ def _listed(options: list[Written]) -> str:
     return "; ".join(f"{place}, [{section}] {', '.join(names)}" for (place, section), names in places.items())
 
 
-def _near(section: str, option: str) -> str:
+def near_option(section: str, option: str) -> str:
+    """Return the question whether the nearest option was meant, or which ones the section has."""
     names = [*SECTIONS.get(section, {}), *(old for old_section, old in _NEWER if old_section == section)]
     near = difflib.get_close_matches(option.replace("-", "_"), names, 1)
     return f"Did you mean {near[0]}?" if near else f"[{section}] has {', '.join(names) or 'no options'}."
