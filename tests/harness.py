@@ -46,6 +46,7 @@ class RedisProcess:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+        self.client.close()
 
     def _answers(self) -> bool:
         try:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -66,6 +67,8 @@ class Program:
         for each in streams:
             os.close(each)
         self.pid = self._number()
+        # Of a program that nobody waits for.
+        weakref.finalize(self, _close, self._connection, self.stdout, self.stderr)
 
     def poll(self) -> int | None:
         """The exit code, negative after a signal; None while it runs."""
@@ -132,6 +135,12 @@ class Ended:
 
     def __repr__(self) -> str:
         return f"{' '.join(self.args)}: {self.returncode}\n{self.stdout}\n{self.stderr}"
+
+
+def _close(*streams: IO[str] | socket.socket | None) -> None:
+    for each in streams:
+        if each is not None:
+            each.close()
 
 
 def _stream(kind: int | IO[str]) -> tuple[IO[str] | None, int]:

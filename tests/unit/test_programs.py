@@ -53,6 +53,26 @@ def test_a_program_finds_what_one_finds_that_imports_everything_itself(place: Pa
     assert found[1].stdout.endswith("]\na thread\nat exit\n") and found[1].stderr == "to stderr\n"
 
 
+@pytest.mark.parametrize(
+    "end", ["sys.exit('a text')", "sys.exit(300)", "sys.exit(True)", "os.kill(os.getpid(), 2)", "pass"]
+)
+def test_a_program_ends_as_an_interpreter_ends(place: Path, end: str) -> None:
+    (place / "sample.py").write_text(f"import os, sys, time\nprint('begun')\n{end}")
+    ended = [Ended(Program(program="sample", cwd=place, is_fresh=is_fresh)) for is_fresh in (True, False)]
+    assert len({(each.returncode, each.stdout, each.stderr.splitlines()[-1:] == ["a text"]) for each in ended}) == 1
+
+
+def test_what_can_not_be_written_changes_the_exit_code(place: Path) -> None:
+    (place / "sample.py").write_text("print('to nobody')")
+    codes = []
+    for is_fresh in (True, False):
+        with open("/dev/full", "w") as full:
+            env = environment_with(PYTHONUNBUFFERED="")
+            program = Program(program="sample", cwd=place, env=env, stdout=full, is_fresh=is_fresh)
+        codes.append(program.wait(20))
+    assert codes == [120, 120]
+
+
 def test_an_error_is_told_as_an_interpreter_tells_it(place: Path) -> None:
     (place / "sample.py").write_text("raise ValueError('on purpose')")
     for is_fresh in (True, False):
