@@ -50,6 +50,7 @@ def served(request: pytest.FixtureRequest, own_redis: RedisProcess, tmp_path: Pa
     process.wait(20)
     names = [client["name"] for client in own_redis.client.client_list()]
     assert not [name for name in names if name.startswith("bsched-")], "its lifespan has ended"
+    own_redis.client.flushall()  # when nobody is left who makes the namespace again
 
 
 def test_calls_are_served_with_the_environments_settings(served: RemoteScheduler, own_redis: RedisProcess) -> None:
@@ -64,4 +65,3 @@ def test_calls_are_served_with_the_environments_settings(served: RemoteScheduler
         served.add_task(worker="w", task_id="t", priority="high")
     (namespace,) = own_redis.client.keys("bsched:{*}:config")
     assert own_redis.client.hget(namespace, "retry_delay") == "7.0"
-    own_redis.client.flushall()
