@@ -130,8 +130,11 @@ class Situation:
             self.end(chance.choice(["DONE", "FAILED", "FAILED"]))
         elif kind < 0.74:
             self.add(status=chance.choice(["FAILED", "DISABLED", "DONE"]))
-        elif kind < 0.78:
+        elif kind < 0.76:
             self.scheduler.disable_worker(worker=self.some_worker())
+        elif kind < 0.79:
+            action = chance.choice(["disable", "disable", "remove", "retry", "forgive"])
+            self.scheduler.change_tasks(task_ids=chance.sample(TASKS, 2), action=action, by="ann")
         elif kind < 0.82:
             self.silent.add(self.some_worker())
         elif kind < 0.9:
@@ -203,16 +206,24 @@ def end_batch(situation, cause):
         situation.scheduler.get_work(worker=cause["worker"], current_tasks=[])
 
 
-def wait_or_forgive(situation, cause):
-    if situation.chance.random() < 0.5:
+def retry(situation, cause):
+    """By time or by hand."""
+    kind = situation.chance.random()
+    if kind < 0.4:
         situation.pass_time(max(0, cause["until"] - situation.clock.now) + 0.1)
-    else:
+    elif kind < 0.7:
         situation.scheduler.forgive_failures(task_id=cause["task_id"])
+    else:
+        situation.scheduler.change_tasks(task_ids=[cause["task_id"]], action="retry")
 
 
 def enable(situation, cause):
     """By hand, or by time; a disable by a worker ends when the task is done or added again."""
-    if cause["by"] == "worker":
+    if cause["by"] == "operator":
+        assert cause["author"] == "ann"
+        action = situation.chance.choice(["retry", "forgive", "enable", "done"])
+        situation.scheduler.change_tasks(task_ids=[cause["task_id"]], action=action)
+    elif cause["by"] == "worker":
         situation.scheduler.mark_as_done(task_id=cause["task_id"])
     elif situation.chance.random() < 0.5:
         situation.pass_time(max(0, cause["until"] - situation.clock.now) + 1)
@@ -295,7 +306,7 @@ REMEDIES = {
     "placeholder": schedule,
     "external": schedule,
     "over_limit": raise_limit,
-    "failed": wait_or_forgive,
+    "failed": retry,
     "refused": end_refusals,
     "no_worker": add_assistant,
     "paused": lambda situation, cause: situation.scheduler.unpause(),
@@ -359,7 +370,7 @@ def play(scheduler, raw, clock, seed):
     return situation.codes
 
 
-@pytest.mark.parametrize("first", range(0, by_night(500, 10), 10))
+@pytest.mark.parametrize("first", range(0, by_night(500, 5), 5))
 @pytest.mark.parametrize("half", ["whole steps", "steps left to others"])
 def test_the_task_runs_or_the_next_reason_is_named_when_what_is_named_is_removed(
     real_factory, raw, clock, monkeypatch, half, first
@@ -367,9 +378,9 @@ def test_the_task_runs_or_the_next_reason_is_named_when_what_is_named_is_removed
     if half == "steps left to others":
         use_small_budgets(monkeypatch)
     codes = set()
-    for seed in range(first, first + 10):
+    for seed in range(first, first + 5):
         try:
             codes |= play(real_factory(**OPTIONS), raw, clock, f"{half} {seed}")
         except (AssertionError, BrokerSchedError) as error:
             raise AssertionError(f"seed {seed}") from error
-    assert len(codes) >= 5, codes
+    assert len(codes) >= 4, codes
