@@ -4,6 +4,7 @@ This is why the scheduler is fast with a large graph: handing out, reporting and
 as statuses change. The test counts every command that Redis carries out for a call, those inside scripts included.
 """
 
+import uuid
 from contextlib import closing
 
 import pytest
@@ -123,8 +124,9 @@ def fill_in_bulk(scheduler, start, stop):
 
 @pytest.fixture
 def large(own_redis):
-    """A scheduler on a Redis that goes with all that is in it."""
-    with closing(Scheduler(own_redis.url, prune_interval_seconds=None)) as scheduler:
+    """A new scheduler on a Redis that goes with all that is in it."""
+    name = f"n{uuid.uuid4().hex}"
+    with closing(Scheduler(own_redis.url, namespace=name, prune_interval_seconds=None)) as scheduler:
         yield scheduler
 
 
@@ -152,6 +154,19 @@ def test_why_costs_the_same_at_1000_and_at_many_more_tasks(large):
     for task_id, small in counts[0].items():
         assert counts[1][task_id] <= small + SLACK, (task_id, counts)
     assert max(counts[1].values()) < 100, counts
+
+
+def test_why_reads_each_of_so_many_workers_once(large):
+    for number in range(400):
+        large.add_worker(worker=f"assistant {number}", info={"assistant": True})
+        large.disable_worker(worker=f"assistant {number}")
+    for number in range(4):  # each wants something else, so each is looked at by itself
+        large.add_task(worker=f"gone {number}", task_id=f"d{number}", resources={f"r{number}": 1})
+        large.disable_worker(worker=f"gone {number}")
+    large.add_task(worker="w", task_id="waits for them", deps=[f"d{number}" for number in range(4)])
+    (cause,) = large.why("waits for them")["causes"]
+    assert (cause["code"], cause["others"]) == ("no_worker", 3)
+    assert commands_of(large, lambda: large.why("waits for them")) < 300 * 9
 
 
 KEPT_FOR_LOOKING = ("tasks:", "families", "family:", "run_times:", "ended:", "attempts:", "failed_runs")

@@ -23,6 +23,7 @@ from broker_sched.scheduler.operations.why_causes import (
 from broker_sched.scheduler.operations.why_ready import MOST_RUNNING, describe_ready
 from broker_sched.scheduler.operations.why_sentences import sentence_of, sentence_of_deps
 from broker_sched.scheduler.operations.why_walk import SIGNS_OF_CHANGE, Walk, walk
+from broker_sched.scheduler.operations.why_workers import SeenWorkers
 
 MOST_CAUSES = 20
 MOST_READY = 4  # kinds of ready tasks that are looked at closely
@@ -77,9 +78,9 @@ def _causes_of(
     """The causes, those first that somebody has to mend; how many tasks are in none; how many more were looked at."""
     ready = sorted((each for each in groups if each[0].code == "ready"), key=_place)
     causes: dict[tuple[str, str], Cause] = {}
-    looked_closely = 0
+    looked_closely, seen = 0, SeenWorkers(found.now)
     for group in ready[:MOST_READY]:
-        cause = yield from describe_ready(namespace, group, options, found.now)
+        cause = yield from describe_ready(namespace, group, options, seen)
         looked_closely += MOST_RUNNING if cause["code"] == "resource" else 0
         kind = cause["code"], cause.get("resource", cause.get("first") or cause["family"])
         if kind in causes:

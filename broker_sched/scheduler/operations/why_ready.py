@@ -13,7 +13,7 @@ from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.why_causes import Group, Options
 from broker_sched.scheduler.operations.why_walk import Node
-from broker_sched.scheduler.operations.why_workers import Candidates, add_assistants, find_signed_up
+from broker_sched.scheduler.operations.why_workers import Candidates, SeenWorkers, add_assistants, find_signed_up
 from broker_sched.scheduler.paging import read_paced
 from broker_sched.scheduler.records import ids_of
 from broker_sched.scheduler.task_lines import read_whole_error
@@ -40,7 +40,7 @@ class HandOut(NamedTuple):
     worker: Candidate
 
 
-def describe_ready(namespace: Namespace, group: Group, options: Options, now: float) -> Commands[Cause]:
+def describe_ready(namespace: Namespace, group: Group, options: Options, seen: SeenWorkers) -> Commands[Cause]:
     """Return why the ready tasks of a group are not handed out, without the sentence; in the order in which get_work
     would find out. Reads at most MOST_RUNNING tasks."""
     node = group[0].node
@@ -65,19 +65,19 @@ def describe_ready(namespace: Namespace, group: Group, options: Options, now: fl
         cause.update(lacking)
         return cause
     if lacking is not None:
-        yield from _describe_lacking(namespace, cause, node, runner_set, lacking, now)
+        yield from _describe_lacking(namespace, cause, node, runner_set, lacking, seen)
     else:
-        yield from _describe_contention(namespace, cause, node, runner_set, now)
+        yield from _describe_contention(namespace, cause, node, runner_set, seen)
     return cause
 
 
 def _describe_lacking(
-    namespace: Namespace, cause: Cause, node: Node, runner_set: str, lacking: Cause, now: float
+    namespace: Namespace, cause: Cause, node: Node, runner_set: str, lacking: Cause, seen: SeenWorkers
 ) -> Commands[None]:
     """A resource is in use; nobody alive may run it, all the same, is the more important thing to know."""
-    candidates = yield from find_signed_up(namespace, node, runner_set, now)
+    candidates = yield from find_signed_up(namespace, node, runner_set, seen)
     if not candidates.in_state("free", "busy"):
-        candidates = yield from add_assistants(namespace, node, candidates, now)
+        candidates = yield from add_assistants(namespace, node, candidates, seen)
     if candidates.in_state("free", "busy"):
         cause.update(lacking)
         yield from _add_holders(namespace, cause)
@@ -85,13 +85,15 @@ def _describe_lacking(
         yield from _add_unusable(namespace, cause, node, candidates)
 
 
-def _describe_contention(namespace: Namespace, cause: Cause, node: Node, runner_set: str, now: float) -> Commands[None]:
+def _describe_contention(
+    namespace: Namespace, cause: Cause, node: Node, runner_set: str, seen: SeenWorkers
+) -> Commands[None]:
     """All that it wants is free: look at those who may run it, first at those who have signed up for it."""
-    candidates = yield from find_signed_up(namespace, node, runner_set, now)
+    candidates = yield from find_signed_up(namespace, node, runner_set, seen)
     signed_up = candidates.in_state("free")[:MOST_TRIED]
     told = yield from _look_what_they_get(namespace, node, signed_up)
     if not any(each.how == "given" for each in told):
-        candidates = yield from add_assistants(namespace, node, candidates, now)
+        candidates = yield from add_assistants(namespace, node, candidates, seen)
         known = {each["worker"] for each in signed_up}
         free = [each for each in candidates.in_state("free") if each["worker"] not in known]
         told += yield from _look_what_they_get(namespace, node, free[:MOST_TRIED])

@@ -13,9 +13,9 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.why_walk import Node
 from broker_sched.scheduler.paging import read_paced
 from broker_sched.scheduler.records import pairs
-from broker_sched.scheduler.worker_standings import plain_label, read_standings
+from broker_sched.scheduler.worker_standings import WorkerStanding, plain_label, read_standings
 
-MOST_WORKERS = 500  # workers that are looked at
+MOST_WORKERS = 300  # workers that are looked at
 STATES = ("free", "busy", "refuses", "filtered", "silent", "disabled", "gone", "submission")
 
 
@@ -30,7 +30,37 @@ class Candidates(NamedTuple):
         return [each for each in self.workers if each["state"] in states]
 
 
-def find_signed_up(namespace: Namespace, node: Node, runner_set: str, now: float) -> Commands[Candidates]:
+class WorkerRow(NamedTuple):
+    """What was read of a worker: how it stands, and what it refuses, or leaves out by a filter (modules)."""
+
+    standing: WorkerStanding
+    asked: str | None
+    modules: str | None
+    batches: int
+    refusals: dict[str, str]  # label → until when
+    reasons: dict[str, str]  # label → why
+
+
+class SeenWorkers:
+    """The workers that were read so far: each is, once, however many tasks it may run. now: s since the epoch."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self._rows: dict[str, WorkerRow | None] = {}
+
+    def read(self, namespace: Namespace, names: Sequence[str]) -> Commands[list[WorkerRow]]:
+        """Return those of these workers that are known, in this order."""
+        fresh = [each for each in names if each not in self._rows]
+        self._rows.update(dict.fromkeys(fresh))
+        standings = yield from read_standings(namespace, fresh, self.now)
+        replies = yield from read_paced([each for one in standings for each in _commands(namespace, one.worker)])
+        for index, standing in enumerate(standings):
+            (asked, modules), batches, refusals, reasons = replies[4 * index : 4 * index + 4]
+            self._rows[standing.worker] = WorkerRow(standing, asked, modules, batches, pairs(refusals), pairs(reasons))
+        return [row for each in names if (row := self._rows[each]) is not None]
+
+
+def find_signed_up(namespace: Namespace, node: Node, runner_set: str, seen: SeenWorkers) -> Commands[Candidates]:
     """Return the workers that have signed up for the task, those too that may not run it any more."""
     signed_up = (node.fields["workers"] or "").split(",")
     (_, members), count = yield Read(
@@ -42,12 +72,12 @@ def find_signed_up(namespace: Namespace, node: Node, runner_set: str, now: float
     numbers = list(dict.fromkeys([*filter(None, signed_up), *sorted(members)]))[:MOST_WORKERS]
     (ids,) = yield Read([("HMGET", namespace.key("worker_ids"), "", *numbers)])
     ids = ids[1:]
-    found = yield from _look_at(namespace, node, [each for each in ids if each is not None], True, now)
+    found = yield from _look_at(namespace, node, [each for each in ids if each is not None], True, seen)
     found += yield from _find_gone(namespace, [w for w, worker in zip(numbers, ids) if worker is None])
     return Candidates(_sorted(found), max(0, count - len(members)))
 
 
-def add_assistants(namespace: Namespace, node: Node, signed_up: Candidates, now: float) -> Commands[Candidates]:
+def add_assistants(namespace: Namespace, node: Node, signed_up: Candidates, seen: SeenWorkers) -> Commands[Candidates]:
     """Return these and all assistants, who may run what others have signed up for."""
     names, count = yield Read(
         [
@@ -56,7 +86,7 @@ def add_assistants(namespace: Namespace, node: Node, signed_up: Candidates, now:
         ]
     )
     known = {each["worker"] for each in signed_up.workers}
-    others = yield from _look_at(namespace, node, [each for each in names if each not in known], False, now)
+    others = yield from _look_at(namespace, node, [each for each in names if each not in known], False, seen)
     assistants = [each for each in others if each["assistant"]]
     return Candidates(_sorted(signed_up.workers + assistants), signed_up.others + max(0, count - MOST_WORKERS))
 
@@ -76,28 +106,23 @@ def _find_gone(namespace: Namespace, numbers: Sequence[str]) -> Commands[list[Ca
 
 
 def _look_at(
-    namespace: Namespace, node: Node, names: Sequence[str], have_signed_up: bool, now: float
+    namespace: Namespace, node: Node, names: Sequence[str], have_signed_up: bool, seen: SeenWorkers
 ) -> Commands[list[Candidate]]:
-    standings = yield from read_standings(namespace, names, now)
-    replies = yield from read_paced([command for each in standings for command in _commands(namespace, each.worker)])
     found: list[Candidate] = []
-    for standing, fields, batches, labels, reasons in zip(
-        standings, replies[::4], replies[1::4], replies[2::4], replies[3::4]
-    ):
-        asked, modules = fields
+    for row in (yield from seen.read(namespace, names)):
         told: Candidate = {
-            "worker": standing.worker,
-            "state": standing.state,
-            "host": standing.host,
-            "last_contact": standing.last_contact,
-            "last_asked": None if asked is None else float(asked),
-            "slots": standing.slots,
-            "running": max(standing.running, batches),  # a batch is one task, once it has begun
-            "assistant": standing.assistant,
+            "worker": row.standing.worker,
+            "state": row.standing.state,
+            "host": row.standing.host,
+            "last_contact": row.standing.last_contact,
+            "last_asked": None if row.asked is None else float(row.asked),
+            "slots": row.standing.slots,
+            "running": max(row.standing.running, row.batches),  # a batch is one task, once it has begun
+            "assistant": row.standing.assistant,
         }
-        if standing.state == "active":
-            told["state"] = "busy" if told["running"] >= standing.slots else "free"
-            _add_restrictions(told, pairs(labels), pairs(reasons), modules, node, have_signed_up, now)
+        if row.standing.state == "active":
+            told["state"] = "busy" if told["running"] >= told["slots"] else "free"
+            _add_restrictions(told, row, node, have_signed_up, seen.now)
         found.append(told)
     return found
 
@@ -111,23 +136,15 @@ def _commands(namespace: Namespace, worker: str) -> list[tuple[str, ...]]:
     ]
 
 
-def _add_restrictions(
-    told: Candidate,
-    refusals: dict[str, str],
-    reasons: dict[str, str],
-    patterns: str | None,
-    node: Node,
-    has_signed_up: bool,
-    now: float,
-) -> None:
+def _add_restrictions(told: Candidate, row: WorkerRow, node: Node, has_signed_up: bool, now: float) -> None:
     """What the worker refuses, or its filter leaves out of others' tasks; as lib/hand_out/restrictions.lua has it."""
     module, family = node.fields["module"] or "", node.fields["family"] or ""
     for label in (_plain(module), f"{_plain(module)}:{_plain(family)}"):
-        if label in refusals and float(refusals[label]) > now:
-            told["state"], told["refuses"], told["until"] = "refuses", plain_label(label), float(refusals[label])
-            told["reason"] = reasons.get(label)
+        if float(row.refusals.get(label, 0)) > now:
+            told["state"], told["refuses"], told["until"] = "refuses", plain_label(label), float(row.refusals[label])
+            told["reason"] = row.reasons.get(label)
             return
-    if patterns and not has_signed_up and not any(_fits(module, each) for each in json.loads(patterns)):
+    if row.modules and not has_signed_up and not any(_fits(module, each) for each in json.loads(row.modules)):
         told["state"], told["refuses"] = "filtered", module
 
 
