@@ -134,7 +134,7 @@ class OwnMethods:
         """End a submission: what nobody else wants is not handed out any more; what runs goes on."""
         raise NotImplementedError
 
-    @rpc(reads_only=True)
+    @rpc(reads_only=True, looks=True)
     def why(self, task_id: TaskId) -> why_replies.Why:
         """Say why a task does not run, to the root cause, or how it stands: a sentence, and the same as data.
 
