@@ -33,9 +33,9 @@ def test_a_failure_is_retried_and_its_success_is_seen(scheduler: Scheduler, own_
     with on_terminal("top", "--scheduler-url", server.url, columns=120, lines=24) as child:
         screen = Screen(child)
         screen.await_words("top at http://", "Report")
-        screen.press("2/failed\r")
-        screen.await_words("1 shown, newest first", "ValueError: no")
-        screen.press("r")
+        screen.press("5")
+        screen.await_words("1 failures within the hour", "ValueError: no")
+        screen.press("r")  # all that failed so
         screen.await_words("Retry Load_1?")
         screen.press("y")
         until(lambda: scheduler.task_statuses(["Load_1"])["Load_1"]["status"] == "PENDING", "it is retried")

@@ -20,6 +20,7 @@ MISSING = "MISSING"  # the state of what is depended on and not there
 LOOKED_AT = 1000  # tasks
 LEVELS = 100  # steps from the first task; each takes three round trips or more
 MEMBERS = 10_000  # deps or dependents read, of all tasks together
+PACE = 100  # commands sent together: some tenths of a millisecond of Redis
 SMALLEST_PART = 50  # of a set that is not read whole: Redis gives a small set whole, however little is asked for
 
 
@@ -89,7 +90,8 @@ def _look_at(
                 ("EXISTS", namespace.key("unmet", n), namespace.key("blockers", n)),
                 ("SCARD", namespace.key(edges, n)),
             )
-        ]
+        ],
+        PACE,
     )
     degrees: dict[str, int] = {}
     for (n, task_id), (status, family), waits_for, degree in zip(
@@ -113,7 +115,7 @@ def _read_sets(
         is_whole = share == degrees[n]
         # A set's beginning, not a random part: who asks again shall see the same as before.
         commands.append(("SMEMBERS", key) if is_whole else ("SSCAN", key, "0", "COUNT", str(share)))
-    replies = yield from read_paced(commands)
+    replies = yield from read_paced(commands, PACE)
     found: dict[str, list[str]] = {n: [] for n in degrees}
     for (n, share), reply in zip(shares.items(), replies):
         found[n] = sorted(reply if share == degrees[n] else reply[1], key=int)
