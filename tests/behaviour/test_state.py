@@ -174,7 +174,7 @@ def test_a_wrong_option_is_named_with_what_it_should_be(options, message):
         Scheduler("memory:", **options)
 
 
-def test_after_the_last_task_only_the_listed_permanent_keys_remain(scheduler, clock):
+def test_after_the_last_task_only_permanent_keys_and_those_that_expire_remain(scheduler, clock):
     scheduler.update_resources(db=2)
     scheduler.add_task_batcher(worker="w", task_family="F", batched_args=["day"], max_batch_size=9)
     for number in range(6):
@@ -200,5 +200,8 @@ def test_after_the_last_task_only_the_listed_permanent_keys_remain(scheduler, cl
     scheduler.prune()
     assert scheduler.task_list() == {}
     prefix = scheduler.namespace.prefix
-    left = {key.removeprefix(prefix).split(":")[0] for key in scheduler._client.scan_iter(match=f"{prefix}*")}
-    assert left <= {"config", "counters", "resources", "events", "batchers", "batch_names", "reply"}
+    permanent = {"config", "counters", "resources", "events", "failed_runs", "batch_names", "gone_workers"}
+    left = {key.removeprefix(prefix) for key in scheduler._client.scan_iter(match=f"{prefix}*")}
+    lasting = [key for key in left if scheduler._client.ttl(prefix + key) == -1]
+    assert {key.partition(":")[0] for key in lasting} <= permanent
+    assert {"family:F", "failed_runs"} <= left, "what is known of runs outlives the tasks for a while"
