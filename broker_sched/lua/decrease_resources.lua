@@ -3,7 +3,7 @@
 -- @args task_id attempt amounts…
 --   attempt     of the run, '' for none
 --   amounts     resource, amount, resource, amount, …
--- Reply 1; 0 when the task is not RUNNING; -1 when the run is superseded
+-- Reply 1; 0 when the task is not RUNNING, or was never handed out (Luigi fails then); -1 when the run is superseded
 -- Cost  O(resources × members of the batch)
 -- Source: luigi.scheduler.Scheduler.decrease_running_task_resources, 3.8.1.
 -- @include lib/core/header.lua
@@ -48,7 +48,7 @@ local function decrease_resources()
   if task and is_older(ARGS.attempt, task.attempt) then
     return refuse_superseded(task.id, task.family or '', task.status, '', ARGS.attempt, 'decrease_resources')
   end
-  if not task or task.status ~= 'RUNNING' then return 0 end
+  if not task or task.status ~= 'RUNNING' or not task.held then return 0 end
   decrease(task, true)
   if task.batch_id then
     for _, n in ipairs(call('SMEMBERS', key('batch:', task.batch_id))) do

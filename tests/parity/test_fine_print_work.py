@@ -294,6 +294,16 @@ def test_batch_holds_its_resources_once(both: Both) -> None:
     assert talk.get_running_task_resources(task_id="a")["resources"] == {"db": 0}
 
 
+def test_a_combined_task_that_was_reported_before_its_batch_gives_back_nothing(both: Both) -> None:
+    talk = both()
+    talk.update_resources(db=4)
+    batch_id = _batch(talk, resources={"db": 2})["batch_id"]
+    talk.add_task(worker="w", task_id="ab", status="RUNNING")
+    talk.add_task(worker="w", task_id="ab", batch_id=batch_id)
+    talk.decrease_running_task_resources(task_id="ab", decrease_resources={"db": 1})
+    assert talk.get_running_task_resources(task_id="a")["resources"] == {"db": 2}
+
+
 def test_members_go_back_when_the_batch_was_never_started(both: Both) -> None:
     talk = both()
     _batch(talk)
