@@ -1,4 +1,4 @@
-"""Writes docs/api.md, keys.md, states.md, python.md and options.md from the code. `python docs/generate.py [--check]`."""
+"""Writes docs/api.md, commands.md, keys.md and others from the code. `python docs/generate.py [--check]`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+import commands_page
 import python_page
 from msgspec import Meta
 
@@ -194,6 +195,7 @@ PAGES = {
     "keys.md": keys,
     "states.md": states,
     "python.md": lambda: python_page.python(NOTE),
+    "commands.md": lambda: commands_page.commands(NOTE),
     "options.md": lambda: python_page.options(NOTE),
 }
 

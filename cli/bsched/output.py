@@ -6,6 +6,7 @@ reaches the terminal with its control characters.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -71,6 +72,19 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
+
+    def page(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[Column], limit: int, nothing: str) -> None:
+        """Print the first rows of a list, so many at the most, and say to people whether there are more.
+
+        As JSON they are printed as they come. nothing: as in rows().
+        """
+        if self.as_json:
+            self.rows(itertools.islice(rows, limit), columns)
+            return
+        found = list(itertools.islice(rows, limit + 1))
+        self.rows(found[:limit], columns, nothing)
+        if len(found) > limit:
+            self.note(f"There are more; --limit {10 * limit} shows up to as many.")
 
     def thing(self, thing: Any, lines: Callable[[], str | Iterable[str]]) -> None:
         """Print one thing: as JSON, else the text or the lines that the function makes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pexpect
 import pytest
@@ -176,6 +177,26 @@ def test_more_than_the_limit_are_not_changed_unless_it_is_said(load: Scheduler, 
     error = on.error("task", "retry", "--family", "Load", "--limit", "1", "--yes")
     assert "More tasks than 1 are chosen, and nothing was changed. --limit 10 changes up to as many." in error
     assert statuses(load, "Load_4", "Load_3") == ["FAILED", "FAILED"]
+
+
+def test_thousands_are_changed_in_calls_of_a_thousand_when_it_is_said(
+    board: Scheduler, on: Bsched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for start in range(0, 2100, 700):
+        tasks = [{"task_id": f"Many_{n}", "family": "Many", "status": "FAILED"} for n in range(start, start + 700)]
+        board.add_tasks(worker="w", tasks=tasks)
+    assert "More tasks than 1,000 are chosen" in on.error("task", "retry", "--family", "Many", "--yes")
+    sizes: list[int] = []
+
+    def noted(self: Scheduler, method: Any, arguments: dict[str, Any], call: Any = Scheduler._invoke) -> Any:
+        if method.name == "change_tasks":
+            sizes.append(len(arguments["task_ids"]))
+        return call(self, method, arguments)
+
+    monkeypatch.setattr(Scheduler, "_invoke", noted)
+    told = on("task", "retry", "--family", "Many", "--yes", "--limit", "3000").stdout
+    assert (told, sizes) == ("2,100 tasks are PENDING again.\n", [1000, 1000, 100])
+    assert len(on.lines("task", "list", "--family", "Many", "--limit", "5000", "--json")) == 2100
 
 
 def test_a_retry_takes_what_is_failed_up_or_down_the_graph(load: Scheduler, on: Bsched) -> None:

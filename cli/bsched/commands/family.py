@@ -44,10 +44,7 @@ def family() -> None:
 @json_option
 def list_(limit: int, place: Place, output: Output) -> None:
     """List families, those with most tasks first: tasks by state, mean run time and 95th percentile, failures."""
-    found = list(_families(place.scheduler(), limit + 1))
-    output.rows(found[:limit], COLUMNS, "No tasks.")
-    if len(found) > limit:
-        output.note(f"There are more; --limit {10 * limit} shows up to as many.")
+    output.page(_families(place.scheduler(), limit + 1), COLUMNS, limit, "No tasks.")
 
 
 def _families(scheduler: Any, limit: int) -> Iterator[dict[str, Any]]:

@@ -33,12 +33,10 @@ COLUMNS = (
 @json_option
 def list_(filters: Mapping[str, Any], oldest_first: bool, limit: int, place: Place, output: Output) -> None:
     """List tasks, those first that changed last. SINCE is when a task came into its state."""
+    order = "oldest" if oldest_first else "newest"
     with counting("tasks looked at") as looked:
-        order = "oldest" if oldest_first else "newest"
-        found = list(found_tasks(place.scheduler(), filters, limit + 1, order, looked))
-    output.rows(found[:limit], COLUMNS, "No such tasks.")
-    if len(found) > limit:
-        output.note(f"There are more; --limit {10 * limit} shows up to as many.")
+        found = found_tasks(place.scheduler(), filters, limit + 1, order, None if output.as_json else looked)
+        output.page(found, COLUMNS, limit, "No such tasks.")
 
 
 @click.command()

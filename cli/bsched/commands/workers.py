@@ -34,10 +34,7 @@ COLUMNS = (
 @json_option
 def list_(limit: int, place: Place, output: Output) -> None:
     """List workers and submissions. A sick one is silent, fails much and does little, or refuses modules."""
-    found = list(_workers(place.scheduler(), limit + 1))
-    output.rows(found[:limit], COLUMNS, "No workers; `bsched worker` is one.")
-    if len(found) > limit:
-        output.note(f"There are more; --limit {10 * limit} shows up to as many.")
+    output.page(_workers(place.scheduler(), limit + 1), COLUMNS, limit, "No workers; `bsched worker` is one.")
 
 
 def _workers(scheduler: Any, limit: int) -> Iterator[dict[str, Any]]:
