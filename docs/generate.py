@@ -14,7 +14,7 @@ import commands_page
 import python_page
 from msgspec import Meta
 
-from broker_sched.contract import types, view_replies
+from broker_sched.contract import graph_replies, types, view_replies
 from broker_sched.contract.scheduler_api import METHODS, Method
 from broker_sched.contract.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
 from broker_sched.contract.why_replies import WHY_CODES
@@ -22,6 +22,7 @@ from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler.keys import KEYS
 
 DOCS = Path(__file__).parent
+SHAPES = {**vars(view_replies), **vars(graph_replies)}  # of replies that are shown in full
 NOTE = "<!-- Made by docs/generate.py from the code: change that. -->\n"
 
 
@@ -123,7 +124,7 @@ def _types() -> str:
 
 def _shapes() -> str:
     """What the replies are that have a name of their own, and what each of their entries is."""
-    shapes = [each for each in vars(view_replies).values() if is_typeddict(each)]
+    shapes = [each for each in SHAPES.values() if is_typeddict(each)]
     return "\n".join(f"### {each.__name__}\n\n{inspect.getdoc(each)}\n\n{_entries(each)}\n" for each in shapes)
 
 
@@ -160,7 +161,7 @@ def _type(annotation: Any, by_name: bool = True) -> str:
         return "pair"
     if arguments:
         return " or ".join(dict.fromkeys(_type(each) for each in arguments))
-    if vars(view_replies).get(getattr(annotation, "__name__", "")) is annotation:
+    if SHAPES.get(getattr(annotation, "__name__", "")) is annotation:
         return str(annotation.__name__)
     if hasattr(annotation, "__annotations__") and issubclass(annotation, dict):
         return "{" + ", ".join(annotation.__annotations__) + "}"

@@ -91,7 +91,7 @@ def random_graph(scheduler: Scheduler, chance: random.Random) -> Model:
     return Model(deps, statuses)
 
 
-def assert_shows(graph: Any, model: Model, first: str, direction: str, nodes: int) -> None:
+def assert_shows(graph: Any, model: Model, first: str, direction: str, nodes: int, expanded: bool = False) -> None:
     """Each task that is reached is in one node, the counts are theirs, and each dep is in one edge."""
     distances = model.distances(first, direction)
     shown = {node["node"]: node for node in graph["nodes"]}
@@ -119,6 +119,10 @@ def assert_shows(graph: Any, model: Model, first: str, direction: str, nodes: in
     assert expected == {(edge["dependent"], edge["dep"]): edge["count"] for edge in graph["edges"]}
     assert [node["distance"] for node in graph["nodes"]] == sorted(node["distance"] for node in graph["nodes"])
     assert graph["nodes"][0]["task_id"] == first
+    if not expanded:  # beyond the nearest task of a group there is none that could be in a group with others
+        nearest = min((node["distance"] for node in graph["nodes"] if not node["task_id"]), default=len(distances))
+        beyond = {task for task in single if distances[task] > nearest}
+        assert not {(model.state(task), family_of(task)) for task in beyond} & of_group.keys()
 
 
 @pytest.mark.parametrize("seed", range(by_night(100, 12)))
@@ -133,7 +137,7 @@ def test_every_task_is_in_one_node_and_every_dep_in_one_edge(scheduler: Schedule
         for node in graph["nodes"]:
             if node["more"] and "expand" in node["more"]:
                 more = scheduler.condensed_graph(**node["more"])
-                assert_shows(more, model, first, direction, nodes)
+                assert_shows(more, model, first, direction, nodes, expanded=True)
                 known = {each["node"] for each in more["nodes"]}
                 assert node["node"] not in known or len(known) == nodes, "it is taken apart as far as there is room"
 

@@ -34,7 +34,7 @@ def test_a_failure_is_retried_and_its_success_is_seen(scheduler: Scheduler, own_
         screen = Screen(child)
         screen.await_words("top at http://", "Report")
         screen.press("5")
-        screen.await_words("1 failures within the hour", "ValueError: no")
+        screen.await_words("within the hour: 1", "ValueError: no")
         screen.press("r")  # all that failed so
         screen.await_words("Retry Load_1?")
         screen.press("y")

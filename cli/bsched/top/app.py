@@ -34,7 +34,7 @@ NEWS_SECONDS = 1.0  # between two looks at the event stream
 LONGEST_PAUSE_SECONDS = 10.0  # between two tries to reach a scheduler that is away
 PATIENCE_SECONDS = 3.0  # for an answer, before it is said that there is none
 OVERVIEW_SECONDS = 10.0  # the summary is that old at the most: workers may die without an event
-SHARE_OF_TIME = 0.1  # at most so much of the time is spent on asking for what a tab shows
+SHARE_OF_TIME = 0.2  # at most so much of the time is spent on asking for what a tab shows
 
 CSS = """
 Screen { layout: vertical; overflow: hidden; }
@@ -352,7 +352,8 @@ class TopApp(App[None]):
 def _question(action: str, would: Mapping[str, Any]) -> str:
     ids = would["changed"]
     what = on_one_line(ids[0]) if len(ids) == 1 else f"{len(ids):,} tasks"
-    left_out = f"\n{len(would['unchanged']):,} others: {_why_not(would['unchanged'])}" if would["unchanged"] else ""
+    unchanged = would["unchanged"]
+    left_out = f"\nLeft out: {len(unchanged):,}, such as {_why_not(unchanged)}" if unchanged else ""
     return f"{action.capitalize()} {what}?{left_out}"
 
 

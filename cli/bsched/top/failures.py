@@ -46,8 +46,9 @@ class FailuresTab(BaseTab):
     async def tasks_of(self, row: Row, calls: Calls) -> list[str]:
         """Return the tasks that stand failed in this way, at most 1,000."""
         wanted = {"family": row["family"], "error": row["error"], "failed_since": row["first"] - 1, "limit": 1000}
-        return [task["task_id"] for task in (await calls.call("tasks", **wanted))["tasks"]]
+        found = (await calls.call("tasks", **wanted))["tasks"]
+        return [task["task_id"] for task in found if (task["error"] or "") == row["error"]]
 
     def state(self) -> str:
         """Say how many failures there were, and whether all are kept."""
-        return f"{self.total:,} failures within the hour" + ("" if self.complete else "; older ones are not kept")
+        return f"within the hour: {self.total:,}" + ("" if self.complete else "; older ones are not kept")
