@@ -9,6 +9,7 @@
 --     worker      id, seconds since its last call, and since it asked for work or '', fields, info, messages: lists, of
 --                 names and values but for messages
 --     batchers    worker, families and what is kept of each; after the worker, if it is there
+--     family      name, fields, seconds of its last runs, newest first
 --     submission  id, fields (names and values)
 --     staged      token, ids: a part of a long list of deps, before the task with this token
 --     task        id, status, priority, number, 1 if it can be run (with no workers: by assistants), when it is to be
@@ -27,7 +28,7 @@
 -- @include lib/tasks/statuses.lua
 -- @include lib/deferred/run_deferred.lua
 
-local SECONDS, BUDGET, WEEK = '60', 150, 604800
+local SECONDS, BUDGET, WEEK, MONTH = '60', 150, 604800, 2592000
 local position = 0
 
 local function word()
@@ -65,6 +66,15 @@ function import.batchers()
     if names ~= '[]' then call('SADD', key('batch_names:', families[index]), names) end
   end
   if not find_worker(worker_id) then call('EXPIRE', key('batchers:', worker_id), WEEK) end -- it may come back
+end
+
+-- Kept as long as that of a family without tasks, until one of its tasks comes.
+function import.family()
+  local family = word()
+  write_fields(key('family:', family), list())
+  for _, seconds in ipairs(list()) do call('RPUSH', key('run_times:', family), seconds) end
+  call('EXPIRE', key('family:', family), MONTH)
+  call('EXPIRE', key('run_times:', family), MONTH)
 end
 
 function import.submission()

@@ -46,7 +46,9 @@ def lines_in(content: bytes) -> list[dict[str, Any]]:
     """The lines without the last one and the namespace's name, in an order that is always the same."""
     found = [json.loads(line) for line in content.splitlines()]
     del found[0]["namespace"]
-    return sorted(found[:-1], key=lambda line: (line["line"], line.get("id", line.get("worker", ""))))
+    return sorted(
+        found[:-1], key=lambda line: (line["line"], line.get("id", line.get("worker", line.get("family", ""))))
+    )
 
 
 def keys_in(scheduler: Scheduler) -> set[str]:

@@ -15,7 +15,7 @@ from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 
 # Schema → the script that brings so many of its tasks to the next one.
 STEPS: dict[str, Callable[[int], Call]] = {"3": lambda count: Call("migrate_3", count=str(count))}
-TASKS_AT_ONCE = 250  # by one script: some 3 ms
+TASKS_AT_ONCE = 150  # by one script: some 2 ms
 
 
 class Migration:

@@ -12,9 +12,9 @@ from broker_sched.config import from_hash
 from broker_sched.redis_backend.commands import Call, Calls, Commands, Read
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 from broker_sched.scheduler.operations.tasks import chunks
-from broker_sched.scheduler.records import pairs
+from broker_sched.scheduler.records import pairs, scan_set
 from broker_sched.scheduler.transfer.lines import FIRST_NUMBER, FORMAT, HeaderLine, LineWriter
-from broker_sched.scheduler.transfer.words import batchers_line, submission_line, task_line, worker_line
+from broker_sched.scheduler.transfer.words import batchers_line, family_line, submission_line, task_line, worker_line
 
 NUMBERS_LOOKED_UP = 5000  # in one round trip; most of a namespace's numbers may be those of tasks that are gone
 TASKS_READ = 50  # by one script
@@ -52,6 +52,7 @@ class Export:
         missing, self._missing = self._missing, array("q")
         yield from self._write_tasks(missing)
         yield from self._write_workers()
+        yield from self._write_families()
         yield from self._write_submissions()
 
     def _write_header(self, time: float) -> Commands[None]:
@@ -116,6 +117,18 @@ class Export:
         yield ("LRANGE", key("messages", worker_id), "0", "-1")
         yield ("HGETALL", key("batchers", worker_id))
         yield ("ZSCORE", key("workers"), worker_id)
+
+    def _write_families(self) -> Commands[None]:
+        key = self._namespace.key
+        families = yield from scan_set(self._namespace, "families")
+        for some in chunks(families, WORKERS_READ):
+            commands = [
+                (("HGETALL", key("family", each)), ("LRANGE", key("run_times", each), "0", "-1")) for each in some
+            ]
+            replies = yield Read([command for pair in commands for command in pair])
+            for family, fields, run_times in zip(some, replies[::2], replies[1::2]):
+                if fields or run_times:
+                    self._writer.write(family_line(family, pairs(fields), run_times))
 
     def _write_submissions(self) -> Commands[None]:
         key = self._namespace.key

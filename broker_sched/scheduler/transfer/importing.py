@@ -18,11 +18,11 @@ from broker_sched.scheduler.execution import one
 from broker_sched.scheduler.maintenance import Maintenance
 from broker_sched.scheduler.operations.operators import check_permissions, configure
 from broker_sched.scheduler.operations.tasks import MAX_DEPS_AT_ONCE, chunks, number
-from broker_sched.scheduler.transfer.lines import BatchersLine, CheckedFile, HeaderLine, TaskLine
-from broker_sched.scheduler.transfer.words import batchers_words, submission_words, task_words, worker_words
+from broker_sched.scheduler.transfer.lines import CheckedFile, HeaderLine, TaskLine
+from broker_sched.scheduler.transfer.words import other_words, task_words, worker_words
 
 SECONDS = 60  # an import that was not heard of for so long counts as broken off
-WORDS_AT_ONCE = 1500  # in one script: some 30 tasks
+WORDS_AT_ONCE = 900  # in one script: some 30 tasks
 STAGED_AT_ONCE = 500  # deps of one task
 # What a namespace may have before anything runs in it, and keeps when an import is given up.
 KEPT = frozenset("config resources events servers mail prune_lock".split())
@@ -132,7 +132,7 @@ def _worker_records(checked: CheckedFile) -> Iterator[list[str]]:
     for worker in checked.workers:
         yield worker_words(worker, checked.header.time)
     for line in checked.others:
-        yield batchers_words(line) if isinstance(line, BatchersLine) else submission_words(line)
+        yield other_words(line)
 
 
 def _options_of(header: HeaderLine) -> list[str]:

@@ -72,7 +72,8 @@ class TaskLine(Struct, tag="task", tag_field="line", kw_only=True, omit_defaults
     time_running: Time | None = None
     attempt: int | None = None
     waits_since: Time | None = None
-    postponed: Time | None = None  # refused: until then it goes behind submissions
+    postponed: Time | None = None  # refused: until then it goes behind others
+    refusals: int = 0  # by workers that could not load it
     batchable: bool = False
     batch_id: str | None = None
     accepts_messages: bool = False
@@ -111,6 +112,14 @@ class BatchersLine(
     families: dict[str, tuple[float, list[str]]]  # family → most tasks in a batch, batched parameters
 
 
+class FamilyLine(Struct, tag="family", tag_field="line", kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is known of a family's runs so far."""
+
+    family: str
+    fields: dict[str, str]  # as the hash family:<family> has them
+    run_times: list[float] = []  # seconds of its last runs that ended DONE, newest first
+
+
 class SubmissionLine(
     Struct, tag="submission", tag_field="line", kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -133,7 +142,8 @@ class EndLine(Struct, tag="end", tag_field="line", kw_only=True, forbid_unknown_
     sha256: str
 
 
-Line: TypeAlias = HeaderLine | TaskLine | WorkerLine | BatchersLine | SubmissionLine | EndLine
+Line: TypeAlias = HeaderLine | TaskLine | WorkerLine | BatchersLine | FamilyLine | SubmissionLine | EndLine
+OtherLine: TypeAlias = BatchersLine | FamilyLine | SubmissionLine
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
@@ -192,7 +202,7 @@ class CheckedFile(NamedTuple):
 
     header: HeaderLine
     workers: Sequence[WorkerLine]
-    others: Sequence[BatchersLine | SubmissionLine]
+    others: Sequence[OtherLine]
     last_number: int  # the highest of a task
     tasks: int
 
@@ -206,7 +216,7 @@ def check_file(file: IO[bytes], schema: str) -> CheckedFile:
     checksum, number, tasks, last_number = hashlib.sha256(), 0, 0, FIRST_NUMBER
     header: HeaderLine | None = None
     workers: list[WorkerLine] = []
-    others: list[BatchersLine | SubmissionLine] = []
+    others: list[OtherLine] = []
     for number, data in enumerate(_lines_in(file), start=1):
         line = decode(data, number) if header is not None else _header_in(data, schema)
         if isinstance(line, EndLine):

@@ -10,7 +10,14 @@ from broker_sched.contract.validation import to_json
 from broker_sched.redis_backend.encoding import to_bytes
 from broker_sched.scheduler.operations.tasks import MAX_BATCH_SIZE, needs, number, policy
 from broker_sched.scheduler.records import pairs
-from broker_sched.scheduler.transfer.lines import BatchersLine, SubmissionLine, TaskLine, WorkerLine
+from broker_sched.scheduler.transfer.lines import (
+    BatchersLine,
+    FamilyLine,
+    OtherLine,
+    SubmissionLine,
+    TaskLine,
+    WorkerLine,
+)
 
 MAX_INLINE = 64  # bytes, as in lua/lib/core/header.lua: longer texts stand in detail:<task_id>
 NOTHING = "1"  # a task's field `held` when it was handed out and needs nothing
@@ -53,6 +60,7 @@ def task_line(entry: Sequence[Any]) -> TaskLine:
         attempt=int(task["attempt"]) if "attempt" in task else None,
         waits_since=_time(task.get("waits_since")),
         postponed=_time(task.get("postponed")),
+        refusals=int(task.get("refusals", "0")),
         batchable=task.get("batchable") == "1",
         batch_id=task.get("batch_id"),
         accepts_messages=task.get("accepts_messages") == "1",
@@ -104,6 +112,7 @@ def _fields(line: TaskLine) -> tuple[dict[str, str], dict[str, str]]:
         "attempt": "" if line.attempt is None else str(line.attempt),
         "waits_since": _time_text(line.waits_since),
         "postponed": _time_text(line.postponed),
+        "refusals": str(line.refusals) if line.refusals else "",
         "batchable": "1" if line.batchable else "",
         "batch_id": line.batch_id or "",
         "accepts_messages": "1" if line.accepts_messages else "",
@@ -187,6 +196,28 @@ def batcher_text(maximum: float, names: Iterable[str]) -> str:
     """Return what is kept of a batcher. maximum: of tasks in a batch, infinity for no maximum."""
     bounded = max(-MAX_BATCH_SIZE, min(maximum, MAX_BATCH_SIZE))
     return f"{number(bounded)} {to_json('batched_args', sorted(set(names)))}"
+
+
+def family_line(family: str, fields: Mapping[str, str], run_times: Sequence[str]) -> FamilyLine:
+    """Return the line of a family, given what stands in its keys."""
+    return FamilyLine(family=family, fields=dict(fields), run_times=[float(each) for each in run_times])
+
+
+def family_words(line: FamilyLine) -> list[str]:
+    """Return a family as lua/import_records.lua takes it."""
+    return [
+        "family",
+        line.family,
+        *_listed(_flat(line.fields)),
+        *_listed([_time_text(each) for each in line.run_times]),
+    ]
+
+
+def other_words(line: OtherLine) -> list[str]:
+    """Return a line that is neither a task nor a worker as lua/import_records.lua takes it."""
+    if isinstance(line, BatchersLine):
+        return batchers_words(line)
+    return family_words(line) if isinstance(line, FamilyLine) else submission_words(line)
 
 
 def submission_line(worker_id: str, fields: Mapping[str, str]) -> SubmissionLine:
