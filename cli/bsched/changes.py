@@ -22,16 +22,16 @@ FAILED = ("FAILED", "DISABLED")
 class Action(NamedTuple):
     """What is done with tasks, by its name in the method change_tasks. outcome: what they are then: "3 tasks are …".
 
-    chosen: a filter that holds unless a status is asked for: what else could be meant?
+    statuses: those that filters choose from, unless a status is asked for: what else could be meant? None: all.
     """
 
     name: str
     outcome: str
-    chosen: Mapping[str, Any]
+    statuses: Sequence[str | None] = (None,)
 
 
-RETRY = Action("retry", "PENDING again", {"failed_since": 0.0})
-STOP = Action("stop", "asked to end", {"status": "RUNNING"})
+RETRY = Action("retry", "PENDING again", FAILED)
+STOP = Action("stop", "asked to end", ["RUNNING"])
 
 
 class Choice(NamedTuple):
@@ -68,9 +68,15 @@ class Choice(NamedTuple):
         return found
 
     def _filtered(self, scheduler: Any, action: Action, limit: int) -> Iterator[str]:
-        filters = self.filters if "status" in self.filters else {**action.chosen, **self.filters}
+        left = limit + 1
         with counting("tasks looked at") as looked:
-            yield from (each["task_id"] for each in found_tasks(scheduler, filters, limit + 1, looked=looked))
+            for status in action.statuses:
+                filters = {"status": status, **self.filters}
+                for each in found_tasks(scheduler, filters, left, looked=looked):
+                    left -= 1
+                    yield each["task_id"]
+                if "status" in self.filters:
+                    return
 
     def _named(self, scheduler: Any) -> Iterator[str]:
         scheduler.require_tasks(self.task_ids)

@@ -141,12 +141,31 @@ def test_all_failed_of_a_family_are_retried_by_one_command(load: Scheduler, on: 
 
 
 def test_a_dry_run_says_how_many_are_eligible_and_why_others_are_not(load: Scheduler, on: Bsched) -> None:
-    lines = on.lines("task", "disable", "--family", "Load", "--dry-run")
-    assert lines[0] == "4 tasks would be DISABLED."
-    assert lines[1] == "Not Load_2: It is RUNNING on w; stop it first, and disable it when it has ended."
-    found = on.json("task", "disable", "--family", "Load", "--dry-run")
-    assert len(found["changed"]) == 4 and [each["task_id"] for each in found["unchanged"]] == ["Load_2"]
-    assert "DISABLED" not in {each["status"] for each in on.json_lines("task", "list")}
+    lines = on.lines("task", "remove", "--family", "Load", "--dry-run")
+    assert lines[0] == "3 tasks would be removed."
+    assert sorted(lines[1:]) == [
+        "Not Load_2: It is RUNNING on w; stop it first.",
+        "Not Load_4: It is needed by Report_x, which is PENDING.",
+    ]
+    found = on.json("task", "remove", "--family", "Load", "--dry-run")
+    assert sorted(found["changed"]) == ["Load_0", "Load_1", "Load_3"]
+    assert sorted(each["task_id"] for each in found["unchanged"]) == ["Load_2", "Load_4"]
+    assert len(on.json_lines("task", "list")) == 7
+
+
+def test_filters_choose_what_an_action_is_for_unless_a_status_is_asked_for(load: Scheduler, on: Bsched) -> None:
+    load.mark_as_done(task_id="Load_2")
+
+    def chosen(*words: str) -> list[str]:
+        found = on.json("task", *words, "--family", "Load", "--dry-run")
+        return sorted([*found["changed"], *(each["task_id"] for each in found["unchanged"])])
+
+    assert chosen("disable") == ["Load_0", "Load_1", "Load_3", "Load_4"], "not what is DONE"
+    assert chosen("disable", "--status", "DONE") == ["Load_2"]
+    assert chosen("retry") == chosen("forgive") == ["Load_3", "Load_4"]
+    assert chosen("enable") == []
+    told = " ".join(on("task", "retry", "--help").stdout.split())
+    assert "of those that are FAILED, DISABLED unless --status is given" in told
 
 
 def test_where_nobody_can_be_asked_many_tasks_want_yes(load: Scheduler, on: Bsched) -> None:

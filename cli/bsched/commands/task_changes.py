@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bsched.changes import AT_ONCE, RETRY, STOP, Action, Choice, change
+from bsched.changes import AT_ONCE, FAILED, RETRY, STOP, Action, Choice, change
 from bsched.exit_codes import REFUSED
 from bsched.options.filters import filter_options
 from bsched.options.place import Place, place_options
@@ -16,9 +16,17 @@ from bsched.output import Output, json_option
 F = TypeVar("F", bound=Callable[..., Any])
 NAMED_OR_CHOSEN = """
 
-    TASK_IDs name them, or filters choose them. Many are changed after a question, or with --yes. Exits with 1 when one
-    that is named is not there, or can't be changed: the reasons are told.
+    TASK_IDs name them, or filters choose them{chosen}. Many are changed after a question, or with --yes. Exits with 1
+    when one that is named is not there, or can't be changed: the reasons are told.
     """
+
+
+def _help(told: str, action: Action) -> str:
+    """The help of a command that does this: what it does, and with which tasks."""
+    among = ", ".join(each for each in action.statuses if each)
+    return told + NAMED_OR_CHOSEN.format(
+        chosen=f", of those that are {among} unless --status is given" if among else ""
+    )
 
 
 def chosen_tasks(function: F) -> F:
@@ -43,7 +51,7 @@ def chosen_tasks(function: F) -> F:
 
 
 def _command(action: Action, help_: str) -> click.Command:
-    @click.command(action.name, help=help_ + NAMED_OR_CHOSEN)
+    @click.command(action.name, help=_help(help_, action))
     @chosen_tasks
     def command(task_ids: tuple[str, ...], filters: dict[str, Any], place: Place, output: Output, **how: Any) -> None:
         change(action, Choice(task_ids, filters), place.scheduler(), output, **how)
@@ -84,8 +92,8 @@ def stop(
         change(STOP, Choice(task_ids, filters), place.scheduler(), output, **how)
 
 
-for each in (retry, stop):
-    each.help = f"{each.help}{NAMED_OR_CHOSEN}"
+for each, action in ((retry, RETRY), (stop, STOP)):
+    each.help = _help(str(each.help), action)
 
 
 def _stop_one(task_id: str, disable: bool, place: Place, output: Output) -> None:
@@ -101,20 +109,23 @@ COMMANDS = (
     retry,
     stop,
     _command(
-        Action("forgive", "PENDING again, their failures forgotten", {"failed_since": 0.0}),
+        Action("forgive", "PENDING again, their failures forgotten", FAILED),
         "Run FAILED and DISABLED tasks again at once, and forget their failures, so that retry_count begins anew.",
     ),
     _command(
-        Action("enable", "enabled", {"status": "DISABLED"}),
+        Action("enable", "enabled", ["DISABLED"]),
         "Let DISABLED tasks be FAILED, their failures forgotten; they are retried after retry_delay.",
     ),
     _command(
-        Action("disable", "DISABLED", {}),
+        Action("disable", "DISABLED", ["PENDING", "FAILED", "UNKNOWN"]),
         "Have nobody run these tasks until retry, forgive, enable or done, whoever schedules them again.",
     ),
-    _command(Action("done", "DONE", {}), "Take tasks for DONE: what waits for them goes on."),
     _command(
-        Action("remove", "removed", {}),
+        Action("done", "DONE", ["PENDING", "RUNNING", "FAILED", "DISABLED", "UNKNOWN"]),
+        "Take tasks for DONE: what waits for them goes on.",
+    ),
+    _command(
+        Action("remove", "removed"),
         "Forget tasks. Not those that run, nor those that a task needs which is not DONE.",
     ),
 )
