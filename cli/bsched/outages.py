@@ -14,7 +14,7 @@ PAUSE_SECONDS = 2.0  # between two attempts
 PATIENCE_SECONDS = 3600.0  # then it ends with an error
 
 
-def ask_patiently(ask: Callable[[], T], told: str) -> T:
+def ask_patiently(ask: Callable[[], T], told: str = "The scheduler is asked again") -> T:
     """Return what it returns, also after an outage of up to an hour; told: what is said of it, once, on stderr.
 
     Raises Unreachable after that hour.

@@ -121,6 +121,18 @@ def test_a_wrong_filter_is_a_usage_error(load: Scheduler, on: Bsched, wrong: lis
     assert wrong[0] in on.error("task", "list", *wrong, code=2)
 
 
+def test_following_a_log_shows_what_is_added_until_ctrl_c(load: Scheduler, on: Bsched) -> None:
+    load.set_task_log(task_id="Load_2", log="first\n", size=6)
+    with on_terminal("task", "logs", "--follow", "Load_2", *on.where) as child:
+        child.expect("first")
+        load.set_task_log(task_id="Load_2", log="first\nsecond\n", size=13)
+        child.expect("second")
+        child.sendintr()
+        child.expect(pexpect.EOF)
+        child.wait()
+        assert (child.exitstatus, "Aborted" in child.before) == (130, False)
+
+
 # Changing
 
 

@@ -18,7 +18,6 @@ from bsched.terminal import echo
 
 PAGE = 1000  # events in one call
 POLL_SECONDS = 1.0
-AWAY = "The scheduler is asked again"
 
 
 def _change(each: Mapping[str, Any]) -> str:
@@ -68,7 +67,7 @@ def _follow(scheduler: Any, found: Mapping[str, Any], filters: Mapping[str, Any]
             time.sleep(POLL_SECONDS)
         # "0-0": an empty stream has no last event, and whatever comes is behind its beginning
         after = found["last"] or "0-0"
-        found = ask_patiently(lambda after=after: scheduler.events(after=after, limit=PAGE, **filters), AWAY)  # type: ignore[misc]
+        found = ask_patiently(lambda after=after: scheduler.events(after=after, limit=PAGE, **filters))  # type: ignore[misc]
 
 
 def _line(each: Mapping[str, Any]) -> str:

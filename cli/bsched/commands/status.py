@@ -34,7 +34,6 @@ MEANING = {
     "UNKNOWN": "known only as deps",
 }
 PERIODS = {"minute": "last minute", "ten_minutes": "last 10 minutes", "hour": "last hour"}
-AWAY = "The scheduler is asked again"
 SHOWN = 20  # resources, servers
 
 
@@ -65,7 +64,7 @@ def _follow(scheduler: Any, interval: float, output: Output) -> None:
         while True:
             output.thing(found, lambda found=found: [*section_lines(sections_of(found)), ""])  # type: ignore[misc]
             time.sleep(interval)
-            found = ask_patiently(scheduler.overview, AWAY)
+            found = ask_patiently(scheduler.overview)
     from rich.console import Console
     from rich.live import Live
 
@@ -73,7 +72,7 @@ def _follow(scheduler: Any, interval: float, output: Output) -> None:
         while True:
             live.update(drawn_sections(sections_of(found)), refresh=True)
             time.sleep(interval)
-            found = ask_patiently(scheduler.overview, AWAY)
+            found = ask_patiently(scheduler.overview)
 
 
 def sections_of(found: Mapping[str, Any]) -> Iterator[Section]:

@@ -11,7 +11,9 @@ from bsched.commands.task_changes import COMMANDS as CHANGES
 from bsched.commands.task_list import list_, show
 from bsched.exit_codes import NOT_FOUND
 from bsched.options.place import Place, place_options
+from bsched.outages import ask_patiently
 from bsched.output import Output, json_option, print_json
+from bsched.signals import Interruption
 from bsched.why_text import why_lines
 
 LOOK_SECONDS = 1.0  # between two looks at a log
@@ -61,14 +63,26 @@ def logs(task_id: str, follow: bool, place: Place, output: Output) -> None:
         print_json(found)
     else:
         _write(found["log"] or "")
-    is_over = not follow
-    while not is_over:
-        is_over = found["status"] not in GOES_ON  # its last words may come a moment after its status
-        time.sleep(LOOK_SECONDS)
-        found = _show_more(found, scheduler.task_log(task_id=task_id))
+    if follow:
+        interruption = Interruption()
+        interruption.take()
+        try:
+            found = _follow(scheduler, task_id, found)
+        except KeyboardInterrupt:
+            interruption.leave()
     if found["log"] is None:
         output.note(f"Nothing is kept of {task_id}. More, maybe: {place.command('task', 'show', task_id)}")
         click.get_current_context().exit(NOT_FOUND)
+
+
+def _follow(scheduler: Any, task_id: str, found: dict[str, Any]) -> dict[str, Any]:
+    """Show what is written, until the task has ended. Returns the last that was found."""
+    is_over = False
+    while not is_over:
+        is_over = found["status"] not in GOES_ON  # its last words may come a moment after its status
+        time.sleep(LOOK_SECONDS)
+        found = _show_more(found, ask_patiently(lambda: scheduler.task_log(task_id=task_id)))
+    return found
 
 
 def _show_more(seen: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
