@@ -13,7 +13,6 @@
 -- Cost  O(count); at the end O(workers)
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua
--- @include lib/tasks/listing.lua
 
 local OLD, BETWEEN, NEW = '3', '3>4', '4'
 local STATUSES = { 'PENDING', 'RUNNING', 'BATCH_RUNNING', 'DONE', 'FAILED', 'DISABLED', 'UNKNOWN' }
@@ -31,7 +30,7 @@ local function list(n)
   if not status then return end -- an index that was wrong before
   local state = state_of(n, status, fields[4])
   call('ZADD', key('tasks:', state .. ':' .. family), fields[2], n)
-  enter_family(family)
+  call('SADD', key('families', ''), family)
   if state == 'BLOCKED' then call('HSET', task_key, 'blocked', '1') end
   if state == 'BATCH_RUNNING' then call('SADD', key('batch_running', ''), n) end
 end

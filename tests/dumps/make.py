@@ -241,7 +241,7 @@ SCENARIOS: dict[str, tuple[Callable[[Scheduler, FakeClock], None], dict[str, Any
 def main() -> None:
     """Write a file for each scenario."""
     folder = DUMPS / f"schema-{SCHEMA_VERSION}"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()  # they are never written anew
     with tempfile.TemporaryDirectory() as directory:
         server = RunningRedis(embedded_servers()["redis62"], Path(directory))
         try:
