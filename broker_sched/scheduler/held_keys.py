@@ -49,12 +49,13 @@ def keys_of_task(connection: SyncConnection, namespace: Namespace, task_id: str)
         key(kind, n)
         for kind in (*("deps", "dependents", "unmet", "blockers", "failures", "attempts", "unlink", "batch_keys"),)
     ]
-    deps, dependents, batch_keys = _read(
+    deps, dependents, batch_keys, last_failed = _read(
         connection,
         [
             ("SRANDMEMBER", key("deps", n), str(NEIGHBOURS)),
             ("SRANDMEMBER", key("dependents", n), str(NEIGHBOURS)),
             ("SMEMBERS", key("batch_keys", n)),
+            ("HGET", key("family", record.get("family", "")), "last_failed_task"),
         ],
     )
     family, runner_set, stakeholders = (record.get(each, "") for each in ("family", "runner_set", "stakeholder_set"))
@@ -67,6 +68,7 @@ def keys_of_task(connection: SyncConnection, namespace: Namespace, task_id: str)
         ("ZSCORE", key("ready", record.get("ready", "")), rank),
         *(("ZSCORE", key("batch_ready", each), rank) for each in batch_keys),
         ("SISMEMBER", key("batchable", family), n),
+        *([("HGET", key("family", family), "last_failed_task")] if last_failed == task_id else []),
         ("ZSCORE", key("running"), rank),
         ("SISMEMBER", key("running", record.get("worker_running", "")), n),
         ("SISMEMBER", key("batch", record.get("batch_id", "")), n),
