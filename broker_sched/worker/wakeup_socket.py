@@ -36,3 +36,6 @@ class WakeupSocket:
         """Close both sockets; wake() does nothing from then on."""
         self._ours.close()
         self._theirs.close()
+
+    def __del__(self) -> None:
+        self.close()  # a worker that has run may run again, so that nobody else knows when it is used no more

@@ -136,6 +136,7 @@ class RqFleet:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     left.kill()
         self.scheduler.close()
+        self.client.close()
 
 
 def kill(pid: int) -> None:

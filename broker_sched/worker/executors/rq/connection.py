@@ -35,4 +35,4 @@ def client_for(url: str) -> redis.Redis:
         settings.pop("connection_pool")  # the old pool: the new one puts itself here
         made: redis.Redis = pool.sentinel_manager.master_for(pool.service_name, **settings)
         return made
-    return redis.Redis(connection_pool=redis.ConnectionPool(**settings))
+    return redis.Redis.from_pool(redis.ConnectionPool(**settings))  # which is closed with the client
