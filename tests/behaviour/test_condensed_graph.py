@@ -18,7 +18,7 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.errors import InvalidArgument
-from broker_sched.scheduler.operations.graph_walk import LEVELS, LOOKED_AT
+from broker_sched.scheduler.operations.graph_walk import LEVELS, LOOKED_AT, MEMBERS, _shares
 from tests.behaviour.test_flat_cost import commands_of
 from tests.harness import RedisProcess
 from tests.nightly import by_night
@@ -112,7 +112,7 @@ def assert_shows(graph: Any, model: Model, first: str, direction: str, nodes: in
         assert {model.statuses.get(task) for task in members} == {node["status"]}
         assert node["example"] in members
         assert (node["further"], node["exact"]) == (0, True)
-        assert (node["more"] is None) == (node["task_id"] is not None)
+        assert (node["more"] is None) == (node["task_id"] is not None) == (node["count"] == 1)
     expected = Counter(
         (place[task], place[dep]) for task in distances for dep in model.deps.get(task, ()) if dep in distances
     )
@@ -143,7 +143,8 @@ def test_every_task_is_in_one_node_and_every_dep_in_one_edge(scheduler: Schedule
 
 
 def test_nearer_tasks_are_single_and_a_group_is_of_one_family_and_state(scheduler: Scheduler) -> None:
-    fill(scheduler, [f"Load_{number}" for number in range(200)], status="DONE")
+    fill(scheduler, ["Raw_1", "Raw_2"], status="DONE")
+    fill(scheduler, [f"Load_{number}" for number in range(200)], status="DONE", deps=["Raw_1", "Raw_2"])
     fill(scheduler, ["Load_200", "Load_201"], status="FAILED")
     fill(scheduler, [f"Clean_{number}" for number in range(5)], deps=[f"Load_{number}" for number in range(202)])
     fill(scheduler, ["Report_1"], deps=[f"Clean_{number}" for number in range(5)])
@@ -151,8 +152,9 @@ def test_nearer_tasks_are_single_and_a_group_is_of_one_family_and_state(schedule
     shown = [(node["task_id"] or node["family"], node["state"], node["count"]) for node in graph["nodes"]]
     assert shown[0] == ("Report_1", "WAITING", 1)
     assert shown[1:6] == [(f"Clean_{number}", "WAITING", 1) for number in range(5)]
-    # The few that failed fit, and are single; the many that are done are one node.
-    assert set(shown[6:]) == {("Load_200", "FAILED", 1), ("Load_201", "FAILED", 1), ("Load", "DONE", 200)}
+    # The few that failed fit, and are single; the many that are done are one node, and so are those behind them.
+    assert set(shown[6:9]) == {("Load_200", "FAILED", 1), ("Load_201", "FAILED", 1), ("Load", "DONE", 200)}
+    assert shown[9:] == [("Raw", "DONE", 2)]
     edges = {(edge["dependent"], edge["dep"]): edge["count"] for edge in graph["edges"]}
     assert edges["task:Clean_3", "group:DONE:Load"] == 200
     assert edges["task:Clean_3", "task:Load_201"] == 1
@@ -174,22 +176,57 @@ def test_a_group_says_how_it_is_taken_apart(scheduler: Scheduler) -> None:
     assert left["Other"]["more"]["expand"] == ["group:DONE:Load", "group:DONE:Other"]
 
 
+def test_a_group_that_just_fits_is_taken_apart_as_a_whole(scheduler: Scheduler) -> None:
+    fill(scheduler, [f"Load_{number}" for number in range(18)], status="DONE")
+    fill(scheduler, [f"Other_{number}" for number in range(30)], status="DONE")
+    fill(scheduler, ["all"], deps=[*(f"Load_{number}" for number in range(18)), *(f"Other_{n}" for n in range(30))])
+    nodes = scheduler.condensed_graph("all", nodes=20, expand=["group:DONE:Load"])["nodes"]
+    assert [node["family"] for node in nodes if not node["task_id"]] == ["Other"]
+    assert len(nodes) == 20
+
+
+def test_of_a_level_that_does_not_fit_the_small_groups_are_taken_apart(scheduler: Scheduler) -> None:
+    names = [f"Many_{number}" for number in range(16)] + [f"Few_{number}" for number in range(10)]
+    fill(scheduler, names)
+    fill(scheduler, ["all"], deps=names)
+    nodes = scheduler.condensed_graph("all", nodes=20)["nodes"]
+    assert [(node["family"], node["count"]) for node in nodes if not node["task_id"]] == [("Many", 16)]
+
+
+def test_tasks_at_one_distance_stand_in_the_order_in_which_they_were_made(scheduler: Scheduler) -> None:
+    fill(scheduler, ["X_1", "X_2", "X_3"])
+    fill(scheduler, ["C_1"], deps=["X_2", "X_3"])
+    fill(scheduler, ["C_2"], deps=["X_1"])
+    fill(scheduler, ["all"], deps=["C_2", "C_1"])
+    nodes = scheduler.condensed_graph("all")["nodes"]
+    assert [node["task_id"] for node in nodes] == ["all", "C_1", "C_2", "X_1", "X_2", "X_3"]
+
+
 def test_an_expanded_group_that_is_gone_meanwhile_is_no_mistake(scheduler: Scheduler) -> None:
     fill(scheduler, ["a"])
     assert len(scheduler.condensed_graph("a", expand=["group:DONE:Gone", "nonsense"])["nodes"]) == 1
 
 
 def test_small_groups_of_many_families_are_put_together_when_there_are_too_many(scheduler: Scheduler) -> None:
-    names = [f"F{family}_{number}" for family in range(100) for number in range(3)]
-    for name in names:
-        scheduler.add_task(worker="w", task_id=name, family=family_of(name), status="DONE")
+    names = []
+    for family in range(60):
+        for status in ("DONE", "FAILED", "DISABLED", "UNKNOWN", "PENDING"):
+            names += (both := [f"F{family}_{status}_{number}" for number in range(2)])
+            fill(scheduler, both, status=status)
     fill(scheduler, ["all"], deps=names)
     graph = scheduler.condensed_graph("all", nodes=20)
     assert len(graph["nodes"]) <= 20
-    assert sum(node["count"] for node in graph["nodes"]) == graph["looked_at"] == 301
-    (others,) = (node for node in graph["nodes"] if node["family"] is None)
-    assert others["node"] == "others:DONE"
-    assert others["more"]["task_id"] == others["example"]
+    assert sum(node["count"] for node in graph["nodes"]) == graph["looked_at"] == 601
+    others = [node for node in graph["nodes"] if node["family"] is None]
+    assert {node["node"] for node in others} == {f"others:{node['state']}" for node in others}
+    assert {"DONE", "FAILED", "DISABLED", "UNKNOWN", "READY"} >= {node["state"] for node in others}
+    assert all(node["more"]["task_id"] == node["example"] for node in others)
+
+
+def test_of_a_large_set_no_more_is_read_than_can_be_shown() -> None:
+    assert _shares({"1": 100_000}, MEMBERS) == {"1": LOOKED_AT}
+    assert _shares({"1": 100_000, "2": 3, "3": 0}, MEMBERS) == {"1": LOOKED_AT, "2": 3}
+    assert set(_shares({str(n): 700 for n in range(100)}, MEMBERS).values()) == {MEMBERS // 100}
 
 
 def test_a_missing_dep_and_a_placeholder_are_shown_as_what_they_are(scheduler: Scheduler) -> None:
@@ -301,6 +338,7 @@ def test_a_hundred_thousand_dependents_cost_no_more_than_a_thousand(own_redis: R
         graph = scheduler.condensed_graph("hub", "dependents")
         assert graph["looked_at"] == LOOKED_AT
         assert graph["nodes"][0]["further"] == size + 1 - LOOKED_AT
+        assert graph["nodes"][0]["more"] is None, "asked for once more, it shows the same"
         assert sum(node["count"] for node in graph["nodes"]) == LOOKED_AT
         counts[size] = commands_of(scheduler, partial(scheduler.condensed_graph, "hub", "dependents"))
         scheduler.close()

@@ -75,8 +75,7 @@ def condense(walk: Walk, nodes: int, expand: Iterable[str] = ()) -> Groups:
     groups = _all_in_groups(walk, nodes - 1)
     room = nodes - 1 - len(groups)
     for group in [group for name in expand for group in groups if group.name == name]:
-        members = groups[group]
-        room -= _take_out(groups, group, members[: room + (len(members) == room + 1)])
+        room -= _take_out(groups, group, groups[group][:room])
     for level in _levels(walk, groups):
         does_all_fit = True
         for group, members in sorted(level.items(), key=lambda item: (len(item[1]), item[0].name)):
