@@ -72,14 +72,35 @@ class Situation:
             "resources": needs,
             "priority": chance.choice([0, 0, 0, 3, 7]),
             "runnable": chance.random() < 0.9,
-            **more,
-        }
+        } | more
+        deps = told["deps"]
         if chance.random() < 0.1:  # deps that it has no stake in are not made placeholders
             told["assistant"] = True
-        if chance.random() < 0.15:
+        if chance.random() < 0.15 or len(deps) > 5:
             begin(self.scheduler, "add_task", **told)  # its caller dies in between
         else:
             self.scheduler.add_task(**told)
+
+    def add_batch(self):
+        """Tasks that may go in one batch, and a worker that asks for it."""
+        for task_id in TASKS[2::3]:
+            told = {"worker": "w1", "task_id": task_id, "deps": [], **self.described(task_id)}
+            self.scheduler.add_task(resources={}, priority=9, **told)
+        self.ask("w1")
+
+    def end_half_done(self):
+        """Whoever did this died in between, and nobody has called since."""
+        kind, running = self.chance.random(), sorted(self.running())
+        if kind < 0.3:
+            self.add(deps=self.chance.sample(TASKS, 6))  # read in later, where budgets are small
+        elif kind < 0.6 and running:
+            task_id = self.chance.choice(running)
+            told = {"worker": self.running()[task_id], "task_id": task_id, "runnable": None}
+            begin(self.scheduler, "add_task", status=self.chance.choice(["DONE", "FAILED"]), **told)
+        elif kind < 0.9:
+            for task_id in TASKS[1:9]:  # more than are told at once, where budgets are small
+                self.add(task_id, deps=[TASKS[0]], status="PENDING")
+            begin(self.scheduler, "add_task", worker="owner", task_id=TASKS[0], status="DONE")
 
     def ask(self, worker=None):
         """A worker asks for work, and begins it, or can't load it."""
@@ -90,7 +111,7 @@ class Situation:
         handed = work["batch_task_ids"] if "batch_id" in work else [work["task_id"]] if work["task_id"] else []
         if not handed:
             return
-        if self.chance.random() < 0.15:
+        if self.chance.random() < 0.3:
             scope = self.chance.choice(["module", "family"])
             self.scheduler.refuse_tasks(worker=worker, task_ids=handed, reason="No.", scope=scope, seconds=70)
         elif "batch_id" in work and self.chance.random() < 0.8:
@@ -139,12 +160,14 @@ class Situation:
             self.silent.add(self.some_worker())
         elif kind < 0.9:
             self.pass_time(chance.choice([1, 3, 20, 65, 200]))
-        elif kind < 0.93:
+        elif kind < 0.92:
             self.scheduler.update_resources(db=chance.choice([0, 1, 2, 5]))
-        elif kind < 0.95:
+        elif kind < 0.925:
             self.scheduler.pause()
-        elif kind < 0.98:
+        elif kind < 0.93:
             self.scheduler.pause_family(family=chance.choice(FAMILIES))
+        elif kind < 0.99:
+            self.add_batch()
         else:
             for _ in range(2):  # who has no stakeholder but this one is removed
                 self.silent.update({"w0", "w1"})
@@ -362,6 +385,7 @@ def play(scheduler, raw, clock, seed):
     situation = Situation(scheduler, raw, clock, seed)
     for _ in range(situation.chance.choice([5, 15, 30, 60])):
         situation.change_something()
+    situation.end_half_done()
     left = [task_id for task_id in TASKS if scheduler.why(task_id)["code"] not in ("done", "unknown", "running")]
     if left:
         run_to_its_end(situation, situation.chance.choice(left))
