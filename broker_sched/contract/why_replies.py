@@ -145,6 +145,7 @@ class Cause(TypedDict, total=False):
     refusal: str | None  # what the last worker said that could not load it
     first: str | None  # the task that goes first, or that the resource is kept for
     ahead: int  # how many tasks of its ready queue are before it
+    may_be_batched: bool  # of priority: both are of one family, and may go in one batch
 
 
 class Why(TypedDict):

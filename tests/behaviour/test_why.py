@@ -58,6 +58,8 @@ def test_a_running_task_says_where_since_when_and_what_is_usual(scheduler, clock
     clock.advance(20)
     assert "w was heard of last 28 s ago" in cause_of(scheduler, "a", "running")["sentence"]
     scheduler.add_task(worker="w", task_id="a", status="DONE")
+    run(scheduler, "b", family="F")
+    assert cause_of(scheduler, "b", "running")["mean_seconds"] == 28.0
 
 
 def test_a_done_task_says_since_when(scheduler, clock):
@@ -122,6 +124,9 @@ def test_a_failed_task_says_its_error_which_failure_that_was_and_when_it_is_retr
     cause = cause_of(scheduler, "a", "failed")
     assert (cause["error"], cause["until"], cause["worker"]) == ("KeyError: 'x'", clock.now + 300, "w")
     assert (cause["failures"], cause["failures_allowed"]) == (1, 4)
+    assert [(each["outcome"], each["worker"], each["error"]) for each in cause["runs"]] == [
+        ("FAILED", "w", "KeyError: 'x'")
+    ]
     assert f"It is retried at {is_at(300)}" in cause["sentence"]
     clock.advance(301)
     assert "The next prune retries it" in cause_of(scheduler, "a", "failed")["sentence"]
@@ -348,6 +353,15 @@ def test_a_task_that_goes_first_is_named(scheduler):
     scheduler.add_task(worker="w", task_id="urgent", priority=5)
     cause = cause_of(scheduler, "a", "priority")
     assert (cause["first"], cause["ahead"], cause["worker"]) == ("urgent", 1, "w")
+    assert cause["sentence"] == "a is ready, but urgent goes first on w."
+
+
+def test_a_task_that_may_go_in_a_batch_with_the_one_that_goes_first_says_so(scheduler):
+    for task_id, priority in (("a", 0), ("urgent", 5)):
+        scheduler.add_task(worker="w", task_id=task_id, family="F", batchable=True, priority=priority)
+    cause = cause_of(scheduler, "a", "priority")
+    assert cause["may_be_batched"]
+    assert "a is ready, but urgent goes first on w, unless both go in one batch." in cause["sentence"]
 
 
 def test_a_task_that_another_worker_would_be_given_is_not_kept_by_the_first_ones_better_task(scheduler):

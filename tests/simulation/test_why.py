@@ -174,15 +174,18 @@ class Situation:
                 self.pass_time(650)
 
     def check_that_nobody_is_given(self, reply):
-        """Had `why` missed that a worker may have the task, one that asks would be given it."""
+        """Had `why` missed that a worker may have the task, one that asks would be given it.
+
+        Not along with another one, in a batch: that may be a task for which the worker has not signed up.
+        """
+        runners = list(self.running().values())
         for worker, is_assistant in self.workers.items():
-            if worker in self.silent:
+            if worker in self.silent or worker in runners:  # it is busy, or has a slot left at most
                 continue
             before = self.snapshot()
             work = self.scheduler.get_work(worker=worker, assistant=is_assistant)
             self.restore(before)
-            handed = [work["task_id"], *work.get("batch_task_ids", [])]
-            assert reply["task_id"] not in handed, (worker, reply)
+            assert reply["task_id"] not in [work["task_id"], *work.get("batch_task_ids", [])[:1]], (worker, reply)
 
     def keys(self):
         """All keys of the namespace."""
@@ -222,11 +225,11 @@ def end_run(situation, cause):
 
 
 def end_batch(situation, cause):
-    """The batch ends; one that was never begun is given back, as the next get_work of its worker does."""
-    if cause["combined"]:
-        situation.end("DONE", cause["combined"])
-    else:
-        situation.scheduler.get_work(worker=cause["worker"], current_tasks=[])
+    """The batch ends, which has begun by then."""
+    combined = cause["combined"] or f"all-{cause['batch_id']}"
+    told = {"worker": cause["worker"], "task_id": combined, "family": "B", "batch_id": cause["batch_id"]}
+    situation.scheduler.add_task(status="RUNNING", **told)
+    situation.scheduler.add_task(status="DONE", **told)
 
 
 def retry(situation, cause):

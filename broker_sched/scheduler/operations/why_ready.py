@@ -206,5 +206,9 @@ def _add_what_goes_first(namespace: Namespace, cause: Cause, node: Node, told: S
     if cause["code"] != "ready":
         cause["first"] = best.first or None
         yield from _add_ahead(namespace, cause, node)
+    if cause["code"] == "priority":
+        names = (node.task_id, best.first)
+        kinds = yield Read([("HMGET", namespace.key("task", each), "batchable", "family") for each in names])
+        cause["may_be_batched"] = kinds[0][0] == "1" and list(kinds[0]) == list(kinds[1])
     if cause["code"] == "postponed":
         cause["until"] = node.number("postponed")

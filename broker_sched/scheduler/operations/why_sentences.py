@@ -254,7 +254,8 @@ def _postponed(cause: Cause, now: float) -> str:
 
 def _priority(cause: Cause, now: float) -> str:
     ahead = f" {cause['ahead']:,} of its kind rank before it." if cause["ahead"] > 1 else ""
-    return f"{cause['task_id']} is ready, but {cause['first']} goes first on {cause['worker']}.{ahead}"
+    together = ", unless both go in one batch" if cause["may_be_batched"] else ""
+    return f"{cause['task_id']} is ready, but {cause['first']} goes first on {cause['worker']}{together}.{ahead}"
 
 
 def _deferred(cause: Cause, now: float) -> str:
