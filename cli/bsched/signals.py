@@ -8,7 +8,7 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -69,6 +69,17 @@ class Interruption:
             if told:
                 echo(told, err=True)
         raise click.exceptions.Exit(KILLED + self._number)
+
+
+@contextlib.contextmanager
+def ending_tidily(told: str = "") -> Iterator[None]:
+    """Let a signal that ends the command be Ctrl-C within the block, which so tidies up; what it means is said then."""
+    interruption = Interruption()
+    interruption.take()
+    try:
+        yield
+    except KeyboardInterrupt:
+        interruption.leave(told)
 
 
 def _let_go_of_lost_terminal() -> None:

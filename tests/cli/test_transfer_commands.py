@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +16,12 @@ from click.testing import CliRunner, Result
 
 from broker_sched import Scheduler
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
+from broker_sched.scheduler.transfer.lines import FIRST_NUMBER, FORMAT, HeaderLine, LineWriter, TaskLine
 from bsched.main import cli
 from tests.documents import environment_of
 from tests.dumps import dumps_of, load
 from tests.harness import RedisProcess
+from tests.servers import die_with_parent, until
 
 STATES = Path(__file__).parents[1] / "luigi_state"
 
@@ -58,6 +62,29 @@ def test_one_command_writes_what_the_other_reads(source: Scheduler, own_redis: R
     assert done.returncode == 1
     assert "The file is truncated" in done.stderr
     assert own_redis.client.keys("bsched:{cut}:*") == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_an_import_and_nothing_of_it_is_there(
+    number: signal.Signals, code: int, own_redis: RedisProcess, tmp_path: Path
+) -> None:
+    own_redis.client.flushall()
+    file = tmp_path / "large.jsonl"
+    with file.open("wb") as target:
+        writer = LineWriter(target)
+        writer.write(HeaderLine(format=FORMAT, schema=SCHEMA_VERSION, version="1", namespace="n", time=1.0))
+        for index in range(8000):
+            told = {"number": FIRST_NUMBER + 1 + index, "created": 1.0, "updated": 1.0}
+            writer.write(TaskLine(id=f"t{index}", status="PENDING", family="F", deps=[f"t{index + 1}"], **told))
+        writer.close()
+    command = [sys.executable, "-m", "bsched.main", "import", str(file), "--namespace", "ended"]
+    environment = environment_of(tmp_path, BSCHED_REDIS=own_redis.url)
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    until(lambda: own_redis.client.exists("bsched:{ended}:ids"), "tasks are brought in")
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (code, "Nothing was imported.\n")
+    assert own_redis.client.keys("bsched:{ended}:*") == []
 
 
 @pytest.mark.parametrize("words", [("export", "missing/x.jsonl"), ("import", "missing.jsonl"), ("import-luigi", "no")])

@@ -16,6 +16,7 @@ from broker_sched.redis_backend.clients import connect, resolve
 from broker_sched.redis_backend.recovery import DIRECT
 from broker_sched.redis_backend.urls import describe, is_in_process
 from tests.servers import RunningRedis, any_server, binaries, free_port, until
+from tests.transfer.moving import exported, imported
 
 SECRET = "s3cr&t"
 IN_URL = "s3cr%26t"
@@ -230,6 +231,10 @@ def test_a_namespace_works_whole_in_one_slot_of_a_cluster(cluster: str) -> None:
         assert scheduler.verify() == []
         places.add(resolve(cluster, scheduler.namespace.prefix).port)
     assert len(places) > 1, "namespaces spread over the shards"
+    copy = Scheduler(cluster, namespace="copy", prune_interval_seconds=None)
+    imported(copy, exported(schedulers[0]))
+    assert copy.graph() == schedulers[0].graph()
+    assert copy.verify() == []
 
 
 def test_a_forked_child_does_not_use_its_parents_connection(real_redis_url: str) -> None:

@@ -11,6 +11,7 @@ from bsched.options.namespace import refuse_missing
 from bsched.options.place import Place, redis_options
 from bsched.output import Output, json_option
 from bsched.progress import live_line
+from bsched.signals import ending_tidily
 
 
 @click.command()
@@ -26,7 +27,10 @@ def migrate(place: Place, output: Output) -> None:
     scheduler = Maintenance(place.redis_url, place.namespace, prune_interval_seconds=None)
     click.get_current_context().call_on_close(scheduler.close)
     migration = Migration(scheduler.namespace)
-    with live_line(lambda: f"{migration.of - migration.left:,} of {migration.of:,} tasks"):
+    with (
+        ending_tidily("`bsched migrate` goes on where this has ended."),
+        live_line(lambda: f"{migration.of - migration.left:,} of {migration.of:,} tasks"),
+    ):
         scheduler.drive(migration.commands())
     done = {"namespace": place.namespace, "from": migration.first, "to": SCHEMA_VERSION}
     output.thing(done, lambda: _told(place.namespace, str(migration.first)))

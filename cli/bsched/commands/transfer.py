@@ -14,7 +14,7 @@ import click
 
 from broker_sched.errors import ImportRefused
 from broker_sched.luigi_state.converting import Conversion
-from broker_sched.luigi_state.reading import read_state
+from broker_sched.luigi_state.reading import LuigiState, read_state
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler.maintenance import Maintenance
 from broker_sched.scheduler.transfer.exporting import Export
@@ -24,9 +24,11 @@ from bsched.options.namespace import refuse_memory
 from bsched.options.place import Place, redis_options
 from bsched.output import Output, json_option
 from bsched.progress import live_line
+from bsched.signals import ending_tidily
 from bsched.terminal import echo
 
 STANDARD = "-"  # stands for stdin or stdout
+NOTHING = "Nothing was imported."
 
 
 @click.command(name="export")
@@ -42,7 +44,7 @@ def export(file: str, place: Place, output: Output) -> None:
     bsched export --redis redis://old | bsched import --redis redis://new
     """
     scheduler = place.existing()
-    with _written(file) as target:
+    with ending_tidily(), _written(file) as target:
         writer = LineWriter(target)
         exported = Export(scheduler.namespace, writer)
         with live_line(lambda: f"{writer.tasks:,} of {exported.of:,} tasks written"):
@@ -66,7 +68,7 @@ def import_(file: str, place: Place, output: Output) -> None:
     The whole file is checked first. Nobody sees anything before all is there. A task that ran is RUNNING: its worker
     has as long to call as it had when the file was written.
     """
-    with _read(file) as source:
+    with ending_tidily(NOTHING), _read(file) as source:
         with live_line(lambda: "checking the file"):
             checked = check_file(source, SCHEMA_VERSION)
         done = _bring_in(_scheduler(place), checked, lambda: tasks_in(source))
@@ -84,14 +86,17 @@ def import_luigi(state: str, place: Place, output: Output) -> None:
     objects. What was left out is told. Options and resource limits are not in it: `bsched server` takes them from
     luigi.cfg.
     """
-    with live_line(lambda: f"reading {state}"):
-        found = read_state(state)
-    with contextlib.closing(found):
+    with ending_tidily(NOTHING), contextlib.closing(_state(state)) as found:
         scheduler = _scheduler(place)
         conversion = Conversion(found, scheduler.config())
         done = _bring_in(scheduler, conversion.checked(), conversion.tasks)
     done["left"] = [{"what": what, "count": count, "ids": ids} for what, (count, ids) in conversion.left.items()]
     output.thing(done, lambda: [_told(done), *map(_told_left, done["left"])])
+
+
+def _state(path: str) -> LuigiState:
+    with live_line(lambda: f"reading {path}"):
+        return read_state(path)
 
 
 def _scheduler(place: Place) -> Maintenance:
