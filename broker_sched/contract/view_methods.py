@@ -37,7 +37,7 @@ class ViewMethods:
         1,000 tasks are looked at, from the FAILED ones on; exact false: there are at least so many.
         estimated_end: each family's mean run time, of its last 100 runs, times its tasks that are READY or WAITING and
         half of those RUNNING, divided by the slots of the active workers. It knows nothing of deps, resources or
-        priorities. Null, with the reason, where it can't be said honestly.
+        priorities. Null, with the reason, where it can't be said honestly, or more than 500 families have tasks left.
         """
         raise NotImplementedError
 

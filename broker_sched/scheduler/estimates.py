@@ -10,6 +10,8 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.family_counts import FamilyCounts, totals
 from broker_sched.scheduler.run_times import mean, read_run_times
 
+MOST_FAMILIES = 500  # whose run times are read
+FAMILIES_AT_ONCE = 50  # of which nothing more is read once one is found that has no run time
 LEFT = ("READY", "WAITING", "RUNNING")
 BEHIND = {
     "READY": 0.0,
@@ -30,16 +32,17 @@ def estimate_end(
     reason = _why_not(totals(counts), left, slots, paused)
     if reason is not None:
         return {"at": None, "reason": reason}
-    times = yield from read_run_times(namespace, list(left))
-    seconds = 0.0
-    for family, by_state in left.items():
-        usual = mean(times[family])
-        if usual is None:
-            return {
-                "at": None,
-                "reason": f"no run of the family {family} was DONE yet, so nobody knows how long one takes",
-            }
-        seconds += usual * sum(by_state.get(state, 0) * (1 - BEHIND[state]) for state in LEFT)
+    seconds, families = 0.0, list(left)
+    for start in range(0, len(families), FAMILIES_AT_ONCE):
+        times = yield from read_run_times(namespace, families[start : start + FAMILIES_AT_ONCE])
+        for family in times:
+            usual = mean(times[family])
+            if usual is None:
+                return {
+                    "at": None,
+                    "reason": f"no run of the family {family} was DONE yet, so nobody knows how long one takes",
+                }
+            seconds += usual * sum(left[family].get(state, 0) * (1 - BEHIND[state]) for state in LEFT)
     return {"at": now + seconds / slots, "reason": None}
 
 
@@ -49,6 +52,8 @@ def _why_not(
     """What can be said before any run time is looked at."""
     if not tasks["READY"] + tasks["RUNNING"]:
         return STUCK if tasks["WAITING"] + tasks["BLOCKED"] + tasks["FAILED"] else "nothing is left to be done"
+    if len(left) > MOST_FAMILIES:
+        return f"{len(left):,} families have tasks left: the run times of no more than {MOST_FAMILIES:,} are looked at"
     if paused is None:
         return "handing out is paused"
     for family in left:

@@ -37,7 +37,9 @@ from broker_sched.this_user import user_at_host
 T = TypeVar("T")
 # Scripts that may write nothing. Any other that reaches a replica is refused.
 READING = frozenset(
-    "count_pending export_tasks look_at_hand_out look_at_redis look_at_submission read_clock walk_unmet".split()
+    (
+        "count_pending count_tasks export_tasks look_at_hand_out look_at_redis look_at_submission read_clock walk_unmet"
+    ).split()
 )
 
 

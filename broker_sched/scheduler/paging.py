@@ -19,6 +19,8 @@ from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 
 PACE = 10  # commands sent together, so that those of others come in between
+SMALL_PACE = 100  # of commands that read no more than FEW entries each
+FEW = 5
 RawCommand = tuple[str, ...]
 
 
@@ -117,8 +119,9 @@ def pages_behind(
     """
     bound = "-inf" if least is None else repr(least)
     pages: list[Page] = []
-    for start in range(0, len(wanted), PACE):
-        some = wanted[start : start + PACE]
+    pace = SMALL_PACE if all(count <= FEW for _, _, count in wanted) else PACE
+    for start in range(0, len(wanted), pace):
+        some = wanted[start : start + pace]
         sizes = [count if place is None else count + 1 for _, place, count in some]
         replies = yield Read(
             [_range(key, place, bound, reverse, 0, size) for (key, place, _), size in zip(some, sizes)]

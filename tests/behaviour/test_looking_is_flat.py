@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from broker_sched import Scheduler
+from broker_sched.contract.states import STATES
 from tests.behaviour.runs import add
 from tests.behaviour.test_flat_cost import commands_of
 
@@ -87,3 +88,18 @@ def test_looking_costs_the_same_at_1000_and_at_100000_tasks(scheduler):
     for name, count in small.items():
         assert large[name] <= count + SLACK, (name, count, large[name])
     assert max(large.values()) < 4_000, large
+
+
+def test_many_families_are_counted_by_one_script_for_each_hundred_of_them(scheduler):
+    names = [f"F{number}" for number in range(250)]
+    tasks = [{"task_id": f"t{name}{number}", "family": name} for name in names for number in range(2)]
+    scheduler.add_tasks(worker="w", tasks=tasks)
+    scheduler.get_work(worker="w")
+    for call in (scheduler.overview, scheduler.families, scheduler.tasks):
+        scheduler._client.config_resetstat()
+        call()
+        assert scheduler._client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 3 + 2, call
+    assert scheduler.overview()["tasks"] == {**dict.fromkeys(STATES, 0), "READY": 499, "RUNNING": 1}
+    found = scheduler.families(limit=1000)["families"]
+    assert sorted(each["family"] for each in found) == sorted(names)
+    assert all(sum(each["tasks"].values()) == 2 for each in found)

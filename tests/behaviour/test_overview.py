@@ -8,6 +8,7 @@ import random
 import pytest
 
 from broker_sched import Scheduler
+from broker_sched.scheduler import estimates
 from broker_sched.scheduler.redis_state import redis_state
 from tests.behaviour.runs import add, run
 from tests.behaviour.test_tasks_listing import add_random_tasks, plain_look
@@ -142,6 +143,16 @@ def test_there_is_no_estimated_end_where_nobody_can_know_and_it_says_why(schedul
     end = scheduler.overview()["estimated_end"]
     assert end["at"] is None
     assert end["reason"].startswith(reason)
+
+
+def test_there_is_no_estimated_end_where_too_many_families_have_tasks_left(scheduler, monkeypatch):
+    for family in "ABC":
+        add(scheduler, family, family=family)
+    for most, reason in ((2, "3 families have tasks left"), (3, "no run of the family")):
+        monkeypatch.setattr(estimates, "MOST_FAMILIES", most)
+        end = scheduler.overview()["estimated_end"]
+        assert end["at"] is None
+        assert end["reason"].startswith(reason)
 
 
 def test_what_only_waits_for_failed_tasks_has_no_estimated_end(scheduler, clock):

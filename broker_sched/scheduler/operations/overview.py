@@ -13,7 +13,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.ended_runs import read_ended_runs
 from broker_sched.scheduler.estimates import estimate_end
 from broker_sched.scheduler.family_counts import FamilyCounts, read_counts, totals
-from broker_sched.scheduler.paging import read_paced
+from broker_sched.scheduler.paging import SMALL_PACE, read_paced
 from broker_sched.scheduler.records import ids_of, nearest_amount, pairs
 from broker_sched.scheduler.redis_state import redis_state
 from broker_sched.scheduler.worker_standings import WorkerStanding, read_standings, read_worker_ids
@@ -84,7 +84,7 @@ def _count_workers(workers: Sequence[WorkerStanding], running: int) -> view_repl
 def _oldest_ready(namespace: Namespace, counts: FamilyCounts) -> Commands[float | None]:
     """Since when the oldest READY task is so; None when there is none."""
     keys = [namespace.key("tasks", "READY", family) for family, by_state in counts.items() if "READY" in by_state]
-    heads = yield from read_paced([("ZRANGE", key, "0", "0", "WITHSCORES") for key in keys])
+    heads = yield from read_paced([("ZRANGE", key, "0", "0", "WITHSCORES") for key in keys], SMALL_PACE)
     return min((float(head[1]) for head in heads if head), default=None)
 
 
