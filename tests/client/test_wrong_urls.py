@@ -172,6 +172,6 @@ def test_without_a_home_a_command_says_what_to_set() -> None:
     code = "import pwd, os; pwd.getpwuid = {}.__getitem__; import bsched.main; bsched.main.main()"
     command = [sys.executable, "-c", code, "config"]
     done = subprocess.run(command, env=kept, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "HOME is not set" in done.stderr and "BSCHED_DATA_DIR" in done.stderr
     assert done.stderr.startswith("Error: ")

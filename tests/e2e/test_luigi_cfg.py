@@ -46,7 +46,7 @@ def test_a_configured_scheduler_that_is_away_is_an_error_and_no_other_takes_its_
         address = f"default_scheduler_host = 127.0.0.1\ndefault-scheduler-port = {url.split(':')[-1].strip('/')}"
     cfg = f"[core]\n{address}\nrpc-retry-attempts = 2\nrpc-retry-wait = 0\n"
     done = run("bsched", *words, "pipe", "Other", cfg=cfg)
-    assert done.code == 40 and f"after 2 attempt(s) at {url.rstrip('/')}" in done.err, done
+    assert done.code == 3 and f"after 2 attempt(s) at {url.rstrip('/')}" in done.err, done
     assert made(tmp_path) == set(), "no task has run, and no private Redis has started"
     if words == ("run",):
         assert run("luigi", "--module", "pipe", "Other").code != 0 and made(tmp_path) == set()

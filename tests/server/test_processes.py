@@ -133,14 +133,14 @@ def test_they_end_when_the_one_that_looks_after_them_is_killed(three: ServerProc
 def test_what_keeps_one_from_starting_is_told_once(own_redis: RedisProcess, start_server: Start) -> None:
     own_redis.client.hset("bsched:{newer}:config", "schema", "99")
     server = start_server("--redis", own_redis.url, "--namespace", "newer", "--processes", "3")
-    assert server.wait() == 1
+    assert server.wait() == 2
     assert len(server.said) == 1
     assert "schema version 99" in server.said[0]
 
 
 def test_memory_is_not_shared(start_server: Start) -> None:
     server = start_server("--redis", "memory:", "--processes", "2")
-    assert server.wait() == 1
+    assert server.wait() == 2
     assert "Leave out --processes" in server.said[0]
 
 
@@ -185,5 +185,5 @@ def test_a_port_in_use_is_told_before_anything_is_started(own_redis: RedisProces
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         server = start_server("--redis", own_redis.url, "--port", port, "--processes", "2")
-        assert server.wait() == 1
+        assert server.wait() == 2
         assert "in use" in server.said[0]

@@ -201,7 +201,7 @@ def test_unix_socket_in_use_is_left_alone(own_redis: RedisProcess, start_server:
     path = tmp_path / "bsched.sock"
     first = start_server("--redis", own_redis.url, "--unix-socket", str(path)).await_ready()
     second = start_server("--redis", own_redis.url, "--unix-socket", str(path))
-    assert second.wait() == 1
+    assert second.wait() == 2
     assert "Another process listens" in second.said[0]
     assert first.call("ping", worker="w1") == {"rpc_messages": []}
 
@@ -210,14 +210,14 @@ def test_file_that_is_no_socket_is_left_alone(own_redis: RedisProcess, start_ser
     path = tmp_path / "precious"
     path.write_text("data")
     server = start_server("--redis", own_redis.url, "--unix-socket", str(path))
-    assert server.wait() == 1
+    assert server.wait() == 2
     assert path.read_text() == "data"
 
 
 def test_port_in_use_is_one_clear_line(server: ServerProcess, own_redis: RedisProcess, start_server: Start) -> None:
     port = server.url.rpartition(":")[2]
     second = start_server("--redis", own_redis.url, "--port", port)
-    assert second.wait() == 1
+    assert second.wait() == 2
     assert second.said == [f"Error: Port {port} on 127.0.0.1 is in use. Choose another with --port."]
 
 
