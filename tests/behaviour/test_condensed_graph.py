@@ -202,9 +202,11 @@ def test_tasks_at_one_distance_stand_in_the_order_in_which_they_were_made(schedu
     assert [node["task_id"] for node in nodes] == ["all", "C_1", "C_2", "X_1", "X_2", "X_3"]
 
 
-def test_an_expanded_group_that_is_gone_meanwhile_is_no_mistake(scheduler: Scheduler) -> None:
-    fill(scheduler, ["a"])
-    assert len(scheduler.condensed_graph("a", expand=["group:DONE:Gone", "nonsense"])["nodes"]) == 1
+def test_an_expanded_group_that_is_gone_meanwhile_or_named_twice_is_no_mistake(scheduler: Scheduler) -> None:
+    fill(scheduler, [f"Load_{number}" for number in range(5)])
+    fill(scheduler, ["a"], deps=[f"Load_{number}" for number in range(5)])
+    expand = ["group:DONE:Gone", "nonsense", "group:READY:Load", "group:READY:Load"]
+    assert len(scheduler.condensed_graph("a", expand=expand)["nodes"]) == 6
 
 
 def test_small_groups_of_many_families_are_put_together_when_there_are_too_many(scheduler: Scheduler) -> None:

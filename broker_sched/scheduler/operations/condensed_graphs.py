@@ -74,7 +74,7 @@ def condense(walk: Walk, nodes: int, expand: Iterable[str] = ()) -> Groups:
     """
     groups = _all_in_groups(walk, nodes - 1)
     room = nodes - 1 - len(groups)
-    for group in [group for name in expand for group in groups if group.name == name]:
+    for group in [group for name in dict.fromkeys(expand) for group in groups if group.name == name]:
         room -= _take_out(groups, group, groups[group][:room])
     for level in _levels(walk, groups):
         does_all_fit = True
