@@ -14,6 +14,7 @@ from broker_sched.scheduler.keys import KEPT, KEYS, RECOMPUTED
 DERIVED = frozenset(key.pattern.partition(":")[0] for key in KEYS if key.check == RECOMPUTED)
 FACTS = frozenset(key.pattern.partition(":")[0] for key in KEYS if key.check == KEPT)  # read, but not derived
 OF_A_TASK = ("deps", "failures", "attempts")  # <kind>:<n>: leaked when there is no such task
+WORKERS_OWN = ("worker_info", "messages", "refusals", "refusal_reasons")  # <kind>:<worker_id>: likewise
 
 
 class Difference(NamedTuple):
@@ -152,7 +153,7 @@ def _leaks(snapshot: Snapshot, indexes: ExpectedIndexes) -> Iterator[Difference]
         taskless = (kind in OF_A_TASK and rest not in indexes.by_number) or (
             kind == "detail" and rest not in indexes.tasks
         )
-        workerless = kind in ("worker_info", "messages", "refusals") and rest not in workers
+        workerless = kind in WORKERS_OWN and rest not in workers
         if unknown or taskless or workerless:
             yield Difference(name, None, found)
 
