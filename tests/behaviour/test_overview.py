@@ -27,7 +27,7 @@ def test_of_an_empty_namespace_it_says_that_nothing_is_there(scheduler, clock):
     assert seen["throughput"]["hour"] == {"done_per_second": 0.0, "failed_per_second": 0.0}
 
 
-@pytest.mark.parametrize("seed", range(by_night(30, 4)))
+@pytest.mark.parametrize("seed", range(by_night(12, 4)))
 def test_its_counts_are_those_of_a_plain_look_at_every_task(scheduler, clock, seed):
     add_random_tasks(scheduler, clock, random.Random(seed), 80)
     everything = plain_look(scheduler)
