@@ -14,7 +14,7 @@ local function add_task_batcher()
   if ARGS.batched_args ~= '[]' and call('SADD', key('batch_names:', ARGS.family), ARGS.batched_args) == 1 then
     add_deferred_step('reindex_batches', '0', ARGS.family)
   end
-  return run_deferred(150)
+  return run_deferred(105)
 end
 
 return answer(add_task_batcher)

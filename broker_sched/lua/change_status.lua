@@ -40,7 +40,7 @@ local function change_status()
     re_enabled = 1
   end
   finish_task(task)
-  return { task.status, re_enabled, run_deferred(150) }
+  return { task.status, re_enabled, run_deferred(105) }
 end
 
 return answer(change_status)

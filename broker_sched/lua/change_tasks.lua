@@ -14,7 +14,7 @@
 -- @include lib/tasks/operator_actions.lua
 -- @include lib/deferred/run_deferred.lua
 
-local BUDGET = 150 -- of deferred steps
+local BUDGET = 105 -- of deferred steps
 local MOST = 300 -- steps: a task is one, and so is each of its edges that is looked at or removed
 
 local function outcome_of(id, gone)

@@ -17,7 +17,7 @@ local function disable_worker()
   call('HSET', key('worker:', worker.id), 'disabled', '1')
   if wakeups.is_anybody_waiting() then wakeups.wake(worker.w) end -- it shall find out, and leave
   add_deferred_step('disable_worker', worker.w, string.format('%.0f', worker.weight))
-  return run_deferred(150)
+  return run_deferred(105)
 end
 
 return answer(disable_worker)

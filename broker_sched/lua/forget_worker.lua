@@ -32,7 +32,7 @@ local function forget_worker()
   end
   local count = count_runs(worker.id)
   remove_worker(worker.id, NOW, why_forgotten(worker.id, ARGS.by))
-  return { 'forgotten', count, run_deferred(150) }
+  return { 'forgotten', count, run_deferred(105) }
 end
 
 return answer(forget_worker)

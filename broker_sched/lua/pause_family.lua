@@ -58,7 +58,7 @@ local function pause_family()
   else
     wakeups.wake_everybody()
   end
-  return { pauses and 1 or 0, 1, tasks, run_deferred(150) }
+  return { pauses and 1 or 0, 1, tasks, run_deferred(105) }
 end
 
 return answer(pause_family, { 'pause_enabled' })

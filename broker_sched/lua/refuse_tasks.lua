@@ -70,7 +70,7 @@ local function refuse_tasks()
       back[#back + 1] = task.id
     end
   end
-  return { run_deferred(150), back }
+  return { run_deferred(105), back }
 end
 
 return answer(refuse_tasks)

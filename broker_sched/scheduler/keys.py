@@ -98,7 +98,7 @@ KEYS = (
         "status, priority, times (s), family, module, params, workers, runner_set, stakeholder_set, attempt (number of "
         "its latest hand-out), what it holds, since when it waits for deps that its run() wanted (waits_since), where "
         "it is indexed; ready_since (s) while it is READY, and became so later than PENDING, else '' or absent; "
-        "blocked while it is BLOCKED; disabled_by: who of the people has disabled it",
+        "blocked, '1' while it is BLOCKED, else '' or absent; disabled_by: who of the people has disabled it",
         TASK,
     ),
     Key(

@@ -10,7 +10,7 @@ from broker_sched.scheduler.operations import tasks as task_operations
 
 # Constants of the .lua files: name, value, value here.
 SMALL = (
-    ("BUDGET", 150, 2),
+    ("BUDGET", 105, 2),
     ("BUDGET", 60, 0),
     ("MAX_SORTED", 512, 6),
     ("MAX_DEPS_AT_ONCE", 100, 2),

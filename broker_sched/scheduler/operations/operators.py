@@ -20,7 +20,7 @@ from broker_sched.scheduler.operations.task_details import message_to
 from broker_sched.scheduler.operations.tasks import number, run_deferred, truth
 from broker_sched.scheduler.records import load_records, serialize
 
-PRUNE_BUDGET = 100  # pieces of work in one script
+PRUNE_BUDGET = 88  # pieces of work in one script
 MAX_PRUNES = 100_000  # scripts in one call of prune
 DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text in (name, to_text(value))]
 

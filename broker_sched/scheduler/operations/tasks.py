@@ -17,7 +17,7 @@ from broker_sched.scheduler.operations.attempts import attempt_text, refuse_supe
 T = TypeVar("T")
 
 MAX_DEPS_AT_ONCE = 150  # a longer list of deps is staged in chunks of this, so that no script runs long
-DEFERRED_BUDGET = 80  # units of work in one script that does what a call left
+DEFERRED_BUDGET = 56  # units of work in one script that does what a call left
 MAX_DEFERRED_CALLS = 2000  # a caller does not wait for more of them: others go on
 MAX_TASKS_AT_ONCE = 100  # scripts sent together
 MAX_BATCH_SIZE = 1_000_000  # stands for "no maximum"

@@ -15,7 +15,7 @@
 -- @include lib/deferred/run_deferred.lua
 -- @lazy leave_batches lib/batches/batch_index.lua
 
-local BUDGET = 150
+local BUDGET = 105
 local HAS_NEW_DEPS = ARGS.has_new_deps == '1'
 
 -- Luigi: family, module, parameters and visibilities are set only while empty.

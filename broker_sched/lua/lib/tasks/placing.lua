@@ -93,6 +93,32 @@ local function wanted_state(task)
   return task.ready and 'READY' or is_blocked(task.n) and 'BLOCKED' or 'WAITING'
 end
 
+local MAX_RELISTED = 500 -- tasks written at once
+
+-- Listings are written when the script ends: a step that changes many tasks mostly moves them from one to another.
+local relisted = { count = 0, tasks = {}, left = {}, entered = {}, families = {} }
+
+local function write_listings()
+  local left, entered, families = relisted.left, relisted.entered, relisted.families
+  relisted = { count = 0, tasks = {}, left = {}, entered = {}, families = {} }
+  for listing, numbers in pairs(left) do call('ZREM', key('tasks:', listing), unpack(numbers)) end
+  for listing, entries in pairs(entered) do call('ZADD', key('tasks:', listing), unpack(entries)) end
+  for family, state in pairs(families) do leave_family(state, family) end
+end
+at_end[#at_end + 1] = write_listings
+
+local function leave_listing(n, listing)
+  local numbers = relisted.left[listing] or {}
+  relisted.left[listing] = numbers
+  numbers[#numbers + 1] = n
+end
+
+local function enter_listing(n, listing, since)
+  local entries = relisted.entered[listing] or {}
+  relisted.entered[listing] = entries
+  entries[#entries + 1], entries[#entries + 2] = since, n
+end
+
 -- List it under its state and family. The caller has seen to its ready queue.
 local function list_task(task)
   local state, family = wanted_state(task), task.family or ''
@@ -107,12 +133,14 @@ local function list_task(task)
   local old_state, old_family = task.state, task.listed_family
   task.state, task.listed_family, task.since = state, family, since
   local is_other_family = not state or not old_state or family ~= old_family
+  if relisted.tasks[task.n] or relisted.count >= MAX_RELISTED then write_listings() end -- it moves on, or they are many
+  relisted.tasks[task.n], relisted.count = true, relisted.count + 1
   if old_state and (state ~= old_state or is_other_family) then
-    call('ZREM', key('tasks:', old_state .. ':' .. old_family), task.n)
+    leave_listing(task.n, old_state .. ':' .. old_family)
   end
-  if state then call('ZADD', key('tasks:', state .. ':' .. family), since, task.n) end
+  if state then enter_listing(task.n, state .. ':' .. family, since) end
   if state and is_other_family then enter_family(family) end
-  if old_state and is_other_family then leave_family(old_state, old_family) end
+  if old_state and is_other_family then relisted.families[old_family] = old_state end
 end
 
 -- Move the task to where it belongs. O(1), O(log n) for the sorted sets.

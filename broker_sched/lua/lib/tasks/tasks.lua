@@ -13,7 +13,7 @@
 
 -- Fields that say where it is indexed. '' is nowhere: a task that is not indexed any more has its change written with
 -- the other ones, in one command.
-local PLACES = { tally = true, counted = true, ready = true, ready_since = true }
+local PLACES = { tally = true, counted = true, ready = true, ready_since = true, blocked = true }
 
 local loaded_tasks = {}
 -- What is known in this script, by number: is there unmet:<n>, blockers:<n>; was a blocker lost, and it was not yet

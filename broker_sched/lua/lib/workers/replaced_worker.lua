@@ -11,7 +11,7 @@
 
 local MISSED_PINGS = 2
 local MAX_FAILED = 25 -- tasks, or batches, in one call
-local BUDGET = 150
+local BUDGET = 105
 
 local function fail_numbers(numbers, why)
   for _, n in ipairs(numbers) do
