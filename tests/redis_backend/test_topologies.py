@@ -106,7 +106,7 @@ def test_server_starts_the_embedded_redis_and_starts_it_again(start_server: Star
 
 def test_url_that_can_not_be_used_is_one_line_without_the_password(start_server: Start) -> None:
     server = start_server("--redis", "carrier-pigeon://me:geheim@loft")
-    assert server.wait() == 1
+    assert server.wait() == 2
     assert len(server.said) == 1
     assert "geheim" not in server.said[0]
 
