@@ -14,7 +14,7 @@ from click.exceptions import Abort, Exit
 from broker_sched import __version__
 from broker_sched.errors import BrokerSchedError, ConfigurationError, InvalidArgument, NoRedisServer, Unreachable
 from broker_sched.plain_text import shown
-from bsched.exit_codes import UNREACHABLE
+from bsched.exit_codes import UNREACHABLE, WRONG_USAGE
 from bsched.terminal import escape_in_log
 
 # Each command, and its module in bsched.commands. Only that of the command that is called is imported: a worker needs
@@ -54,6 +54,12 @@ class Unanswered(click.ClickException):
     exit_code = UNREACHABLE
 
 
+class Misconfigured(click.ClickException):
+    """A URL or an option can't be used, whoever gave it: the command line, the environment or a file."""
+
+    exit_code = WRONG_USAGE
+
+
 class _Commands(click.Group):
     """Imports the command that is called, and tells of our errors in one line instead of a stack trace."""
 
@@ -71,8 +77,10 @@ class _Commands(click.Group):
             return super().invoke(context)
         except NoRedisServer as error:  # a configuration error, though nothing that was given is wrong
             raise click.ClickException(shown(" ".join(str(error).split()))) from None
-        except (InvalidArgument, ConfigurationError) as error:
+        except InvalidArgument as error:
             raise click.UsageError(shown(str(error))) from None
+        except ConfigurationError as error:
+            raise Misconfigured(shown(" ".join(str(error).split()))) from None
         except Unreachable as error:
             raise Unanswered(shown(" ".join(str(error).split()))) from None
         except BrokerSchedError as error:
