@@ -3,13 +3,14 @@
 -- @args task_id most fresh_count numbers…
 --   task_id      where to begin; '' to go on with numbers
 --   most         read so many tasks at the most
---   fresh_count  so many of the numbers are of tasks to read; the others have been read by earlier calls
+--   fresh_count  so many of the numbers are of tasks to read, as far as the script gets; the others have been read by
+--                earlier calls
 -- Reply { time (s), deferred steps that wait, deferred steps that failed, task, … }, each task
 --       { number, id or '', { its FIELDS, or while it waits for others its SIGNS }, { numbers of unmet deps }, how many
 --       there are, 1 while deps are read in, else 0, numbers of deps that it does not have any more }
 --       Of very many unmet deps only some are named, first those that block it or have failed. A missing dep has no
 --       status. An unknown task_id gives the number of its missing dep, where there is one, or no task.
--- Cost  O(most × (deps named, at most MAX_NAMED))
+-- Cost  O(most + deps named): at least one task is read, and none any more once MAX_NAMED_IN_ALL deps are named
 -- @include lib/core/header.lua
 -- @include lib/core/ids.lua
 -- @include lib/deferred/backlog.lua
@@ -19,6 +20,7 @@ local FIELDS = { 'status', 'updated', 'attempt', 'ready', 'family', 'module', 'p
   'time_running', 'batch_id', 'disabled_at', 'disabled_by', 'runner_set', 'workers', 'refusals', 'postponed', 'policy' }
 local STATUS, READY = 1, 4
 local MAX_NAMED, MAX_FAILED = 1000, 500
+local MAX_NAMED_IN_ALL = 1500
 local MAX_CHECKED_DEPS = 200 -- as get_work does, see stale_heads.lua
 
 -- Of very many unmet deps: those that block the task, those that have failed, and some of the others.
@@ -97,10 +99,11 @@ local function walk()
   if queue[1] then seen[queue[1]] = true end
   has_backlog()
   local reply = { NOW_TEXT, backlog.waiting, call('LLEN', key('failed_deferred_steps', '')) }
-  local head, most = 1, tonumber(ARGS.most)
-  while queue[head] and head <= most do
+  local head, most, named = 1, tonumber(ARGS.most), 0
+  while queue[head] and head <= most and named < MAX_NAMED_IN_ALL do
     local task = read_task(queue[head])
     reply[#reply + 1] = task
+    named = named + #task[4]
     for _, dep in ipairs(task[4]) do
       if not seen[dep] then
         seen[dep] = true

@@ -159,6 +159,8 @@ class LargeCalls:
             self._note_idle()
 
     def _note_idle(self) -> None:
+        if self._idle is not None:  # that of a process that has died would end this one, in the midst of a call
+            self._idle.cancel()
         if not self._waiting:
             self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_if_idle)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from broker_sched.contract.why_replies import WHY_CODES
+from broker_sched.redis_backend.commands import Call
+from broker_sched.scheduler.execution import one
 from broker_sched.scheduler.operations import OPERATIONS
 from tests.behaviour.test_half_done import begin, names, run_deferred
 
@@ -491,3 +493,16 @@ def test_a_task_that_changes_while_it_is_looked_at_is_told_of_as_before_or_as_af
         assert reply["code"] == "deps" or codes[1] == "ready"
         step += 1
     assert count > 4
+
+
+def test_no_script_of_it_reads_very_many_deps_and_all_are_read_in_the_end(scheduler):
+    leaves, middle = [f"leaf{n}" for n in range(450)], [f"mid{n}" for n in range(8)]
+    tasks = [{"task_id": each, "family": "Leaf"} for each in leaves]
+    tasks += [{"task_id": each, "family": "Mid", "deps": leaves} for each in middle]
+    scheduler.add_tasks(worker="w", tasks=[*tasks, {"task_id": "top", "deps": middle}])
+    first = Call("walk_unmet", task_id="top", most="50", fresh_count="0", numbers=[])
+    named = [len(unmet) for _, _, _, unmet, *_ in scheduler.drive(one(first))[3:]]
+    assert named == [8, 450, 450, 450, 450], "with the fourth it had named as many as it may"
+    told = scheduler.why("top")
+    assert (told["looked_at"], told["complete"]) == (1 + 8 + 450, True)
+    assert [(each["family"], each["others"]) for each in told["causes"]] == [("Leaf", 449)]

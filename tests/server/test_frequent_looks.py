@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
 import psutil
 
 from broker_sched.server.app import LOOKS_NICE
+from broker_sched.server.large_calls import LargeCalls
 from tests.harness import RedisProcess, Reply, ServerProcess
 from tests.servers import until
 
@@ -55,3 +57,16 @@ def test_a_server_ends_while_the_process_begins(own_redis: RedisProcess, start_s
     (helper,) = helpers(server)
     assert server.stop() == 0
     until(lambda: not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE, "it has ended, too")
+
+
+def test_the_idle_time_of_a_process_that_has_died_does_not_end_the_next_one() -> None:
+    async def begin_idle_time_twice() -> tuple[asyncio.TimerHandle | None, asyncio.TimerHandle | None]:
+        calls = LargeCalls(None, "looks")
+        calls._note_idle()
+        first = calls._idle
+        calls._note_idle()
+        return first, calls._idle
+
+    first, second = asyncio.run(begin_idle_time_twice())
+    assert first is not None and first.cancelled()
+    assert second is not None and not second.cancelled()

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from broker_sched.config import SchedulerConfig
 from broker_sched.contract.why_replies import Cause, WhyCode
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.why_walk import Root, Walk
 from broker_sched.scheduler.paging import read_paced
-from broker_sched.scheduler.records import pairs
-from broker_sched.scheduler.run_times import mean, percentile_95
+from broker_sched.scheduler.run_times import RUNS, mean, percentile_95
+from broker_sched.scheduler.stream_pages import StreamPages
 from broker_sched.scheduler.task_lines import last_line_of, read_attempt, read_whole_error
 
-OPTIONS = (
-    *("paused", "paused_families", "retry_delay", "disable_persist", "retry_count"),
-    *("worker_disconnect_delay",),
-)
-UNLIMITED = 999_999_999  # Luigi's default of retry_count
+OPTIONS = ("paused", "paused_families", "retry_delay", "disable_persist", "retry_count")
+UNLIMITED = SchedulerConfig().retry_count  # Luigi's default, which nobody fails as often as
 MOST_COMPARED = 200  # failed tasks whose errors are compared
-EVENTS_PAGE, MOST_EVENTS = 1000, 10_000
+MOST_EVENTS = 10_000
+MOST_RUNNING = 100  # running tasks of a worker among which is looked for the one that runs a batch
 
 Group = list[Root]  # roots for the same reason, the first one stands for them
 Options = dict[str, str | None]
@@ -94,11 +93,11 @@ def _add_run(namespace: Namespace, cause: Cause, root: Root) -> Commands[None]:
     node, worker = root.node, root.node.fields["worker_running"] or ""
     seconds, contact, told, batch, running = yield Read(
         [
-            ("LRANGE", namespace.key("run_times", cause["family"]), "0", "99"),
+            ("LRANGE", namespace.key("run_times", cause["family"]), "0", str(RUNS - 1)),
             ("ZSCORE", namespace.key("workers"), worker),
             ("HMGET", namespace.key("worker", worker), "host", "last_get_work"),
             ("SCARD", namespace.key("batch", node.fields["batch_id"] or "")),
-            ("SMEMBERS", namespace.key("running", worker)),
+            ("SRANDMEMBER", namespace.key("running", worker), str(MOST_RUNNING)),
         ]
     )
     cause["worker"], cause["host"] = worker or None, told[0]
@@ -111,7 +110,7 @@ def _add_run(namespace: Namespace, cause: Cause, root: Root) -> Commands[None]:
     cause["p95_seconds"] = percentile_95(times)
     if root.code == "in_batch":
         cause["batch_id"], cause["batch_size"] = node.fields["batch_id"] or "", batch
-        cause["combined"] = yield from _combined(namespace, sorted(running)[:100], cause["batch_id"])
+        cause["combined"] = yield from _combined(namespace, running, cause["batch_id"])
 
 
 def _combined(namespace: Namespace, numbers: Sequence[str], batch_id: str) -> Commands[str | None]:
@@ -160,18 +159,11 @@ def _who_disabled(fields: Mapping[str, str | None]) -> str:
 
 def removed_at(namespace: Namespace, task_id: str) -> Commands[float | None]:
     """Return when the task was removed, as far as the stream `events` tells: it has the last 10,000 changes or so."""
-    end = "+"
-    for _ in range(MOST_EVENTS // EVENTS_PAGE + 1):
-        (entries,) = yield Read(
-            [("XREVRANGE", namespace.key("events"), end, "-", "COUNT", str(EVENTS_PAGE))],
-        )
-        for _, flat in entries:
-            entry = pairs(flat)
+    pages = StreamPages(namespace, "events")
+    while not pages.is_at_end and pages.looked_at < MOST_EVENTS:
+        for _, entry in (yield from pages.next_page()):
             if entry.get("task_id") == task_id and entry.get("to") == "REMOVED":
                 return float(entry["time"])
-        if len(entries) < EVENTS_PAGE:
-            break
-        end = f"({entries[-1][0]}"
     return None
 
 

@@ -169,7 +169,8 @@ def _shortest_ring(needs: dict[str, set[str]]) -> list[str]:
 
 
 def walk(namespace: Namespace, task_id: str) -> Commands[Walk]:
-    """Read the task, and what it waits for, up to MOST_WALKED tasks. A script for each 25 to 50 of them.
+    """Read the task, and what it waits for, up to MOST_WALKED tasks. A script for each 25 to 50 of them, or for fewer
+    that have many deps.
 
     Breadth first, but no more than PART / 2 side by side before their deps are read: so a root is found below
     thousands of deps, too.
@@ -192,6 +193,7 @@ def walk(namespace: Namespace, task_id: str) -> Commands[Walk]:
             numbers=[*numbers, *found.nodes],
         )
         fresh = found.add(reply)
+        waiting.extendleft(n for n in reversed(numbers) if n not in found.nodes)  # that would have taken it too long
     are_all_named = all(node.unmet_count <= len(node.unmet) for node in found.nodes.values())
     found.is_complete = not waiting and are_all_named
     return found
