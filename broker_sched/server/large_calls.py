@@ -110,6 +110,8 @@ class LargeCalls:
         try:
             process = await self._started()
             assert process.stdin is not None
+            if process.stdin.is_closing():  # for which uvloop has no OSError
+                raise BrokenPipeError("it has just died")
             process.stdin.writelines(framed(question, parts))
             return await future
         except OSError as error:  # it can't be started, or has just died

@@ -7,9 +7,12 @@ import json
 from collections.abc import Callable
 
 import psutil
+import pytest
+import uvloop
 
 from broker_sched.server.app import LOOKS_NICE
 from broker_sched.server.large_calls import LargeCalls
+from broker_sched.server.responses import RequestRefused
 from tests.harness import RedisProcess, Reply, ServerProcess
 from tests.servers import until
 
@@ -70,3 +73,22 @@ def test_the_idle_time_of_a_process_that_has_died_does_not_end_the_next_one() ->
     first, second = asyncio.run(begin_idle_time_twice())
     assert first is not None and first.cancelled()
     assert second is not None and not second.cancelled()
+
+
+def test_a_call_to_a_process_that_has_just_died_is_refused_before_anybody_has_noticed() -> None:
+    async def call_when_its_input_is_closed() -> None:
+        calls = LargeCalls(None, "looks")
+        scope = {"method": "GET", "path": "/", "query_string": b"", "headers": []}
+        process = await calls._started()
+        assert calls._reading is not None and process.stdin is not None
+        calls._reading.cancel()  # who would notice
+        process.kill()
+        await process.wait()
+        process.stdin.close()
+        try:
+            with pytest.raises(RequestRefused):
+                await calls.answer("families", scope, [b""])
+        finally:
+            await calls.close()
+
+    uvloop.run(call_when_its_input_is_closed())
