@@ -25,6 +25,7 @@
 -- @include lib/tasks/tasks.lua
 -- @include lib/deferred/backlog.lua
 -- @include lib/tasks/links.lua
+-- @include lib/tasks/placing.lua
 -- @include lib/tasks/statuses.lua
 -- @include lib/deferred/run_deferred.lua
 
@@ -137,7 +138,7 @@ end
 local function list_since(task, ready_since)
   set(task, 'ready_since', ready_since)
   flush(task)
-  call('ZADD', key('tasks:', 'READY:' .. (task.family or '')), ready_since or task.updated, task.n)
+  enter_listing(task.n, 'READY:' .. (task.family or ''), ready_since or task.updated) -- after what finish_task wrote
 end
 
 local function set_deps(task, deps, token)

@@ -19,7 +19,7 @@ OPTIONS = ("paused", "paused_families", "retry_delay", "disable_persist", "retry
 UNLIMITED = SchedulerConfig().retry_count  # Luigi's default, which nobody fails as often as
 MOST_COMPARED = 200  # failed tasks whose errors are compared
 MOST_EVENTS = 10_000
-MOST_RUNNING = 100  # running tasks of a worker among which is looked for the one that runs a batch
+MOST_ON_WORKER = 100  # running tasks of a worker among which is looked for the one that runs a batch
 
 Group = list[Root]  # roots for the same reason, the first one stands for them
 Options = dict[str, str | None]
@@ -97,7 +97,7 @@ def _add_run(namespace: Namespace, cause: Cause, root: Root) -> Commands[None]:
             ("ZSCORE", namespace.key("workers"), worker),
             ("HMGET", namespace.key("worker", worker), "host", "last_get_work"),
             ("SCARD", namespace.key("batch", node.fields["batch_id"] or "")),
-            ("SRANDMEMBER", namespace.key("running", worker), str(MOST_RUNNING)),
+            ("SRANDMEMBER", namespace.key("running", worker), str(MOST_ON_WORKER)),
         ]
     )
     cause["worker"], cause["host"] = worker or None, told[0]
