@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line end; some have the eighth bit
+# All but tab and line end: those of ASCII, those with the eighth bit, and Unicode's: line and paragraph ends, and what
+# has the rest of a line stand in another order than it is read, which would show another id.
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def shown(text: str) -> str:

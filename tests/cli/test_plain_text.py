@@ -15,7 +15,7 @@ from tests.programs import Ended, Program, environment_with
 from tests.servers import until
 
 Start = Callable[..., ServerProcess]
-EVIL = "evil\x1b]0;title\x07\x1b[2J\x9b31m\r\x7f"
+EVIL = "evil\x1b]0;title\x07\x1b[2J\x9b31m\r\x7f\u2028\u202eder\u2066"
 
 
 def bsched(*words: str, redis: str) -> Ended:
@@ -27,7 +27,7 @@ def is_plain(text: str) -> bool:
 
 
 def test_control_characters_are_shown_as_json_escapes() -> None:
-    assert shown(EVIL) == r"evil\u001b]0;title\u0007\u001b[2J\u009b31m\u000d\u007f"
+    assert shown(EVIL) == r"evil\u001b]0;title\u0007\u001b[2J\u009b31m\u000d\u007f\u2028\u202eder\u2066"
     assert json.loads(f'"{shown(EVIL)}"') == EVIL
     assert shown("tab\tand\nline, é 日本") == "tab\tand\nline, é 日本"
     assert on_one_line("a\nb\x1b") == "a\\nb\\u001b"
