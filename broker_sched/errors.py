@@ -51,8 +51,12 @@ class InvalidArgument(Refused, ValueError):
 class UnknownMethod(Refused):
     """The scheduler has no method of this name: it is misspelt, or the server is a luigid, or older than the caller."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"There is no method {name!r}; `docs/api.md` lists all of them.")
+    def __init__(self, name: str, server: str | None = None) -> None:
+        super().__init__(
+            f"There is no method {name!r}; `docs/api.md` lists all of them."
+            if server is None
+            else f"The server at {server} has no method {name!r}: it is a luigid, or a `bsched server` older than this."
+        )
         self.name = name
 
 

@@ -145,7 +145,7 @@ class RemoteScheduler(SchedulerAPI):
         if status == 404 and not method.in_luigi:
             if not self._has_answered:  # a wrong URL has no method of Luigi's, either
                 self._ask(METHODS["is_paused"], "{}", None)
-            return UnknownMethod(method.name)
+            return UnknownMethod(method.name, self._base)
         if status == 404 or 300 <= status < 400:
             if self._has_answered:  # a proxy whose server is away
                 return Unanswered(f"{self._base} has no scheduler now ({status}): {told}")

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import click
 
+from broker_sched.errors import Unreachable
 from broker_sched.this_user import user_at_host
 from bsched.exit_codes import REFUSED
 from bsched.options.filters import found_tasks
 from bsched.output import Output, quantity
 from bsched.progress import counting
 from bsched.questions import ask_before
+from bsched.terminal import echo
 
 AT_ONCE = 1000  # tasks in one call
 REASONS_SHOWN = 10
@@ -112,12 +114,20 @@ def _change(scheduler: Any, action: Action, task_ids: Sequence[str], dry_run: bo
     """As one call of change_tasks, however many there are."""
     found: dict[str, Any] = {"changed": [], "unchanged": []}
     with counting("tasks looked at" if dry_run else "tasks changed", len(task_ids)) as tell:
-        for start in range(0, len(task_ids), AT_ONCE):
-            some = list(task_ids[start : start + AT_ONCE])
-            reply = scheduler.change_tasks(task_ids=some, action=action.name, dry_run=dry_run, by=user_at_host())
-            for name, each in found.items():
-                each += reply[name]
-            tell(start + len(some))
+        try:
+            for start in range(0, len(task_ids), AT_ONCE):
+                some = list(task_ids[start : start + AT_ONCE])
+                reply = scheduler.change_tasks(task_ids=some, action=action.name, dry_run=dry_run, by=user_at_host())
+                for name, each in found.items():
+                    each += reply[name]
+                tell(start + len(some))
+        except (KeyboardInterrupt, Unreachable):
+            if not dry_run and len(task_ids) > 1:
+                told = (
+                    f"Broken off after {quantity(len(found['changed']), 'task')}; some of the next may be changed, too."
+                )
+                echo(told, err=True)
+            raise
     return found
 
 

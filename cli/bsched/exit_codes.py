@@ -4,3 +4,4 @@ DONE = 0
 NOT_FOUND = REFUSED = 1
 WRONG_USAGE = 2
 UNREACHABLE = 3  # nobody answered: it may work in a while
+INTERRUPTED = 130  # by Ctrl-C: 128 and the number of the signal, as a shell gives it

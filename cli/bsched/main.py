@@ -14,7 +14,7 @@ from click.exceptions import Abort, Exit
 from broker_sched import __version__
 from broker_sched.errors import BrokerSchedError, ConfigurationError, InvalidArgument, NoRedisServer, Unreachable
 from broker_sched.plain_text import shown
-from bsched.exit_codes import UNREACHABLE, WRONG_USAGE
+from bsched.exit_codes import INTERRUPTED, UNREACHABLE, WRONG_USAGE
 from bsched.terminal import escape_in_log
 
 # Each command, and its module in bsched.commands. Only that of the command that is called is imported: a worker needs
@@ -90,6 +90,8 @@ class _Commands(click.Group):
             raise
         except (Abort, Exit, BrokenPipeError):
             raise
+        except KeyboardInterrupt:  # where a command has no more to say; click would end it with 1, which is "refused"
+            raise Exit(INTERRUPTED) from None
         except Exception as error:
             if "BSCHED_TRACE" in os.environ:
                 raise

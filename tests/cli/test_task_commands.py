@@ -11,6 +11,8 @@ import pexpect
 import pytest
 
 from broker_sched import Scheduler
+from broker_sched.errors import RedisUnavailable
+from bsched import changes
 from tests.cli.commands import Bsched, column
 from tests.terminals import on_terminal, plain, shown_on_terminal
 
@@ -134,6 +136,26 @@ def test_following_a_log_shows_what_is_added_until_ctrl_c(load: Scheduler, on: B
 
 
 # Changing
+
+
+def test_a_change_of_many_that_is_broken_off_says_how_far_it_came(
+    load: Scheduler, on: Bsched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "AT_ONCE", 1)
+    change_tasks = Scheduler.change_tasks
+    for error, code in ((KeyboardInterrupt(), 130), (RedisUnavailable("Redis does not answer"), 3)):
+        calls = iter((change_tasks, error))
+
+        def once(scheduler: Scheduler, **arguments: Any) -> Any:
+            asked = next(calls)  # noqa: B023
+            if isinstance(asked, BaseException):
+                raise asked
+            return asked(scheduler, **arguments)
+
+        monkeypatch.setattr(Scheduler, "change_tasks", once)
+        result = on("task", "disable", "--status", "PENDING", "--yes", "--limit", "9", code=code)
+        assert result.stderr.startswith("Broken off after 1 task; some of the next may be changed, too.\n")
+        assert "Aborted" not in result.stderr
 
 
 def test_a_failed_task_is_retried_at_once(load: Scheduler, on: Bsched) -> None:

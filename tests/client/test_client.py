@@ -132,7 +132,7 @@ def test_a_scheduler_without_a_method_of_ours_says_so_at_once(script: Callable[.
     server = script((404, b"<html>Not Found</html>"), (200, b'{"response": {}}'), (404, b"<html>Not Found</html>"))
     remote = client(server)
     for _ in range(2):
-        with pytest.raises(UnknownMethod, match="add_tasks"):
+        with pytest.raises(UnknownMethod, match=r"The server at http.* has no method 'add_tasks': it is a luigid"):
             remote.add_tasks(worker="w", tasks=[])
     assert [path for path, _, _ in server.seen] == ["/api/add_tasks", "/api/is_paused", "/api/add_tasks"]
 
