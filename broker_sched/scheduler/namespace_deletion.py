@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -16,6 +17,8 @@ from broker_sched.redis_backend.sync_connection import SyncConnection
 
 KEYS_AT_ONCE = 500
 SHOWN = 20  # of those that are alive
+# A Redis that has reached its maxmemory refuses HSET, except to a script that has removed something before.
+MARK = "redis.call('HDEL', KEYS[1], 'schema') return redis.call('HSET', KEYS[1], 'schema', ARGV[1])"
 SERVER_SECONDS = 60.0  # a server that was not seen for so long has ended
 
 
@@ -61,7 +64,8 @@ def alive_in(connection: SyncConnection, namespace: str) -> list[str]:
 
 def _delete(connection: SyncConnection, prefix: str) -> Iterator[int]:
     config = f"{prefix}config"
-    _read(connection, ("HSET", config, "schema", DELETING), writes=True)
+    mark = ("EVALSHA", hashlib.sha1(MARK.encode()).hexdigest(), "1", config, DELETING)
+    _read(connection, ("SCRIPT", "LOAD", MARK), mark, writes=True)
     count = 0
     names = (name for name in connection.keys(f"{prefix}*") if name != config)
     while some := list(islice(names, KEYS_AT_ONCE)):

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from broker_sched import NamespaceInUse, Scheduler
-from broker_sched.errors import SchemaMismatch
+from broker_sched.errors import RedisUnavailable, SchemaMismatch
 from broker_sched.scheduler.existing_namespaces import existing
 from broker_sched.scheduler.namespace_deletion import alive_in, delete_namespace
 from tests.behaviour.test_plain_ways import everything_in
@@ -38,6 +38,18 @@ def test_all_its_keys_go_and_no_other_ones(scheduler_factory: SchedulerFactory) 
     assert len(counts) > 3
     assert counts == sorted(counts)
     assert [everything_in(each) for each in others] == before
+
+
+def test_a_redis_that_is_out_of_memory_lets_it_go(scheduler: Scheduler) -> None:
+    connection, name = filled(scheduler)._connection, scheduler.namespace.name
+    scheduler._client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(RedisUnavailable, match="OOM"):
+            scheduler.add_task(worker="w", task_id="new")
+        assert list(delete_namespace(connection, name, force=True))
+    finally:
+        scheduler._client.config_set("maxmemory", 0)
+    assert keys_of(scheduler) == []
 
 
 def test_where_it_was_broken_off_nobody_uses_it_until_it_is_gone(scheduler: Scheduler) -> None:
