@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -49,6 +50,29 @@ def test_a_file_goes_out_and_in(source: Scheduler, own_redis: RedisProcess, tmp_
     with closing(Scheduler(own_redis.url, "copy")) as copy:
         assert copy.task_list() == source.task_list()
         assert copy.verify() == []
+
+
+def test_only_a_file_is_replaced_by_an_export(source: Scheduler, own_redis: RedisProcess, tmp_path: Path) -> None:
+    real, link, pipe = (tmp_path / name for name in ("real", "link", "pipe"))
+    real.touch()
+    link.symlink_to(real)
+    assert run("export", str(link), redis=own_redis, namespace="source").exit_code == 0
+    assert link.is_symlink() and real.read_bytes()
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDWR), "rb") as reader:  # both ends, so that nobody waits for the other
+        assert run("export", str(pipe), redis=own_redis, namespace="source").exit_code == 0
+        assert json.loads(reader.readline())["format"] == FORMAT
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize(("file", "why"), [("/", "Is a directory"), ("{}/full", "No space left on device")])
+def test_what_can_not_be_written_is_told_in_a_line(
+    source: Scheduler, own_redis: RedisProcess, tmp_path: Path, file: str, why: str
+) -> None:
+    (tmp_path / "full").symlink_to("/dev/full")
+    done = run("export", file.format(tmp_path), redis=own_redis, namespace="source")
+    assert (done.exit_code, done.stderr) == (1, f"Error: {file.format(tmp_path)} can't be written: {why}.\n")
+    assert (tmp_path / "full").is_symlink() and Path("/dev/full").is_char_device()
 
 
 def test_one_command_writes_what_the_other_reads(source: Scheduler, own_redis: RedisProcess, tmp_path: Path) -> None:

@@ -133,20 +133,35 @@ def _told_left(left: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def _written(file: str) -> Iterator[IO[bytes]]:
-    """The file to write to, which is there only when all is in it; or stdout."""
-    if file == STANDARD:
-        yield sys.stdout.buffer
-        return
-    folder, name = os.path.split(os.path.abspath(file))
+    """The file to write to. Raises click.ClickException when that is not possible, as on a full disk."""
     try:
-        target = tempfile.NamedTemporaryFile(dir=folder, prefix=f".{name}.", delete=False)  # noqa: SIM115
+        with _opened(file) as target:
+            yield target
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise click.ClickException(f"{file} can't be written: {error.strerror}.") from None
+
+
+@contextlib.contextmanager
+def _opened(file: str) -> Iterator[IO[bytes]]:
+    """Stdout, a device or a pipe, as they are; else a file that is there only when all is in it."""
+    if file == STANDARD:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = os.path.realpath(file)  # a link stays: what it leads to is replaced
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as device:
+            yield device
+        return
+    folder, name = os.path.split(path)
+    target = tempfile.NamedTemporaryFile(dir=folder, prefix=f".{name}.", delete=False)  # noqa: SIM115
     try:
         with target:
             yield target
             os.fsync(target.fileno())
-        os.replace(target.name, file)
+        os.replace(target.name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(target.name)
