@@ -127,3 +127,13 @@ def test_options_are_changed_over_http_too(server: ServerProcess, over_http: Bsc
     assert over_http.json_lines("resource", "list") == [{"name": "db", "limit": 3, "used": 0}]
     over_http("config", "unset", "retry_count")
     assert over_http("pause").exit_code == over_http("resume").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status", "--interval"], ["resource", "set", "r"], ["worker", "--drain-timeout"]],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_number_that_is_none_is_a_usage_error(board: Scheduler, on: Bsched, words: list[str], number: str) -> None:
+    assert "is no finite number" in on.error(*words, number, code=2)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bsched.checked_scheduler import missing
+from bsched.options.numbers import FiniteNumber
 from bsched.options.place import Place, place_options
 from bsched.output import Output, Section, column, json_option, number, quantity, when
 
@@ -61,7 +62,7 @@ def _amount(task: Mapping[str, Any], name: str) -> float:
 
 @resource.command("set")
 @click.argument("name")
-@click.argument("limit", type=click.FloatRange(0))
+@click.argument("limit", type=FiniteNumber(0))
 @place_options
 @json_option
 def set_(name: str, limit: float, place: Place, output: Output) -> None:

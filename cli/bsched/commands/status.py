@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from bsched.options.numbers import FiniteNumber
 from bsched.options.place import Place, place_options
 from bsched.outages import ask_patiently
 from bsched.output import (
@@ -39,7 +40,7 @@ SHOWN = 20  # resources, servers
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
-@click.option("--interval", type=click.FloatRange(0.2), default=2.0, show_default=True, metavar="SECONDS")
+@click.option("--interval", type=FiniteNumber(0.2), default=2.0, show_default=True, metavar="SECONDS")
 @place_options
 @json_option
 def status(watch: bool, interval: float, place: Place, output: Output) -> None:

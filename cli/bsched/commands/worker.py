@@ -27,6 +27,7 @@ from broker_sched.worker.worker import Worker
 from bsched.commands.run import STDERR
 from bsched.logs import start_logging
 from bsched.options.executor import WorkerPlace, executor_for, executor_options
+from bsched.options.numbers import FiniteNumber
 from bsched.options.place import remember_place
 from bsched.options.scheduler import (
     Reached,
@@ -75,7 +76,7 @@ def _about_workers() -> Mapping[str, click.Command]:
 @click.option("--burst", is_flag=True, help="Leave when there is nothing to do.")
 @click.option(
     "--drain-timeout",
-    type=click.FloatRange(0),
+    type=FiniteNumber(0),
     default=600.0,
     show_default=True,
     metavar="SECONDS",
