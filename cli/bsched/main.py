@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -46,6 +47,8 @@ COMMANDS = {
     "import-luigi": "transfer",
     "migrate": "migrate",
 }
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Unanswered(click.ClickException):
@@ -93,6 +96,8 @@ class _Commands(click.Group):
         except KeyboardInterrupt:  # where a command has no more to say; click would end it with 1, which is "refused"
             raise Exit(INTERRUPTED) from None
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise click.ClickException(f"What this command writes finds no room: {error.strerror}.") from None
             if "BSCHED_TRACE" in os.environ:
                 raise
             told = " ".join(f"{type(error).__name__}: {error}".split())

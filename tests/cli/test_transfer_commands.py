@@ -22,6 +22,7 @@ from bsched.main import cli
 from tests.documents import environment_of
 from tests.dumps import dumps_of, load
 from tests.harness import RedisProcess
+from tests.programs import Ended, Program
 from tests.servers import die_with_parent, until
 
 STATES = Path(__file__).parents[1] / "luigi_state"
@@ -73,6 +74,13 @@ def test_what_can_not_be_written_is_told_in_a_line(
     done = run("export", file.format(tmp_path), redis=own_redis, namespace="source")
     assert (done.exit_code, done.stderr) == (1, f"Error: {file.format(tmp_path)} can't be written: {why}.\n")
     assert (tmp_path / "full").is_symlink() and Path("/dev/full").is_char_device()
+
+
+def test_an_answer_for_which_there_is_no_room_is_an_error(source: Scheduler, own_redis: RedisProcess) -> None:
+    with open("/dev/full", "w") as full:
+        done = Ended(Program("task", "list", "--redis", own_redis.url, "--namespace", "source", stdout=full))
+    assert done.stderr.startswith("Error: What this command writes finds no room: No space left on device.\n")
+    assert done.returncode != 0
 
 
 def test_one_command_writes_what_the_other_reads(source: Scheduler, own_redis: RedisProcess, tmp_path: Path) -> None:
