@@ -209,6 +209,8 @@ def _smallest_arguments(name: str) -> dict[str, Any]:
         "decrease_resources": {},
         "n": 1,
         "progress_percentage": 1,
+        "action": "retry",
+        "options": {},
         "amount": 1,
         "params": {},
         "size": 1,
