@@ -43,14 +43,14 @@ def delete_namespace(connection: SyncConnection, namespace: str, *, force: bool 
 def alive_in(connection: SyncConnection, namespace: str) -> list[str]:
     """Return the servers and workers that were heard of lately: `server on <host> (<id>)`, `worker <id>`."""
     prefix = prefix_of(namespace)
-    (seconds, _), delay, servers = _read(
+    (seconds, _), delay, servers = _send(
         connection,
         ("TIME",),
         ("HGET", f"{prefix}config", "worker_disconnect_delay"),
         ("HVALS", f"{prefix}servers"),
     )
     now = float(seconds)
-    (workers,) = _read(
+    (workers,) = _send(
         connection, ("ZRANGEBYSCORE", f"{prefix}workers", repr(now - float(delay or SERVER_SECONDS)), "+inf")
     )
     found = []
@@ -65,18 +65,18 @@ def alive_in(connection: SyncConnection, namespace: str) -> list[str]:
 def _delete(connection: SyncConnection, prefix: str) -> Iterator[int]:
     config = f"{prefix}config"
     mark = ("EVALSHA", hashlib.sha1(MARK.encode()).hexdigest(), "1", config, DELETING)
-    _read(connection, ("SCRIPT", "LOAD", MARK), mark, writes=True)
+    _send(connection, ("SCRIPT", "LOAD", MARK), mark, writes=True)
     count = 0
     names = (name for name in connection.keys(f"{prefix}*") if name != config)
     while some := list(islice(names, KEYS_AT_ONCE)):
-        (gone,) = _read(connection, ("UNLINK", *some), writes=True)
+        (gone,) = _send(connection, ("UNLINK", *some), writes=True)
         count += gone
         yield count
-    _read(connection, ("UNLINK", config), writes=True)
+    _send(connection, ("UNLINK", config), writes=True)
     yield count + 1
 
 
-def _read(connection: SyncConnection, *commands: Sequence[str], writes: bool = False) -> list[Any]:
+def _send(connection: SyncConnection, *commands: Sequence[str], writes: bool = False) -> list[Any]:
     replies = connection.send(commands, reads_only=not writes)
     for reply in replies:
         if isinstance(reply, ReplyError):
