@@ -21,10 +21,13 @@ ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9])")
 def on_terminal(*words: str, columns: int = 120, lines: int = 40, **environment: str) -> Iterator[Any]:
     """`bsched WORDS` on a terminal, as pexpect has it; it is ended with the block."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), os.environ.get("PYTHONPATH", "")])
+    # pexpect tells the terminal its size a moment after the program has begun; the variables do so before.
+    size = {"COLUMNS": str(columns), "LINES": str(lines)}
+    variables = {**os.environ, "PYTHONPATH": path, "TERM": "xterm-256color", **size, **environment}
     child = pexpect.spawn(
         sys.executable,
         ["-m", "bsched.main", *words],
-        env={**os.environ, "PYTHONPATH": path, "TERM": "xterm-256color", **environment},  # type: ignore[arg-type]
+        env=variables,  # type: ignore[arg-type]
         encoding="utf-8",
         dimensions=(lines, columns),
         timeout=PATIENCE_SECONDS,
