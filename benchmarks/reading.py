@@ -19,6 +19,8 @@ from broker_sched import Scheduler
 FAMILIES = 200
 TOGETHER = 500  # tasks in one add_tasks
 RUNS = 10  # of each family, so that it has run times
+HUB = "Hub"  # a task with many deps
+HUB_DEPS = 20_000
 WAITING_SECONDS = 60.0
 Target = int | tuple[str, str]
 
@@ -29,6 +31,7 @@ class Question(NamedTuple):
     what: str
     method: str
     arguments: dict[str, Any]
+    within_ms: int = 200
 
 
 QUESTIONS = (
@@ -41,6 +44,9 @@ QUESTIONS = (
     Question("failures of the last hour", "failures", {}),
     Question("workers", "workers", {}),
     Question("events", "events", {}),
+    Question("one task", "task_details", {"task_id": HUB}),
+    Question(f"why a task with {HUB_DEPS:,} deps waits", "why", {"task_id": HUB}, within_ms=100),
+    Question(f"the graph of a task with {HUB_DEPS:,} deps", "condensed_graph", {"task_id": HUB}),
 )
 ASKED_WITHOUT_PAUSE = QUESTIONS[:3]
 
@@ -66,6 +72,8 @@ def fill(redis_url: str, namespace: str, count: int) -> None:
     shares = [(redis_url, namespace, start, min(start + size, count)) for start in range(0, count, size)]
     with SPAWN.Pool(PROCESSES) as pool:
         pool.starmap(_add_share, shares)
+    deps = [task(number)["task_id"] for number in range(min(HUB_DEPS, count))]
+    scheduler.add_task(worker=worker_ids(1)[0], task_id=HUB, family=HUB, deps=deps)
     caller = open_caller((redis_url, namespace))
     for _ in range(min(FAMILIES * RUNS, count // 10)):
         finish(caller, worker_ids(1)[0], _get_work(caller))

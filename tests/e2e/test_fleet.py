@@ -66,6 +66,8 @@ class Fleet:
     def __init__(self, directory: Path) -> None:
         (directory / "out").mkdir()
         (directory / "cells.py").write_text(MODULE)
+        # Once: a program that reads it while another writes it anew finds it empty.
+        (directory / "preloaded.py").write_text("import broker_sched.worker.executors.rq.job\nimport cells\n")
         self.directory = directory
         self.namespace = f"fleet-{uuid.uuid4().hex[:8]}"
         self.redis_url = running("redis8").url
@@ -95,7 +97,6 @@ class Fleet:
 
     def rq_worker(self) -> Program:
         """A stock one, which has imported the tasks."""
-        (self.directory / "preloaded.py").write_text("import broker_sched.worker.executors.rq.job\nimport cells\n")
         options = ("--url", self.redis_url, "--serializer", "json", "--config", "preloaded", "--quiet")
         return self.run("rq.cli", "worker", *options, self.namespace)
 
