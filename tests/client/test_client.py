@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from click.testing import CliRunner
 
 from broker_sched import (
     InvalidArgument,
@@ -26,6 +27,7 @@ from broker_sched import (
 )
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.errors import ConfigurationError
+from bsched.main import cli
 from tests.client.script import Script
 from tests.harness import RedisProcess, ServerProcess
 
@@ -135,6 +137,19 @@ def test_a_scheduler_without_a_method_of_ours_says_so_at_once(script: Callable[.
         with pytest.raises(UnknownMethod, match=r"The server at http.* has no method 'add_tasks': it is a luigid"):
             remote.add_tasks(worker="w", tasks=[])
     assert [path for path, _, _ in server.seen] == ["/api/add_tasks", "/api/is_paused", "/api/add_tasks"]
+
+
+def test_work_is_resumed_at_a_luigid_which_pauses_no_families(script: Callable[..., Script]) -> None:
+    replies = (b'{"response": {"enabled": true}}', b'{"response": null}', b'{"response": {"paused": false}}')
+    server = script(*((200, reply) for reply in replies), (404, b"<html>Not Found</html>"), (200, b'{"response": {}}'))
+    shown = CliRunner().invoke(cli, ["resume", "--scheduler-url", f"http://127.0.0.1:{server.port}"])
+    assert (shown.exit_code, shown.stdout) == (0, "Work is handed out again.\n"), shown.output
+    assert [path for path, _, _ in server.seen][:4] == [
+        "/api/is_pause_enabled",
+        "/api/unpause",
+        "/api/is_paused",
+        "/api/overview",
+    ]
 
 
 def test_a_url_without_any_method_is_not_taken_for_an_old_scheduler(script: Callable[..., Script]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from broker_sched.errors import UnknownMethod
 from bsched.options.place import Place, place_options
 from bsched.output import Output, json_option, quantity
 
@@ -47,7 +48,11 @@ def resume(family: str | None, place: Place, output: Output) -> None:
     _refuse_where_off(scheduler)
     scheduler.unpause()
     output.thing(scheduler.is_paused(), lambda: "Work is handed out again.")
-    if paused := scheduler.overview()["paused_families"]:
+    try:
+        paused = scheduler.overview()["paused_families"]
+    except UnknownMethod:  # of a luigid, which pauses no family
+        return
+    if paused:
         output.note(f"Still paused, by name: {', '.join(paused)}")
 
 

@@ -20,12 +20,15 @@ def resource() -> None:
     """Show and set the limits of resources. One without a limit of its own has 1."""
 
 
+NONE = "No resource has a limit of its own or is in use. One without a limit has 1."
+
+
 @resource.command("list")
 @place_options
 @json_option
 def list_(place: Place, output: Output) -> None:
     """List the resources that have a limit, or are in use."""
-    output.rows(place.scheduler().overview()["resources"], COLUMNS, "No resources.")
+    output.rows(place.scheduler().overview()["resources"], COLUMNS, NONE)
 
 
 @resource.command()
