@@ -13,7 +13,7 @@ from benchmarks.callers import Caller, open_caller
 from benchmarks.loading import PROCESSES, SPAWN, worker_ids
 from benchmarks.processes import OPTIONS
 from benchmarks.tasks import flat
-from benchmarks.timing import finish
+from benchmarks.timing import finish, time_of_get_work
 from broker_sched import Scheduler
 
 FAMILIES = 200
@@ -108,11 +108,7 @@ def times_of_get_work(target: Target, samples: int) -> list[float]:
     caller, found = open_caller(target), []
     [worker] = worker_ids(1)
     for _ in range(samples):
-        get_work = caller.prepare("get_work", worker=worker, host="build-7", assistant=False, current_tasks=[])
-        started = time.perf_counter()
-        reply = get_work()
-        found.append(time.perf_counter() - started)
-        finish(caller, worker, caller.result_of(reply))
+        found.append(time_of_get_work(caller, worker))
     return found
 
 

@@ -31,11 +31,7 @@ class Site:
         """Seconds of each get_work. The task is finished and replaced in between, off the clock."""
         worker, found = self.workers[0], []
         for _ in range(samples):
-            get_work = caller.prepare("get_work", worker=worker, host="build-7", assistant=False, current_tasks=[])
-            started = time.perf_counter()
-            reply = get_work()
-            found.append(time.perf_counter() - started)
-            finish(caller, worker, caller.result_of(reply))
+            found.append(time_of_get_work(caller, worker))
             caller.call("add_task", worker=worker, **self.new_task())
         return found
 
@@ -56,6 +52,16 @@ class Site:
             task = self.new_task()
             for worker in self.workers:
                 caller.call("add_task", worker=worker, **task)
+
+
+def time_of_get_work(caller: Caller, worker: str) -> float:
+    """Seconds of one get_work. Its task is reported afterwards, off the clock."""
+    get_work = caller.prepare("get_work", worker=worker, host="build-7", assistant=False, current_tasks=[])
+    started = time.perf_counter()
+    reply = get_work()
+    seconds = time.perf_counter() - started
+    finish(caller, worker, caller.result_of(reply))
+    return seconds
 
 
 def finish(caller: Caller, worker: str, reply: dict[str, Any]) -> None:

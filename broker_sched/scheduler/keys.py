@@ -28,6 +28,8 @@ class Key(NamedTuple):
     check: str = KEPT
 
 
+SERVER_SECONDS = 60.0  # a server process that was not seen for so long has ended; announce_server.lua drops it then
+
 FOREVER = "permanent"
 TASK = "while the task is there"
 USED = "while it has members"

@@ -9,17 +9,18 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from broker_sched.config import SchedulerConfig
 from broker_sched.errors import NamespaceInUse
 from broker_sched.redis_backend.error_replies import translate
 from broker_sched.redis_backend.namespace import DELETING, prefix_of
 from broker_sched.redis_backend.recovery import ReplyError
 from broker_sched.redis_backend.sync_connection import SyncConnection
+from broker_sched.scheduler.keys import SERVER_SECONDS
 
 KEYS_AT_ONCE = 500
 SHOWN = 20  # of those that are alive
 # A Redis that has reached its maxmemory refuses HSET, except to a script that has removed something before.
 MARK = "redis.call('HDEL', KEYS[1], 'schema') return redis.call('HSET', KEYS[1], 'schema', ARGV[1])"
-SERVER_SECONDS = 60.0  # a server that was not seen for so long has ended
 
 
 def delete_namespace(connection: SyncConnection, namespace: str, *, force: bool = False) -> Iterator[int]:
@@ -51,7 +52,13 @@ def alive_in(connection: SyncConnection, namespace: str) -> list[str]:
     )
     now = float(seconds)
     (workers,) = _send(
-        connection, ("ZRANGEBYSCORE", f"{prefix}workers", repr(now - float(delay or SERVER_SECONDS)), "+inf")
+        connection,
+        (
+            "ZRANGEBYSCORE",
+            f"{prefix}workers",
+            repr(now - float(delay or SchedulerConfig().worker_disconnect_delay)),
+            "+inf",
+        ),
     )
     found = []
     for text in servers:

@@ -11,7 +11,7 @@ import pytest
 from broker_sched import Scheduler
 from tests.cli.commands import Bsched
 from tests.harness import RedisProcess
-from tests.servers import found_redis_cli
+from tests.servers import redis_cli
 
 # Streams and answers of calls tell what happened; those of a name only say what its tasks need or have in common.
 ELSEWHERE = ("events", "reply:", "failed_runs", "ended:", "wake:", "gone_workers")
@@ -77,9 +77,7 @@ def test_every_key_that_holds_it_is_named(filled: Scheduler, own_redis: RedisPro
 
 
 def test_the_commands_work_as_they_are_printed(filled: Scheduler, on: Bsched) -> None:
-    program = found_redis_cli()
-    if not program:
-        pytest.skip("no wheel for this Python has a redis-cli")
+    program = redis_cli()
     for each in on.json_lines("redis", "keys", "Failed_1"):
         words = shlex.split(each["command"])
         assert words[0] == "redis-cli" and each["key"] in words

@@ -13,6 +13,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.ended_runs import read_ended_runs
 from broker_sched.scheduler.estimates import estimate_end
 from broker_sched.scheduler.family_counts import FamilyCounts, read_counts, totals
+from broker_sched.scheduler.keys import SERVER_SECONDS
 from broker_sched.scheduler.paging import SMALL_PACE, read_paced
 from broker_sched.scheduler.records import ids_of, nearest_amount, pairs
 from broker_sched.scheduler.redis_state import redis_state
@@ -21,7 +22,6 @@ from broker_sched.scheduler.worker_standings import WorkerStanding, read_standin
 MAX_BEHIND_FAILED = 1000  # tasks that are looked at for UPSTREAM_FAILED
 MAX_STEPS = 50  # from dep to dependent, likewise
 TOGETHER = 5  # sets read at once, each of which may be large
-SERVER_SECONDS = 60.0  # a server process that was not seen for so long is gone
 
 
 def overview(namespace: Namespace) -> Commands[view_replies.Overview]:

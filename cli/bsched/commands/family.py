@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from bsched.options.filters import PAGE
+from bsched.options.filters import paged
 from bsched.options.place import Place, place_options
 from bsched.output import Column, Output, column, distance, duration, json_option, number
 
@@ -44,14 +44,4 @@ def family() -> None:
 @json_option
 def list_(limit: int, place: Place, output: Output) -> None:
     """List families, those with most tasks first: tasks by state, mean run time and 95th percentile, failures."""
-    output.page(_families(place.scheduler(), limit + 1), COLUMNS, limit, "No tasks.")
-
-
-def _families(scheduler: Any, limit: int) -> Iterator[dict[str, Any]]:
-    cursor, left = None, limit
-    while left > 0:
-        page = scheduler.families(cursor=cursor, limit=min(PAGE, left))
-        yield from page["families"]
-        cursor, left = page["cursor"], left - len(page["families"])
-        if cursor is None:
-            return
+    output.page(paged(place.scheduler().families, "families", limit + 1), COLUMNS, limit, "No tasks.")

@@ -9,7 +9,7 @@ import click
 
 from broker_sched.this_user import user_at_host
 from bsched.exit_codes import REFUSED
-from bsched.options.filters import PAGE, Duration
+from bsched.options.filters import PAGE, Duration, paged
 from bsched.options.place import Place, place_options
 from bsched.output import Column, Output, Section, column, distance, json_option, memory, number, quantity, text, when
 from bsched.questions import ask_before
@@ -34,17 +34,9 @@ COLUMNS = (
 @json_option
 def list_(limit: int, place: Place, output: Output) -> None:
     """List workers and submissions. A sick one is silent, fails much and does little, or refuses modules."""
-    output.page(_workers(place.scheduler(), limit + 1), COLUMNS, limit, "No workers; `bsched worker` is one.")
-
-
-def _workers(scheduler: Any, limit: int) -> Iterator[dict[str, Any]]:
-    cursor, left = None, limit
-    while left > 0:
-        page = scheduler.workers(cursor=cursor, limit=min(PAGE, left))
-        yield from page["workers"]
-        cursor, left = page["cursor"], left - len(page["workers"])
-        if cursor is None:
-            return
+    output.page(
+        paged(place.scheduler().workers, "workers", limit + 1), COLUMNS, limit, "No workers; `bsched worker` is one."
+    )
 
 
 @click.command()

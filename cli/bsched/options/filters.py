@@ -123,14 +123,27 @@ def found_tasks(
 ) -> Iterator[dict[str, Any]]:
     """Yield the first tasks for which the filters hold, so many at the most, page by page.
 
-    looked: called after each page with how many tasks were looked at, and of how many.
+    looked: called when a page has come, with how many tasks were looked at, and of how many.
+    """
+
+    def ask(**where: Any) -> Any:
+        page = scheduler.tasks(**filters, order=order, **where)
+        if looked is not None:
+            looked(page["looked_at"], page["of"])
+        return page
+
+    return paged(ask, "tasks", limit)
+
+
+def paged(ask: Callable[..., Any], name: str, limit: int) -> Iterator[dict[str, Any]]:
+    """Yield up to `limit` entries of a method that answers by pages.
+
+    ask: takes `cursor` and `limit`. name: what its reply calls the entries.
     """
     cursor, left = None, limit
     while left > 0:
-        page = scheduler.tasks(**filters, order=order, cursor=cursor, limit=min(PAGE, left))
-        yield from page["tasks"]
-        cursor, left = page["cursor"], left - len(page["tasks"])
-        if looked is not None:
-            looked(page["looked_at"], page["of"])
+        page = ask(cursor=cursor, limit=min(PAGE, left))
+        yield from page[name]
+        cursor, left = page["cursor"], left - len(page[name])
         if cursor is None:
             return
