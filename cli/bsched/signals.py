@@ -8,7 +8,7 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -18,7 +18,13 @@ from broker_sched import interrupts
 from bsched.terminal import echo
 
 ENDING = tuple(number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)))
+HANGUP = getattr(signal, "SIGHUP", None)
+Handler = Callable[[int, FrameType | None], None]
 KILLED = 128  # and the signal's number: exit codes as a shell gives them
+AGAIN_SECONDS = 0.005  # after which a signal is sent again that came in the midst of a fork
+
+_taken: dict[int, Handler] = {}  # the handlers that the commands of this process have set
+_mask_before_fork = threading.local()  # of the thread that forks
 
 
 class Interruption:
@@ -32,27 +38,24 @@ class Interruption:
         self._number = int(signal.SIGINT)
         self._pid = os.getpid()
 
-    def take(self, numbers: Iterable[int] = ENDING) -> None:
-        """Handle these signals from now on. SIGHUP stays ignored where nohup has it so."""
+    def take(self, numbers: Iterable[int] = ENDING, handler: Handler | None = None) -> None:
+        """Handle these signals from now on, by the handler or by handle(). SIGHUP stays ignored where nohup has it so.
+
+        In a fork, SIGTERM and SIGHUP do what they always do.
+        """
         if threading.current_thread() is not threading.main_thread():  # which alone may see to signals
             return
         for number in numbers:
-            if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self.handle)
-        os.register_at_fork(after_in_child=self._give_back)
-
-    def _give_back(self) -> None:
-        """Let, in a fork, the other signals do what they always do, at once.
-
-        A task ends its own processes by SIGTERM, and one that hangs runs no handler of Python's.
-        """
-        for number in ENDING:
-            if number != signal.SIGINT and signal.getsignal(number) == self.handle:
-                signal.signal(number, signal.SIG_DFL)
+            if number != HANGUP or signal.getsignal(number) is not signal.SIG_IGN:
+                _taken[number] = handler or self.handle
+                signal.signal(number, _taken[number])
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """A signal handler. Raises KeyboardInterrupt, or has the worker do it where that is safe."""
         if os.getpid() != self._pid:  # Ctrl-C is for the process that began this one
+            return
+        if _is_letting_through(frame):  # where KeyboardInterrupt would be printed and forgotten
+            interrupts.start_beside(threading.Timer(AGAIN_SECONDS, os.kill, (self._pid, number)))
             return
         self._number = number
         _let_go_of_lost_terminal()
@@ -69,6 +72,38 @@ class Interruption:
             if told:
                 echo(told, err=True)
         raise click.exceptions.Exit(KILLED + self._number)
+
+
+def _hold_back() -> None:
+    """Before a fork: keep what comes until _give_back() has put the handlers away.
+
+    A task ends its own processes by SIGTERM, as multiprocessing.Pool does, maybe as soon as they are there. A handler
+    that is still the parent's would swallow the signal, and whoever waits for that process would wait for ever.
+    """
+    _mask_before_fork.value = signal.pthread_sigmask(signal.SIG_BLOCK, [each for each in ENDING if each in _taken])
+
+
+def _let_through() -> None:
+    """After a fork: let signals come as they came before it."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, _mask_before_fork.value)
+
+
+def _give_back() -> None:
+    """In a fork: let SIGTERM and SIGHUP do what they always do, at once. One that hangs runs no handler of Python's."""
+    for number, handler in _taken.items():
+        if number != signal.SIGINT and signal.getsignal(number) == handler:
+            signal.signal(number, signal.SIG_DFL)
+    _let_through()
+
+
+def _is_letting_through(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not _let_through.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_give_back)
 
 
 @contextlib.contextmanager

@@ -192,5 +192,5 @@ def _stop_on_signals(made: Worker, drain_timeout: float, interruption: Interrupt
             if terms == 1:
                 os.write(STDERR, LEAVING.format(drain_timeout).encode())  # unbuffered: a signal may interrupt a write
 
-    signal.signal(signal.SIGTERM, leave)
+    interruption.take([signal.SIGTERM], leave)
     interruption.take(number for number in ENDING if number != signal.SIGTERM)
