@@ -23,7 +23,7 @@
 | prune_timer | when the namespace is pruned |
 | announcements | how a process makes itself known to the namespace |
 
-`create_app` makes the ASGI application, for `bsched server` and for any other ASGI server.
+`access/` knows who asks. `create_app` makes the ASGI application, for `bsched server` and for any other ASGI server.
 """
 
 from broker_sched.server.app import AppConfig, create_app

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from broker_sched import luigi_config
 from broker_sched.config import OPTIONS, parse_option, to_text
-from broker_sched.errors import RedisUnavailable
+from broker_sched.errors import BrokerSchedError, RedisUnavailable
 from broker_sched.mails.settings import MailSettings, parse_settings, why_silent
 from broker_sched.redis_backend.commands import Commands
 from broker_sched.redis_backend.multiplexed_connection import open_connections
@@ -29,6 +29,8 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.urls import is_in_process
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.mailing import Mailing
+from broker_sched.server.access.access import Access, AccessConfig, check_role
+from broker_sched.server.access.caller import caller_of
 from broker_sched.server.announcements import announced
 from broker_sched.server.api import API, Api
 from broker_sched.server.frequent_looks import FrequentLooks
@@ -54,6 +56,7 @@ class AppConfig:
     resources: Mapping[str, float] = field(default_factory=dict)
     mails: MailSettings | None = None  # None: this process sends no mails
     hosts: HostRule = field(default_factory=HostRule)
+    access: AccessConfig = field(default_factory=AccessConfig)
     address: str | None = None  # where it listens, for people; None: another ASGI server knows
 
     @staticmethod
@@ -89,6 +92,7 @@ class App:
         self._namespace = Namespace.named(config.namespace)
         self._scheduler: AsyncScheduler | None = None
         self._api: Api | None = None
+        self._access = Access(config.access, self._namespace.name)
         self._routes = routes(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,6 +105,13 @@ class App:
             path = scope["path"]
             if root := scope.get("root_path"):
                 path = path.removeprefix(root)
+            try:
+                await self._access.admit(scope, path)
+                if path.startswith(API) and scope["method"] != "OPTIONS":
+                    check_role(caller_of(scope), path[len(API) :])
+            except BrokerSchedError as error:
+                await answer_to(error, scope).send(send)
+                return
             if path.startswith(API):
                 await self._api(path[len(API) :], scope, receive, send)
                 return
