@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import msgspec
 
+from broker_sched import log_lines
 from broker_sched.redis_backend.multiplexed_connection import open_connections
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
@@ -21,7 +22,9 @@ from broker_sched.server.large_calls import LENGTH_BYTES, STARTED, Frame, Openin
 
 def main() -> None:
     """Serve until standard input is at its end, which it is when the server has gone."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(log_lines.formatter(log_lines.chosen_in_environment()))
+    logging.basicConfig(handlers=[handler])
     with os.fdopen(os.dup(1), "wb", buffering=0) as out:
         os.dup2(2, 1)  # whatever prints, prints no frame
         asyncio.run(_serve(sys.stdin.buffer, out))
@@ -35,6 +38,7 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     with contextlib.suppress(AttributeError, OSError):  # Windows has no such thing
         os.nice(opening.nice)
     namespace = Namespace.named(opening.namespace)
+    log_lines.note_process(namespace=namespace.name)
     connections = await asyncio.to_thread(open_connections, opening.redis_url, namespace.prefix)
     scheduler = AsyncScheduler(namespace, *connections)
     api, writing, tasks = Api(scheduler), asyncio.Lock(), set()

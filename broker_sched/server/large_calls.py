@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.types import Scope
 
+from broker_sched import log_lines
 from broker_sched.server.responses import RETRY_AFTER, Answer, Header, RequestRefused
 
 log = logging.getLogger("bsched.server")
@@ -147,8 +149,10 @@ class LargeCalls:
         async with self._starting:
             if self._process is None:
                 pipe = asyncio.subprocess.PIPE
+                form = log_lines.JSON if log_lines.is_json() else log_lines.TEXT
+                environment = {**os.environ, "BSCHED_LOG_FORMAT": form}
                 self._process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-c", PROGRAM), stdin=pipe, stdout=pipe, start_new_session=True
+                    *(sys.executable, "-c", PROGRAM), stdin=pipe, stdout=pipe, start_new_session=True, env=environment
                 )
                 assert self._process.stdin is not None
                 self._process.stdin.writelines(framed(self._opening))

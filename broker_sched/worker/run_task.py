@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker_sched.errors import WorkerError
+from broker_sched.log_lines import with_fields
 from broker_sched.tasks.protocol import TaskLike, checked_deps, flatten
 from broker_sched.tasks.requirements import DynamicRequirements
 from broker_sched.worker.completion import Completion
@@ -88,7 +89,7 @@ def execute(task: TaskLike, options: RunOptions, reporter: StatusReporter) -> Ru
     known = None if options.known_complete is None else set(options.known_complete)
     run = _Run(task, options, reporter, Completion(known))
     try:
-        with _context(options.task_process_context, run):
+        with with_fields(task_id=task.task_id, worker=options.worker_id), _context(options.task_process_context, run):
             return run.run()
     except Exception as error:  # of the context around the run: the run itself raises nothing
         log.exception("[pid %d] Worker %s failed    %s", os.getpid(), options.worker_id, task)

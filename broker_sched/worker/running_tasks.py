@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from broker_sched import interrupts
+from broker_sched.log_lines import with_fields
 from broker_sched.worker.executors.protocol import TaskRun
 from broker_sched.worker.executors.task_process import LOOK_SECONDS, SchedulerCall
 
@@ -101,12 +102,16 @@ class RunningTasks:
 
     @interrupts.whole
     def take_finished(self) -> Iterator[TaskRun]:
-        """Yield the runs whose result has become known; they are no longer among runs()."""
+        """Yield the runs whose result has become known; they are no longer among runs().
+
+        What is logged while one is looked at names its task.
+        """
         for task_id, process in list(self._processes.items()):
             if process.result is not None:
                 del self._processes[task_id]
                 self._leaving.append(process)
-                yield process
+                with with_fields(task_id=task_id):
+                    yield process
 
     def wait_for_leaving(self) -> None:
         """Wait until the runs whose result is known have ended, as long as they may take for it."""

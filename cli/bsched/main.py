@@ -12,11 +12,12 @@ from typing import Any
 import click
 from click.exceptions import Abort, Exit
 
-from broker_sched import __version__
+from broker_sched import __version__, log_lines
 from broker_sched.errors import BrokerSchedError, ConfigurationError, InvalidArgument, NoRedisServer, Unreachable
 from broker_sched.plain_text import shown
 from bsched.exit_codes import INTERRUPTED, UNREACHABLE, WRONG_USAGE
-from bsched.terminal import escape_in_log
+from bsched.logs import set_format_of_environment
+from bsched.terminal import escape_in_log, for_stderr
 
 # Each command, and its module in bsched.commands. Only that of the command that is called is imported: a worker needs
 # nothing of the server, and `bsched call` of neither.
@@ -77,6 +78,15 @@ class _Commands(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         try:
+            return self._invoke(context)
+        except click.ClickException as error:
+            if not log_lines.is_json():
+                raise
+            click.echo(for_stderr(error.format_message(), "ERROR"), err=True)
+            raise Exit(error.exit_code) from None
+
+    def _invoke(self, context: click.Context) -> Any:
+        try:
             return super().invoke(context)
         except NoRedisServer as error:  # a configuration error, though nothing that was given is wrong
             raise click.ClickException(shown(" ".join(str(error).split()))) from None
@@ -123,6 +133,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     escape_in_log()
+    set_format_of_environment()
     cli(prog_name="bsched")
 
 

@@ -7,14 +7,23 @@ from typing import Any
 
 import click
 
+from broker_sched import log_lines
 from broker_sched.plain_text import shown
 
 OURS = "bsched"
 
 
 def echo(text: str, err: bool = False) -> None:
-    """Print a line, on stderr where that is wanted, without control characters."""
-    click.echo(shown(text), err=err)
+    """Print a line, on stderr where that is wanted, without control characters.
+
+    On stderr it is a line of the log where that is JSON.
+    """
+    click.echo(for_stderr(text) if err else shown(text), err=err)
+
+
+def for_stderr(text: str, level: str = "WARNING") -> str:
+    """Return what to write on stderr for this text: the text, or an object where the log is JSON."""
+    return log_lines.line(text, level=level, logger=OURS) if log_lines.is_json() else shown(text)
 
 
 def escape_in_log() -> None:

@@ -8,10 +8,11 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from broker_sched import interrupts
+from broker_sched import interrupts, log_lines
 from broker_sched.contract.types import MAX_LOG
 from broker_sched.plain_text import on_one_line
 
@@ -34,10 +35,13 @@ class Output:
     """The output of one task process, read by a thread of its own, so that the task never waits for its worker.
 
     source: the reading end of a pipe. It is closed when nobody can write any more. shown_on: a file descriptor,
-    which is closed then, too, unless it is stderr.
+    which is closed then, too, unless it is stderr. fields: of the lines besides, where the log is JSON.
     """
 
-    def __init__(self, task_id: str, source: Connection, shown_on: int = STDERR) -> None:
+    def __init__(
+        self, task_id: str, source: Connection, shown_on: int = STDERR, fields: Mapping[str, str | None] | None = None
+    ) -> None:
+        self._fields = {**(fields or {}), "task_id": task_id}
         self._prefix = f"[{on_one_line(task_id)}] "
         self._source = source
         self._shown_on = shown_on
@@ -106,14 +110,21 @@ class Output:
 
     def _show(self, lines: list[str]) -> None:
         """Write the lines with no lock of Python's, which a process that is being forked might inherit."""
-        data = "".join(f"{self._prefix}{line}\n" for line in lines).encode(errors="replace")
+        if log_lines.is_json():
+            lines = [each for line in lines for each in log_lines.output_lines(line, self._fields)]
+            data = "".join(f"{line}\n" for line in lines).encode()
+        else:
+            data = "".join(f"{self._prefix}{line}\n" for line in lines).encode(errors="replace")
         with contextlib.suppress(OSError):  # nobody reads stderr any more
             while data:
                 data = data[os.write(self._shown_on, data) :]
 
 
 def write_to(pipe: Connection) -> None:
-    """Let all that this process writes from now on go into the pipe, and all that the programs it starts write."""
+    """Let all that this process writes from now on go into the pipe, and all that the programs it starts write.
+
+    It is text: people read it as the task's output. Who reads the pipe makes JSON of it where that is wanted.
+    """
     for name, number in (("stdout", STDOUT), ("stderr", STDERR)):
         os.dup2(pipe.fileno(), number)
         stream = getattr(sys, name)

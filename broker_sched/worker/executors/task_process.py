@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from broker_sched import interrupts
+from broker_sched import interrupts, log_lines
 from broker_sched.tasks import command_line
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.executors.output import Output, write_to
@@ -261,6 +261,7 @@ def _child(
     command_line.install(given)  # a process that was not forked knows nothing of them
     if pipe is not None:
         write_to(pipe)
+        log_lines.write_text()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the worker's handlers
     # Ctrl-C, a closed terminal, or a SIGUSR1 to the process group, is for the worker, which ends its task processes or
     # lets them finish. Not SIG_IGN, which programs that the task starts would inherit; as they do from nohup.

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from broker_sched import luigi_config
+from broker_sched.log_lines import JSON, note_process
 from broker_sched.luigi_config import LuigiConfig
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.default_scheduler import number, truth
@@ -21,7 +22,15 @@ from broker_sched.worker.summary import ExecutionSummary, ReturnCodes, return_co
 from broker_sched.worker.worker import Worker
 from bsched.local_mails import mails_of_local
 from bsched.logs import start_logging
-from bsched.options.scheduler import is_local, mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
+from bsched.options.scheduler import (
+    is_direct,
+    is_local,
+    mail_settings,
+    reach,
+    scheduler_options,
+    tell_unhonoured,
+    worker_settings,
+)
 from bsched.options.task import UNPARSED, failures_told, requested_task, scheduling, task_arguments
 from bsched.options.task_parameters import task_of
 from bsched.progress import is_shown, progress
@@ -70,9 +79,9 @@ def _carried_out(
 ) -> ExecutionSummary:
     """Schedule the task and run all that it needs. Returns the summary of the run."""
     settings, mails = worker_settings(options["settings"], os.environ, config), mail_settings(config)
-    is_live = not options["no_progress"]
+    is_live = not options["no_progress"] and options["log_format"] != JSON
     otherwise = "warning" if is_shown(is_live) else "info"
-    start_logging(config, options["log_level"], otherwise, options["logging_conf_file"])
+    start_logging(config, options["log_level"], otherwise, options["logging_conf_file"], form=options["log_format"])
     workers = options["workers"]
     if workers is None:
         workers = number(config, "core", "workers", int, 1)
@@ -87,6 +96,7 @@ def _carried_out(
             reached = reach(options, config, "run")
             log.info("Working for %s.", reached.name)
             worker = Worker(reached.scheduler, None, workers, is_assistant, mails=mails, **settings)
+            note_process(worker=worker.id, namespace=options["namespace"] if is_direct(options, config) else None)
             with mails_of_local(reached.scheduler, local, mails), progress(worker, is_live), worker:
                 interruption.kills = True  # what is running now only asks whether tasks are complete
                 worker.add(task, **scheduling(options, config))

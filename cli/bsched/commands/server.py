@@ -10,10 +10,11 @@ import click
 
 from broker_sched import luigi_config
 from broker_sched.config import to_text
+from broker_sched.log_lines import note_process
 from broker_sched.luigi_config import LuigiConfig
 from broker_sched.mails.settings import parse_settings
 from broker_sched.worker.default_scheduler import scheduler_settings
-from bsched.logs import SERVERS_FILE, start_logging
+from bsched.logs import SERVERS_FILE, log_format_option, start_logging
 from bsched.options.luigi import without_effect
 from bsched.options.namespace import namespace_options
 from bsched.options.scheduler import tell_unhonoured
@@ -58,6 +59,7 @@ NO_STATE = "Redis keeps the state; say which one with --redis or BSCHED_REDIS"
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     help="info if not given; debug logs every call, without its data.",
 )
+@log_format_option
 @click.option("--logdir", metavar="DIR", help=f"Log there, in {SERVERS_FILE}, instead of on stderr.")
 @click.option("--pidfile", metavar="PATH", help="Write the process's id there, and keep other servers from using it.")
 @without_effect("--background", IN_BACKGROUND, is_flag=True)
@@ -79,6 +81,7 @@ def server(
     redis_url: str | None,
     namespace: str,
     log_level: str | None,
+    log_format: str | None,
     logdir: str | None,
     pidfile: str | None,
     settings: tuple[str, ...],
@@ -89,7 +92,8 @@ def server(
 
     config = luigi_config.read()
     given = from_arguments(settings)
-    start_logging(config, log_level, "info", directory=logdir, has_level=False)
+    start_logging(config, log_level, "info", directory=logdir, has_level=False, form=log_format)
+    note_process(namespace=namespace)
     tell_unhonoured(config, "server")
     chosen = _settings(config, Settings({**from_environment(os.environ), **given.options}, given.resources))
     with _pid_written(pidfile):

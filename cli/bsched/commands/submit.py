@@ -9,11 +9,19 @@ from typing import Any
 import click
 
 from broker_sched import luigi_config
+from broker_sched.log_lines import JSON, note_process
 from broker_sched.worker.submit import Submitter
 from bsched.commands.run import return_codes
 from bsched.logs import start_logging
 from bsched.options.luigi import without_effect
-from bsched.options.scheduler import mail_settings, reach, scheduler_options, tell_unhonoured, worker_settings
+from bsched.options.scheduler import (
+    is_direct,
+    mail_settings,
+    reach,
+    scheduler_options,
+    tell_unhonoured,
+    worker_settings,
+)
 from bsched.options.task import UNPARSED, failures_told, requested_task, scheduling, task_arguments
 from bsched.options.task_parameters import config_classes, task_of
 from bsched.progress import is_shown, progress
@@ -49,9 +57,9 @@ def submit(context: click.Context, /, **options: Any) -> None:
         raise click.UsageError("--local-scheduler: a scheduler in this process is gone with it; use bsched run.")
     config, codes = found.config, return_codes((), found.config)
     task = task_of(found.cls, found.words.texts, codes.unhandled_exception)
-    is_live = not options["no_progress"]
+    is_live = not options["no_progress"] and options["log_format"] != JSON
     otherwise = "warning" if is_shown(is_live) else "info"
-    start_logging(config, options["log_level"], otherwise, options["logging_conf_file"])
+    start_logging(config, options["log_level"], otherwise, options["logging_conf_file"], form=options["log_format"])
     settings = {**worker_settings(options["settings"], os.environ, config), "mails": mail_settings(config)}
     for name in config_classes(found.words.given):
         echo(
@@ -67,6 +75,7 @@ def submit(context: click.Context, /, **options: Any) -> None:
             tell_unhonoured(config, "submit")
             reached = reach(options, config, "submit")
             submitter = Submitter(reached.scheduler, **settings)
+            note_process(worker=submitter.id, namespace=options["namespace"] if is_direct(options, config) else None)
             with progress(submitter.worker, is_live):
                 submitter.submit(task, **scheduling(options, config))
     except KeyboardInterrupt:

@@ -20,6 +20,7 @@ import click
 
 from broker_sched import luigi_config
 from broker_sched.errors import Unreachable
+from broker_sched.log_lines import note_process
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.default_scheduler import number
 from broker_sched.worker.retrying_scheduler import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
@@ -42,12 +43,12 @@ from bsched.options.scheduler import (
 )
 from bsched.options.task import imported
 from bsched.signals import ENDING, Interruption
-from bsched.terminal import echo
+from bsched.terminal import echo, for_stderr
 
 log = logging.getLogger("bsched.worker")
 
 FAILED = 1  # exit code
-LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGTERM again ends it now\n"
+LEAVING = "bsched worker: leaving when what runs has ended, at most {:g} s; SIGTERM again ends it now"
 
 
 class _WorkerCommands(click.Group):
@@ -115,10 +116,11 @@ def _run(
     settings: tuple[str, ...],
     log_level: str | None,
     logging_conf_file: str | None,
+    log_format: str | None,
     **place: Any,
 ) -> None:
     config = luigi_config.read()
-    start_logging(config, log_level, "info", logging_conf_file)
+    start_logging(config, log_level, "info", logging_conf_file, form=log_format)
     import_path()
     if not modules and config.section("core").get("module"):
         modules = (config.section("core")["module"],)
@@ -151,6 +153,7 @@ def _run(
         with runs_tasks as given:
             count = processes or int(given.capacity(1) if given else os.cpu_count() or 1) or 1
             made = Worker(reached.scheduler, name, count, assistant=True, executor=given, mails=mails, **options)
+            note_process(worker=made.id, namespace=place["namespace"] if is_direct(place, config) else None)
             _stop_on_signals(made, drain_timeout, interruption)
             limit = f"up to {count} tasks" if processes or not given else f"a task on each {given.runs_on}"
             echo(f"bsched worker: {made.id} runs {limit} at once for {reached.name}")
@@ -190,7 +193,9 @@ def _stop_on_signals(made: Worker, drain_timeout: float, interruption: Interrupt
         made.drain(drain_timeout if terms == 1 else 0)
         with contextlib.suppress(OSError):  # nobody reads stderr any more
             if terms == 1:
-                os.write(STDERR, LEAVING.format(drain_timeout).encode())  # unbuffered: a signal may interrupt a write
+                os.write(
+                    STDERR, for_stderr(LEAVING.format(drain_timeout), "INFO").encode() + b"\n"
+                )  # unbuffered: a signal may interrupt a write
 
     interruption.take([signal.SIGTERM], leave)
     interruption.take(number for number in ENDING if number != signal.SIGTERM)

@@ -25,7 +25,7 @@ from broker_sched.worker.default_scheduler import (
     remote_options,
     scheduler_settings,
 )
-from bsched.logs import LEVELS
+from bsched.logs import LEVELS, log_format_option
 from bsched.options.luigi import SECTIONS, elsewhere, fate_of, unhonoured
 from bsched.options.namespace import namespace_options, refuse_memory
 from bsched.options.settings import from_environment
@@ -53,6 +53,7 @@ class Reached(NamedTuple):
 def scheduler_options(function: F) -> F:
     """Add --scheduler-url, -host, -port, --redis, --namespace, --local-scheduler, --set, and those for logging."""
     for decorate in (
+        log_format_option,
         click.option("--logging-conf-file", metavar="FILE", help="Configures logging, as logging.config.fileConfig()."),
         click.option(
             "--log-level",

@@ -8,9 +8,8 @@ import os
 import sys
 from types import TracebackType
 
+from broker_sched import log_lines
 from broker_sched.worker.executors.output import STDERR, STDOUT, Output, Tail, write_to
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class Capture:
@@ -31,7 +30,7 @@ class Capture:
         self._handler: logging.Handler | None = None
         if not logging.getLogger().handlers:  # RQ has none there
             self._handler = logging.StreamHandler(sys.stderr)
-            self._handler.setFormatter(logging.Formatter(LOG_FORMAT))
+            self._handler.setFormatter(log_lines.formatter(log_lines.TEXT))
             logging.getLogger().addHandler(self._handler)
         return self
 

@@ -17,6 +17,7 @@ import tenacity
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
+from broker_sched import log_lines
 from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.executors.rq.capture import Capture
@@ -50,6 +51,7 @@ def run_task(
     if begin is Begin.NOTHING:
         return "not run: this job is not the task's run any more, or has begun before"
     logging.getLogger("bsched").setLevel(logging.INFO)
+    log_lines.choose(log_lines.chosen_in_environment())
     is_work_horse = os.environ.get("RQ_JOB_ID") == job.id
     kill_after = options_from_fields(options).kill_after_seconds
     guardian: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
