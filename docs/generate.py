@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import commands_page
+import metrics_page
 import python_page
 from msgspec import Meta
 
@@ -197,6 +198,7 @@ PAGES = {
     "states.md": states,
     "python.md": lambda: python_page.python(NOTE),
     "commands.md": lambda: commands_page.commands(NOTE),
+    "metrics.md": lambda: metrics_page.metrics(NOTE),
     "options.md": lambda: python_page.options(NOTE),
 }
 

@@ -46,10 +46,16 @@ class DebianProgram:
         """The environment to run it in."""
         return {**os.environ, **self.variables}
 
-    def run(self, *words: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, and return what it wrote."""
+    def run(self, *words: str, given: str = "", timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, with this text for its input, and return what it wrote."""
         return subprocess.run(
-            [self.path, *words], env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
+            [self.path, *words],
+            input=given,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
 
 

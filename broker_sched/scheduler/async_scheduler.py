@@ -60,6 +60,7 @@ class AsyncScheduler:
         self._execution = Execution(
             namespace, SERVER, FreeCallers(self.id), options=options, resources=resources, loads_all=True
         )
+        self.redis_errors = 0  # how often Redis did not answer, or refused to serve us, since they were last taken
         self._permitted_at = 0.0  # event loop time
         self._configuring: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(VIEWS_AT_ONCE, thread_name_prefix="view")
@@ -176,12 +177,14 @@ class AsyncScheduler:
             try:
                 return await connection.send(effect.commands)
             except RedisUnavailable as error:
+                self.redis_errors += 1
                 return error
         if isinstance(effect, Await):
             return await self._await(effect, connection)
         if isinstance(effect, Configure):
             return await self.configure()
         if isinstance(effect, LookAnew):
+            self.redis_errors += not effect.is_lost  # else it was counted when it was lost
             self._look_anew(effect, connection)
         return await asyncio.sleep(effect.seconds)
 

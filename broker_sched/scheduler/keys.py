@@ -135,6 +135,28 @@ KEYS = (
         "how long its last runs took that ended DONE (s), newest first, 100 or some more; of a batch, the whole",
         "like family:<family>",
     ),
+    Key(
+        "metrics:<family>",
+        "hash",
+        "what /metrics counts: started, done, failed, disabled; last (s); wait:<i>, wait_sum (s), run:<i>, run_sum "
+        "(s): the i-th bucket of a histogram, counted from 1, and its sum",
+        FOREVER,
+    ),
+    Key(
+        "metric_notes",
+        "list",
+        "what was not yet added up for /metrics, oldest first: <kind><seconds> <family>",
+        "until 500 are there, or somebody asks for the metrics",
+    ),
+    Key("metric_families", "set", "the families that have metrics:<family>: the first 200", FOREVER),
+    Key("other_metrics", "hash", "metrics of all other families", FOREVER),
+    Key("wakeup_metrics", "hash", "woken:<i>, woken_sum (s): from a worker's wakeup to its asking for work", FOREVER),
+    Key(
+        "server_metrics",
+        "hash",
+        "what all servers counted: rpc:<method>:<i>, rpc_sum:<method> (s), redis_errors",
+        FOREVER,
+    ),
     Key("deps:<n>", "set", "numbers of its deps", TASK),
     Key("dependents:<n>", "set", "numbers of the tasks that depend on it", USED, RECOMPUTED),
     Key("unmet:<n>", "set", "its deps that are not DONE; '!' while deps are being read in", USED, RECOMPUTED),
@@ -189,7 +211,8 @@ KEYS = (
     Key(
         "worker:<worker_id>",
         "hash",
-        "w (its number), weight, started, start_id, last_get_work, host, disabled, assistant, slots, modules, refuses",
+        "w (its number), weight, started, start_id, last_get_work, host, disabled, assistant, slots, modules, refuses, "
+        "woken (since when (s) it is woken and has not asked for work)",
         "until pruned",
     ),
     Key("refusals:<worker_id>", "zset", "modules and families that it can't load, by until when (s)", "until pruned"),

@@ -18,8 +18,9 @@
 | frequent_looks | when calls that only look are passed on to a process of their own |
 | large_calls | how a large call is passed on to a process of its own |
 | large_call_process | what that process does |
-| routes | everything but `/api`: the page, and whether the server is alive and ready |
+| routes | everything but `/api`: the page, metrics, and whether the server is alive and ready |
 | front_page | the HTML of the page at `/` |
+| metrics/ | `/metrics` for Prometheus, and `/scale` for autoscalers |
 | prune_timer | when the namespace is pruned |
 | announcements | how a process makes itself known to the namespace |
 

@@ -32,6 +32,7 @@ from broker_sched.server.budget import Budget
 from broker_sched.server.cross_site import is_foreign
 from broker_sched.server.frequent_looks import FrequentLooks
 from broker_sched.server.large_calls import LargeCalls
+from broker_sched.server.metrics.counters import Counters
 from broker_sched.server.requests import MAX_BODY_BYTES, from_body, from_query
 from broker_sched.server.responses import (
     JSON_HEADERS,
@@ -59,16 +60,21 @@ class Api:
     """A bare ASGI application: a framework would cost a call more than all that is done here."""
 
     def __init__(
-        self, scheduler: AsyncScheduler, large_calls: LargeCalls | None = None, looks: FrequentLooks | None = None
+        self,
+        scheduler: AsyncScheduler,
+        large_calls: LargeCalls | None = None,
+        looks: FrequentLooks | None = None,
+        counters: Counters | None = None,
     ) -> None:
         """Answer calls by this scheduler.
 
         large_calls: carries out those with large bodies. looks: those that only look and come often. None: this process
-        does.
+        does. counters: count the calls for /metrics; None: nobody does.
         """
         self._scheduler = scheduler
         self._large_calls = large_calls
         self._looks = looks
+        self._counters = counters
         self._bodies, self._answers = Budget(BODIES_BYTES), Budget(ANSWERS_BYTES)
         self._view_slots = asyncio.Semaphore(VIEWS_AT_ONCE)
 
@@ -88,8 +94,11 @@ class Api:
         except Exception as error:
             answer = answer_to(error, scope)
             is_to_discard = isinstance(error, BodyTooLarge) and not error.is_whole and EXPECTS not in headers
+        spent = time.perf_counter() - started
+        if self._counters is not None:
+            self._counters.note_call(name, spent)
         if log.isEnabledFor(logging.DEBUG):  # neither query nor body: they hold the users' data
-            spent_ms = (time.perf_counter() - started) * 1000
+            spent_ms = spent * 1000
             log.debug("%s %s %d %.1f ms", scope["method"], on_one_line(scope["path"]), answer.status, spent_ms)
         if not is_to_discard or isinstance(answer, LongAnswer):
             await answer.send(send)

@@ -5,6 +5,8 @@ GET  /api/<method>      ?data=<JSON>
 GET  /                  a page with links; HEAD answers 204
 GET  /healthz           200: the process lives
 GET  /readyz            200 when calls can be served, else 503 and the reason
+GET  /metrics           for Prometheus
+GET  /scale?family=     how many slots could be used, for autoscalers
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ from broker_sched.server.api import API, Api
 from broker_sched.server.frequent_looks import FrequentLooks
 from broker_sched.server.hosts import HostRule
 from broker_sched.server.large_calls import LargeCalls
+from broker_sched.server.metrics.counters import Counters, telling
+from broker_sched.server.metrics.scraping import Scraping
 from broker_sched.server.prune_timer import prune_for_ever
 from broker_sched.server.responses import answer_to
 from broker_sched.server.routes import routes
@@ -92,6 +96,7 @@ class App:
         self._namespace = Namespace.named(config.namespace)
         self._scheduler: AsyncScheduler | None = None
         self._api: Api | None = None
+        self._scraping: Scraping | None = None
         self._access = Access(config.access, self._namespace.name)
         self._routes = routes(self)
 
@@ -124,6 +129,13 @@ class App:
             raise RuntimeError("The application has not been started: its ASGI server must support lifespan.")
         return self._scheduler
 
+    @property
+    def scraping(self) -> Scraping:
+        """What answers /metrics and /scale, while the application runs."""
+        if self._scraping is None:
+            raise RuntimeError("The application has not been started: its ASGI server must support lifespan.")
+        return self._scraping
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Connections, timers and mails, as long as the block lasts.
@@ -140,11 +152,13 @@ class App:
             except RedisUnavailable as error:
                 log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
             large_calls, looks = _processes_beside(config)
-            self._scheduler, self._api = scheduler, Api(scheduler, large_calls, looks)
+            counters = Counters(scheduler)
+            self._scraping = Scraping(scheduler, counters)
+            self._scheduler, self._api = scheduler, Api(scheduler, large_calls, looks, counters)
             pruner = asyncio.create_task(prune_for_ever(scheduler))
             mailing = _start_mailing(config.mails, scheduler)
             try:
-                async with announced(scheduler, config.address):
+                async with announced(scheduler, config.address), telling(counters):
                     yield
             finally:
                 pruner.cancel()

@@ -14,10 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from broker_sched.errors import BrokerSchedError, InvalidArgument
+from broker_sched.server.access.caller import caller_of
 from broker_sched.server.front_page import front_page
 from broker_sched.server.responses import (
     HTML_HEADERS,
     JSON_HEADERS,
+    NOSNIFF,
     RETRY_AFTER,
     Answer,
     RequestRefused,
@@ -54,14 +57,33 @@ def routes(app: App) -> Starlette:
             return _response(Answer(200, JSON_HEADERS, b'{"ready":true}'))
         return _response(Answer(503, [*JSON_HEADERS, RETRY_AFTER], to_json({"ready": False, "reason": reason})))
 
+    async def metrics(request: Request) -> Response:
+        with_names = caller_of(request.scope).sees != "counts"  # families and resources are names that users gave
+        text, content_type = await app.scraping.metrics(request.headers.get("accept", ""), with_names=with_names)
+        headers = [(b"content-type", content_type.encode()), NOSNIFF]
+        return _response(Answer(200, headers, text))
+
+    async def scale(request: Request) -> Response:
+        unknown = sorted(set(request.query_params) - {"family"})
+        if unknown:
+            raise InvalidArgument(unknown[0], "is none that /scale knows: it takes family, once or several times")
+        told = await app.scraping.scale(request.query_params.getlist("family"))
+        return _response(Answer(200, JSON_HEADERS, to_json(told)))
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with app.running():
             yield
 
     made = Starlette(
-        routes=[Route("/", page), Route("/healthz", alive), Route("/readyz", ready)],
-        exception_handlers={404: _not_found, 405: _wrong_verb, Exception: _failed},
+        routes=[
+            Route("/", page),
+            Route("/healthz", alive),
+            Route("/readyz", ready),
+            Route("/metrics", metrics),
+            Route("/scale", scale),
+        ],
+        exception_handlers={404: _not_found, 405: _wrong_verb, BrokerSchedError: _failed, Exception: _failed},
         lifespan=lifespan,
     )
     made.router.redirect_slashes = False

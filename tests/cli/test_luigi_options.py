@@ -110,6 +110,11 @@ def test_what_has_no_effect_on_a_run_is_named_once(read: Read, text: str, told: 
         ("[task_history]\ndb_connection = geheim\n", "luigi.cfg, [task_history] db_connection: without effect here"),
         ("[cors]\nenabled = true\n", "let a proxy before `bsched server` add the CORS headers"),
         ("[core]\nlock_size = 2\n[worker]\nid = x\n", ""),
+        ("[scheduler]\nmetrics_collector = prometheus\n[prometheus]\nuse_task_family_in_labels = true\n", ""),
+        ("[scheduler]\nmetrics_collector = datadog\n", "has no other collector: take metrics from there"),
+        ("[scheduler]\nmetrics_collector = custom\n", "has no other collector: take metrics from there"),
+        ("[prometheus]\nuse_task_family_in_labels = false\n", "the family always is a label of /metrics"),
+        ('[prometheus]\ntask_parameters_to_use_in_labels = ["day"]\n', "no parameter is a label of /metrics"),
     ],
 )
 def test_what_has_no_effect_on_a_server_is_named_once(read: Read, text: str, told: str) -> None:

@@ -33,7 +33,7 @@ def overview(namespace: Namespace) -> Commands[view_replies.Overview]:
     )
     options, counts = pairs(config), (yield from read_counts(namespace))
     tasks = totals(counts)
-    workers = yield from _read_workers(namespace, now)
+    workers = yield from read_workers(namespace, now)
     standing = _count_workers(workers, tasks["RUNNING"])
     is_paused = options.get("paused") == "1"
     paused = sorted(json.loads(options.get("paused_families") or "{}"))
@@ -45,7 +45,7 @@ def overview(namespace: Namespace) -> Commands[view_replies.Overview]:
         "schema": options.get("schema", ""),
         "tasks": tasks,
         "ready": tasks["READY"],
-        "oldest_ready": (yield from _oldest_ready(namespace, counts)),
+        "oldest_ready": (yield from read_oldest_ready(namespace, counts)),
         "upstream": {
             "UPSTREAM_DISABLED": tasks["BLOCKED"],
             "UPSTREAM_FAILED": (yield from _behind_failed(namespace, counts)),
@@ -64,7 +64,8 @@ def overview(namespace: Namespace) -> Commands[view_replies.Overview]:
     }
 
 
-def _read_workers(namespace: Namespace, now: float) -> Commands[list[WorkerStanding]]:
+def read_workers(namespace: Namespace, now: float) -> Commands[list[WorkerStanding]]:
+    """Return how all workers and submissions stand. now: by the scheduler's clock."""
     ids = yield from read_worker_ids(namespace)
     return (yield from read_standings(namespace, ids, now))
 
@@ -81,8 +82,8 @@ def _count_workers(workers: Sequence[WorkerStanding], running: int) -> view_repl
     }
 
 
-def _oldest_ready(namespace: Namespace, counts: FamilyCounts) -> Commands[float | None]:
-    """Since when the oldest READY task is so; None when there is none."""
+def read_oldest_ready(namespace: Namespace, counts: FamilyCounts) -> Commands[float | None]:
+    """Return since when (s) the oldest READY task is so; None when there is none."""
     keys = [namespace.key("tasks", "READY", family) for family, by_state in counts.items() if "READY" in by_state]
     heads = yield from read_paced([("ZRANGE", key, "0", "0", "WITHSCORES") for key in keys], SMALL_PACE)
     return min((float(head[1]) for head in heads if head), default=None)

@@ -42,7 +42,7 @@ NO_LOCK = (
     "`bsched run` takes no lock, since the scheduler gives each task to one worker only; to have one run at a time, "
     "start it with flock(1): flock -n /tmp/my.lock COMMAND"
 )
-NO_METRICS = "no metrics are collected; the stream `events` has each change of a task's status"
+NO_COLLECTOR = "`bsched server` counts for Prometheus (/metrics), and has no other collector: take metrics from there"
 NO_CORS = "other web pages get no access; let a proxy before `bsched server` add the CORS headers"
 ON_COMMAND_LINE = Fate(instead="it is for the command line only; remove it")
 READ_BY_LUIGI = Fate(ALL)  # by luigi itself, or a module of it, in the tasks' processes
@@ -83,7 +83,7 @@ SECTIONS: Mapping[str, Mapping[str, Fate]] = {
         "state_path": Fate(
             instead="Redis keeps the state; take over what is there (bsched import-luigi), and remove it"
         ),
-        **dict.fromkeys(("metrics_collector", "metrics_custom_import"), Fate(instead=NO_METRICS)),
+        **dict.fromkeys(("metrics_collector", "metrics_custom_import"), Fate(instead=NO_COLLECTOR)),
     },
     "resources": {"*": Fate(("server", "local"), here="bsched resource set {name} {value}")},
     "retcode": {
@@ -97,8 +97,13 @@ SECTIONS: Mapping[str, Mapping[str, Fate]] = {
     "batch_email": _options_of("batch_notifier", Fate(("server", "local"))),  # and so its code
     "task_history": {"*": Fate(instead=WITHOUT_EFFECT["record_task_history"])},
     "cors": {"*": Fate(instead=NO_CORS)},
-    "datadog": {"*": Fate(instead=NO_METRICS)},
-    "prometheus": {"*": Fate(instead=NO_METRICS)},
+    "datadog": {"*": Fate(instead=NO_COLLECTOR)},
+    "prometheus": {
+        "use_task_family_in_labels": Fate(instead="the family always is a label of /metrics; remove it"),
+        "task_parameters_to_use_in_labels": Fate(
+            instead="no parameter is a label of /metrics, for each value would be a series for ever; remove it"
+        ),
+    },
 }
 # Whose a section is: luigi, the command, reads those of the first kind, luigid those of the second, both the others.
 SCHEDULERS_OWN = (
@@ -107,6 +112,12 @@ SCHEDULERS_OWN = (
 )
 WORKERS_OWN = ("worker", "retcode", "execution_summary")
 DASHED_SECTIONS = ("batch-notifier",)  # which have only older names of options
+# Values with which an option asks for what is so anyhow.
+AS_IT_IS = {
+    "metrics_collector": ("default", "prometheus"),
+    "metrics_custom_import": ("",),
+    "task_parameters_to_use_in_labels": ("", "[]", "()"),
+}
 ONLY_WHEN_TRUE = ("take_lock", "help", "help_all", *WITHOUT_EFFECT)
 FLAGS = {  # options that stand for `true` on the command line when no value follows
     "worker": tuple(field.name for field in dataclasses.fields(WorkerConfig) if field.type == "bool"),
@@ -196,7 +207,9 @@ def _is_taken(fate: Fate, takers: set[str], config: LuigiConfig, written: Writte
 def instead_of(fate: Fate, option: str, text: str) -> str | None:
     """What to do instead of an option with this value; None where nothing need be done."""
     is_true = text.lower() in TRUE_WORDS
-    if (option in ONLY_WHEN_TRUE and not is_true) or (option == "no_lock" and is_true):
+    if (option in ONLY_WHEN_TRUE and not is_true) or (option in ("no_lock", "use_task_family_in_labels") and is_true):
+        return None
+    if text.strip().lower() in AS_IT_IS.get(option, ()):
         return None
     return fate.instead or None
 

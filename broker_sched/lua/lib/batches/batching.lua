@@ -11,6 +11,7 @@
 -- @include lib/tasks/tasks.lua
 -- @include lib/tasks/attempts.lua
 -- @include lib/tasks/links.lua
+-- @include lib/tasks/metric_notes.lua
 -- @include lib/tasks/statuses.lua
 -- @include lib/batches/batch_index.lua
 -- @include lib/hand_out/ready_queues.lua
@@ -72,6 +73,7 @@ local function hand_out_batch(batch, worker)
   for _, task in ipairs(batch) do latest = math.max(latest, tonumber(task.attempt or 0)) end
   local attempt = attempt_after(latest)
   for _, task in ipairs(batch) do
+    note_metric('W', task.family or '', task.ready_since or task.updated)
     set(task, 'batch_id', batch_id)
     set(task, 'worker_running', worker.id)
     set(task, 'attempt', attempt)

@@ -11,6 +11,7 @@
 -- @include lib/workers/counts.lua
 -- @include lib/tasks/resources.lua
 -- @include lib/tasks/attempts.lua
+-- @include lib/tasks/metric_notes.lua
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/best_head.lua
 -- @include lib/hand_out/contact.lua
@@ -36,10 +37,10 @@ local function read_plain_task(head, worker)
   local n = number_in_rank(head.rank)
   local id = id_of(n)
   local fields = call('HMGET', key('task:', id), 'runner_set', 'stakeholder_set', 'resources', 'counted', 'batchable',
-    'family', 'module', 'params', 'attempt', 'ready_since')
+    'family', 'module', 'params', 'attempt', 'ready_since', 'updated')
   local task = { n = n, id = id, runner_set = fields[1], resources = fields[3] or '', counted = fields[4],
     family = fields[6] or '', module = fields[7] or '', params = fields[8], attempt = attempt_after(fields[9]),
-    ready_since = fields[10] }
+    ready_since = fields[10], updated = fields[11] }
   if fields[5] == '1' or not is_in_worker_set('stakeholder_set', fields[2] or '0', worker.w) then return nil end
   task.params = task.params or call('HGET', key('detail:', id), 'params') or '{}'
   return task
@@ -73,6 +74,7 @@ local function hand_out_plainly(task, head, worker)
     'worker_running', worker.id, 'held', task.resources ~= '' and task.resources or NOTHING,
     'tally', task.runner_set .. 'R', 'ready', '', 'counted', '', 'attempt', task.attempt,
     task.ready_since and 'ready_since' or 'ready', '')
+  note_metric('S', task.family, task.ready_since ~= '' and task.ready_since or task.updated)
 end
 
 -- The reply; nil when the call is not that plain. Then at most the worker's contact was noted.

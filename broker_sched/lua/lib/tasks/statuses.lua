@@ -16,6 +16,7 @@
 -- @include lib/tasks/tasks.lua
 -- @include lib/tasks/attempts.lua
 -- @include lib/tasks/run_counts.lua
+-- @include lib/tasks/metric_notes.lua
 -- @include lib/tasks/links.lua
 -- @lazy note_end_of_run, note_failed_run, keep_done_run lib/tasks/ended_runs.lua
 -- @lazy note_failure lib/tasks/mail_notes.lua
@@ -151,6 +152,11 @@ function set_status(task, new)
   if new ~= old then
     if old == 'DONE' and task.attempt then keep_done_run(task) end
     move_status(task, new)
+    if NOTE_OF[new] then
+      -- Luigi: how long it ran is told of one that was ever handed out, whatever has ended now.
+      local is_run = new == 'DONE' and old == 'RUNNING' and task.time_running and not task.is_marked
+      note_metric(is_run and 'D' or NOTE_OF[new], task.family or '', task.time_running)
+    end
     if RUNNING_STATUSES[old] and new == 'DONE' then
       run_counts.add_done(task, old, removed_on_failure)
     elseif RUNNING_STATUSES[old] and not RUNNING_STATUSES[new] then
@@ -178,10 +184,12 @@ end
 -- Hand the task out to a worker: RUNNING, or RUNNING anew when its first hand-out was lost.
 local function hand_out(task, worker)
   if task.status == 'RUNNING' then
+    note_metric('s', task.family or '')
     use_all(held_amounts(task), -1)
     hold_needs(task)
     use_all(held_amounts(task), 1)
   else
+    note_metric('S', task.family or '', task.ready_since or task.updated)
     set(task, 'worker_running', worker.id)
     hold_needs(task)
     set_status(task, 'RUNNING')

@@ -40,6 +40,7 @@ function wakeups.wake(w)
   local id = call('HGET', key('worker_ids', ''), w)
   local mailbox = id and call('HGET', key('worker:', id), 'mailbox')
   if not mailbox then return false end
+  call('HSET', key('worker:', id), 'woken', NOW_TEXT)
   call('RPUSH', key('wake:', mailbox), id)
   call('EXPIRE', key('wake:', mailbox), 60)
   return true

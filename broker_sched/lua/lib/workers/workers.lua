@@ -22,13 +22,13 @@ end
 local function find_worker(id)
   if known_workers[id] then return known_workers[id] end
   local fields = call('HMGET', key('worker:', id), 'w', 'weight', 'disabled', 'assistant', 'submission', 'modules',
-    'refuses', 'start_id', 'host')
+    'refuses', 'start_id', 'host', 'woken')
   if not fields[1] then return nil end
   local worker = {
     id = id, w = fields[1], weight = tonumber(fields[2]),
     disabled = fields[3] == '1', assistant = fields[4] == '1', submission = fields[5] == '1',
     modules = fields[6], refuses = fields[7] and tonumber(fields[7]) > NOW,
-    start_id = fields[8], host = fields[9],
+    start_id = fields[8], host = fields[9], woken = fields[10],
   }
   known_workers[id] = worker
   return worker

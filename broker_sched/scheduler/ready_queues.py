@@ -1,0 +1,220 @@
+"""Which ready tasks limits of resources keep from running, however many slots there are.
+
+Where a resource is too scarce for all who want it, the ranks decide: then running and ready tasks are gone through in
+their order, as get_work does (lua/lib/hand_out/starvation_guard.lua).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from broker_sched.redis_backend.commands import Commands, Read
+from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.operations.why_ready import READY_QUEUE, exact_sum, exceeds
+from broker_sched.scheduler.paging import SMALL_PACE, read_paced
+from broker_sched.scheduler.records import ids_of, pairs
+from broker_sched.scheduler.worker_standings import plain_label
+
+MOST_QUEUES = 2000  # ready queues that are looked at
+MOST_RANKED = 1000  # running tasks, and tasks of one ready queue, that are gone through in their order
+RANKED_TOGETHER = 5  # ready queues whose tasks are read at once
+
+
+class ReadyQueue(NamedTuple):
+    """A ready queue: what its tasks need of each resource, and how many they are."""
+
+    name: str
+    runner_set: str
+    is_postponed: bool
+    needs: dict[str, float]
+    size: int
+
+
+class Resources(NamedTuple):
+    """The limits of resources, 1 where there is none, and what is in use."""
+
+    limits: dict[str, float]
+    used: dict[str, Fraction]
+
+    def fit(self, needs: Mapping[str, float], taken: Mapping[str, Fraction], times: int = 1) -> bool:
+        """Return whether the needs of so many tasks fit beside what is taken."""
+        return not any(
+            exceeds(taken.get(name, Fraction()) + Fraction(amount) * times, self.limits.get(name, 1.0))
+            for name, amount in needs.items()
+        )
+
+
+class SortedQueues(NamedTuple):
+    """The ready queues by what becomes of their tasks.
+
+    external: no worker has signed up for them. over_limit: they want more than there is. free: all can run. contended:
+    of those `chosen` can, the numbers of its tasks by ready queue. is_exact: everything was looked at.
+    """
+
+    external: list[ReadyQueue]
+    over_limit: list[ReadyQueue]
+    free: list[ReadyQueue]
+    contended: list[ReadyQueue]
+    chosen: dict[str, list[str]]
+    is_exact: bool
+
+    def runnable(self) -> Iterator[tuple[ReadyQueue, int]]:
+        """Return the ready queues of which tasks can run, and how many."""
+        yield from ((queue, queue.size) for queue in self.free)
+        yield from ((queue, len(self.chosen.get(queue.name, ()))) for queue in self.contended)
+
+
+def read_resources(namespace: Namespace) -> Commands[Resources]:
+    """Return the limits of resources, and what is in use."""
+    limits, used = yield Read([("HGETALL", namespace.key("resources")), ("HGETALL", namespace.key("used"))])
+    return Resources(
+        {name: float(text) for name, text in pairs(limits).items()},
+        {name: exact_sum(text) for name, text in pairs(used).items()},
+    )
+
+
+def sort_ready_queues(namespace: Namespace, resources: Resources, paused: Collection[str]) -> Commands[SortedQueues]:
+    """Return the ready queues by what becomes of their tasks, without those of paused families.
+
+    Reads the size of each ready queue, and the ranks of up to 1,000 tasks of each where resources are scarce.
+    """
+    queues, is_whole = yield from _read_queues(namespace, paused)
+    found = SortedQueues([], [], [], [], {}, is_whole)
+    eligible: list[ReadyQueue] = []
+    for queue in queues:
+        if queue.runner_set == "0":
+            found.external.append(queue)
+        else:
+            (eligible if resources.fit(queue.needs, {}) else found.over_limit).append(queue)
+    scarce = _scarce(resources, eligible)
+    for queue in eligible:
+        (found.contended if scarce & queue.needs.keys() else found.free).append(queue)
+    if not found.contended:
+        return found
+    running, is_all = yield from _read_running(namespace, scarce)
+    ranked, is_every = yield from _read_ranked(namespace, found.contended, paused)
+    chosen = _choose(resources, running, ranked)
+    return found._replace(chosen=chosen, is_exact=is_whole and is_all and is_every)
+
+
+def _read_queues(namespace: Namespace, paused: Collection[str]) -> Commands[tuple[list[ReadyQueue], bool]]:
+    """The ready queues, without those of paused families; and whether these are all."""
+    (names,) = yield Read([("SMEMBERS", namespace.key("ready_queues"))])
+    looked_at = sorted(names)[:MOST_QUEUES]
+    sizes = yield from read_paced([("ZCARD", namespace.key("ready", name)) for name in looked_at], SMALL_PACE)
+    found = []
+    for name, size in zip(looked_at, sizes):
+        match = READY_QUEUE.fullmatch(name)
+        if match is None or not size:
+            continue
+        label = match[2] or ""
+        _, colon, family = label.rstrip("!").partition(":")
+        if not colon or plain_label(family) not in paused:
+            needs = {each: amount for each, amount in json.loads(match[3] or "{}").items() if amount}
+            found.append(ReadyQueue(name, match[1], label.endswith("!"), needs, size))
+    return found, len(names) <= MOST_QUEUES
+
+
+def _scarce(resources: Resources, queues: Sequence[ReadyQueue]) -> set[str]:
+    """The resources of which there is not enough for all of these ready queues' tasks."""
+    wanted = dict(resources.used)
+    for queue in queues:
+        for name, amount in queue.needs.items():
+            wanted[name] = wanted.get(name, Fraction()) + Fraction(amount) * queue.size
+    return {name for name, amount in wanted.items() if exceeds(amount, resources.limits.get(name, 1.0))}
+
+
+class _Ranked(NamedTuple):
+    """A task in the order of hand-out. queue: None of one that runs."""
+
+    is_postponed: bool
+    score: float
+    rank: str
+    needs: Mapping[str, float]
+    queue: str | None
+
+
+def _read_running(namespace: Namespace, scarce: Collection[str]) -> Commands[tuple[list[_Ranked], bool]]:
+    """The running tasks that hold something scarce, best first; and whether these are all."""
+    flat, count = yield Read(
+        [
+            ("ZRANGE", namespace.key("running"), "0", str(MOST_RANKED - 1), "WITHSCORES"),
+            ("ZCARD", namespace.key("running")),
+        ]
+    )
+    ids = yield from ids_of(namespace, [_number(rank) for rank in flat[::2]])
+    fields = yield from read_paced(
+        [("HMGET", namespace.key("task", each), "held", "resources") for each in ids.values()], SMALL_PACE
+    )
+    held = {n: _amounts(holds or needs) for n, (holds, needs) in zip(ids, fields)}
+    found = [
+        _Ranked(False, float(score), rank, held[_number(rank)], None)
+        for rank, score in zip(flat[::2], flat[1::2])
+        if scarce & held.get(_number(rank), {}).keys()
+    ]
+    return found, count <= MOST_RANKED
+
+
+def _read_ranked(
+    namespace: Namespace, queues: Sequence[ReadyQueue], paused: Collection[str]
+) -> Commands[tuple[list[_Ranked], bool]]:
+    """The best tasks of these ready queues, without those of paused families; and whether these are all."""
+    found: list[_Ranked] = []
+    for start in range(0, len(queues), RANKED_TOGETHER):
+        some = queues[start : start + RANKED_TOGETHER]
+        lists = yield Read(
+            [("ZRANGE", namespace.key("ready", each.name), "0", str(MOST_RANKED - 1), "WITHSCORES") for each in some]
+        )
+        for queue, flat in zip(some, lists):
+            found += [
+                _Ranked(queue.is_postponed, float(score), rank, queue.needs, queue.name)
+                for rank, score in zip(flat[::2], flat[1::2])
+            ]
+    is_all = all(queue.size <= MOST_RANKED for queue in queues)
+    if not paused:
+        return found, is_all
+    # Those of paused families are set apart only when somebody meets them: some may stand among others.
+    ids = yield from ids_of(namespace, [_number(each.rank) for each in found])
+    fields = yield from read_paced(
+        [("HGET", namespace.key("task", each), "family") for each in ids.values()], SMALL_PACE
+    )
+    families = dict(zip(ids, fields))
+    return [each for each in found if (families.get(_number(each.rank)) or "") not in paused], is_all
+
+
+def _choose(resources: Resources, running: Sequence[_Ranked], ready: Sequence[_Ranked]) -> dict[str, list[str]]:
+    """The numbers of the ready tasks that can run beside what is in use, by ready queue, if nobody lacks a slot.
+
+    A task runs that fits beside what is in use, and beside what those before it hold or would hold.
+    """
+    used, taken = dict(resources.used), dict[str, Fraction]()
+    chosen: dict[str, list[str]] = {}
+    left: set[str] = set()  # ready queues whose tasks do not fit any more: what is taken only grows
+    for each in sorted([*running, *ready], key=lambda task: (task.is_postponed, task.score, task.rank)):
+        if each.queue is None:
+            _take(taken, each.needs)
+        elif each.queue not in left:
+            if not resources.fit(each.needs, taken):
+                left.add(each.queue)
+                continue
+            _take(taken, each.needs)
+            if resources.fit(each.needs, used):
+                _take(used, each.needs)
+                chosen.setdefault(each.queue, []).append(_number(each.rank))
+    return chosen
+
+
+def _take(taken: dict[str, Fraction], needs: Mapping[str, float]) -> None:
+    for name, amount in needs.items():
+        taken[name] = taken.get(name, Fraction()) + Fraction(amount)
+
+
+def _amounts(text: str | None) -> dict[str, float]:
+    return {} if text in (None, "", "1") else dict(json.loads(text or "{}"))
+
+
+def _number(rank: str) -> str:
+    return rank.rpartition(":")[2]

@@ -1,0 +1,193 @@
+"""/metrics over HTTP: every server says the same, whatever they are called, and when Redis is away."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from broker_sched.scheduler.metric_counts import OTHER
+from broker_sched.server.metrics.table import METRICS
+from tests.debian_programs import debian_program
+from tests.harness import RedisProcess, ServerProcess
+from tests.nightly import by_night
+from tests.servers import until
+
+Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def scrape(server: ServerProcess) -> Samples:
+    """Every sample of /metrics, by name and labels."""
+    reply = server.request("GET", "/metrics")
+    assert reply.status == 200, reply
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(reply.body.decode())
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    return samples[name, frozenset(labels.items())]
+
+
+def is_counter(name: str) -> bool:
+    return name.endswith(("_total", "_bucket", "_count", "_sum"))
+
+
+def run_one(server: ServerProcess, task_id: str, family: str, status: str = "DONE") -> None:
+    """Schedule a task, run it on worker w and report what became of it."""
+    server.call("add_task", worker="w", task_id=task_id, family=family, priority=9)
+    assert server.call("get_work", worker="w")["task_id"] == task_id
+    server.call("add_task", worker="w", task_id=task_id, family=family, status=status)
+
+
+@pytest.fixture(scope="module")
+def pair(own_redis: RedisProcess) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    """Two servers of one namespace."""
+    servers = [ServerProcess("--redis", own_redis.url, "--namespace", "pair").await_ready() for _ in range(2)]
+    yield servers[0], servers[1]
+    for server in servers:
+        assert server.stop() == 0
+
+
+def test_every_server_says_the_same(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    first, second = pair
+    run_one(first, "good", "Load")
+    run_one(second, "bad", "Load", "FAILED")
+    second.call("add_task", worker="w", task_id="left", family="Load")
+
+    def told() -> tuple[Samples, Samples]:  # calls that the other server has counted are told within some seconds
+        return scrape(first), scrape(second)
+
+    def are_equal() -> bool:
+        changing = "bsched_oldest_ready_seconds"
+        one, two = ({key: each for key, each in side.items() if key[0] != changing} for side in told())
+        return one == two
+
+    until(are_equal, "both say the same")
+    samples = scrape(first)
+    assert value(samples, "luigi_task_started_total", family="Load") == 2
+    assert value(samples, "luigi_task_done_total", family="Load") == 1
+    assert value(samples, "luigi_task_failed_total", family="Load") == 1
+    assert value(samples, "bsched_queue_wait_seconds_count", family="Load") == 2
+    assert value(samples, "bsched_task_runtime_seconds_count", family="Load") == 1
+    assert value(samples, "bsched_tasks", status="PENDING") == 1
+    assert value(samples, "bsched_ready_tasks") == 1
+    assert value(samples, "bsched_workers", state="active") == 1
+    assert value(samples, "bsched_wanted_slots") == 1
+    assert value(samples, "bsched_rpc_duration_seconds_count", method="get_work") == 2
+    assert value(samples, "bsched_rpc_duration_seconds_count", method="add_task") == 5
+
+
+def test_every_metric_of_the_table_is_told_as_promtool_wants_it(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    text = pair[0].request("GET", "/metrics").body.decode()
+    told = {line.split()[2]: line.split()[3] for line in text.splitlines() if line.startswith("# TYPE")}
+    assert told == {metric.name: metric.type for metric in METRICS}
+    checked = debian_program("promtool").run("check", "metrics", given=text)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_openmetrics_is_told_to_whoever_asks_for_it(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    reply = pair[0].request("GET", "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert reply.headers["content-type"].startswith("application/openmetrics-text")
+    assert reply.body.endswith(b"# EOF\n")
+
+
+def test_odd_family_names_stay_inside_their_label(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    odd = 'a"} 1\nb{x="\\'
+    run_one(pair[0], "odd", odd)
+    assert value(scrape(pair[0]), "luigi_task_done_total", family=odd) == 1
+
+
+def test_no_task_id_is_ever_a_label(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    run_one(pair[0], "an_id_to_look_for", "Load")
+    assert b"an_id_to_look_for" not in pair[0].request("GET", "/metrics").body
+
+
+def test_families_beyond_the_first_200_are_counted_together_and_those_keep_their_own(own_redis: RedisProcess) -> None:
+    server = ServerProcess("--redis", own_redis.url, "--namespace", "families").await_ready()
+    try:
+        for number in range(205):
+            run_one(server, f"t{number}", f"F{number}")
+        before = scrape(server)
+        run_one(server, "late", "F204")
+        run_one(server, "early", "F7")
+        run_one(server, "of that name", OTHER)
+        after = scrape(server)
+    finally:
+        assert server.stop() == 0
+    families = {dict(labels)["family"] for name, labels in after if name == "luigi_task_done_total"}
+    assert len(families) == 201 and "F7" in families and "F204" not in families
+    assert value(before, "luigi_task_done_total", family=OTHER) == 5
+    assert value(after, "luigi_task_done_total", family=OTHER) == 7
+    assert value(after, "luigi_task_done_total", family="F7") == 2
+
+
+def test_scrapes_at_the_same_time_share_one_reading(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        bodies = list(threads.map(lambda _: pair[0].request("GET", "/metrics").status, range(16)))
+    assert bodies == [200] * 16
+
+
+def test_a_woken_worker_is_counted_when_it_asks_for_work(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    first, second = pair
+    before = value(scrape(first), "bsched_wakeup_seconds_count")
+    waiting = threading.Thread(target=lambda: first.call("await_work", worker="sleeper", seconds=20))
+    waiting.start()
+    until(lambda: any(each["name"] == "sleeper" for each in second.call("worker_list")), "the worker waits")
+    second.call("add_task", worker="sleeper", task_id="wakes", family="Load")
+    waiting.join()
+    assert second.call("get_work", worker="sleeper")["task_id"] == "wakes"
+    assert value(scrape(second), "bsched_wakeup_seconds_count") == before + 1
+
+
+def test_without_redis_a_server_says_so_and_nothing_else(tmp_path: Path) -> None:
+    redis = RedisProcess(tmp_path)
+    server = ServerProcess("--redis", redis.url).await_ready()
+    try:
+        run_one(server, "t", "F")
+        redis.kill()
+        down = scrape(server)
+        assert value(down, "bsched_redis_up") == 0
+        assert {name for name, _ in down} == {"bsched_redis_up", "bsched_build_info"}
+        redis.start()
+        until(lambda: value(scrape(server), "bsched_redis_up") == 1, "Redis is there again")
+        assert value(scrape(server), "bsched_redis_errors_total") > 0
+    finally:
+        redis.kill()
+        server.stop()
+
+
+@pytest.mark.timeout(by_night(3600, 300))
+@pytest.mark.parametrize("processes", by_night([1, 2], [2]))
+def test_no_counter_goes_back_when_servers_are_killed(
+    own_redis: RedisProcess, start_server: Callable[..., ServerProcess], processes: int
+) -> None:
+    """Whichever server is asked, of however many processes, and though each is killed in between."""
+    named = ("--redis", own_redis.url, "--namespace", f"killed-{processes}", "--processes", str(processes))
+    servers = [start_server(*named).await_ready() for _ in range(2)]
+    highest: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    chance, done = Random(processes), 0
+    for round_number in range(by_night(500, 4)):
+        for number in range(chance.randint(1, 5)):
+            status = chance.choice(["DONE", "DONE", "FAILED"])
+            run_one(chance.choice(servers), f"t{round_number}-{number}", chance.choice("FGH"), status)
+            done += status == "DONE"
+        for server in servers:
+            samples = scrape(server)
+            for key, highest_so_far in highest.items():
+                assert samples[key] >= highest_so_far, (round_number, key)
+            highest.update({key: each for key, each in samples.items() if is_counter(key[0])})
+        victim = chance.randrange(2)
+        servers[victim].process.send_signal(chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
+        servers[victim].process.wait(20)
+        servers[victim] = start_server(*named).await_ready()
+    counted = [each for key, each in scrape(servers[0]).items() if key[0] == "luigi_task_done_total"]
+    assert sum(counted) == done
