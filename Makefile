@@ -10,8 +10,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Two processes a core: much of what the tests do is to wait for other processes. tests/conftest.py has the order.
-TESTERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 2))' 2>/dev/null || echo 4)
+# Three processes a core: much of what the tests do is to wait for other processes. tests/conftest.py has the order.
+TESTERS ?= $(shell $(PYTHON) -c 'import os; print(3 * (os.cpu_count() or 2))' 2>/dev/null || echo 6)
 # What the nightly run tries: the oldest Python and the newest. The oldest libraries are tried with the first.
 PYTHONS ?= python3.10 python3.13
 
@@ -23,7 +23,7 @@ FOR_DEMO := $(VENV)/.for-demo
 FOR_TESTS := $(VENV)/.for-tests
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check nightly pythons lowest bench parity clean
+.PHONY: demo test types check nightly pythons lowest bench parity clean
 
 demo: $(FOR_DEMO)
 	$(BIN)/python demo/run.py
@@ -31,11 +31,13 @@ demo: $(FOR_DEMO)
 test: $(FOR_TESTS)
 	$(TEST)
 
+types: $(FOR_TESTS)
+	$(BIN)/mypy
+
 check: $(FOR_TESTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(MAKE) test
+	$(MAKE) --jobs 2 types test
 
 nightly: parity
 	NIGHTLY=1 $(TEST) --timeout 1200

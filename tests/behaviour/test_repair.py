@@ -23,7 +23,7 @@ from tests.conftest import FakeClock, SchedulerFactory
 from tests.nightly import by_night
 from tests.programs import DEVNULL, Program
 
-LAYERS, WIDTH, WORKERS = by_night((12, 6, 3), (5, 4, 3))
+LAYERS, WIDTH, WORKERS = by_night((12, 6, 3), (3, 4, 2))
 
 # Adds its share of a layered graph, then runs whatever it is given, until all is done. What it does stands in a list.
 WORKER = """

@@ -11,8 +11,10 @@ import pytest
 
 from broker_sched import RedisUnavailable, Scheduler
 from broker_sched.lua.loader import load, sources
+from tests.conftest import DEFAULT_KIND, REAL
 from tests.documents import ROOT
 from tests.harness import ServerProcess
+from tests.nightly import by_night
 from tests.servers import RunningRedis, embedded_servers, free_port, until
 
 # What we send outside scripts, and what for.
@@ -195,6 +197,7 @@ def test_a_server_without_a_command_is_not_ready_and_begins_no_call(restricted: 
         server.stop()
 
 
+@pytest.mark.parametrize("real_redis_kind", by_night(REAL, [DEFAULT_KIND]))  # each waits for ten seconds
 def test_a_command_that_is_withdrawn_later_is_found_out_by_readyz(restricted: Restricted) -> None:
     server = ServerProcess("--redis", restricted.url).await_ready()
     try:

@@ -20,7 +20,8 @@ from tests.programs import STDOUT, Program, environment_with
 from tests.servers import until
 
 pytestmark = pytest.mark.timeout(240)
-LAYERS, WIDTH, SLOTS = by_night(10, 5), 50, 6
+LAYERS, WIDTH, SLOTS = by_night(10, 3), 50, 6
+A_WHILE = by_night(60, 30)  # runs
 IDLE_SECONDS = 4.5  # less than what a worker waits that nobody wakes
 MODULE = """
 import os
@@ -186,7 +187,7 @@ def test_workers_may_be_killed_and_added_meanwhile(fleet: Fleet) -> None:
     fleet.worker()
     halves = [fleet.submit(first) for first in ("0", "15")]
     for number, worker in enumerate(doomed, start=1):
-        until(lambda number=number: len(fleet.runs()) > 60 * number, "the fleet works", 60)
+        until(lambda number=number: len(fleet.runs()) > A_WHILE * number, "the fleet works", 60)
         worker.send_signal(signal.SIGKILL)
         fleet.worker()
     killed = {str(worker.pid) for worker in doomed}
@@ -203,7 +204,7 @@ def test_workers_may_be_killed_and_added_meanwhile(fleet: Fleet) -> None:
 def test_a_draining_worker_leaves_what_it_has_not_begun(fleet: Fleet) -> None:
     first, _second = fleet.worker(), fleet.worker()
     half = fleet.submit("0")
-    until(lambda: len(fleet.runs()) > 40, "the fleet works", 60)
+    until(lambda: len(fleet.runs()) > A_WHILE, "the fleet works", 60)
     first.terminate()
     said, _ = first.communicate(timeout=30)
     assert first.returncode == 0, said
@@ -216,7 +217,7 @@ def test_on_rq_workers_work_horses_may_be_killed(fleet: Fleet) -> None:
     fleet.supervisor()
     halves = [fleet.submit(first) for first in ("0", "15")]
     for number, rq_worker in enumerate(rq_workers, start=1):
-        until(lambda number=number: len(fleet.runs()) > 60 * number, "the fleet works", 60)
+        until(lambda number=number: len(fleet.runs()) > A_WHILE * number, "the fleet works", 60)
         parent = psutil.Process(rq_worker.pid)
         (horse, *_) = until(lambda parent=parent: parent.children(), "it has a work-horse")
         with contextlib.suppress(psutil.NoSuchProcess):  # it was quicker

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from broker_sched import LocalTarget, Task
+from tests.nightly import by_night
+
+LAYERS, WIDTH = by_night((10, 30), (6, 12))  # of a grid
 
 
 class InDirectory(Task):
@@ -132,7 +135,7 @@ class Cell(InDirectory):
     column: int
 
     def requires(self) -> list[Task]:
-        columns = [(self.column + n) % 30 for n in (0, 1, 7)] if self.layer else []
+        columns = [(self.column + n) % WIDTH for n in (0, 1, 7)] if self.layer else []
         return [cell(self.directory, self.layer - 1, column) for column in columns]
 
     def hold(self) -> Path:
@@ -152,10 +155,10 @@ def cell(directory: str, layer: int, column: int) -> Cell:
 
 
 class Grid(InDirectory):
-    """All 300 cells."""
+    """All cells."""
 
     def requires(self) -> list[Task]:
-        return [cell(self.directory, 9, column) for column in range(30)]
+        return [cell(self.directory, LAYERS - 1, column) for column in range(WIDTH)]
 
 
 def runs_of(task: InDirectory) -> list[tuple[int, int]]:

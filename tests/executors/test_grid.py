@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.executors.conftest import PRELOADED, RqFleet, kill
-from tests.executors.tasks import Grid, cell, runs_of
-from tests.nightly import by_night
+from tests.executors.tasks import LAYERS, WIDTH, Grid, cell, runs_of
 from tests.servers import until
 
 pytestmark = pytest.mark.timeout(180)
-LAYERS, WIDTH = by_night((10, 30), (6, 22))
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def fleet(tmp_path: Path) -> Iterator[RqFleet]:
 def test_a_grid_is_done_once_although_a_horse_an_rq_worker_and_a_supervisor_are_killed(fleet: RqFleet) -> None:
     directory = str(fleet.directory)
     cells = [cell(directory, layer, column) for layer in range(LAYERS) for column in range(WIDTH)]
-    unlucky, orphan = cell(directory, 3, 4), cell(directory, 3, 20)
+    unlucky, orphan = cell(directory, 3, 4), cell(directory, 3, 10)
     for held in (unlucky, orphan):
         held.hold().touch()
     for _ in range(4):

@@ -24,7 +24,7 @@ def test_the_reference_agrees_with_itself(reference: ReferenceFactory) -> None:
         assert recorded.difference is None, recorded.difference
 
 
-@pytest.mark.parametrize("name", by_night(list(MUTANTS), list(MUTANTS)[::3]))
+@pytest.mark.parametrize("name", by_night(list(MUTANTS), list(MUTANTS)[::6]))
 def test_mutant_is_noticed(reference: ReferenceFactory, name: str) -> None:
     mutant = ReferenceFactory([MUTANTS[name]])
     seeds = (f"mutants:{number}" for number in range(ENOUGH))

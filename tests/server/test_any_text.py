@@ -20,6 +20,7 @@ from broker_sched import InvalidArgument, RemoteScheduler, Scheduler
 from broker_sched.contract.registry import Method
 from broker_sched.contract.scheduler_api import METHODS
 from tests.harness import RedisProcess, ServerProcess
+from tests.nightly import by_night
 
 untyped: Any = luigi  # it has no types
 LONGEST_ID = 8192
@@ -48,13 +49,18 @@ def direct(own_redis: RedisProcess, server: ServerProcess) -> Iterator[Scheduler
 
 @pytest.fixture(scope="module", params=["direct", "http", "memory"])
 def client(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """At the end all that has become a task or a worker can be listed."""
     if request.param == "memory":
-        scheduler = Scheduler(f"memory:{uuid.uuid4().hex}", prune_interval_seconds=None, send_messages=True)
-        yield scheduler
-        assert scheduler.verify() == []
-        return
-    direct = request.getfixturevalue("direct")
-    yield direct if request.param == "direct" else RemoteScheduler(request.getfixturevalue("server").url, attempts=1)
+        made: Any = Scheduler(f"memory:{uuid.uuid4().hex}", prune_interval_seconds=None, send_messages=True)
+    else:
+        direct = request.getfixturevalue("direct")
+        is_direct = request.param == "direct"
+        made = direct if is_direct else RemoteScheduler(request.getfixturevalue("server").url, attempts=1)
+    yield made
+    made.task_list(limit=False)
+    made.worker_list()
+    if request.param == "memory":
+        assert made.verify() == []
 
 
 def converse(client: Any, text: str) -> None:
@@ -125,7 +131,7 @@ def test_a_text_comes_back_as_it_was_sent(client: Any, text: str) -> None:
 
 # No shrinking: with a server that was killed each call takes seconds, so that it would end by the time limit.
 @given(text=ANY_TEXT)
-@settings(max_examples=12, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=by_night(30, 6), phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 def test_whatever_text_there_is_comes_back_as_it_was_sent(client: Any, text: str) -> None:
     converse(client, text)
     converse_in_a_batch(client, text)
@@ -140,29 +146,35 @@ SAMPLES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def calls_with(method: Method, text: str) -> Iterator[dict[str, Any]]:
-    """The text in one argument after the other: as it is, in a list, as a name and a value of an object."""
+def calls_with(method: Method, texts: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """Texts in one argument after the other: as they are, in a list, as a name and a value of an object."""
     if method.collects:
-        yield {text: 1}
+        yield {next(texts): 1}
     required = {p.name: SAMPLES.get(p.name, "x") for p in method.parameters if p.default is p.empty}
     for parameter in method.parameters:
-        for value in (text, [text], {text: 1}, {"p": text}, [[text, text]], [{"task_id": text}]):
+        for shape in (
+            lambda text: text,
+            lambda text: [text],
+            lambda text: {text: 1},
+            lambda text: {"p": text},
+            lambda text: [[text, text]],
+            lambda text: [{"task_id": text}],
+        ):
             if parameter.name == "start_id":  # a name that has a start is taken for all others
                 required["worker"] = f"started {next(_numbers)}"
-            yield {**required, parameter.name: value}
+            yield {**required, parameter.name: shape(next(texts))}
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_no_text_in_any_argument_is_more_than_refused_by_name(client: Any, name: str) -> None:
-    method = METHODS[name]
-    for text in TEXTS[:7]:
-        for arguments in calls_with(method, text):
+    """By night each text in each place, by day they take turns."""
+    texts = TEXTS[:7]
+    for each in by_night([itertools.repeat(text) for text in texts], [itertools.cycle(texts)]):
+        for arguments in calls_with(METHODS[name], each):
             try:
                 getattr(client, name)(**arguments)
             except InvalidArgument as error:
                 assert error.field
-    client.task_list(limit=False)
-    client.worker_list()
 
 
 @pytest.mark.parametrize("decodes", [True, False])

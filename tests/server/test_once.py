@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from broker_sched.errors import Unreachable
 from broker_sched.redis_backend.recovery import DIRECT
 from tests.cutting import POINTS, CuttingProxy
 from tests.harness import ServerProcess
+from tests.nightly import by_night
 from tests.servers import RunningRedis, any_server, free_port
 
 POLICY = {"retry_count": 2}  # of the last call about a task
@@ -38,7 +40,7 @@ def port_of(server: ServerProcess) -> int:
     return int(server.url.rpartition(":")[2])
 
 
-@pytest.fixture(params=TRANSPORTS)
+@pytest.fixture
 def cut_off(
     request: pytest.FixtureRequest,
     redis_on_a_port: RunningRedis,
@@ -200,8 +202,15 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("case", CASES)
+# Each case at each point: by night over both, by day over one of them in turn.
+CUTS = [
+    (transport, case, point)
+    for number, (case, point) in enumerate(itertools.product(CASES, POINTS))
+    for transport in by_night(TRANSPORTS, TRANSPORTS[number % 2 :][:1])
+]
+
+
+@pytest.mark.parametrize(("cut_off", "case", "point"), CUTS, indirect=["cut_off"])
 def test_a_call_that_was_cut_off_happens_once_and_gets_its_first_answer(
     cut_off: tuple[Any, CuttingProxy], other: Scheduler, case: str, point: str
 ) -> None:

@@ -46,7 +46,7 @@ def random_call(chance, scheduler, clock, running):
     return worker, None
 
 
-@pytest.mark.parametrize("seed", range(by_night(100, 5)))
+@pytest.mark.parametrize("seed", range(by_night(100, 2)))
 def test_no_task_runs_before_its_deps_whatever_is_still_to_be_done(hasty, clock, seed, monkeypatch):
     chance = random.Random(seed)
     running = {}

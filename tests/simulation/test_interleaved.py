@@ -135,7 +135,7 @@ def running(scheduler):
     return {client.hget(namespace.key("ids"), n) for listing in listings for n in client.zrange(listing, 0, -1)}
 
 
-@pytest.mark.parametrize("seed", range(by_night(400, 12)))
+@pytest.mark.parametrize("seed", range(by_night(400, 5)))
 def test_callers_that_take_turns_never_hand_out_a_task_too_early(hasty, clock, seed):
     chance = random.Random(seed)
     tasks = [f"t{number}" for number in range(chance.choice([6, 14]))]

@@ -87,7 +87,7 @@ class Fleet:
             chance.choice([scheduler.pause_family, scheduler.unpause_family])(chance.choice("FG"))
 
 
-@pytest.mark.parametrize("first", range(0, by_night(400, 20), 10))
+@pytest.mark.parametrize("first", range(0, by_night(400, 10), 10))
 def test_every_index_is_right_whatever_meets(redis_url, scheduler_factory, clock, first):
     for seed in range(first, first + 10, 10 if redis_url.startswith("memory:") else 1):  # fakeredis is slow
         chance = random.Random(seed)

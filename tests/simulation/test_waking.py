@@ -126,7 +126,7 @@ def act(chance, scheduler, clock, workers):
         worker.step()
 
 
-@pytest.mark.parametrize("first", range(0, by_night(10_000, 150), 50))
+@pytest.mark.parametrize("first", range(0, by_night(10_000, 100), 50))
 def test_no_wake_up_is_lost(redis_url, scheduler_factory, clock, first):
     step = 5 if redis_url.startswith("memory:") else 1  # fakeredis is slow, and the real ones see them all
     for seed in range(first, first + 50, step):

@@ -22,6 +22,7 @@ import pytest
 from broker_sched import Scheduler
 from broker_sched.worker.worker import Worker
 from tests.harness import ServerProcess
+from tests.nightly import deselect_combinations
 from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
 
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1, "kill_after": 2.0}
@@ -29,6 +30,14 @@ OPTIONS: dict[str, Any] = {"retry_delay": 0.2, "stable_done_cooldown_secs": 0}  
 MakeWorker = Callable[..., Worker]
 # For tests that look at what has failed, and at what runs once: nobody runs it again meanwhile, however slow they are.
 WITHOUT_RETRIES = pytest.mark.parametrize("local", [{"retry_delay": 1000.0}], indirect=True, ids=["no retries"])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """By day each way to a scheduler, kind of task and number of processes is tried, not each with each."""
+    here = [item for item in items if item.nodeid.startswith("tests/worker/")]
+    elsewhere = [item for item in items if not item.nodeid.startswith("tests/worker/")]
+    deselect_combinations(config, here, ("scheduler", "tasks", "processes", "start_method", "how"))
+    items[:] = here + elsewhere
 
 
 @pytest.fixture(autouse=True)

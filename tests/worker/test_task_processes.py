@@ -29,27 +29,27 @@ pytestmark = pytest.mark.timeout(60)
 START_METHODS = ["fork", "spawn", "forkserver"]
 
 
+ENDS = {
+    "exit0": "exited with code 0 before the task was through",
+    "exit3": "exited with code 3",
+    "SIGKILL": "killed (SIGKILL), possibly because the machine is out of memory",
+    "half said": "killed (SIGKILL), possibly because the machine is out of memory",
+    "SIGSEGV": "crashed (SIGSEGV",
+    "SIGTERM": "terminated (SIGTERM)",
+}
+
+
 @pytest.mark.parametrize("start_method", START_METHODS)
-@pytest.mark.parametrize(
-    ("how", "reason"),
-    [
-        ("exit0", "exited with code 0 before the task was through"),
-        ("exit3", "exited with code 3"),
-        ("SIGKILL", "killed (SIGKILL), possibly because the machine is out of memory"),
-        ("half said", "killed (SIGKILL), possibly because the machine is out of memory"),
-        ("SIGSEGV", "crashed (SIGSEGV"),
-        ("SIGTERM", "terminated (SIGTERM)"),
-    ],
-)
+@pytest.mark.parametrize("how", ENDS)
 def test_a_process_that_vanishes_is_a_failure_with_its_reason(
-    local: Any, tasks: ModuleType, directory: str, start_method: str, how: str, reason: str
+    local: Any, tasks: ModuleType, directory: str, start_method: str, how: str
 ) -> None:
     task, other = tasks.Vanish(directory, how), tasks.Write(directory, "other")
     with worker_on(local, worker_processes=2, start_method=start_method) as worker:
         worker.add(task)
         worker.add(other)
         assert not worker.run()
-    assert reason in local.fetch_error(task.task_id)["error"]
+    assert ENDS[how] in local.fetch_error(task.task_id)["error"]
     assert statuses(local, other) == ["DONE"]
 
 
