@@ -51,9 +51,9 @@ def with_fields(**fields: str | None) -> Iterator[None]:
         _of_context.reset(token)
 
 
-def field(name: str) -> str | None:
-    """Return what with_fields() or note_process() says of this field here and now; None where neither does."""
-    return _of_context.get().get(name) or _of_process.get(name)
+def field_here(name: str) -> str | None:
+    """Return what with_fields() says of this field here and now; None where it says nothing."""
+    return _of_context.get().get(name)
 
 
 def choose(form: str) -> None:

@@ -18,7 +18,7 @@ from broker_sched.client import environment
 from broker_sched.client.schemes import WANTS_TLS, wants_tls
 from broker_sched.client.transport import Answer, Transport, Unanswered, WrongScheme
 from broker_sched.contract.registry import Method
-from broker_sched.contract.request_ids import HEADER, Request, RequestIds
+from broker_sched.contract.request_ids import HEADER, NAME_HEADER, Request, RequestIds, is_name
 from broker_sched.contract.scheduler_api import METHODS, SchedulerAPI
 from broker_sched.contract.wrong_arguments import no_such_argument
 from broker_sched.errors import (
@@ -31,6 +31,7 @@ from broker_sched.errors import (
     Superseded,
     UnknownMethod,
 )
+from broker_sched.log_lines import field_here
 
 log = logging.getLogger("bsched.client")
 
@@ -112,6 +113,8 @@ class RemoteScheduler(SchedulerAPI):
         """One attempt. All of one call have the same id, so that `bsched server` carries it out once."""
         seconds = (self._connect_seconds, method.answered_within_seconds)
         headers = {} if request is None else {HEADER: str(request)}
+        if (name := field_here("request_id")) is not None and is_name(name):
+            headers[NAME_HEADER] = name
         try:
             return self._answer(method, self._transport().post(f"/api/{method.name}", body, seconds, headers))
         except Unanswered as error:
@@ -157,8 +160,9 @@ class RemoteScheduler(SchedulerAPI):
         if status in (401, 403):
             return _login_refused(self._base, self._login is not None, status, told)
         if 400 <= status < 500 and status not in MAY_PASS:
-            return Refused(f"{self._base} refuses {method.name} ({status}): {told or 'it does not say why'}")
-        return Unanswered(f"the server answered {status}: {told}")
+            why = told or "it does not say why"
+            return Refused(f"{self._base} refuses {method.name} ({status}){_named(answer)}: {why}")
+        return Unanswered(f"the server answered {status}{_named(answer)}: {told}")
 
     def _transport(self) -> Transport:
         """This process's connections; new ones after a fork."""
@@ -253,6 +257,11 @@ def _refuse_what_is_no_json(name: str, value: Any) -> None:
         json.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(name, f"can't be written as JSON: {error}") from None
+
+
+def _named(answer: Answer) -> str:
+    """How the log of the server calls the request; "" for a server without such ids, such as luigid."""
+    return f" to request {answer.request_id}" if is_name(answer.request_id) else ""
 
 
 def _told(answer: Answer) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from broker_sched.client.environment import netrc_login, proxy_for, tls_context
 from broker_sched.client.schemes import mixed_up
+from broker_sched.contract.request_ids import NAME_HEADER
 from broker_sched.errors import ConfigurationError
 
 MAX_KEPT = 64  # connections that stay open between calls; more threads at once open further ones
@@ -38,6 +39,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    request_id: str = ""  # as the server calls the request; "" where it says nothing
 
 
 class Transport:
@@ -84,7 +86,7 @@ class Transport:
             )
         except urllib3.exceptions.HTTPError as error:
             raise _unanswered(self._base, error) from error
-        return Answer(reply.status, reply.data)
+        return Answer(reply.status, reply.data, reply.headers.get(NAME_HEADER, "") if reply.status != 200 else "")
 
     def close(self) -> None:
         """Close the connections that are not in use; those in use are closed after their answer."""

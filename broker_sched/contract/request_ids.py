@@ -19,7 +19,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 HEADER = "Bsched-Request-Id"
+NAME_HEADER = "X-Request-Id"  # of the id under which logs tell of a request; it changes nothing
 REPEATABLE_SECONDS = 600.0  # a call that is made again later is another one; answers are kept for longer
+_NAME = re.compile(r"[A-Za-z0-9._:!+/=@-]{1,128}")
 _FORM = re.compile(r"([A-Za-z0-9._-]{1,100}):([0-9]{1,18})(!?)")
 
 
@@ -51,6 +53,11 @@ def parse(text: str) -> Request | None:
     """What a client sent; None when that is no such id."""
     found = _FORM.fullmatch(text)
     return Request(found[1], found[2], bool(found[3])) if found else None
+
+
+def is_name(text: str) -> bool:
+    """Return whether a request may be told of by this id: 1 to 128 letters, digits, and characters of `._:!+/=@-`."""
+    return _NAME.fullmatch(text) is not None
 
 
 class _Unanswered(NamedTuple):

@@ -6,6 +6,8 @@ import os
 import random
 
 from broker_sched.clock import Clock, stamp
+from broker_sched.contract.request_ids import is_name
+from broker_sched.log_lines import field_here
 from broker_sched.lua.loader import Script, load
 from broker_sched.redis_backend.commands import Argument, Call
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
@@ -23,9 +25,12 @@ def evalsha(namespace: Namespace, clock: Clock | None, call: Call, request_id: s
 
     A script names its keys as it goes. In a Cluster that is moving their slot it would be stopped at the first one that
     is elsewhere, after it has written others. So it declares a key that is never there: then the Cluster refuses the
-    call before it begins, and takes it when all keys have arrived.
+    call before it begins, and takes it when all keys have arrived. That key's name ends with the id of the request that
+    is being answered, where its client has named it: so SLOWLOG and MONITOR show it.
     """
     script = load(call.script)
+    name = field_here("request_id")
+    nothing = namespace.key("nothing") if name is None or not is_name(name) else namespace.key("nothing", name)
     header: list[Argument] = [
         namespace.prefix,
         str(SCHEMA_VERSION),
@@ -33,4 +38,4 @@ def evalsha(namespace: Namespace, clock: Clock | None, call: Call, request_id: s
         request_id,
         str(_weights.getrandbits(48)),
     ]
-    return script, ["EVALSHA", script.sha, "2", namespace.key("config"), namespace.key("nothing"), *header, *call.args]
+    return script, ["EVALSHA", script.sha, "2", namespace.key("config"), nothing, *header, *call.args]

@@ -46,7 +46,8 @@ KEYS = (
     Key(
         "nothing",
         "none",
-        "never there: scripts declare it, so that a Cluster moves the slot between two of them",
+        "never there: scripts declare it, so that a Cluster moves the slot between two of them; its name may end "
+        "with the id of a request, for SLOWLOG and MONITOR",
         "never",
         REPORTED,
     ),

@@ -17,6 +17,7 @@ from broker_sched.contract.request_ids import HEADER, parse
 from broker_sched.contract.request_ids import Request as Numbered
 from broker_sched.contract.validation import find_method
 from broker_sched.errors import InvalidArgument
+from broker_sched.log_lines import with_fields
 from broker_sched.plain_text import on_one_line
 from broker_sched.scheduler.async_scheduler import VIEWS, VIEWS_AT_ONCE, AsyncScheduler
 from broker_sched.server.bodies import (
@@ -33,6 +34,7 @@ from broker_sched.server.cross_site import is_foreign
 from broker_sched.server.frequent_looks import FrequentLooks
 from broker_sched.server.large_calls import LargeCalls
 from broker_sched.server.metrics.counters import Counters
+from broker_sched.server.request_naming import NAMED, chosen_name, naming
 from broker_sched.server.requests import MAX_BODY_BYTES, from_body, from_query
 from broker_sched.server.responses import (
     JSON_HEADERS,
@@ -80,8 +82,18 @@ class Api:
 
     async def __call__(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call of this method, whatever happens."""
-        started = time.perf_counter()
         headers = dict(scope["headers"])  # of one that is given twice, the last
+        if NAMED not in headers:  # nearly always
+            await self._call(name, scope, headers, receive, send)
+            return
+        request_id = chosen_name(headers[NAMED])
+        with with_fields(request_id=request_id):
+            await self._call(name, scope, headers, receive, naming(send, request_id))
+
+    async def _call(
+        self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        started = time.perf_counter()
         is_to_discard = False
         answer: Answer | LongAnswer
         try:

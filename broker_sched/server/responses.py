@@ -21,7 +21,9 @@ from broker_sched.errors import (
     Superseded,
     UnknownMethod,
 )
+from broker_sched.log_lines import with_fields
 from broker_sched.plain_text import on_one_line
+from broker_sched.server.request_naming import NAMED, name_of
 from broker_sched.server.requests import UnsupportedType
 
 log = logging.getLogger("bsched.server")
@@ -86,13 +88,17 @@ async def long_success(result: Any) -> list[bytes]:
 
 
 def answer_to(error: Exception, scope: Scope) -> Answer:
-    """Make the answer to a request that failed so; what its client could not know of is logged."""
-    if isinstance(error, BrokerSchedError):
-        if not isinstance(error, (RequestRefused, *EXPECTED)):
-            log.error("%s %s: %s", scope["method"], on_one_line(scope["path"]), on_one_line(str(error)))
-    else:  # a bug of ours must not close the connection of a client
-        log.error("%s %s failed", scope["method"], on_one_line(scope["path"]), exc_info=error)
-    return failure(error)
+    """Make the answer to a request that failed so, with its id; what its client could not know of is logged."""
+    request_id = name_of(scope["headers"])
+    where = (scope["method"], on_one_line(scope["path"]), request_id)
+    with with_fields(request_id=request_id):
+        if isinstance(error, BrokerSchedError):
+            if not isinstance(error, (RequestRefused, *EXPECTED)):
+                log.error("%s %s (request %s): %s", *where, on_one_line(str(error)))
+        else:  # a bug of ours must not close the connection of a client
+            log.error("%s %s (request %s) failed", *where, exc_info=error)
+    answer = failure(error)
+    return answer._replace(headers=[*answer.headers, (NAMED, request_id.encode())])
 
 
 def wrong_verb(verb: str, allowed: str) -> RequestRefused:
