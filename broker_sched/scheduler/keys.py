@@ -307,4 +307,20 @@ KEYS = (
     Key("mail:unlisted", "string", "how many there were beyond that", "until it is in a mail"),
     Key("mail:outbox", "hash", "mail id → a mail that is to be sent, JSON", "until it is sent, at most a day"),
     Key("mail:lock", "string", "the server that makes and sends mails at the moment", "some minutes"),
+    # who may log in at a server
+    Key(
+        "tokens",
+        "hash",
+        "SHA-256 of a token → JSON: id, name, role, by, created, expires, used (s, to the minute)",
+        "until revoked, or 30 days after it expired",
+    ),
+    Key("sessions", "zset", "SHA-256 of a session's cookie, by when it ends at the latest (s)", USED),
+    Key(
+        "session:<digest>",
+        "string",
+        "JSON: kind, name, stamp and role of who has logged in, address, browser; started, seen, ends (s), idle (s)",
+        "until it ends",
+    ),
+    Key("logins", "zset", "SHA-256 of the state of a login under way elsewhere, by when it ends (s)", USED),
+    Key("login:<digest>", "string", "what that login began with, JSON", "5 minutes, or until it comes back"),
 )

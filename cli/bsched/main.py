@@ -28,6 +28,8 @@ COMMANDS = {
     "worker": "worker",
     "server": "server",
     "submission": "submission",
+    "token": "token",
+    "session": "session",
     "status": "status",
     "task": "task",
     "graph": "graph",

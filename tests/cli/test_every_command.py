@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broker_sched import Scheduler
+from broker_sched.contract.roles import Role
 from broker_sched.redis_backend import recovery
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler import scheduler as scheduler_module
+from broker_sched.scheduler.operations.tokens import create_token
 from broker_sched.scheduler.transfer.lines import FORMAT, HeaderLine, LineWriter
 from bsched.exit_codes import UNREACHABLE, WRONG_USAGE
 from bsched.main import cli
@@ -52,6 +54,8 @@ EXAMPLES = {
     "resume": ["resume"],
     "run": ["run", "walked_module", "Made"],
     "server": ["server", "--port", "0"],
+    "session list": ["session", "list"],
+    "session revoke": ["session", "revoke", "--all"],
     "status": ["status"],
     "submission cancel": ["submission", "cancel", "submission-1"],
     "submission list": ["submission", "list"],
@@ -68,6 +72,9 @@ EXAMPLES = {
     "task show": ["task", "show", TASK],
     "task stop": ["task", "stop", TASK],
     "task why": ["task", "why", TASK],
+    "token create": ["token", "create", "--role", "worker"],
+    "token list": ["token", "list"],
+    "token revoke": ["token", "revoke", "TOKEN"],
     "top": ["top"],
     "verify": ["verify"],
     "wait": ["wait", "submission-1"],
@@ -86,6 +93,7 @@ MAKERS = {"config set", *INTO_EMPTY, "run", "server", "submit", "worker"}  # whi
 RUN_ON = {"server", "top", "worker"}  # they run until they are stopped, and answer nothing that could be JSON
 # A server has its Redis to itself: these are about what stands in Redis.
 IN_REDIS = {"export", "import", "import-luigi", "migrate", "namespace delete", "namespace list", "redis keys", "verify"}
+IN_REDIS |= {f"token {name}" for name in ("create", "list", "revoke")} | {"session list", "session revoke"}
 DIRECT_ONLY = {*IN_REDIS, "server"}
 NO_NAMESPACE = {"namespace delete", "namespace list"}  # about those that are there, one of which is named
 ASKING = sorted(set(EXAMPLES) - WITHOUT_SCHEDULER)
@@ -188,18 +196,19 @@ def test_every_command_can_answer_in_json(name: str, own_redis: RedisProcess, tm
         scheduler.set_task_log(task_id=TASK, log="said", size=4)
         scheduler.add_submission(submission="submission-1", tasks=[TASK])
         scheduler.cancel_submission(submission="submission-1")
+        token = scheduler.drive(create_token(scheduler.namespace, name="", role=Role.VIEWER, by="", seconds=None))
     where = ("--redis", own_redis.url, "--namespace", "empty" if name in INTO_EMPTY else "json")
     if name in NO_NAMESPACE:
         where = where[:2]
     if name in WITHOUT_SCHEDULER:
         where = ("--data-dir", str(tmp_path / "data")) if name in PRIVATE else ()
-    result = run(*EXAMPLES[name], *where, "--json")
+    result = run(*(token.id if word == "TOKEN" else word for word in EXAMPLES[name]), *where, "--json")
     for line in result.stdout.splitlines():
         json.loads(line)
     if name == "redis start":
         assert json.loads(run("redis", "stop", "--json", *where).stdout) == {"stopped": True}
     assert result.exit_code == {"redis status": 1, "wait": 25}.get(name, 0), result.output
-    assert result.stdout or name in ("verify", "failures", "events")  # of which there are none
+    assert result.stdout or name in ("verify", "failures", "events", "session list")  # of which there are none
 
 
 def test_a_server_and_a_namespace_exclude_each_other() -> None:

@@ -1,0 +1,15 @@
+-- End sessions, so that their cookies are refused from now on.
+--
+-- @args digests…
+-- Reply how many there were
+-- Cost  O(log sessions) each
+-- @include lib/core/header.lua
+
+return answer(function()
+  local count = 0
+  for index = 1, #ARGS.digests do
+    call('ZREM', key('sessions', ''), ARGS.digests[index])
+    count = count + call('DEL', key('session:', ARGS.digests[index]))
+  end
+  return count
+end)
