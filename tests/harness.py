@@ -7,6 +7,7 @@ import json
 import queue
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -69,6 +70,7 @@ class ServerProcess:
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.process = Program("server", "--port", "0", *arguments, env=environment_with(**(environment or {})))
+        self.trusting: ssl.SSLContext | None = None  # with what requests to one that speaks TLS are made
         self.said: list[str] = []  # lines of its log and errors
         self._lines: queue.Queue[str] = queue.Queue()
         self._readers = [
@@ -132,6 +134,10 @@ class ServerProcess:
             return _UnixConnection(self.url.removeprefix("unix socket "))
         parts = urlsplit(self.url)
         assert parts.hostname
+        if parts.scheme == "https":
+            return http.client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=PATIENCE_SECONDS, context=self.trusting
+            )
         return http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE_SECONDS)
 
     def _read(self, stream: IO[str], take: Callable[[str], None]) -> None:

@@ -5,6 +5,8 @@
 | serve | how uvicorn runs the application: its signals, and how it ends |
 | processes | how several processes share one socket, and are replaced when they die |
 | listening | the TCP port or unix socket that is served |
+| tls | the certificate and key of a server that speaks TLS, and how they change |
+| peer_certificate | what the application hears of a client's certificate |
 | protocol | limits of HTTP/1.1 in bytes and seconds, and how a client is refused that keeps none |
 | joined_writes | how the bytes of an answer leave |
 | app | the ASGI application: what it starts and stops, and which requests are calls |

@@ -56,9 +56,10 @@ class JoinedWrites:
         """
         self.flush()
         self._closes_later = True
-        self._transport.write_eof()
+        if self._transport.can_write_eof():  # TLS has no half-closed connection
+            self._transport.write_eof()
         loop.call_later(seconds, self.close_now)
 
     def close_now(self) -> None:
-        """Close the connection, though the client may be sending still."""
-        self._transport.close()
+        """Close the connection, though the client may be sending still: TLS would wait until it stops."""
+        self._transport.close() if self._transport.can_write_eof() else self._transport.abort()

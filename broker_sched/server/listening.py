@@ -32,13 +32,13 @@ def listening_socket(host: str, port: int, unix_socket: str | None) -> Iterator[
                     os.unlink(unix_socket)
 
 
-def shown(listener: socket.socket) -> str:
+def shown(listener: socket.socket, is_tls: bool = False) -> str:
     """Return where this socket listens, for people: its URL, or a unix socket's path."""
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"unix socket {name}"
     host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
-    return f"http://{host}:{name[1]}"
+    return f"{'https' if is_tls else 'http'}://{host}:{name[1]}"
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from broker_sched.errors import BrokerSchedError, ConfigurationError
 
@@ -39,10 +39,14 @@ class Processes:
     run: what each does. It is given a function to call once it serves, and a file descriptor: when that is at its end,
         it shall end, since its parent does, or is gone. A signal that is sent to all of them at once, as by a terminal
         or by systemd, so is no second one for them.
+    reload: called at SIGHUP, which the processes get only where it is true; None: SIGHUP is left alone.
     """
 
-    def __init__(self, run: Callable[[Callable[[], None], int], None]) -> None:
+    def __init__(
+        self, run: Callable[[Callable[[], None], int], None], reload: Callable[[], bool] | None = None
+    ) -> None:
         self._run = run
+        self._reload = reload
         self._children: dict[int, _Child] = {}
         self._is_ending = False
         self._alive, self._alive_end = os.pipe()  # the end is open in this process alone
@@ -52,7 +56,9 @@ class Processes:
 
         The second signal ends them at once. Raises ConfigurationError with what keeps one of them from starting.
         """
-        former = {number: signal.signal(number, self._take) for number in SIGNALS}
+        former: dict[int, Any] = {number: signal.signal(number, self._take) for number in SIGNALS}
+        if self._reload is not None:
+            former[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._take_reload)
         try:
             for _ in range(count):
                 self._start()
@@ -78,14 +84,24 @@ class Processes:
             self._is_ending = True
             os.close(self._alive_end)
 
+    def _take_reload(self, number: int, frame: FrameType | None) -> None:
+        """Handle SIGHUP: what is wrong is found out here, and told once."""
+        if not self._is_ending and self._reload is not None and self._reload():
+            for pid in self._children:
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(pid, signal.SIGHUP)
+
     def _start(self) -> None:
         told, tell = os.pipe()
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that comes now is taken below, by both
+        kept = SIGNALS if self._reload is None else (*SIGNALS, signal.SIGHUP)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, kept)  # one that comes now is taken below, by both
         try:
             pid = -1 if self._is_ending else os.fork()
             if pid == 0:
                 for number in SIGNALS:
                     signal.signal(number, signal.SIG_DFL)
+                if self._reload is not None:  # one that comes before it can be handled waits
+                    blocked.add(signal.SIGHUP)
                 signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
                 os.close(self._alive_end)
                 self._be_a_child(tell)

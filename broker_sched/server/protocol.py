@@ -14,6 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from broker_sched.server.joined_writes import JoinedWrites
+from broker_sched.server.peer_certificate import tls_extension
 from broker_sched.server.responses import RequestRefused, failure
 
 log = logging.getLogger("bsched.server")
@@ -41,6 +42,7 @@ class Protocol(HttpToolsProtocol):
         self._reads_no_more = False
         self._dropped_bytes = 0  # that came since then
         self._heard_at = self._began_at = self.loop.time()
+        self._extensions: dict[str, Any] = {}  # of ASGI, for all requests of this connection
         self._unsent, self._sent_at = 0, self._heard_at  # bytes that wait for the client, and when that last changed
 
     # What the server asks of it
@@ -56,7 +58,10 @@ class Protocol(HttpToolsProtocol):
             self._unsent, self._sent_at = unsent, now
         if unsent and now - self._sent_at >= seconds:
             self.transport.abort()
-        elif self.transport.is_closing() or self.flow.read_paused:
+        elif self.transport.is_closing():
+            if is_ending and self._extensions and not unsent:  # over TLS, a client is to say that it closes, too
+                self.transport.abort()
+        elif self.flow.read_paused:
             return
         elif self._is_in_head or self._is_in_body:
             longest = MAX_HEAD_SECONDS if self._is_in_head else MAX_BODY_SECONDS
@@ -72,6 +77,8 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to serve a client that has connected."""
         super().connection_made(transport)
+        if (connection := transport.get_extra_info("ssl_object")) is not None:
+            self._extensions = {"tls": tls_extension(connection)}
         self._writes = JoinedWrites(transport)
         self.transport = self._writes  # type: ignore[assignment]  # all of it that is used
 
@@ -108,7 +115,7 @@ class Protocol(HttpToolsProtocol):
         elif self._running is not None:
             self._running.message_event.set()  # a long poll ends: most who close have gone
             self._end_after(self.cycle)
-        return self._running is not None
+        return self._running is not None and not self._extensions  # TLS knows no half-closed connection
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End with the connection. The request at hand hears of it, though others were sent behind it."""
@@ -122,6 +129,8 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that the client has begun a request."""
         super().on_message_begin()
+        if self._extensions:
+            self.scope["extensions"] = self._extensions
         self._is_in_head, self._began_at = True, self._heard_at
 
     def on_headers_complete(self) -> None:

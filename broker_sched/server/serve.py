@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import cast
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,6 +24,7 @@ from broker_sched.server.hosts import rule_for
 from broker_sched.server.listening import BACKLOG, listening_socket, shown
 from broker_sched.server.processes import Processes
 from broker_sched.server.protocol import KEEP_ALIVE_SECONDS, Protocol
+from broker_sched.server.tls import HANDSHAKE_SECONDS, TLS, TLSFiles
 
 try:
     from uvloop import run as run_loop
@@ -49,25 +50,30 @@ class ServerConfig:
     unix_socket: str | None = None  # a path, instead of host and port
     processes: int = 1
     allowed_hosts: Collection[str] = ()  # names under which it may be asked, see hosts.rule_for
+    tls: TLSFiles | None = None  # None: plain HTTP
 
 
 def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is in flight and return.
+    """Serve until SIGTERM or SIGINT; then finish what is in flight and return. With TLS, SIGHUP reads its files anew.
 
-    Raises ConfigurationError when the port, the socket or the URL can't be used, SchemaMismatch when the namespace
+    Raises ConfigurationError when the port, a file or the URL can't be used, SchemaMismatch when the namespace
     is another version's. An unreachable Redis is no reason not to start: calls get 503 until it is there.
     """
     _check_processes(config)
+    tls = _tls(config)
     sys.setswitchinterval(SWITCH_SECONDS)
     with listening_socket(config.host, config.port, config.unix_socket) as listener:
         listens_at = None if config.unix_socket else listener.getsockname()[0]
-        hosts, address = rule_for(listens_at, config.allowed_hosts), shown(listener)
+        hosts, address = rule_for(listens_at, config.allowed_hosts), shown(listener, tls is not None)
         app = create_app(replace(config.app, hosts=hosts, address=address))
         where = f"{address}, namespace {config.app.namespace}, Redis {describe(config.app.redis_url)}"
         if config.processes == 1:
-            run_loop(serve_on(listener, app, lambda: announce(f"bsched server: listening on {where}")))
+            run_loop(serve_on(listener, app, lambda: announce(f"bsched server: listening on {where}"), tls=tls))
         else:
-            several = Processes(lambda tell, alive: run_loop(serve_on(listener, app, tell, alive)))
+            several = Processes(
+                lambda tell, alive: run_loop(serve_on(listener, app, tell, alive, tls)),
+                reload=None if tls is None else tls.reload_or_log,
+            )
             where += f", {config.processes} processes"
             several.serve(config.processes, lambda: announce(f"bsched server: listening on {where}"))
 
@@ -81,9 +87,23 @@ def _check_processes(config: ServerConfig) -> None:
         )
 
 
-async def serve_on(listener: socket.socket, app: App, on_started: Callable[[], None], alive: int | None = None) -> None:
+def _tls(config: ServerConfig) -> TLS | None:
+    if config.tls is None:
+        return None
+    if config.unix_socket is not None:
+        raise ConfigurationError("A unix socket is protected by its file's permissions: leave out --tls-cert.")
+    return TLS(config.tls)
+
+
+async def serve_on(
+    listener: socket.socket,
+    app: App,
+    on_started: Callable[[], None],
+    alive: int | None = None,
+    tls: TLS | None = None,
+) -> None:
     """Serve on a bound socket until a signal comes, or until the file descriptor `alive` is at its end."""
-    server = Server(app, on_started, app.end_waiting)
+    server = Server(app, on_started, app.end_waiting, tls)
     if alive is not None:
         asyncio.get_running_loop().add_reader(alive, server.end)
     with server.signals():
@@ -111,11 +131,22 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 class Server(uvicorn.Server):
     """uvicorn's, with signals that end it without ending the process, and with an end that nobody can hold up.
 
-    on_started: called when it listens. on_stopping: called when it accepts nothing new.
+    on_started: called when it listens. on_stopping: called when it accepts nothing new. tls: what new connections get;
+    None: they are plain.
     """
 
-    def __init__(self, app: ASGIApp, on_started: Callable[[], None], on_stopping: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        on_started: Callable[[], None],
+        on_stopping: Callable[[], None],
+        tls: TLS | None = None,
+    ) -> None:
         super().__init__(_config(app))
+        self.servers: list[asyncio.base_events.Server] = []
+        self._tls = tls
+        self._sockets: list[socket.socket] = []
+        self._changing: asyncio.Task[None] | None = None
         self._on_started = on_started
         self._on_stopping = on_stopping
         self._has_had_signal = False
@@ -150,8 +181,40 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and print the line that says so."""
-        await super().startup(sockets)
+        self._sockets = sockets or []
+        await self._listen()
+        if self._tls is not None and hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])  # see processes.py
+        self.started = True
         self._on_started()
+
+    async def _listen(self) -> None:
+        """Accept connections with the TLS of now, and only then no more with that of before: none is refused."""
+        loop, former = asyncio.get_running_loop(), self.servers
+        tls: dict[str, Any] = {}
+        if self._tls is not None:
+            tls = {"ssl": self._tls.context, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+        self.servers = [
+            await loop.create_server(self._protocol, sock=each.dup(), backlog=BACKLOG, **tls) for each in self._sockets
+        ]
+        for server in former:
+            server.close()
+
+    def _protocol(self) -> Protocol:
+        return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+    def _reload(self) -> None:
+        """Handle SIGHUP: read certificate, key and authorities anew."""
+        if self._tls is not None and not self.should_exit and self._tls.reload_or_log():
+            former = self._changing
+            self._changing = asyncio.get_running_loop().create_task(self._listen_after(former))
+
+    async def _listen_after(self, former: asyncio.Task[None] | None) -> None:
+        if former is not None:
+            await former
+        if not self.should_exit:
+            await self._listen()
 
     def _connections(self) -> list[Protocol]:
         return cast("list[Protocol]", list(self.server_state.connections))
@@ -167,8 +230,12 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what is in flight; at the second signal, or after a while, abort it."""
         loop, state = asyncio.get_running_loop(), self.server_state
+        if self._changing is not None:
+            await self._changing
         for server in self.servers:
             server.close()
+        for each in self._sockets:
+            each.close()
         self._on_stopping()
         began = loop.time()
         while (state.connections or state.tasks) and not self.force_exit and loop.time() - began < GRACEFUL_SECONDS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,7 +25,10 @@ class Said(NamedTuple):
 
 def connected(server: ServerProcess) -> socket.socket:
     parts = urlsplit(server.url)
-    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE_SECONDS)
+    link = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE_SECONDS)
+    if server.trusting is None:
+        return link
+    return server.trusting.wrap_socket(link, server_hostname=parts.hostname)
 
 
 def get(path: bytes, headers: bytes = b"", verb: bytes = b"GET") -> bytes:
@@ -39,7 +43,7 @@ def post(path: bytes, body: bytes, headers: bytes = b"") -> bytes:
 def until_closed(link: socket.socket) -> bytes:
     """All that it says before it closes, however it does."""
     said = b""
-    with contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
         while part := link.recv(65536):
             said += part
     return said
@@ -62,7 +66,7 @@ def answers(said: bytes, is_head: bool = False) -> list[Said]:
 def conversation(server: ServerProcess, *parts: bytes, is_head: bool = False) -> list[Said]:
     """Send this; the answers until it closes."""
     with connected(server) as link:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
             for part in parts:
                 link.sendall(part)
         return answers(until_closed(link), is_head)

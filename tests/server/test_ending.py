@@ -1,4 +1,7 @@
-"""What takes long, or never ends: slow clients, half requests, and how serving ends. On both event loops."""
+"""What takes long, or never ends: slow clients, half requests, and how serving ends.
+
+On both event loops, and over TLS on the one that servers use.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -15,16 +19,26 @@ from starlette.types import Receive, Scope, Send
 from broker_sched.server import protocol as protocol_module
 from broker_sched.server import serve as server_module
 from broker_sched.server.serve import Server, run_loop
+from broker_sched.server.tls import TLS, TLSFiles
+from tests.certificates import Authority
 
 LONG = 3_000_000
 GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
 PATIENCE_SECONDS = 20
 
-pytestmark = pytest.mark.parametrize("run", [asyncio.run, run_loop])
+pytestmark = [
+    pytest.mark.usefixtures("spoken"),
+    pytest.mark.parametrize(
+        ("run", "spoken"), [(asyncio.run, "http"), (run_loop, "http"), (run_loop, "https")], indirect=["spoken"]
+    ),
+]
 
 
 class Service:
     """A server whose paths say what is answered: /long much, /stuck never, everything else its own body."""
+
+    tls: ClassVar[TLS | None] = None
+    trusting: ClassVar[ssl.SSLContext | None] = None
 
     def __init__(self) -> None:
         self.requests: list[str] = []
@@ -32,7 +46,7 @@ class Service:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.address = self.socket.getsockname()
         self.started = asyncio.Event()
-        self.server = Server(self._answer, self.started.set, lambda: None)
+        self.server = Server(self._answer, self.started.set, lambda: None, self.tls)
         self.task = asyncio.create_task(self.server.serve(sockets=[self.socket]))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,11 +73,22 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        reader, writer = await asyncio.open_connection(*self.address)
+        reader, writer = await asyncio.open_connection(*self.address, ssl=self.trusting)
         try:
             yield reader, writer
         finally:
             writer.close()
+
+    @contextlib.asynccontextmanager
+    async def raw(self) -> AsyncIterator[socket.socket]:
+        """A client that reads only what it is told to."""
+
+        def connected() -> socket.socket:
+            link = socket.create_connection(self.address)
+            return link if self.trusting is None else self.trusting.wrap_socket(link, server_hostname=self.address[0])
+
+        with await asyncio.to_thread(connected) as link:
+            yield link
 
     async def asked(self, count: int) -> None:
         """Until so many requests have come."""
@@ -76,6 +101,20 @@ class Service:
             async with self.client() as (reader, writer):
                 writer.write(GET % b"other")
                 assert await body_of(reader) == b"/other"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def spoken(request: pytest.FixtureRequest, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What services and clients speak."""
+    if request.param == "https":
+        monkeypatch.setattr(Service, "tls", TLS(TLSFiles(*authority.issue("127.0.0.1"))))
+        monkeypatch.setattr(Service, "trusting", authority.context())
+    return str(request.param)
 
 
 def with_service(run: Callable[..., Any], act: Callable[[Service], Any]) -> Service:
@@ -118,7 +157,7 @@ def test_a_slow_reader_gets_all_of_it_in_order(run: Any) -> None:
 
 def test_a_client_that_reads_nothing_is_not_worked_for_and_keeps_nobody_waiting(run: Any) -> None:
     async def act(service: Service) -> None:
-        with socket.create_connection(service.address) as client:
+        async with service.raw() as client:
             client.setblocking(False)
             client.send(GET % b"long" * 20)
             await service.asked(1)
@@ -132,7 +171,7 @@ def test_a_client_that_reads_nothing_is_given_up(run: Any, monkeypatch: Any) -> 
     monkeypatch.setattr(server_module, "LOOK_TICKS", 1)
 
     async def act(service: Service) -> None:
-        with socket.create_connection(service.address) as client:
+        async with service.raw() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.setblocking(False)
             client.send(GET % b"long" * 20)
@@ -148,15 +187,14 @@ def test_a_stopped_server_waits_for_who_reads_and_not_for_who_does_not(run: Any,
     monkeypatch.setattr(protocol_module, "STALLED_AT_END_SECONDS", 0.3)
 
     async def act(service: Service) -> None:
-        with socket.create_connection(service.address) as other:
-            async with service.client() as (reader, writer):
-                other.send(GET % b"long")
-                writer.write(GET % b"long")
-                await service.asked(2)
-                await service.serves_others()
-                service.stop()
-                assert len(await body_of(reader)) == LONG
-                await service.task
+        async with service.raw() as other, service.client() as (reader, writer):
+            other.send(GET % b"long")
+            writer.write(GET % b"long")
+            await service.asked(2)
+            await service.serves_others()
+            service.stop()
+            assert len(await body_of(reader)) == LONG
+            await service.task
 
     with_service(run, act)
 
@@ -195,7 +233,7 @@ def test_a_stopped_server_waits_for_those_at_work_and_not_for_those_that_came_ju
             assert not service.task.done()
             for each in late:
                 each.setblocking(False)
-                with contextlib.suppress(ConnectionResetError):
+                with contextlib.suppress(ConnectionResetError, *([BlockingIOError] if service.tls else [])):
                     assert each.recv(1) == b""
                 each.close()
             service.stop()
@@ -246,6 +284,7 @@ HALF_A_REQUEST = {
 
 @pytest.mark.parametrize("half", HALF_A_REQUEST)
 def test_half_a_request_that_does_not_go_on_is_given_up(run: Any, half: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(protocol_module, "LINGER_SECONDS", 0.2)
     monkeypatch.setattr(server_module, "LOOK_TICKS", 1)
     monkeypatch.setattr(protocol_module, "STALLED_SECONDS", 0.2)
 
@@ -260,6 +299,7 @@ def test_half_a_request_that_does_not_go_on_is_given_up(run: Any, half: str, mon
 
 @pytest.mark.parametrize("is_in_head", [True, False])
 def test_a_request_that_comes_byte_by_byte_for_ever_is_given_up(run: Any, is_in_head: bool, monkeypatch: Any) -> None:
+    monkeypatch.setattr(protocol_module, "LINGER_SECONDS", 0.2)
     monkeypatch.setattr(server_module, "LOOK_TICKS", 1)
     monkeypatch.setattr(protocol_module, "MAX_HEAD_SECONDS" if is_in_head else "MAX_BODY_SECONDS", 0.5)
 
@@ -278,7 +318,7 @@ def test_a_request_that_comes_byte_by_byte_for_ever_is_given_up(run: Any, is_in_
 @pytest.mark.parametrize("sent", [b"A: " + b"x" * LONG, b"no header at all\r\n" + b"x" * LONG])
 def test_who_sends_on_while_it_is_refused_reads_why(run: Any, sent: bytes) -> None:
     async def act(service: Service) -> None:
-        with socket.create_connection(service.address) as client:
+        async with service.raw() as client:
             await asyncio.to_thread(client.sendall, BEGUN + sent)
             told = b""
             while part := await asyncio.to_thread(client.recv, 65536):  # a reset would raise here

@@ -1,16 +1,22 @@
-"""HTTP/1.1 on the wire, against the running server: pieces, order, ends, limits, and what is no request at all."""
+"""HTTP/1.1 on the wire, against the running server: pieces, order, ends, limits, and what is no request at all.
+
+All of it in plain text and over TLS.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import socket
+import ssl
+from collections.abc import Iterator
 
 import pytest
 
 from broker_sched.server.protocol import MAX_HEAD_BYTES
 from broker_sched.server.requests import MAX_BODY_BYTES
-from tests.harness import ServerProcess
+from tests.certificates import Authority
+from tests.harness import RedisProcess, ServerProcess
 from tests.server.raw import CLOSE, HOST, answers, connected, conversation, get, post, until_closed
 
 TOO_LONG = MAX_BODY_BYTES + 1
@@ -18,6 +24,20 @@ PING = b'{"worker":"w"}'
 PONG = b'{"response":{"rpc_messages":[]}}'
 SLOW = post(b"/api/await_work", b'{"worker":"nobody","seconds":0.3}')  # answered after 0.3 s
 LAST = get(b"/healthz", CLOSE)
+
+
+@pytest.fixture(scope="module", params=["http", "https"])
+def server(
+    own_redis: RedisProcess, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    authority, tls = Authority(tmp_path_factory.mktemp("tls")), ()
+    if request.param == "https":
+        issued = authority.issue("127.0.0.1")
+        tls = ("--tls-cert", issued.certificate, "--tls-key", issued.key)
+    process = ServerProcess("--redis", own_redis.url, "--namespace", request.param, *tls).await_ready()
+    process.trusting = authority.context() if tls else None
+    yield process
+    assert process.stop() == 0
 
 
 def statuses(server: ServerProcess, *parts: bytes) -> list[int]:
@@ -174,7 +194,7 @@ def test_a_head_that_is_too_long_is_refused(server: ServerProcess) -> None:
 def test_a_head_without_end_is_refused_and_the_connection_closed(server: ServerProcess, endless: bytes) -> None:
     with connected(server) as link:
         sent = 0
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             link.sendall(endless)
             while sent < 50_000_000:
                 sent += link.send(b"x" * 65536)
@@ -267,11 +287,13 @@ def test_a_post_that_asks_for_an_upgrade_is_refused_with_the_reason(server: Serv
     assert said.status == 400 and b"without the Upgrade header" in said.body
 
 
-# Half-closed connections
+# Half-closed connections, of which TLS has none: there, who sends no more has gone
 
 
 @pytest.mark.parametrize("request_bytes", [post(b"/api/ping", PING), SLOW, get(b"/healthz"), SLOW + get(b"/healthz")])
 def test_who_sends_no_more_gets_the_answers_to_what_was_sent(server: ServerProcess, request_bytes: bytes) -> None:
+    if server.trusting:
+        return
     for _ in range(5):
         with connected(server) as link:
             link.sendall(request_bytes)
@@ -281,6 +303,8 @@ def test_who_sends_no_more_gets_the_answers_to_what_was_sent(server: ServerProce
 
 
 def test_who_sends_no_more_in_the_middle_of_a_request_is_not_waited_for(server: ServerProcess) -> None:
+    if server.trusting:
+        return
     with connected(server) as link:
         link.sendall(SLOW + post(b"/api/ping", PING)[:-1])
         link.shutdown(socket.SHUT_WR)

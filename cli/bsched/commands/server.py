@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -19,6 +20,7 @@ from bsched.options.luigi import without_effect
 from bsched.options.namespace import namespace_options
 from bsched.options.scheduler import tell_unhonoured
 from bsched.options.settings import Settings, from_arguments, from_environment
+from bsched.options.tls import tls_files, tls_options
 from bsched.terminal import echo
 
 IN_BACKGROUND = "start it with systemd (deploy/bsched-server.service), or with: nohup bsched server --logdir DIR &"
@@ -53,6 +55,7 @@ NO_STATE = "Redis keeps the state; say which one with --redis or BSCHED_REDIS"
     "loopback's names are allowed anyway, and no others; elsewhere all are until one is given.  "
     "[env: BSCHED_ALLOW_HOST]",
 )
+@tls_options
 @namespace_options
 @click.option(
     "--log-level",
@@ -85,6 +88,7 @@ def server(
     logdir: str | None,
     pidfile: str | None,
     settings: tuple[str, ...],
+    **more: Any,
 ) -> None:
     """Serve a namespace over HTTP until SIGTERM. Any number of servers can share one namespace."""
     from broker_sched.server.app import AppConfig  # here, since other commands need no HTTP
@@ -111,6 +115,7 @@ def server(
                 unix_socket=unix_socket,
                 processes=processes,
                 allowed_hosts=allowed_hosts,
+                tls=tls_files(more),
             ),
             announce=echo,
         )
