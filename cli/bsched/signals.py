@@ -54,7 +54,7 @@ class Interruption:
         """A signal handler. Raises KeyboardInterrupt, or has the worker do it where that is safe."""
         if os.getpid() != self._pid:  # Ctrl-C is for the process that began this one
             return
-        if _is_letting_through(frame):  # where KeyboardInterrupt would be printed and forgotten
+        if _is_in_hook_of_fork(frame):  # where KeyboardInterrupt would be printed and forgotten
             interrupts.start_beside(threading.Timer(AGAIN_SECONDS, os.kill, (self._pid, number)))
             return
         self._number = number
@@ -96,8 +96,8 @@ def _give_back() -> None:
     _let_through()
 
 
-def _is_letting_through(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code is not _let_through.__code__:
+def _is_in_hook_of_fork(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code not in (_hold_back.__code__, _let_through.__code__):
         frame = frame.f_back
     return frame is not None
 
