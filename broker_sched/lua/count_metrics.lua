@@ -9,9 +9,9 @@
 -- @include lib/tasks/metric_counts.lua
 
 local function count_metrics()
-  for index = 1, #ARGS.counted, 2 do
-    call('HINCRBYFLOAT', key('server_metrics', ''), ARGS.counted[index], ARGS.counted[index + 1])
-  end
+  local amounts_of = {}
+  for index = 1, #ARGS.counted, 2 do amounts_of[ARGS.counted[index]] = tonumber(ARGS.counted[index + 1]) end
+  if next(amounts_of) then add_to_metrics(key('server_metrics', ''), amounts_of) end
   return count_metric_notes(tonumber(ARGS.count))
 end
 

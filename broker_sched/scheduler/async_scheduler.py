@@ -60,10 +60,18 @@ class AsyncScheduler:
         self._execution = Execution(
             namespace, SERVER, FreeCallers(self.id), options=options, resources=resources, loads_all=True
         )
-        self.redis_errors = 0  # how often Redis did not answer, or refused to serve us, since they were last taken
         self._permitted_at = 0.0  # event loop time
         self._configuring: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(VIEWS_AT_ONCE, thread_name_prefix="view")
+
+    def take_redis_errors(self) -> int:
+        """Return how often Redis did not answer, or refused to serve this server, since this was asked last."""
+        errors, self._execution.redis_errors = self._execution.redis_errors, 0
+        return errors
+
+    def give_back_redis_errors(self, errors: int) -> None:
+        """Count errors of Redis once more that take_redis_errors() has returned."""
+        self._execution.redis_errors += errors
 
     async def invoke(self, method: Method, arguments: Mapping[str, Any], request: Request | None = None) -> Any:
         """Check the arguments and carry out one method of the contract. request: the client's name for this call.
@@ -177,14 +185,12 @@ class AsyncScheduler:
             try:
                 return await connection.send(effect.commands)
             except RedisUnavailable as error:
-                self.redis_errors += 1
                 return error
         if isinstance(effect, Await):
             return await self._await(effect, connection)
         if isinstance(effect, Configure):
             return await self.configure()
         if isinstance(effect, LookAnew):
-            self.redis_errors += not effect.is_lost  # else it was counted when it was lost
             self._look_anew(effect, connection)
         return await asyncio.sleep(effect.seconds)
 

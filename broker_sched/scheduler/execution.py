@@ -27,6 +27,7 @@ from broker_sched.redis_backend.recovery import (
     LookAnew,
     Recovery,
     SendAgain,
+    Verdict,
     failure_in,
 )
 from broker_sched.redis_backend.script_call import evalsha
@@ -121,6 +122,7 @@ class Execution:
         self.limits = limits
         self.is_configured = False  # as far as is known
         self.lacks_permission = False  # likewise
+        self.redis_errors = 0  # how often Redis did not answer, or refused to serve us
         self._callers = callers
         self._clock = clock
         self._options = dict(options or {})
@@ -234,6 +236,7 @@ class Execution:
         while (failure := failure_in(outcome)) is not None:
             verdict = recovery.after(failure, time.monotonic())
             first = []
+            self.redis_errors += _is_redis_to_blame(verdict)
             if isinstance(verdict, Fail):
                 self._note(verdict.error)
                 raise verdict.error
@@ -250,6 +253,12 @@ class Execution:
     def _note(self, error: BrokerSchedError) -> None:
         if isinstance(error, RedisRefused) and error.reply is NOPERM:
             self.lacks_permission = True
+
+
+def _is_redis_to_blame(verdict: Verdict) -> bool:
+    if isinstance(verdict, Fail):
+        return isinstance(verdict.error, RedisUnavailable)
+    return isinstance(verdict, (SendAgain, LookAnew))
 
 
 def one(call: Call) -> Commands[Any]:

@@ -146,8 +146,9 @@ KEYS = (
     Key(
         "metric_notes",
         "list",
-        "what was not yet added up for /metrics, oldest first: <kind><seconds> <family>",
-        "until 500 are there, or somebody asks for the metrics",
+        "what was not yet added up for /metrics, oldest first: <kind><seconds> <family>; at most 500, and none once "
+        "somebody has asked for the metrics",
+        FOREVER,
     ),
     Key("metric_families", "set", "the families that have metrics:<family>: the first 200", FOREVER),
     Key("other_metrics", "hash", "metrics of all other families", FOREVER),

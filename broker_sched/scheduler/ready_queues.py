@@ -89,14 +89,16 @@ def sort_ready_queues(namespace: Namespace, resources: Resources, paused: Collec
             found.external.append(queue)
         else:
             (eligible if resources.fit(queue.needs, {}) else found.over_limit).append(queue)
-    scarce = _scarce(resources, eligible)
+    # Luigi: a task that nobody has signed up for is given to nobody, and yet has its turn before those behind it.
+    scarce = _scarce(resources, [*eligible, *found.external])
     for queue in eligible:
         (found.contended if scarce & queue.needs.keys() else found.free).append(queue)
     if not found.contended:
         return found
     running, is_all = yield from _read_running(namespace, scarce)
-    ranked, is_every = yield from _read_ranked(namespace, found.contended, paused)
-    chosen = _choose(resources, running, ranked)
+    ranked = yield from _read_ranked(namespace, [*found.contended, *found.external], paused)
+    is_every = all(queue.size <= MOST_RANKED for queue in found.contended)
+    chosen = _choose(resources, running, ranked, {queue.name for queue in found.external})
     return found._replace(chosen=chosen, is_exact=is_whole and is_all and is_every)
 
 
@@ -160,8 +162,8 @@ def _read_running(namespace: Namespace, scarce: Collection[str]) -> Commands[tup
 
 def _read_ranked(
     namespace: Namespace, queues: Sequence[ReadyQueue], paused: Collection[str]
-) -> Commands[tuple[list[_Ranked], bool]]:
-    """The best tasks of these ready queues, without those of paused families; and whether these are all."""
+) -> Commands[list[_Ranked]]:
+    """The best tasks of these ready queues, without those of paused families."""
     found: list[_Ranked] = []
     for start in range(0, len(queues), RANKED_TOGETHER):
         some = queues[start : start + RANKED_TOGETHER]
@@ -173,37 +175,46 @@ def _read_ranked(
                 _Ranked(queue.is_postponed, float(score), rank, queue.needs, queue.name)
                 for rank, score in zip(flat[::2], flat[1::2])
             ]
-    is_all = all(queue.size <= MOST_RANKED for queue in queues)
     if not paused:
-        return found, is_all
+        return found
     # Those of paused families are set apart only when somebody meets them: some may stand among others.
     ids = yield from ids_of(namespace, [_number(each.rank) for each in found])
     fields = yield from read_paced(
         [("HGET", namespace.key("task", each), "family") for each in ids.values()], SMALL_PACE
     )
     families = dict(zip(ids, fields))
-    return [each for each in found if (families.get(_number(each.rank)) or "") not in paused], is_all
+    return [each for each in found if (families.get(_number(each.rank)) or "") not in paused]
 
 
-def _choose(resources: Resources, running: Sequence[_Ranked], ready: Sequence[_Ranked]) -> dict[str, list[str]]:
-    """The numbers of the ready tasks that can run beside what is in use, by ready queue, if nobody lacks a slot.
+def _choose(
+    resources: Resources, running: Sequence[_Ranked], ready: Sequence[_Ranked], external: Collection[str]
+) -> dict[str, list[str]]:
+    """The numbers of the ready tasks that can run beside what is in use, by ready queue: those that workers of one slot
+    each would be given, who come until one is given nothing.
 
-    A task runs that fits beside what is in use, and beside what those before it hold or would hold.
+    A task is given that fits beside what is in use, and beside what those before it hold. The slot of whoever asks is
+    kept for the first one before it that fits but for what is in use: what that wants is kept for it, too. external:
+    ready queues whose tasks nobody is given.
     """
     used, taken = dict(resources.used), dict[str, Fraction]()
     chosen: dict[str, list[str]] = {}
-    left: set[str] = set()  # ready queues whose tasks do not fit any more: what is taken only grows
+    left: set[str] = set()  # ready queues whose tasks do not fit any more, or have no slot: there will be no more of it
+    is_slot_kept = False
     for each in sorted([*running, *ready], key=lambda task: (task.is_postponed, task.score, task.rank)):
         if each.queue is None:
             _take(taken, each.needs)
         elif each.queue not in left:
             if not resources.fit(each.needs, taken):
                 left.add(each.queue)
-                continue
-            _take(taken, each.needs)
-            if resources.fit(each.needs, used):
+            elif each.queue not in external and resources.fit(each.needs, used):
+                _take(taken, each.needs)
                 _take(used, each.needs)
                 chosen.setdefault(each.queue, []).append(_number(each.rank))
+            elif is_slot_kept:
+                left.add(each.queue)
+            else:
+                _take(taken, each.needs)
+                is_slot_kept = True
     return chosen
 
 

@@ -201,6 +201,7 @@ def test_after_the_last_task_only_permanent_keys_and_those_that_expire_remain(sc
     assert scheduler.task_list() == {}
     prefix = scheduler.namespace.prefix
     permanent = {"config", "counters", "resources", "events", "failed_runs", "batch_names", "gone_workers"}
+    permanent |= {"metric_notes", "metric_families", "metrics", "other_metrics", "wakeup_metrics", "server_metrics"}
     left = {key.removeprefix(prefix) for key in scheduler._client.scan_iter(match=f"{prefix}*")}
     lasting = [key for key in left if scheduler._client.ttl(prefix + key) == -1]
     assert {key.partition(":")[0] for key in lasting} <= permanent

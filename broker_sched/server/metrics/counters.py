@@ -44,8 +44,7 @@ class Counters:
         for method, (*buckets, total) in calls.items():
             taken.update({f"rpc:{method}:{number}": count for number, count in enumerate(buckets, 1) if count})
             taken[f"rpc_sum:{method}"] = total
-        errors, self._scheduler.redis_errors = self._scheduler.redis_errors, 0
-        if errors:
+        if errors := self._scheduler.take_redis_errors():
             taken["redis_errors"] = float(errors)
         return taken
 
@@ -55,7 +54,7 @@ class Counters:
             kind, _, rest = field.partition(":")
             method, _, number = rest.partition(":")
             if kind == "redis_errors":
-                self._scheduler.redis_errors += int(amount)
+                self._scheduler.give_back_redis_errors(int(amount))
                 continue
             counts = self._calls.setdefault(method, [0.0] * (len(RPC_ENDS) + 2))
             counts[int(number) - 1 if number else -1] += amount
