@@ -7,7 +7,7 @@ BrokerSchedError
 ├── Refused                 the scheduler, or who stands before it, understood the call and says no
 │   ├── InvalidArgument     an argument is wrong: nothing was changed
 │   ├── UnknownMethod       there is no such method
-│   ├── LoginRefused        user or password is wrong, or may not do this
+│   ├── LoginRefused        user, password or token is wrong, or may not do this
 │   ├── ImportRefused       a file can't be imported, or not into this namespace: nothing was changed
 │   ├── NameTaken           another worker has this one's name
 │   ├── NamespaceInUse      servers or workers are alive on the namespace
@@ -36,7 +36,7 @@ class Refused(BrokerSchedError):
 
 
 class LoginRefused(Refused):
-    """The server, or a proxy before it, answers 401 or 403. Put the right `user:password@` into the URL."""
+    """The server, or a proxy before it, answers 401 or 403. Give the right user and password, or token."""
 
 
 class InvalidArgument(Refused, ValueError):

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import tenacity
 
 from broker_sched.client import environment
+from broker_sched.client.logins import proof_for
 from broker_sched.client.schemes import WANTS_TLS, wants_tls
 from broker_sched.client.transport import Answer, Transport, Unanswered, WrongScheme
 from broker_sched.contract.registry import Method
@@ -40,6 +41,12 @@ WAIT_SECONDS = 30.0  # between attempts
 CONNECT_SECONDS = 10.0
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 MAY_PASS = (408, 425, 429)  # of the statuses from 400 to 499
+FIXES = {  # of a login that is refused, by what the caller has
+    "nothing": "put user:password@ into the URL. With user@ alone, the password is taken from BSCHED_PASSWORD. A token "
+    "is taken from BSCHED_TOKEN, or from the file that BSCHED_TOKEN_FILE names.",
+    "password": "user or password is wrong.",
+    "token": "the token is wrong, or was revoked. `bsched token create` makes another one.",
+}
 UNREADABLE = (
     "The scheduler's URL can't be read. It is http://[user:password@]host[:port]/; "
     "in user and password write / as %2F, ? as %3F, # as %23, @ as %40, and a port is a number."
@@ -55,6 +62,9 @@ class RemoteScheduler(SchedulerAPI):
     attempts, wait_seconds: how often a call is tried while the server can't be reached, and the pause between.
         `ping` and `await_work` are tried once. When all attempts failed, the call raises RPCError.
     log_retries: whether each failed attempt that another one follows is logged.
+    token: logs in, instead of user and password, as `bsched token create` prints it; token_file: the file that holds
+        it, which is read again when it changes. Without both, and without user@, BSCHED_TOKEN has it, or the file that
+        BSCHED_TOKEN_FILE names.
 
     The environment holds as with curl and requests: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY;
     REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE for certificates; .netrc for a login that the URL does not have.
@@ -71,10 +81,13 @@ class RemoteScheduler(SchedulerAPI):
         attempts: int = ATTEMPTS,
         wait_seconds: float = WAIT_SECONDS,
         log_retries: bool = True,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
     ) -> None:
         self._given = url
-        self._settings = (connect_timeout, attempts, wait_seconds, log_retries)
-        self._base, self._login = _parsed(url)
+        self._settings = (connect_timeout, attempts, wait_seconds, log_retries, token, token_file)
+        self._base, login = _parsed(url)
+        self._proof = proof_for(urlsplit(self._base).hostname or "", login, token, token_file)
         self._connect_seconds = CONNECT_SECONDS if connect_timeout is None else float(connect_timeout)
         self._attempts = attempts
         self._wait_seconds = wait_seconds
@@ -158,7 +171,7 @@ class RemoteScheduler(SchedulerAPI):
         if status == 409 and b'"NameTaken"' in answer.body:
             return NameTaken(told)
         if status in (401, 403):
-            return _login_refused(self._base, self._login is not None, status, told)
+            return _login_refused(self._base, self._proof.kind, status, told)
         if 400 <= status < 500 and status not in MAY_PASS:
             why = told or "it does not say why"
             return Refused(f"{self._base} refuses {method.name} ({status}){_named(answer)}: {why}")
@@ -168,7 +181,7 @@ class RemoteScheduler(SchedulerAPI):
         """This process's connections; new ones after a fork."""
         kept = self._kept
         if kept is None or kept[0] != os.getpid():
-            self._kept = kept = (os.getpid(), Transport(self._base, self._login))
+            self._kept = kept = (os.getpid(), Transport(self._base, self._proof.header))
         return kept[1]
 
     def _log_failure(self, name: str, state: tenacity.RetryCallState, attempts: int) -> None:
@@ -195,7 +208,7 @@ class RemoteScheduler(SchedulerAPI):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         connect_timeout, *others = state["settings"]
-        names = ("attempts", "wait_seconds", "log_retries")
+        names = ("attempts", "wait_seconds", "log_retries", "token", "token_file")
         RemoteScheduler.__init__(self, state["url"], connect_timeout, **dict(zip(names, others)))
 
 
@@ -280,9 +293,9 @@ def _wrong_url(base: str, method: Method, status: int) -> Refused:
     )
 
 
-def _login_refused(base: str, has_login: bool, status: int, told: str) -> LoginRefused:
+def _login_refused(base: str, proof: str, status: int, told: str) -> LoginRefused:
     if status == 403:
         return LoginRefused(f"{base} does not let this caller in (403): {told or 'it does not say why'}")
-    wanted = "put user:password@ into the URL. With user@ alone, the password is taken from BSCHED_PASSWORD."
-    fix = "user or password is wrong." if has_login else wanted
-    return LoginRefused(f"{base} refuses the login (401): {fix}")
+    if proof == "token" and "expired" in told:  # ours says since when
+        return LoginRefused(f"{base} refuses the login (401): {told}")
+    return LoginRefused(f"{base} refuses the login (401): {FIXES[proof]}")

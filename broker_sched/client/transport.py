@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.util
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -13,7 +12,7 @@ import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
-from broker_sched.client.environment import netrc_login, proxy_for, tls_context
+from broker_sched.client.environment import proxy_for, tls_context
 from broker_sched.client.schemes import mixed_up
 from broker_sched.contract.request_ids import NAME_HEADER
 from broker_sched.errors import ConfigurationError
@@ -45,18 +44,14 @@ class Answer(NamedTuple):
 class Transport:
     """Keeps connections to one server. Any thread may use it, in the process that made it.
 
-    base: the server's URL, without a login. login: user and password for HTTP Basic; else those that .netrc has.
+    base: the server's URL, without a login. authorization: returns that header of each request; None: there is none.
     Raises ConfigurationError when the environment names a proxy or certificates that can't be used.
     """
 
-    def __init__(self, base: str, login: tuple[str, str] | None) -> None:
+    def __init__(self, base: str, authorization: Callable[[], str | None]) -> None:
         parts = urlsplit(base)
         self._base = base
-        self._headers = dict(HEADERS)
-        login = login or netrc_login(parts.hostname or "")
-        if login is not None:
-            token = base64.b64encode(":".join(login).encode()).decode()
-            self._headers["Authorization"] = f"Basic {token}"
+        self._authorization = authorization
         proxy = None if parts.scheme == "http+unix" else proxy_for(base)
         options: dict[str, Any] = {"maxsize": MAX_KEPT, "retries": False}
         if parts.scheme == "https":
@@ -75,12 +70,14 @@ class Transport:
         seconds: to connect, and to wait for the answer. headers: further ones.
         Raises Unanswered.
         """
+        authorization = self._authorization()
+        login = {} if authorization is None else {"Authorization": authorization}
         try:
             reply = self._pool.urlopen(
                 "POST",
                 self._prefix + path,
                 body=urlencode({"data": data}),
-                headers={**self._headers, **headers},
+                headers={**HEADERS, **login, **headers},
                 redirect=False,
                 timeout=urllib3.Timeout(connect=seconds[0], read=seconds[1]),
             )

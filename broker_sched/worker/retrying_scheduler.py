@@ -27,7 +27,9 @@ FIRST_WAIT_SECONDS = 1.0  # before an unreachable scheduler is asked again; doub
 SERVERS = ("http://", "https://", "http+unix://")
 LONGEST_WAIT_SECONDS = 15.0
 ALONE_TIMES = 3  # in a row: then 401 or 403 is about one call alone, as of a firewall that does not like its text
-LOGIN_SECONDS = 10.0  # a login that was good before is tried again for so long: a list of users may be read anew
+# A login that was good before is tried again for so long: a list of users may be read anew, a token be replaced. After
+# that, by default, a scheduler takes what a silent worker runs for failed (worker_disconnect_delay).
+LOGIN_SECONDS = 60.0
 
 
 class RetryingScheduler:

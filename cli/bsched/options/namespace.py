@@ -46,6 +46,17 @@ def redis_url_option(function: F, **settings: Any) -> F:
     )(function)
 
 
+def token_file_option(function: F, **settings: Any) -> F:
+    """Add --token-file; the command gets token_file, which RemoteScheduler takes."""
+    return click.option(
+        "--token-file",
+        metavar="FILE",
+        help="Holds the token for the server, from `bsched token create`; read again when it changes. The token itself "
+        "may be in BSCHED_TOKEN.  [env: BSCHED_TOKEN_FILE]",
+        **settings,
+    )(function)
+
+
 def open_scheduler(redis_url: str | None, namespace: str, **options: Any) -> broker_sched.Scheduler:
     """Open the scheduler that these options name, and make its namespace if need be. Raises click.UsageError.
 

@@ -15,20 +15,32 @@ from broker_sched import luigi_config
 from broker_sched.errors import ConfigurationError
 from broker_sched.worker.default_scheduler import luigis_address
 from bsched.checked_scheduler import CheckedScheduler
-from bsched.options.namespace import checked_namespace, namespace_options, open_existing, open_scheduler
+from bsched.options.namespace import (
+    checked_namespace,
+    namespace_options,
+    open_existing,
+    open_scheduler,
+    token_file_option,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 PLACE = "bsched.place"  # in click's context
-OPTIONS = {"url": "--scheduler-url", "redis_url": "--redis", "namespace": "--namespace"}
+OPTIONS = {
+    "url": "--scheduler-url",
+    "token_file": "--token-file",
+    "redis_url": "--redis",
+    "namespace": "--namespace",
+}
 
 
 class Place(NamedTuple):
-    """Where a command asks. url: of a server; without one it is the namespace in this Redis."""
+    """Where a command asks. url: of a server, token_file: for it; without a url it is the namespace in this Redis."""
 
     url: str | None
     redis_url: str | None
     namespace: str
     given: frozenset[str] = frozenset()  # which of these stand on the command line
+    token_file: str | None = None
 
     def scheduler(self, may_be_new: bool = False) -> Any:
         """Reach the server at the URL, else Redis, else the server that luigi's configuration names, else the private
@@ -49,7 +61,7 @@ class Place(NamedTuple):
         if url is None:
             return self._made() if may_be_new else self.existing()
         try:
-            remote = broker_sched.RemoteScheduler(url, attempts=1)
+            remote = broker_sched.RemoteScheduler(url, attempts=1, token_file=self.token_file)
         except ConfigurationError as error:
             raise click.UsageError(f"{where}: {error}") from None
         click.get_current_context().call_on_close(remote.close)
@@ -73,7 +85,7 @@ class Place(NamedTuple):
         A URL that has a password in it is left out: it belongs into the environment.
         """
         told = ["bsched", *words]
-        for name in ("url", "redis_url", "namespace"):
+        for name in OPTIONS:
             value = str(getattr(self, name))
             if name in self.given and "@" not in value:
                 told += [OPTIONS[name], value]
@@ -85,8 +97,8 @@ class Place(NamedTuple):
 
 
 def place_options(function: F) -> F:
-    """Add --scheduler-url, --redis and --namespace; the command gets place, a Place."""
-    return _url_option(redis_options(function))
+    """Add --scheduler-url, --token-file, --redis and --namespace; the command gets place, a Place."""
+    return _url_option(token_file_option(redis_options(function), callback=_remember, expose_value=False))
 
 
 def redis_options(function: F) -> F:
@@ -115,7 +127,7 @@ def told_place(context: click.Context) -> Place:
         if "url" in given and name in given:
             own = "it has a namespace and a Redis of its own" if name == "namespace" else "it has a Redis of its own"
             raise click.UsageError(f"Give one of {OPTIONS['url']} and {OPTIONS[name]}: a server is asked, and {own}.")
-    return Place(url, told["redis_url"], told["namespace"], frozenset(given))
+    return Place(url, told["redis_url"], told["namespace"], frozenset(given), told.get("token_file"))
 
 
 def _url_option(function: F) -> F:

@@ -27,7 +27,7 @@ from broker_sched.worker.default_scheduler import (
 )
 from bsched.logs import LEVELS, log_format_option
 from bsched.options.luigi import SECTIONS, elsewhere, fate_of, unhonoured
-from bsched.options.namespace import namespace_options, refuse_memory
+from bsched.options.namespace import namespace_options, refuse_memory, token_file_option
 from bsched.options.settings import from_environment
 from bsched.terminal import echo
 
@@ -51,7 +51,7 @@ class Reached(NamedTuple):
 
 
 def scheduler_options(function: F) -> F:
-    """Add --scheduler-url, -host, -port, --redis, --namespace, --local-scheduler, --set, and those for logging."""
+    """Add all options that say which scheduler, --set, and those for logging."""
     for decorate in (
         log_format_option,
         click.option("--logging-conf-file", metavar="FILE", help="Configures logging, as logging.config.fileConfig()."),
@@ -69,6 +69,7 @@ def scheduler_options(function: F) -> F:
         ),
         click.option("--local-scheduler", is_flag=True, help="A scheduler inside this process, gone with it."),
         namespace_options,
+        token_file_option,
         click.option("--scheduler-port", type=click.IntRange(1, 65535), help=f"Its port; {DEFAULT_PORT} if not given."),
         click.option("--scheduler-host", metavar="HOST", help="A server's host, instead of its URL."),
         click.option("--scheduler-url", metavar="URL", help="A server: http://, https:// or http+unix://."),
@@ -94,7 +95,7 @@ def reach(options: Mapping[str, Any], config: LuigiConfig, command: str) -> Reac
             host, port = host or core.get("scheduler_host", "localhost"), port or core.get("scheduler_port")
             url = f"http://{host}:{port or DEFAULT_PORT}/"
         if url is not None:
-            return _remote(url, config)
+            return _remote(url, config, options["token_file"])
         if options["local_scheduler"]:
             if command == "worker":
                 raise click.UsageError(f"--local-scheduler: {NO_OTHERS}")
@@ -108,7 +109,7 @@ def reach(options: Mapping[str, Any], config: LuigiConfig, command: str) -> Reac
             return _direct(options["redis_url"], options["namespace"], config)
         log.info("The scheduler is the one of %s.", address.place)
         if address.url is not None:
-            return _remote(address.url, config)
+            return _remote(address.url, config, options["token_file"])
         if command == "run":
             return _local(options["namespace"], config)
         raise click.UsageError(f"{address.place}: {NO_OTHERS}")
@@ -144,9 +145,10 @@ def _direct(redis_url: str | None, namespace: str, config: LuigiConfig) -> Reach
     return reached
 
 
-def _remote(url: str, config: LuigiConfig) -> Reached:
+def _remote(url: str, config: LuigiConfig, token_file: str | None) -> Reached:
     _refuse_schedulers_own(config)
-    remote = broker_sched.RemoteScheduler(url, **{"wait_seconds": RETRY_SECONDS, **remote_options(config)})
+    given = {"wait_seconds": RETRY_SECONDS, "token_file": token_file, **remote_options(config)}
+    remote = broker_sched.RemoteScheduler(url, **given)
     return Reached(remote, remote.url)
 
 
