@@ -16,6 +16,7 @@ import python_page
 from msgspec import Meta
 
 from broker_sched.contract import graph_replies, types, view_replies
+from broker_sched.contract.roles import METHOD_RIGHTS, OTHER_PATHS, PUBLIC_PATHS, Role
 from broker_sched.contract.scheduler_api import METHODS, Method
 from broker_sched.contract.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
 from broker_sched.contract.why_replies import WHY_CODES
@@ -66,6 +67,33 @@ def keys() -> str:
             "| key | type | content | lifetime | verify |",
             "| --- | --- | --- | --- | --- |",
             *rows,
+            "",
+        ]
+    )
+
+
+def roles() -> str:
+    """Make docs/roles.md: who may call which method, from the table in contract/roles.py."""
+    head = [
+        "| method | " + " | ".join(role.value for role in Role) + " | audited |",
+        "| --- |" + " --- |" * (len(Role) + 1),
+    ]
+    rows = []
+    for name in METHODS:
+        right = METHOD_RIGHTS[name]
+        marks = ["yes" if role in right.roles else "" for role in Role]
+        rows.append(f"| `{name}` | " + " | ".join([*marks, "yes" if right.is_audited else ""]) + " |")
+    return "\n".join(
+        [
+            "# Who may call what\n",
+            NOTE,
+            "What a role is, and how somebody gets one: [security](security.md). Audited: a call leaves a record, and a refused one,",
+            "too.\n",
+            *head,
+            *rows,
+            "",
+            f"Without a login: {', '.join(f'`{path}`' for path in sorted(PUBLIC_PATHS))}. Every other path that is no method's may be asked for",
+            f"in any role: {', '.join(f'`{path}`' for path in OTHER_PATHS)}.",
             "",
         ]
     )
@@ -195,6 +223,7 @@ def _cell(text: str) -> str:
 PAGES = {
     "api.md": api,
     "keys.md": keys,
+    "roles.md": roles,
     "states.md": states,
     "python.md": lambda: python_page.python(NOTE),
     "commands.md": lambda: commands_page.commands(NOTE),

@@ -93,6 +93,18 @@ KEYS = (
         "a caller's last request and its answer; of one call's further scripts in reply:<caller>/<k>",
         "15 minutes",
     ),
+    Key(
+        "failed_logins:address:<address>",
+        "hash",
+        "how many logins failed from an address (count), and when the last one did (s)",
+        "15 minutes after the last",
+    ),
+    Key(
+        "failed_logins:account:<digest>",
+        "hash",
+        "the same for an account, whose name is hashed",
+        "15 minutes after the last",
+    ),
     Key("wake:<mailbox>", "list", "ids of woken workers, for whoever waits for them", "a minute"),
     # tasks
     Key(

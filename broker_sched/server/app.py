@@ -67,6 +67,8 @@ class AppConfig:
     def from_environment(environment: Mapping[str, str] = os.environ) -> AppConfig:
         """What BSCHED_REDIS, BSCHED_NAMESPACE, BSCHED_ALLOW_HOST and BSCHED_<OPTION> say, and luigi.cfg about mails.
 
+        Who may ask is said by BSCHED_USERS_FILE and BSCHED_INSECURE.
+
         Raises ConfigurationError.
         """
         given = {name: environment.get(f"BSCHED_{name.upper()}") for name in OPTIONS}
@@ -76,6 +78,7 @@ class AppConfig:
             options={name: to_text(parse_option(name, text)) for name, text in given.items() if text is not None},
             mails=parse_settings(luigi_config.read()),
             hosts=HostRule(environment.get("BSCHED_ALLOW_HOST", "").split()),
+            access=AccessConfig.from_environment(environment),
         )
 
 
@@ -97,12 +100,12 @@ class App:
         self._scheduler: AsyncScheduler | None = None
         self._api: Api | None = None
         self._scraping: Scraping | None = None
-        self._access = Access(config.access, self._namespace.name)
+        self._access: Access | None = None
         self._routes = routes(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the lifespan."""
-        if scope["type"] == "http" and self._api is not None:
+        if scope["type"] == "http" and self._api is not None and self._access is not None:
             refusal = self._config.hosts.refusal(scope)
             if refusal is not None:
                 await answer_to(refusal, scope).send(send)
@@ -147,6 +150,7 @@ class App:
         connections = await asyncio.to_thread(open_connections, config.redis_url, self._namespace.prefix)
         scheduler = AsyncScheduler(self._namespace, *connections, config.options, config.resources)
         try:
+            access = Access(config.access, scheduler)
             try:
                 await scheduler.configure()
             except RedisUnavailable as error:
@@ -154,7 +158,8 @@ class App:
             large_calls, looks = _processes_beside(config)
             counters = Counters(scheduler)
             self._scraping = Scraping(scheduler, counters)
-            self._scheduler, self._api = scheduler, Api(scheduler, large_calls, looks, counters)
+            self._scheduler, self._access = scheduler, access
+            self._api = Api(scheduler, large_calls, looks, counters)
             pruner = asyncio.create_task(prune_for_ever(scheduler))
             mailing = _start_mailing(config.mails, scheduler)
             try:
@@ -162,6 +167,7 @@ class App:
                     yield
             finally:
                 pruner.cancel()
+                access.close()
                 if large_calls is not None and looks is not None:
                     await asyncio.gather(large_calls.close(), looks.close())
                 if mailing is not None:

@@ -19,8 +19,9 @@ from starlette.types import ASGIApp
 
 from broker_sched.errors import ConfigurationError
 from broker_sched.redis_backend.urls import describe, is_in_process
+from broker_sched.server.access.users_file import read_users
 from broker_sched.server.app import App, AppConfig, create_app
-from broker_sched.server.hosts import rule_for
+from broker_sched.server.hosts import is_loopback, rule_for
 from broker_sched.server.listening import BACKLOG, listening_socket, shown
 from broker_sched.server.processes import Processes
 from broker_sched.server.protocol import KEEP_ALIVE_SECONDS, Protocol
@@ -51,13 +52,15 @@ class ServerConfig:
     processes: int = 1
     allowed_hosts: Collection[str] = ()  # names under which it may be asked, see hosts.rule_for
     tls: TLSFiles | None = None  # None: plain HTTP
+    is_insecure: bool = False  # anybody may do anything who reaches an address that is not loopback's
 
 
 def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None:
     """Serve until SIGTERM or SIGINT; then finish what is in flight and return. With TLS, SIGHUP reads its files anew.
 
-    Raises ConfigurationError when the port, a file or the URL can't be used, SchemaMismatch when the namespace
-    is another version's. An unreachable Redis is no reason not to start: calls get 503 until it is there.
+    Raises ConfigurationError when the port, a file, the URL or the users can't be used, and when others than this
+    machine could do everything without a login; SchemaMismatch when the namespace is another version's. An unreachable
+    Redis is no reason not to start: calls get 503 until it is there.
     """
     _check_processes(config)
     tls = _tls(config)
@@ -65,7 +68,8 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
     with listening_socket(config.host, config.port, config.unix_socket) as listener:
         listens_at = None if config.unix_socket else listener.getsockname()[0]
         hosts, address = rule_for(listens_at, config.allowed_hosts), shown(listener, tls is not None)
-        app = create_app(replace(config.app, hosts=hosts, address=address))
+        access = replace(config.app.access, is_open_to_all=_may_be_open(config, listens_at))
+        app = create_app(replace(config.app, hosts=hosts, address=address, access=access))
         where = f"{address}, namespace {config.app.namespace}, Redis {describe(config.app.redis_url)}"
         if config.processes == 1:
             run_loop(serve_on(listener, app, lambda: announce(f"bsched server: listening on {where}"), tls=tls))
@@ -93,6 +97,23 @@ def _tls(config: ServerConfig) -> TLS | None:
     if config.unix_socket is not None:
         raise ConfigurationError("A unix socket is protected by its file's permissions: leave out --tls-cert.")
     return TLS(config.tls)
+
+
+def _may_be_open(config: ServerConfig, listens_at: str | None) -> bool:
+    """Tell whether everybody may ask who reaches the server. Raises ConfigurationError where that is too many."""
+    access = config.app.access
+    if access.users_file is not None:
+        read_users(access.users_file)  # now, since with several processes each would tell of what is wrong with it
+    if config.is_insecure or listens_at is None or is_loopback(listens_at):
+        return True
+    if not access.knows_somebody:
+        raise ConfigurationError(
+            f"Whoever reaches {listens_at} could do everything, since nobody has to log in: this server does not "
+            "start. Say who may ask (`bsched user add`, then --users-file; see docs/security.md), or listen on "
+            "127.0.0.1 behind what asks for a login. If all who reach it may do everything: --insecure "
+            "(BSCHED_INSECURE=1)."
+        )
+    return False
 
 
 async def serve_on(

@@ -49,6 +49,7 @@ COMMANDS = {
     "import": "transfer",
     "import-luigi": "transfer",
     "migrate": "migrate",
+    "user": "user",
 }
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

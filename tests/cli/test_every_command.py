@@ -76,6 +76,10 @@ EXAMPLES = {
     "token list": ["token", "list"],
     "token revoke": ["token", "revoke", "TOKEN"],
     "top": ["top"],
+    "user add": ["user", "add", "made", "--certificate", "--role", "viewer@*", "--users-file", "walked.users"],
+    "user list": ["user", "list", "--users-file", "walked.users"],
+    "user passwd": ["user", "passwd", "ann", "--users-file", "walked.users", "--password-file", "walked.users"],
+    "user remove": ["user", "remove", "ann", "--users-file", "walked.users"],
     "verify": ["verify"],
     "wait": ["wait", "submission-1"],
     "worker": ["worker", "--burst", "--set", "patience=0"],
@@ -87,7 +91,7 @@ EXAMPLES = {
     "worker show": ["worker", "show", "w"],
 }
 PRIVATE = {"redis start", "redis status", "redis stop"}  # about the private Redis itself
-WITHOUT_SCHEDULER = {*PRIVATE, "config from-luigi"}
+WITHOUT_SCHEDULER = {*PRIVATE, "config from-luigi", "user add", "user list", "user passwd", "user remove"}
 INTO_EMPTY = {"import", "import-luigi"}  # which want an empty namespace
 MAKERS = {"config set", *INTO_EMPTY, "run", "server", "submit", "worker"}  # which make a namespace that is not there
 RUN_ON = {"server", "top", "worker"}  # they run until they are stopped, and answer nothing that could be JSON
@@ -110,6 +114,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "from broker_sched import Task\n"
         "class Made(Task):\n    def complete(self): return True\n    def run(self): pass\n"
     )
+    (tmp_path / "walked.users").write_text("ann:$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$c29tZWhhc2g:viewer@*\n")
     (tmp_path / "walked.cfg").write_text("[worker]\nkeep_alive = true\n")
     with (tmp_path / "walked.jsonl").open("wb") as file:
         writer = LineWriter(file)

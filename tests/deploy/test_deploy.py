@@ -140,7 +140,8 @@ def test_redis_keeps_everything_and_throws_nothing_away(redis_url: str, start: S
 @pytest.mark.parametrize("where", ["Dockerfile CMD", "bsched-server.service"])
 def test_a_server_serves_is_healthy_and_ends_at_once(where: str, redis_url: str, start: Start) -> None:
     port = free_port()
-    server = start(with_port(LINES[where], port), BSCHED_REDIS=redis_url)
+    told = SERVICES["server-1"]["environment"] if where == "Dockerfile CMD" else {}
+    server = start(with_port(LINES[where], port), **{**told, "BSCHED_REDIS": redis_url})
     health = with_port(LINES["Dockerfile HEALTHCHECK"], port)
 
     def is_healthy() -> bool:
@@ -154,6 +155,10 @@ def test_a_server_serves_is_healthy_and_ends_at_once(where: str, redis_url: str,
     server.send_signal(signal.SIGTERM)
     output_of(server)
     assert not is_healthy()
+
+
+def test_the_image_alone_does_not_serve_everybody(start: Start) -> None:
+    assert "BSCHED_INSECURE" in output_of(start(with_port(LINES["Dockerfile CMD"], free_port())), code=2)
 
 
 # Workers
@@ -263,6 +268,7 @@ def test_redis_is_reached_from_inside_only_and_nginx_from_this_machine() -> None
 
 def test_services_come_back_wait_for_what_they_need_and_name_what_exists() -> None:
     known = {f"BSCHED_{name.upper()}" for name in OPTIONS} | {"BSCHED_REDIS", "BSCHED_NAMESPACE", "RQ_REDIS_URL"}
+    known |= {"BSCHED_INSECURE"}
     for name, service in SERVICES.items():
         assert service["restart"] == "unless-stopped", name
         assert set(service.get("environment", {})) <= known, name

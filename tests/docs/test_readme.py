@@ -89,6 +89,9 @@ def test_the_package_installs_the_program_and_neither_cli_nor_tests(tmp_path: Pa
     assert "Provides-Extra: embedded" in metadata
 
 
+NETWORK = ("--port", "8082", "--host", "0.0.0.0")
+
+
 @pytest.mark.parametrize("line", starting("bsched server", "BSCHED_"))
 def test_a_server_starts_as_the_readme_says(line: str, url: str) -> None:
     words = shlex.split(line)
@@ -98,7 +101,7 @@ def test_a_server_starts_as_the_readme_says(line: str, url: str) -> None:
         if name != "BSCHED_REDIS":
             environment[name] = value
     assert words[:2] == ["bsched", "server"]
-    options = [word for word in words[2:] if word not in ("--port", "8082", "--host", "0.0.0.0")]
+    options = [word for word in words[2:] if word not in (*NETWORK, "--users-file", "users")]
     server = ServerProcess(*options, environment=environment).await_ready()
     try:
         assert server.request("GET", "/healthz").status == 200

@@ -49,7 +49,7 @@ def test_one_host_is_needed_and_no_more(server: ServerProcess, path: bytes) -> N
 def test_a_server_for_other_machines_takes_any_name_until_one_is_given(
     own_redis: RedisProcess, start_server: Start
 ) -> None:
-    where = ("--redis", own_redis.url, "--host", "0.0.0.0")
+    where = ("--redis", own_redis.url, "--host", "0.0.0.0", "--insecure")
     free = start_server(*where).await_ready()
     assert free.request("GET", "/healthz", headers={"Host": "any.example"}).status == 200
     strict = start_server(*where, environment={"BSCHED_ALLOW_HOST": "one.example two.example"}).await_ready()

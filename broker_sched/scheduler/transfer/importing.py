@@ -25,7 +25,9 @@ SECONDS = 60  # an import that was not heard of for so long counts as broken off
 WORDS_AT_ONCE = 900  # in one script: some 30 tasks
 STAGED_AT_ONCE = 500  # deps of one task
 # What a namespace may have before anything runs in it, and keeps when an import is given up.
-KEPT = frozenset("config resources events servers mail prune_lock tokens sessions session logins login".split())
+KEPT = frozenset(
+    "config resources events servers mail prune_lock tokens sessions session logins login failed_logins".split()
+)
 
 
 class Import:

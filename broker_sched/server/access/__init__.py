@@ -4,4 +4,8 @@
 | --- | --- |
 | access | how a request is told from whom it comes, in which order its proofs count |
 | caller | the one who asks, as the rest of the server sees them |
+| grants | which role somebody has in which namespace, as it is written |
+| passwords | whether a password is right, at what cost, and who has given it before |
+| users | the users who give a password, and how failing slows them down |
+| users_file | the users file: a line for each user, and how it is watched and changed |
 """

@@ -2,30 +2,71 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.types import Scope
 
 from broker_sched.contract.roles import METHOD_RIGHTS, PUBLIC_PATHS, Role
-from broker_sched.errors import UnknownMethod
-from broker_sched.server.access.caller import KEY, Caller, Sees, address_of
+from broker_sched.errors import ConfigurationError, UnknownMethod
+from broker_sched.scheduler.async_scheduler import AsyncScheduler
+from broker_sched.server.access.caller import KEY, Caller, Kind, address_of
+from broker_sched.server.access.grants import Grants, role_in
+from broker_sched.server.hosts import is_loopback
 from broker_sched.server.responses import RequestRefused
+from broker_sched.truth_words import truth_of
+
+if TYPE_CHECKING:
+    from broker_sched.server.access.users import Users
+
+LOGIN_WANTED = "This server wants to know who asks: give a user and a password, or a token."
+WRONG_LOGIN = "User or password is wrong."
 
 
 @dataclass(frozen=True)
 class AccessConfig:
-    """Says who is known to a server, and how much a viewer sees."""
+    """Says who is known to a server."""
 
-    viewer_sees: Sees = "all"
+    users_file: str | None = None
+    is_open_to_all: bool = False  # without users, also those may do everything who ask at no loopback address
+
+    @staticmethod
+    def from_environment(environment: Mapping[str, str]) -> AccessConfig:
+        """What BSCHED_USERS_FILE and BSCHED_INSECURE say. Raises ConfigurationError."""
+        insecure = environment.get("BSCHED_INSECURE", "false")
+        try:
+            is_open_to_all = truth_of(insecure)
+        except ValueError:
+            raise ConfigurationError(f"BSCHED_INSECURE is true or false, not {insecure!a}.") from None
+        return AccessConfig(
+            users_file=environment.get("BSCHED_USERS_FILE"),
+            is_open_to_all=is_open_to_all,
+        )
+
+    @property
+    def knows_somebody(self) -> bool:
+        """Whether anybody can say who they are; else everybody is anonymous, and an admin."""
+        return self.users_file is not None
 
 
 class Access:
-    """Tells from whom each request comes. namespace: whose roles count."""
+    """Tells from whom each request comes. scheduler: whose namespace is served, and where it is kept who is known.
 
-    def __init__(self, config: AccessConfig, namespace: str) -> None:
+    Raises ConfigurationError when the users file can't be used.
+    """
+
+    def __init__(self, config: AccessConfig, scheduler: AsyncScheduler) -> None:
         self._config = config
-        self._namespace = namespace
-        self._is_open = True  # nobody is known: as before there were users
+        self._namespace = scheduler.namespace.name
+        self._is_open = not config.knows_somebody
+        self._users: Users | None = None
+        if config.users_file is not None:
+            from broker_sched.server.access.users import Users  # here, since a server without users needs no argon2
+
+            self._users = Users(config.users_file, scheduler)
 
     async def admit(self, scope: Scope, path: str) -> None:
         """Put the caller into scope["state"], where `caller_of` finds it.
@@ -34,6 +75,8 @@ class Access:
         has failed too often. A path that needs no login is anonymous's, and so is OPTIONS, which browsers send bare.
         """
         if self._is_open:
+            if not self._config.is_open_to_all:
+                self._refuse_strangers(scope)
             caller = Caller("", "anonymous", Role.ADMIN, "all", address_of(scope))
         elif path in PUBLIC_PATHS or scope["method"] == "OPTIONS":
             caller = Caller("", "anonymous", Role.VIEWER, "counts", address_of(scope))
@@ -41,8 +84,46 @@ class Access:
             caller = await self._identify(scope)
         scope.setdefault("state", {})[KEY] = caller
 
+    def _refuse_strangers(self, scope: Scope) -> None:
+        """Raise RequestRefused (403) for who asks an ASGI server that was not told whether it may be open."""
+        server = scope.get("server")
+        if server is not None and server[1] is not None and not is_loopback(server[0]):
+            raise RequestRefused(
+                403,
+                "Insecure",
+                "This server knows no users, and so answers at loopback addresses and unix sockets only. Give it "
+                "BSCHED_USERS_FILE, or BSCHED_INSECURE=1 when all who reach it may do everything.",
+            )
+
+    def close(self) -> None:
+        """End what was started for logins."""
+        if self._users is not None:
+            self._users.close()
+
     async def _identify(self, scope: Scope) -> Caller:
+        """Return the caller by the first of its proofs: the header, a session's cookie, a client certificate."""
+        header = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+        if header is not None:
+            return await self._by_header(header, scope)
         raise unauthorized(self._namespace)
+
+    async def _by_header(self, header: bytes, scope: Scope) -> Caller:
+        scheme, _, proof = header.partition(b" ")
+        if scheme.lower() == b"basic":
+            login = login_in(proof)
+            if login is not None and self._users is not None:
+                grants = await self._users.grants_by_password(*login, address_of(scope))
+                if grants is not None:
+                    return self.caller(login[0], "user", grants, scope)
+            raise unauthorized(self._namespace, WRONG_LOGIN)
+        raise unauthorized(self._namespace)
+
+    def caller(self, name: str, kind: Kind, grants: Grants, scope: Scope) -> Caller:
+        """Return somebody who is known. Raises RequestRefused (403) when they have no role in this namespace."""
+        role = role_in(grants, self._namespace)
+        if role is None:
+            raise RequestRefused(403, "Forbidden", f"{name} has no role in the namespace {self._namespace}.")
+        return Caller(name, kind, role, "all", address_of(scope))
 
 
 def check_role(caller: Caller, name: str) -> None:
@@ -53,14 +134,27 @@ def check_role(caller: Caller, name: str) -> None:
     if right is None:
         raise UnknownMethod(name)
     if caller.role not in right.roles:
-        allowed = ", ".join(role.value for role in Role if role in right.roles)
+        allowed = " or ".join(role.value for role in Role if role in right.roles)
         who = f"{caller.name} is" if caller.name else "This caller is"
         raise RequestRefused(403, "Forbidden", f"{who} {caller.role.value} here; {name} needs the role {allowed}.")
 
 
-def unauthorized(
-    namespace: str, message: str = "This server wants to know who asks: give a user or a token."
-) -> RequestRefused:
+def login_in(proof: bytes) -> tuple[str, str] | None:
+    """Return user and password in the header of HTTP Basic; None when it holds none."""
+    try:
+        text = base64.b64decode(proof.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    name, sign, password = text.partition(b":")
+    if not sign:
+        return None
+    try:
+        return name.decode(), password.decode()
+    except UnicodeDecodeError:  # so does requests, which Luigi's client uses
+        return name.decode("latin-1"), password.decode("latin-1")
+
+
+def unauthorized(namespace: str, message: str = LOGIN_WANTED) -> RequestRefused:
     """Make the refusal of a request that does not say who asks, or not rightly."""
     challenges = (f'Basic realm="bsched {namespace}", charset="UTF-8"', "Bearer")
     return RequestRefused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,12 +16,16 @@ from broker_sched.luigi_config import LuigiConfig
 from broker_sched.mails.settings import parse_settings
 from broker_sched.worker.default_scheduler import scheduler_settings
 from bsched.logs import SERVERS_FILE, log_format_option, start_logging
+from bsched.options.access import access_options
 from bsched.options.luigi import without_effect
 from bsched.options.namespace import namespace_options
 from bsched.options.scheduler import tell_unhonoured
 from bsched.options.settings import Settings, from_arguments, from_environment
 from bsched.options.tls import tls_files, tls_options
 from bsched.terminal import echo
+
+if TYPE_CHECKING:
+    from broker_sched.server.access.access import AccessConfig
 
 IN_BACKGROUND = "start it with systemd (deploy/bsched-server.service), or with: nohup bsched server --logdir DIR &"
 NO_STATE = "Redis keeps the state; say which one with --redis or BSCHED_REDIS"
@@ -56,6 +60,7 @@ NO_STATE = "Redis keeps the state; say which one with --redis or BSCHED_REDIS"
     "[env: BSCHED_ALLOW_HOST]",
 )
 @tls_options
+@access_options
 @namespace_options
 @click.option(
     "--log-level",
@@ -81,6 +86,8 @@ def server(
     unix_socket: str | None,
     processes: int,
     allowed_hosts: tuple[str, ...],
+    access: AccessConfig,
+    insecure: bool,
     redis_url: str | None,
     namespace: str,
     log_level: str | None,
@@ -109,6 +116,7 @@ def server(
                     options={name: to_text(value) for name, value in chosen.options.items()},
                     resources=chosen.resources,
                     mails=parse_settings(config),
+                    access=access,
                 ),
                 host=host,
                 port=port,
@@ -116,6 +124,7 @@ def server(
                 processes=processes,
                 allowed_hosts=allowed_hosts,
                 tls=tls_files(more),
+                is_insecure=insecure,
             ),
             announce=echo,
         )

@@ -1,0 +1,74 @@
+"""Whoever fails to log in must wait, longer each time; nobody can lock out another by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker_sched import Scheduler
+from broker_sched.scheduler.failed_logins import note_failed_login, seconds_to_wait
+from tests.conftest import FakeClock
+
+
+def wait(scheduler: Scheduler, account: str, address: str) -> float:
+    return scheduler.drive(seconds_to_wait(scheduler.namespace, account, address))
+
+
+def fail(scheduler: Scheduler, account: str, address: str, times: int = 1) -> None:
+    for _ in range(times):
+        scheduler.drive(note_failed_login(scheduler.namespace, account, address))
+
+
+def test_an_address_may_fail_ten_times_and_then_waits_twice_as_long_each_time(
+    scheduler: Scheduler, clock: FakeClock
+) -> None:
+    fail(scheduler, "ann", "192.0.2.1", 9)
+    assert wait(scheduler, "ann", "192.0.2.1") == 0
+    waits = []
+    for _ in range(12):
+        fail(scheduler, "ann", "192.0.2.1")
+        waits.append(wait(scheduler, "ann", "192.0.2.1"))
+        clock.advance(waits[-1])
+        assert wait(scheduler, "ann", "192.0.2.1") == 0
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+
+
+def test_who_tries_many_accounts_waits_as_well(scheduler: Scheduler) -> None:
+    for number in range(11):
+        fail(scheduler, f"user-{number}", "192.0.2.1")
+    assert wait(scheduler, "somebody-else", "192.0.2.1") == 2
+
+
+def test_an_account_that_is_tried_from_everywhere_lets_each_address_fail_less(scheduler: Scheduler) -> None:
+    for number in range(20):
+        fail(scheduler, "ann", f"192.0.2.{number}", 1)
+    assert wait(scheduler, "ann", "198.51.100.1") == 0
+    fail(scheduler, "ann", "198.51.100.1", 2)
+    assert wait(scheduler, "ann", "198.51.100.1") == 1
+    assert wait(scheduler, "bob", "198.51.100.1") == 0
+
+
+def test_others_failures_do_not_keep_a_user_out(scheduler: Scheduler) -> None:
+    for number in range(60):
+        fail(scheduler, "ann", f"192.0.2.{number}", 3)
+    assert wait(scheduler, "ann", "198.51.100.1") == 0
+
+
+def test_a_network_of_ipv6_counts_as_one_address(scheduler: Scheduler) -> None:
+    for number in range(10):
+        fail(scheduler, "ann", f"2001:db8:0:1::{number}")
+    assert wait(scheduler, "ann", "2001:db8:0:1:ffff::1") == 1
+    assert wait(scheduler, "ann", "2001:db8:0:2::1") == 0
+    fail(scheduler, "bob", "::ffff:192.0.2.1", 10)
+    assert wait(scheduler, "bob", "192.0.2.1") == 1
+
+
+def test_what_was_typed_as_a_name_is_not_kept(scheduler: Scheduler) -> None:
+    fail(scheduler, "my-password-in-the-wrong-field", "192.0.2.1")
+    assert not [key for key in scheduler._client.scan_iter() if b"wrong-field" in bytes(str(key), "utf-8")]
+
+
+@pytest.mark.parametrize("kind", ["address:192.0.2.1", "account:"])
+def test_failures_are_forgotten_after_a_quarter_of_an_hour(scheduler: Scheduler, kind: str) -> None:
+    fail(scheduler, "ann", "192.0.2.1")
+    (found,) = [key for key in scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}failed_logins:{kind}*")]
+    assert 890 < scheduler._client.ttl(found) <= 900
