@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import tenacity
 
+from broker_sched import tracing
 from broker_sched.client import environment
 from broker_sched.client.logins import proof_for
 from broker_sched.client.schemes import WANTS_TLS, wants_tls
@@ -129,7 +130,11 @@ class RemoteScheduler(SchedulerAPI):
         if (name := field_here("request_id")) is not None and is_name(name):
             headers[NAME_HEADER] = name
         try:
-            return self._answer(method, self._transport().post(f"/api/{method.name}", body, seconds, headers))
+            if tracing.current_traceparent() is None:
+                return self._answer(method, self._transport().post(f"/api/{method.name}", body, seconds, headers))
+            with tracing.span(f"POST /api/{method.name}", "CLIENT", {"http.request.method": "POST"}) as context:
+                headers["traceparent"] = context or ""
+                return self._answer(method, self._transport().post(f"/api/{method.name}", body, seconds, headers))
         except Unanswered as error:
             if isinstance(error, WrongScheme) and not self._has_answered:
                 raise Refused(f"There is no scheduler at {self._base}: {error}.") from None

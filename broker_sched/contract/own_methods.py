@@ -19,6 +19,7 @@ from broker_sched.contract.types import (
     Size,
     TaskId,
     TaskIds,
+    TraceParent,
     WorkerId,
 )
 
@@ -109,6 +110,19 @@ class OwnMethods:
     @rpc(reads_only=True)
     def task_log(self, task_id: TaskId) -> replies.TaskLog:
         """The end of what the task's latest run has written; log null when nothing is kept of it."""
+        raise NotImplementedError
+
+    @rpc(attempts=1)
+    def note_submission_trace(self, task_ids: TaskIds, traceparent: TraceParent) -> None:
+        """Keep for a week in which span these tasks were scheduled; unknown ones are passed over."""
+        raise NotImplementedError
+
+    @rpc(attempts=1)
+    def begin_trace(self, task_ids: TaskIds, traceparent: TraceParent) -> replies.TraceLinks:
+        """Keep for a week in which span the latest attempt of these tasks runs, and return what that follows from.
+
+        task_ids: one, or the members of a batch.
+        """
         raise NotImplementedError
 
     @rpc()

@@ -194,6 +194,13 @@ class TaskError(TypedDict, total=False):
     taskFamily: str
 
 
+class TraceLinks(TypedDict):
+    """The spans that an attempt follows from, as W3C's traceparent writes them."""
+
+    submissions: list[str]  # in which the tasks were scheduled
+    deps: dict[str, str]  # task id → its latest attempt; of up to 100 deps, those that have a trace
+
+
 class TaskLog(TypedDict):
     """The last characters that a task's latest run wrote, and how many there were in all; status null: no such task."""
 

@@ -72,6 +72,15 @@ Moment: TypeAlias = Annotated[
     float, Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER, description="a time in seconds since the epoch")
 ]
 
+TraceParent: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern="^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+        title="traceparent",
+        description="the context of a span, as W3C's traceparent writes it",
+    ),
+]
+
 # Choices
 
 # What a client may report. SUSPENDED, of old clients, is stored as PENDING.

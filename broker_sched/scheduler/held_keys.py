@@ -40,7 +40,7 @@ def keys_of_task(connection: SyncConnection, namespace: Namespace, task_id: str)
     flat, missing = _read(connection, [("HGETALL", key("task", task_id)), ("HGET", key("missing_deps"), task_id)])
     record = pairs(flat)
     n = record.get("n") or missing
-    log = [(key("log", task_id),)]
+    log = [(key("log", task_id),), (key("trace", task_id),)]
     if n is None:
         return list(_there(connection, log))
     rank = record.get("rank") or n

@@ -123,6 +123,12 @@ KEYS = (
         TASK,
     ),
     Key("log:<task_id>", "string", "when it was told (s), how much its latest run wrote, the end of it", "a day"),
+    Key(
+        "trace:<task_id>",
+        "hash",
+        "where traces are made: the span in which it was scheduled (submission), and that of its latest attempt",
+        "a week",
+    ),
     Key("ids", "hash", "task number → task_id, of tasks and missing deps", TASK, RECOMPUTED),
     Key(
         "missing_deps", "hash", "task_id → number of what is depended on and not there", "while depended on", RECOMPUTED

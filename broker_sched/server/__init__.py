@@ -16,6 +16,7 @@
 | bodies | how a request's body is taken in, and how long it may be |
 | budget | the memory that large bodies and long answers share |
 | requests | how bytes become a call's arguments |
+| traced | spans for requests, where OpenTelemetry is set up |
 | request_naming | the id under which logs, answers and Redis tell of a request |
 | responses | how a result or an error becomes status, headers and JSON |
 | frequent_looks | when calls that only look are passed on to a process of their own |

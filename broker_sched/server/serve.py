@@ -26,6 +26,7 @@ from broker_sched.server.listening import BACKLOG, listening_socket, shown
 from broker_sched.server.processes import Processes
 from broker_sched.server.protocol import KEEP_ALIVE_SECONDS, Protocol
 from broker_sched.server.tls import HANDSHAKE_SECONDS, TLS, TLSFiles
+from broker_sched.server.traced import traced
 
 try:
     from uvloop import run as run_loop
@@ -124,7 +125,7 @@ async def serve_on(
     tls: TLS | None = None,
 ) -> None:
     """Serve on a bound socket until a signal comes, or until the file descriptor `alive` is at its end."""
-    server = Server(app, on_started, app.end_waiting, tls)
+    server = Server(traced(app), on_started, app.end_waiting, tls)
     if alive is not None:
         asyncio.get_running_loop().add_reader(alive, server.end)
     with server.signals():

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
+from broker_sched import tracing
 from broker_sched.errors import WorkerError
 from broker_sched.log_lines import with_fields
 from broker_sched.tasks.protocol import TaskLike, checked_deps, flatten
@@ -35,13 +36,16 @@ class RunOptions:
     check_complete_on_run: bool = False
     task_process_context: str | None = None
     known_complete: frozenset[str] | None = None  # None: no cache
+    traceparent: str | None = None  # of the attempt's trace
     kill_after_seconds: float = 10.0  # for what a run on an rq worker has started, after a timeout
 
     @classmethod
-    def of(cls, worker_id: str, config: WorkerConfig, known: Set[str] | None) -> RunOptions:
+    def of(
+        cls, worker_id: str, config: WorkerConfig, known: Set[str] | None, traceparent: str | None = None
+    ) -> RunOptions:
         """Make the options from a worker's configuration.
 
-        known: ids of tasks that it knows to be complete; None: it keeps none.
+        known: ids of tasks that it knows to be complete; None: it keeps none. traceparent: of the attempt's trace.
         """
         return cls(
             worker_id,
@@ -49,6 +53,7 @@ class RunOptions:
             config.check_complete_on_run,
             config.task_process_context,
             None if known is None else frozenset(known),
+            traceparent,
             config.kill_after,
         )
 
@@ -89,7 +94,8 @@ def execute(task: TaskLike, options: RunOptions, reporter: StatusReporter) -> Ru
     known = None if options.known_complete is None else set(options.known_complete)
     run = _Run(task, options, reporter, Completion(known))
     try:
-        with with_fields(task_id=task.task_id, worker=options.worker_id), _context(options.task_process_context, run):
+        named = with_fields(task_id=task.task_id, worker=options.worker_id, **tracing.ids_of(options.traceparent))
+        with named, tracing.attached(options.traceparent), _context(options.task_process_context, run):
             return run.run()
     except Exception as error:  # of the context around the run: the run itself raises nothing
         log.exception("[pid %d] Worker %s failed    %s", os.getpid(), options.worker_id, task)

@@ -26,6 +26,7 @@ from broker_sched.mails.texts import public_name
 from broker_sched.tasks.loading import load_task
 from broker_sched.tasks.protocol import TaskLike, check_task, owners_of, visibilities_of
 from broker_sched.worker.add_task_buffer import AddTaskBuffer
+from broker_sched.worker.attempt_traces import AttemptTraces
 from broker_sched.worker.awaited_deps import AwaitedDeps
 from broker_sched.worker.completion import Completion, InParallel, InTurn
 from broker_sched.worker.config import WorkerConfig
@@ -70,6 +71,7 @@ class TaskRegistration:
         self._context = context
         self.mails = mails
         self._completion = Completion(self.known)
+        self.traces = AttemptTraces(scheduler, worker_id)
         self._buffer = AddTaskBuffer(scheduler, worker_id)
         self._awaited_deps = AwaitedDeps(scheduler, self._completion)
         self._dependency_graph = DependencyGraph()
@@ -97,6 +99,7 @@ class TaskRegistration:
                 self._schedule(finding)
             self._refuse_cycles(seen)
             self._buffer.flush(self._note_refused)
+            self.traces.note_submission(task, seen)
         except (KeyboardInterrupt, WorkerError):
             self.succeeded = False
             raise

@@ -61,6 +61,7 @@ class WorkSource:
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._registration = registration
+        self._traces = registration.traces
         self._allowed = config.allow_modules
         self._trial = trial
         self._refusals = Refusals(scheduler, worker_id)
@@ -80,6 +81,8 @@ class WorkSource:
         if work.task_id is not None:
             self._unreported[work.task_id] = self._registration.scheduled[work.task_id]
             self._attempts[work.task_id] = reply.get("attempt")
+            task_ids = reply.get("batch_task_ids") or [work.task_id]
+            self._traces.begin(self._unreported[work.task_id], task_ids, reply.get("attempt"))
         self._question = None
         return work
 
@@ -92,10 +95,15 @@ class WorkSource:
         """Return the number of the hand-out that the task's run here comes from; None where a luigid handed it out."""
         return self._attempts.get(task.task_id)
 
+    def traceparent_of(self, task: TaskLike) -> str | None:
+        """Return the context of the trace of the task's run here; None where it has none."""
+        return self._traces.traceparent(task.task_id)
+
     def forget_task(self, task: TaskLike) -> None:
         """Note that the scheduler knows how the task ended, or has it back."""
         self._unreported.pop(task.task_id, None)
         self._attempts.pop(task.task_id, None)
+        self._traces.end(task.task_id, self._registration.latest.get(task.task_id))
 
     def give_back_or_warn(self, is_heard: bool, pass_on: Callable[[], None]) -> None:
         """Give back what is left, where the scheduler is heard, and log what could not be given back.

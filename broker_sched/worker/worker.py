@@ -182,7 +182,7 @@ class Worker:
         if len(self._running) + 1 >= self._executor.capacity(self.worker_processes):
             self._work_waiter.end_waiting()
         config = self._config
-        options = RunOptions.of(self.id, config, self._registration.known)
+        options = RunOptions.of(self.id, config, self._registration.known, self._work_source.traceparent_of(task))
         timeout = read(task, "worker_timeout", config.timeout)
         if isinstance(timeout, RunResult):
             self._finish(task, timeout)

@@ -26,6 +26,7 @@ from broker_sched.scheduler.operations import (
     task_details,
     task_listing,
     tasks,
+    traces,
     why,
     work,
     workers,
@@ -34,7 +35,7 @@ from broker_sched.scheduler.operations.operators import configure
 
 MODULES = (
     *(tasks, work, attempts, task_details, operators, changing, options, lists, graphs, submissions, refusals),
-    *(overview, families, task_listing, single_task, failures, workers, events, condensed_graphs, why),
+    *(overview, families, task_listing, single_task, failures, workers, events, condensed_graphs, why, traces),
 )
 
 

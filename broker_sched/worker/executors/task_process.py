@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from broker_sched import interrupts, log_lines
+from broker_sched import interrupts, log_lines, tracing
 from broker_sched.tasks import command_line
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.executors.output import Output, write_to
@@ -86,6 +86,7 @@ class TaskProcess:
         ours, self._childs_end = socket.socketpair()
         self._connection = WorkersEnd(ours)
         self._output: Output | None = None
+        self._traceparent = options.traceparent
         self._source: Any
         self._childs_pipe: Any
         self._source, self._childs_pipe = context.Pipe(duplex=False) if captures else (None, None)
@@ -97,7 +98,7 @@ class TaskProcess:
     def start(self) -> None:
         """Start the process. Raises what that raises, such as PicklingError where multiprocessing spawns."""
         if self._childs_pipe is not None:  # before the process is there: without its thread there shall be none
-            self._output = Output(self.task.task_id, self._source)
+            self._output = Output(self.task.task_id, self._source, fields=tracing.ids_of(self._traceparent))
         try:
             self._process.start()
             self._root = _process(self._process.pid)
@@ -277,6 +278,7 @@ def _child(
     reporter = StatusReporter(tell, task.task_id, options.worker_id, bool(task.accepts_messages), task)
     interrupts.start_beside(threading.Thread(target=_listen, args=(connection, reporter, worker_pid), daemon=True))
     connection.send(execute(task, options, reporter))
+    tracing.flush()  # a fork ends without what atexit does
 
 
 def resident_bytes(process: psutil.Process | None) -> int | None:

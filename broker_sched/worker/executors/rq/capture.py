@@ -8,15 +8,16 @@ import os
 import sys
 from types import TracebackType
 
-from broker_sched import log_lines
+from broker_sched import log_lines, tracing
 from broker_sched.worker.executors.output import STDERR, STDOUT, Output, Tail, write_to
 
 
 class Capture:
     """A context in which all that this process, and what it starts, writes goes through a pipe of its own."""
 
-    def __init__(self, task_id: str) -> None:
+    def __init__(self, task_id: str, traceparent: str | None = None) -> None:
         self._task_id = task_id
+        self._fields = tracing.ids_of(traceparent)
         self._told = Tail("", 0)
 
     def __enter__(self) -> Capture:
@@ -24,7 +25,7 @@ class Capture:
         self._flush()
         self._kept = os.dup(STDOUT), os.dup(STDERR)
         source, pipe = multiprocessing.Pipe(duplex=False)
-        self._output = Output(self._task_id, source, shown_on=self._kept[1])
+        self._output = Output(self._task_id, source, shown_on=self._kept[1], fields=self._fields)
         write_to(pipe)
         self._is_capturing = True
         self._handler: logging.Handler | None = None

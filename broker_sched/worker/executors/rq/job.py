@@ -17,7 +17,7 @@ import tenacity
 from rq import get_current_job
 from rq.timeouts import JobTimeoutException
 
-from broker_sched import log_lines
+from broker_sched import log_lines, tracing
 from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.executors.rq.capture import Capture
@@ -58,7 +58,7 @@ def run_task(
     if is_work_horse:
         lead_own_group()
         guardian = ProcessGuard(run_records, task_id, job.id, kill_after)
-    with guardian, Capture(task_id) as capture, _noticed_timeout() as alarm:
+    with guardian, Capture(task_id, options_from_fields(options).traceparent) as capture, _noticed_timeout() as alarm:
         try:
             with JobHeartbeat(run_records, task_id, job.id, capture, is_work_horse):
                 result = _result(run_records, job.id, begin, task_id, (module, family, params), options)
@@ -69,6 +69,7 @@ def run_task(
             alarm.programs.end_programs(kill_after)
         is_timed_out = alarm.is_fatal(result)
         _leave(run_records, task_id, job.id, result, is_timed_out, tail_to_text(capture.final_tail()))
+        tracing.flush()  # a work-horse ends without what atexit does
     return result.status
 
 

@@ -1,0 +1,1 @@
+"""Traces with the real SDK of OpenTelemetry."""
