@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from broker_sched.errors import RedisUnavailable
+from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.metric_counts import OTHER
+from broker_sched.server.metrics.counters import Counters
+from broker_sched.server.metrics.scraping import Scraping
 from broker_sched.server.metrics.table import METRICS
 from tests.debian_programs import debian_program
 from tests.harness import RedisProcess, ServerProcess
@@ -130,12 +136,6 @@ def test_families_beyond_the_first_200_are_counted_together_and_those_keep_their
     assert value(after, "luigi_task_done_total", family="F7") == 2
 
 
-def test_scrapes_at_the_same_time_share_one_reading(pair: tuple[ServerProcess, ServerProcess]) -> None:
-    with ThreadPoolExecutor(16) as threads:
-        bodies = list(threads.map(lambda _: pair[0].request("GET", "/metrics").status, range(16)))
-    assert bodies == [200] * 16
-
-
 def test_a_woken_worker_is_counted_when_it_asks_for_work(pair: tuple[ServerProcess, ServerProcess]) -> None:
     first, second = pair
     before = value(scrape(first), "bsched_wakeup_seconds_count")
@@ -191,3 +191,41 @@ def test_no_counter_goes_back_when_servers_are_killed(
         servers[victim] = start_server(*named).await_ready()
     counted = [each for key, each in scrape(servers[0]).items() if key[0] == "luigi_task_done_total"]
     assert sum(counted) == done
+
+
+def test_who_asks_while_others_do_waits_for_their_reading() -> None:
+    class Scheduler:
+        """Counts what is read, and answers when told to."""
+
+        namespace = Namespace.named("any")
+
+        def __init__(self) -> None:
+            self.readings = 0
+            self.may_answer = asyncio.Event()
+
+        async def drive(self, commands: object) -> object:
+            self.readings += 1
+            await self.may_answer.wait()
+            raise RedisUnavailable("away")
+
+        def take_redis_errors(self) -> int:
+            return 0
+
+    async def scrape_together() -> int:
+        scheduler = Scheduler()
+        scraping = Scraping(scheduler, Counters(scheduler))  # type: ignore[arg-type]  # all that they need of one
+        asked = [asyncio.create_task(scraping.metrics("")) for _ in range(20)]
+        await asyncio.sleep(0)
+        asked[3].cancel()  # who goes away takes it from nobody
+        scheduler.may_answer.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert sum(isinstance(answer, tuple) for answer in answers) == 19
+        return scheduler.readings
+
+    assert asyncio.run(scrape_together()) == 1
+
+
+def test_the_library_is_loaded_when_somebody_asks_for_metrics() -> None:
+    code = "import sys, broker_sched.server.serve; print('prometheus_client' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
