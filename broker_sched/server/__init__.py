@@ -13,6 +13,7 @@
 | hosts | under which names a server may be asked |
 | api | `/api/<method>`, from a request to its answer |
 | cross_site | which calls a foreign web page makes through a browser |
+| cors | what pages of other sites may read, as luigi.cfg says |
 | bodies | how a request's body is taken in, and how long it may be |
 | budget | the memory that large bodies and long answers share |
 | requests | how bytes become a call's arguments |

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -30,7 +30,7 @@ from broker_sched.server.bodies import (
     read_parts,
 )
 from broker_sched.server.budget import Budget
-from broker_sched.server.cross_site import is_foreign
+from broker_sched.server.cross_site import is_browsers, is_foreign
 from broker_sched.server.frequent_looks import FrequentLooks
 from broker_sched.server.large_calls import LargeCalls
 from broker_sched.server.metrics.counters import Counters
@@ -38,6 +38,7 @@ from broker_sched.server.request_naming import NAMED, chosen_name, naming
 from broker_sched.server.requests import MAX_BODY_BYTES, from_body, from_query
 from broker_sched.server.responses import (
     JSON_HEADERS,
+    SECURITY_HEADERS,
     Answer,
     RequestRefused,
     answer_to,
@@ -67,16 +68,19 @@ class Api:
         large_calls: LargeCalls | None = None,
         looks: FrequentLooks | None = None,
         counters: Counters | None = None,
+        trusted_origins: Collection[bytes] = (),
     ) -> None:
         """Answer calls by this scheduler.
 
         large_calls: carries out those with large bodies. looks: those that only look and come often. None: this process
-        does. counters: count the calls for /metrics; None: nobody does.
+        does. counters: count the calls for /metrics; None: nobody does. trusted_origins: whose pages may do
+        what this server's own may.
         """
         self._scheduler = scheduler
         self._large_calls = large_calls
         self._looks = looks
         self._counters = counters
+        self._trusted_origins = trusted_origins
         self._bodies, self._answers = Budget(BODIES_BYTES), Budget(ANSWERS_BYTES)
         self._view_slots = asyncio.Semaphore(VIEWS_AT_ONCE)
 
@@ -131,6 +135,7 @@ class Api:
                 if name == "await_work":  # which names a worker, and would keep its share of the memory for 30 s
                     raise RequestRefused(413, "TooLarge", "A request of await_work may have 512 KB at the most.")
                 if self._large_calls is not None:
+                    self._checked_method(name, scope["method"], headers)
                     return await self._large_calls.answer(name, scope, parts)
             return await self._answer(name, scope, headers, b"".join(parts), receive)
         finally:
@@ -141,17 +146,8 @@ class Api:
     ) -> Answer | LongAnswer:
         verb, query = scope["method"], scope["query_string"]
         if verb == "OPTIONS":  # as luigid without CORS: no foreign page is allowed anything
-            return Answer(204)
-        if verb not in ("POST", "GET"):
-            raise wrong_verb(verb, "GET, POST, OPTIONS")
-        method = find_method(name)
-        if (verb == "POST" or _changes_state(method)) and is_foreign(headers, verb):
-            raise RequestRefused(
-                403,
-                "CrossSite",
-                f"{name} may be asked for by programs and by this server's own page: a browser that does not say so "
-                "may be misused by another site. Use bsched, curl or POST; let a proxy pass on the Host header.",
-            )
+            return Answer(204, SECURITY_HEADERS)
+        method = self._checked_method(name, verb, headers)
         if verb == "POST" and b"upgrade" in headers:  # the parser drops the body of such a request
             raise RequestRefused(
                 400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header."
@@ -166,6 +162,25 @@ class Api:
         if name in VIEWS:
             return await self._view(method, arguments)
         return success(await self._scheduler.invoke(method, arguments, _numbered(headers)))
+
+    def _checked_method(self, name: str, verb: str, headers: Mapping[bytes, bytes]) -> Method:
+        """Return the method, unless a browser asks for it that may be misused. Raises RequestRefused, UnknownMethod."""
+        if verb not in ("POST", "GET"):
+            raise wrong_verb(verb, "GET, POST, OPTIONS")
+        method = find_method(name)
+        if verb == "GET" and not _changes_state(method):
+            return method
+        if is_foreign(headers, verb, self._trusted_origins):
+            raise RequestRefused(
+                403,
+                "CrossSite",
+                f"{name} may be asked for by programs and by this server's own page: a browser that does not say so "
+                "may be misused by another site. Use bsched, curl or POST; let a proxy pass on the Host header.",
+            )
+        if verb == "GET" and is_browsers(headers):
+            message = f"{name} changes state: a browser may ask for it by POST only, so that no link does it."
+            raise RequestRefused(405, "MethodNotAllowed", message, [(b"allow", b"POST, OPTIONS")])
+        return method
 
     async def _view(self, method: Method, arguments: dict[str, Any]) -> LongAnswer:
         """Answer a view. All of its reply lies in memory before any is sent, so only few are made at once."""

@@ -35,13 +35,14 @@ from broker_sched.server.access.access import Access, AccessConfig, check_role
 from broker_sched.server.access.caller import caller_of
 from broker_sched.server.announcements import announced
 from broker_sched.server.api import API, Api
+from broker_sched.server.cors import Cors, CorsConfig, parse_cors
 from broker_sched.server.frequent_looks import FrequentLooks
 from broker_sched.server.hosts import HostRule
 from broker_sched.server.large_calls import LargeCalls
 from broker_sched.server.metrics.counters import Counters, telling
 from broker_sched.server.metrics.scraping import Scraping
 from broker_sched.server.prune_timer import prune_for_ever
-from broker_sched.server.responses import answer_to
+from broker_sched.server.responses import answer_to, secured
 from broker_sched.server.routes import routes
 
 log = logging.getLogger("bsched.server")
@@ -61,24 +62,29 @@ class AppConfig:
     mails: MailSettings | None = None  # None: this process sends no mails
     hosts: HostRule = field(default_factory=HostRule)
     access: AccessConfig = field(default_factory=AccessConfig)
+    cors: CorsConfig | None = None  # None: pages of other sites read nothing
     address: str | None = None  # where it listens, for people; None: another ASGI server knows
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> AppConfig:
-        """What BSCHED_REDIS, BSCHED_NAMESPACE, BSCHED_ALLOW_HOST and BSCHED_<OPTION> say, and luigi.cfg about mails.
+        """What BSCHED_REDIS, BSCHED_NAMESPACE, BSCHED_ALLOW_HOST and BSCHED_<OPTION> say, and luigi.cfg beside them.
+
+        Of luigi.cfg, what it says about mails and in [cors].
 
         Who may ask is said by BSCHED_USERS_FILE and BSCHED_INSECURE.
 
         Raises ConfigurationError.
         """
         given = {name: environment.get(f"BSCHED_{name.upper()}") for name in OPTIONS}
+        configuration = luigi_config.read()
         return AppConfig(
             redis_url=environment.get("BSCHED_REDIS"),
             namespace=environment.get("BSCHED_NAMESPACE", "default"),
             options={name: to_text(parse_option(name, text)) for name, text in given.items() if text is not None},
-            mails=parse_settings(luigi_config.read()),
+            mails=parse_settings(configuration),
             hosts=HostRule(environment.get("BSCHED_ALLOW_HOST", "").split()),
             access=AccessConfig.from_environment(environment),
+            cors=parse_cors(configuration),
         )
 
 
@@ -101,6 +107,7 @@ class App:
         self._api: Api | None = None
         self._scraping: Scraping | None = None
         self._access: Access | None = None
+        self._cors = None if config.cors is None else Cors(config.cors)
         self._routes = routes(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,6 +120,8 @@ class App:
             path = scope["path"]
             if root := scope.get("root_path"):
                 path = path.removeprefix(root)
+            if self._cors is not None and path.startswith(API):
+                send = self._cors.granting(scope, send)
             try:
                 await self._access.admit(scope, path)
                 if path.startswith(API) and scope["method"] != "OPTIONS":
@@ -123,7 +132,7 @@ class App:
             if path.startswith(API):
                 await self._api(path[len(API) :], scope, receive, send)
                 return
-        await self._routes(scope, receive, send)
+        await self._routes(scope, receive, secured(send))
 
     @property
     def scheduler(self) -> AsyncScheduler:
@@ -159,7 +168,8 @@ class App:
             counters = Counters(scheduler)
             self._scraping = Scraping(scheduler, counters)
             self._scheduler, self._access = scheduler, access
-            self._api = Api(scheduler, large_calls, looks, counters)
+            trusted = () if self._cors is None else self._cors.trusted
+            self._api = Api(scheduler, large_calls, looks, counters, trusted)
             pruner = asyncio.create_task(prune_for_ever(scheduler))
             mailing = _start_mailing(config.mails, scheduler)
             try:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from html import escape
 
 from broker_sched.contract.scheduler_api import METHODS
 
+_STYLE = "body { font: 1rem/1.5 system-ui, sans-serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem }"
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>broker_sched: {namespace}</title>
-<style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 45rem; margin: 2rem auto; padding: 0 1rem }}</style>
+<style>{style}</style>
 <h1>broker_sched</h1>
 <p>Luigi's scheduler on Redis, namespace <strong>{namespace}</strong>.</p>
 <ul>{links}</ul>
@@ -19,6 +22,16 @@ _PAGE = """<!doctype html>
 <p>{methods}</p>
 </html>
 """
+# All that the page may load: its own style, by its hash.
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+PAGE_HEADERS = (
+    (b"content-type", b"text/html; charset=UTF-8"),
+    (
+        b"content-security-policy",
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'".encode(),
+    ),
+)
 # Relative, so that they hold behind a proxy that adds a path.
 _LINKS = (
     ("api/task_list", "Tasks"),
@@ -33,4 +46,4 @@ def front_page(namespace: str) -> bytes:
     """Return the HTML of the page at `/`."""
     links = "".join(f'<li><a href="{target}">{text}</a>' for target, text in _LINKS)
     methods = ", ".join(f"<code>{name}</code>" for name in sorted(METHODS))
-    return _PAGE.format(namespace=escape(namespace), links=links, methods=methods).encode()
+    return _PAGE.format(style=_STYLE, namespace=escape(namespace), links=links, methods=methods).encode()

@@ -23,6 +23,7 @@ import msgspec
 from starlette.types import Scope
 
 from broker_sched import log_lines
+from broker_sched.server.cross_site import FROM_BROWSERS
 from broker_sched.server.responses import RETRY_AFTER, Answer, Header, RequestRefused
 
 log = logging.getLogger("bsched.server")
@@ -106,7 +107,8 @@ class LargeCalls:
         if self._idle is not None:
             self._idle.cancel()
         number = next(_counter)
-        question = Question(number, name, scope["method"], scope["path"], scope["query_string"], list(scope["headers"]))
+        headers = [header for header in scope["headers"] if header[0] not in FROM_BROWSERS]  # which have been checked
+        question = Question(number, name, scope["method"], scope["path"], scope["query_string"], headers)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-from starlette.types import Scope, Send
+from starlette.types import Message, Scope, Send
 
 from broker_sched.errors import (
     BrokerSchedError,
@@ -32,9 +32,14 @@ PART = 500  # entries encoded in one go; between two goes other requests have th
 LEVELS = 3  # of a reply that are looked at for long lists: [worker] → running → {task_id: task}
 MAX_MESSAGE = 500  # letters of an error message: it may quote the caller's own megabyte
 Header: TypeAlias = tuple[bytes, bytes]
-NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
-JSON_HEADERS: Sequence[Header] = ((b"content-type", b"application/json; charset=UTF-8"), NOSNIFF)
-HTML_HEADERS: Sequence[Header] = ((b"content-type", b"text/html; charset=UTF-8"), NOSNIFF)
+# What every answer has; `secured` adds what is missing to those of the routes, which may have their own instead.
+SECURITY_HEADERS: Sequence[Header] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+JSON_HEADERS: Sequence[Header] = ((b"content-type", b"application/json; charset=UTF-8"), *SECURITY_HEADERS)
 RETRY_AFTER: Header = (b"retry-after", b"1")  # seconds
 # The caller is told, no log.
 EXPECTED = (InvalidArgument, UnknownMethod, RedisUnavailable, SchemaMismatch, Superseded, NameTaken)
@@ -69,6 +74,20 @@ class RequestRefused(BrokerSchedError):
         self.status = status
         self.kind = kind
         self.headers = headers
+
+
+def secured(send: Send) -> Send:
+    """Return what sends an answer with those security headers that it has not."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            given = {name.lower() for name, _ in headers}
+            headers += [header for header in SECURITY_HEADERS if header[0] not in given]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return sending
 
 
 def success(result: Any) -> Answer:

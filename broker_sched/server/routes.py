@@ -16,11 +16,9 @@ from starlette.routing import Route
 
 from broker_sched.errors import BrokerSchedError, InvalidArgument
 from broker_sched.server.access.caller import caller_of
-from broker_sched.server.front_page import front_page
+from broker_sched.server.front_page import PAGE_HEADERS, front_page
 from broker_sched.server.responses import (
-    HTML_HEADERS,
     JSON_HEADERS,
-    NOSNIFF,
     RETRY_AFTER,
     Answer,
     RequestRefused,
@@ -43,7 +41,7 @@ def routes(app: App) -> Starlette:
     async def page(request: Request) -> Response:
         if request.method == "HEAD":  # of load balancers
             return Response(status_code=204)
-        return _response(Answer(200, HTML_HEADERS, front_page(app.scheduler.namespace.name)))
+        return _response(Answer(200, PAGE_HEADERS, front_page(app.scheduler.namespace.name)))
 
     async def alive(request: Request) -> Response:
         return _response(Answer(200, JSON_HEADERS, b'{"alive":true}'))
@@ -60,7 +58,7 @@ def routes(app: App) -> Starlette:
     async def metrics(request: Request) -> Response:
         with_names = caller_of(request.scope).sees != "counts"  # families and resources are names that users gave
         text, content_type = await app.scraping.metrics(request.headers.get("accept", ""), with_names=with_names)
-        headers = [(b"content-type", content_type.encode()), NOSNIFF]
+        headers = [(b"content-type", content_type.encode())]
         return _response(Answer(200, headers, text))
 
     async def scale(request: Request) -> Response:

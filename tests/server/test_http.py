@@ -53,6 +53,9 @@ def test_a_request_in_pieces_is_one_request(server: ServerProcess) -> None:
     assert lines[2:] == [
         b"content-type: application/json; charset=UTF-8",
         b"x-content-type-options: nosniff",
+        b"content-security-policy: default-src 'none'; frame-ancestors 'none'",
+        b"referrer-policy: no-referrer",
+        b"cache-control: no-store",
         b"content-length: %d" % len(PONG),
         b"connection: close",
     ]

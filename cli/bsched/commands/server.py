@@ -99,6 +99,7 @@ def server(
 ) -> None:
     """Serve a namespace over HTTP until SIGTERM. Any number of servers can share one namespace."""
     from broker_sched.server.app import AppConfig  # here, since other commands need no HTTP
+    from broker_sched.server.cors import parse_cors
     from broker_sched.server.serve import ServerConfig, serve
 
     config = luigi_config.read()
@@ -117,6 +118,7 @@ def server(
                     resources=chosen.resources,
                     mails=parse_settings(config),
                     access=access,
+                    cors=parse_cors(config),
                 ),
                 host=host,
                 port=port,

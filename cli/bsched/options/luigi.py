@@ -43,7 +43,11 @@ NO_LOCK = (
     "start it with flock(1): flock -n /tmp/my.lock COMMAND"
 )
 NO_COLLECTOR = "`bsched server` counts for Prometheus (/metrics), and has no other collector: take metrics from there"
-NO_CORS = "other web pages get no access; let a proxy before `bsched server` add the CORS headers"
+# luigi.server.cors
+CORS_OPTIONS = (
+    *("enabled", "allowed_origins", "allow_any_origin", "allow_null_origin", "max_age", "allowed_methods"),
+    *("allowed_headers", "exposed_headers", "allow_credentials"),
+)
 ON_COMMAND_LINE = Fate(instead="it is for the command line only; remove it")
 READ_BY_LUIGI = Fate(ALL)  # by luigi itself, or a module of it, in the tasks' processes
 
@@ -96,7 +100,7 @@ SECTIONS: Mapping[str, Mapping[str, Fate]] = {
     "batch_notifier": _options_of("batch_notifier", Fate(("server", "local"))),  # so luigi's documentation calls it
     "batch_email": _options_of("batch_notifier", Fate(("server", "local"))),  # and so its code
     "task_history": {"*": Fate(instead=WITHOUT_EFFECT["record_task_history"])},
-    "cors": {"*": Fate(instead=NO_CORS)},
+    "cors": dict.fromkeys(CORS_OPTIONS, Fate(("server",))),
     "datadog": {"*": Fate(instead=NO_COLLECTOR)},
     "prometheus": {
         "use_task_family_in_labels": Fate(instead="the family always is a label of /metrics; remove it"),
