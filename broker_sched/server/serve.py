@@ -110,9 +110,9 @@ def _may_be_open(config: ServerConfig, listens_at: str | None) -> bool:
     if not access.knows_somebody:
         raise ConfigurationError(
             f"Whoever reaches {listens_at} could do everything, since nobody has to log in: this server does not "
-            "start. Say who may ask (`bsched user add`, then --users-file; see docs/security.md), or listen on "
-            "127.0.0.1 behind what asks for a login. If all who reach it may do everything: --insecure "
-            "(BSCHED_INSECURE=1)."
+            "start. Say who may ask (`bsched user add`, then --users-file; or `bsched token create`, then "
+            "--require-login; see docs/security.md), or listen on 127.0.0.1 behind what asks for a login. If all who "
+            "reach it may do everything: --insecure (BSCHED_INSECURE=1)."
         )
     return False
 

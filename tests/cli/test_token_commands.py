@@ -11,6 +11,7 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.contract.roles import Role
+from broker_sched.scheduler.operations.secrets import digest_of
 from broker_sched.scheduler.operations.sessions import (
     Client,
     Proof,
@@ -47,12 +48,13 @@ def test_redis_has_the_digest_of_a_token_and_no_more(board: Scheduler, on: Bsche
 
 def test_a_token_is_found_until_it_is_revoked(board: Scheduler, on: Bsched) -> None:
     made = on.json("token", "create", "--role", "operator", "--name", "ci")
-    found = board.drive(find_token(board.namespace, made["token"]))
-    assert found is not None and (found.name, found.role.value, found.expired) == ("ci", "operator", None)
+    found = board.drive(find_token(board.namespace, digest_of(made["token"])))
+    assert found is not None and (found.role.value, found.expired) == ("operator", None)
+    assert found.name == f"ci (token {made['id']})"
     (told,) = on.json_lines("token", "list")
     assert told["last_used"] == pytest.approx(time.time(), abs=60)
     assert on.json("token", "revoke", made["id"]) == {"revoked": made["id"]}
-    assert board.drive(find_token(board.namespace, made["token"])) is None
+    assert board.drive(find_token(board.namespace, digest_of(made["token"]))) is None
     assert "There is no token" in on.error("token", "revoke", made["id"])
     assert "no tokens here" in on("token", "list").stderr
 
@@ -62,7 +64,7 @@ def test_that_a_token_is_used_is_written_once_a_minute(scheduler: Scheduler, clo
     written = []
     for seconds in (0.0, 30.0, 29.0, 2.0):
         clock.advance(seconds)
-        scheduler.drive(find_token(scheduler.namespace, made.secret))
+        scheduler.drive(find_token(scheduler.namespace, digest_of(made.secret)))
         (told,) = scheduler.drive(list_tokens(scheduler.namespace))
         written.append(told["last_used"])
     first = clock.now - 61
@@ -72,12 +74,12 @@ def test_that_a_token_is_used_is_written_once_a_minute(scheduler: Scheduler, clo
 def test_an_expired_token_is_known_as_such_for_30_days(scheduler: Scheduler, clock: FakeClock) -> None:
     made = scheduler.drive(create_token(scheduler.namespace, name="n", role=Role.WORKER, by="me", seconds=60))
     clock.advance(60)
-    found = scheduler.drive(find_token(scheduler.namespace, made.secret))
+    found = scheduler.drive(find_token(scheduler.namespace, digest_of(made.secret)))
     assert found is not None and found.expired == clock.now
     for days, left in ((29, 2), (2, 2)):  # the new one, and before the month is over the old one
         clock.advance(days * 86400)
         scheduler.drive(create_token(scheduler.namespace, name="", role=Role.WORKER, by="me", seconds=None))
-        assert (scheduler.drive(find_token(scheduler.namespace, made.secret)) is not None) == (days == 29)
+        assert (scheduler.drive(find_token(scheduler.namespace, digest_of(made.secret))) is not None) == (days == 29)
         assert len(scheduler.drive(list_tokens(scheduler.namespace))) == left
 
 

@@ -28,7 +28,7 @@ class Token(TypedDict):
 class Holder(NamedTuple):
     """Says who holds a token, and whether it is good any more."""
 
-    name: str
+    name: str  # for people: the token's, and its id, since two may be called alike
     role: Role
     expired: float | None  # since when it is no good any more (s); None while it is good
 
@@ -52,13 +52,17 @@ def create_token(namespace: Namespace, *, name: str, role: Role, by: str, second
     return NewToken(secret, id_of(digest), float(expires) if expires else None)
 
 
-def find_token(namespace: Namespace, secret: str) -> Commands[Holder | None]:
-    """Return who holds this token, and note once a minute that it was used; None when there is none. One script."""
-    found = yield Call("find_token", digest=digest_of(secret))
+def find_token(namespace: Namespace, digest: str) -> Commands[Holder | None]:
+    """Return who holds the token with this digest, and note once a minute that it was used; None when there is none.
+
+    One script.
+    """
+    found = yield Call("find_token", digest=digest)
     if not found:
         return None
     name, role, expired = found
-    return Holder(name, Role(role), float(expired) if expired else None)
+    token_id = f"token {id_of(digest)}"
+    return Holder(f"{name} ({token_id})" if name else token_id, Role(role), float(expired) if expired else None)
 
 
 def list_tokens(namespace: Namespace) -> Commands[list[Token]]:

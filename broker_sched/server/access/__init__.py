@@ -6,6 +6,8 @@
 | caller | the one who asks, as the rest of the server sees them |
 | grants | which role somebody has in which namespace, as it is written |
 | passwords | whether a password is right, at what cost, and who has given it before |
+| remembered | how what Redis says of a secret counts for half a second |
+| tokens | who holds which token |
 | users | the users who give a password, and how failing slows them down |
 | users_file | the users file: a line for each user, and how it is watched and changed |
 """

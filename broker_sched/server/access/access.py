@@ -15,6 +15,7 @@ from broker_sched.errors import ConfigurationError, UnknownMethod
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.server.access.caller import KEY, Caller, Kind, address_of
 from broker_sched.server.access.grants import Grants, role_in
+from broker_sched.server.access.tokens import Tokens, is_token
 from broker_sched.server.hosts import is_loopback
 from broker_sched.server.responses import RequestRefused
 from broker_sched.truth_words import truth_of
@@ -31,25 +32,22 @@ class AccessConfig:
     """Says who is known to a server."""
 
     users_file: str | None = None
+    wants_login: bool = False  # nobody gets in without a login; with users this is so anyway
     is_open_to_all: bool = False  # without users, also those may do everything who ask at no loopback address
 
     @staticmethod
     def from_environment(environment: Mapping[str, str]) -> AccessConfig:
-        """What BSCHED_USERS_FILE and BSCHED_INSECURE say. Raises ConfigurationError."""
-        insecure = environment.get("BSCHED_INSECURE", "false")
-        try:
-            is_open_to_all = truth_of(insecure)
-        except ValueError:
-            raise ConfigurationError(f"BSCHED_INSECURE is true or false, not {insecure!a}.") from None
+        """What BSCHED_USERS_FILE, BSCHED_REQUIRE_LOGIN and BSCHED_INSECURE say. Raises ConfigurationError."""
         return AccessConfig(
             users_file=environment.get("BSCHED_USERS_FILE"),
-            is_open_to_all=is_open_to_all,
+            wants_login=_truth_in(environment, "BSCHED_REQUIRE_LOGIN"),
+            is_open_to_all=_truth_in(environment, "BSCHED_INSECURE"),
         )
 
     @property
     def knows_somebody(self) -> bool:
         """Whether anybody can say who they are; else everybody is anonymous, and an admin."""
-        return self.users_file is not None
+        return self.users_file is not None or self.wants_login
 
 
 class Access:
@@ -62,6 +60,7 @@ class Access:
         self._config = config
         self._namespace = scheduler.namespace.name
         self._is_open = not config.knows_somebody
+        self._tokens = Tokens(scheduler)
         self._users: Users | None = None
         if config.users_file is not None:
             from broker_sched.server.access.users import Users  # here, since a server without users needs no argon2
@@ -109,8 +108,12 @@ class Access:
 
     async def _by_header(self, header: bytes, scope: Scope) -> Caller:
         scheme, _, proof = header.partition(b" ")
+        if scheme.lower() == b"bearer":
+            return await self._by_token(proof.strip().decode("latin-1"), scope)
         if scheme.lower() == b"basic":
             login = login_in(proof)
+            if login is not None and is_token(login[1]):
+                return await self._by_token(login[1], scope)
             if login is not None and self._users is not None:
                 grants = await self._users.grants_by_password(*login, address_of(scope))
                 if grants is not None:
@@ -118,12 +121,25 @@ class Access:
             raise unauthorized(self._namespace, WRONG_LOGIN)
         raise unauthorized(self._namespace)
 
+    async def _by_token(self, token: str, scope: Scope) -> Caller:
+        holder = await self._tokens.holder_of(token)
+        if isinstance(holder, str):
+            raise unauthorized(self._namespace, holder)
+        return self.caller(holder.name, "token", {self._namespace: holder.role}, scope)
+
     def caller(self, name: str, kind: Kind, grants: Grants, scope: Scope) -> Caller:
         """Return somebody who is known. Raises RequestRefused (403) when they have no role in this namespace."""
         role = role_in(grants, self._namespace)
         if role is None:
             raise RequestRefused(403, "Forbidden", f"{name} has no role in the namespace {self._namespace}.")
         return Caller(name, kind, role, "all", address_of(scope))
+
+
+def _truth_in(environment: Mapping[str, str], name: str) -> bool:
+    try:
+        return truth_of(environment.get(name, "false"))
+    except ValueError:
+        raise ConfigurationError(f"{name} is true or false, not {environment[name]!a}.") from None
 
 
 def check_role(caller: Caller, name: str) -> None:

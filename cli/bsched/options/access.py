@@ -25,10 +25,10 @@ def access_options(function: F) -> F:
     """Add the options of who may ask a server for what; the command gets access, an AccessConfig, and insecure."""
 
     @functools.wraps(function)
-    def command(*args: Any, users_file: str | None, **others: Any) -> Any:
+    def command(*args: Any, users_file: str | None, wants_login: bool, **others: Any) -> Any:
         from broker_sched.server.access.access import AccessConfig  # here, since other commands need no HTTP
 
-        return function(*args, access=AccessConfig(users_file=users_file), **others)
+        return function(*args, access=AccessConfig(users_file=users_file, wants_login=wants_login), **others)
 
     for option in (
         click.option(
@@ -37,6 +37,14 @@ def access_options(function: F) -> F:
             envvar="BSCHED_INSECURE",
             help="Let everybody do everything who reaches an address other than loopback's, where nobody has to say "
             "who they are.  [env: BSCHED_INSECURE]",
+        ),
+        click.option(
+            "--require-login",
+            "wants_login",
+            is_flag=True,
+            envvar="BSCHED_REQUIRE_LOGIN",
+            help="Let nobody in without a login, such as a token of `bsched token`. With --users-file this is so "
+            "anyway.  [env: BSCHED_REQUIRE_LOGIN]",
         ),
         functools.partial(
             users_file_option,

@@ -62,8 +62,8 @@ def test_any_other_address_does(address: str) -> None:
 
 
 def test_the_environment_says_it_for_other_asgi_servers(tmp_path: Path) -> None:
-    given = {"BSCHED_USERS_FILE": "/users", "BSCHED_INSECURE": "yes"}
-    assert AccessConfig.from_environment(given) == AccessConfig("/users", True)
-    assert AccessConfig.from_environment({}) == AccessConfig(None, False)
+    given = {"BSCHED_USERS_FILE": "/users", "BSCHED_REQUIRE_LOGIN": "1", "BSCHED_INSECURE": "yes"}
+    assert AccessConfig.from_environment(given) == AccessConfig("/users", wants_login=True, is_open_to_all=True)
+    assert AccessConfig.from_environment({}) == AccessConfig()
     with pytest.raises(ConfigurationError, match="BSCHED_INSECURE"):
         AccessConfig.from_environment({"BSCHED_INSECURE": "perhaps"})
