@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from broker_sched.contract.registry import Method
 from broker_sched.contract.request_ids import Request
 from broker_sched.contract.scheduler_api import METHODS
-from broker_sched.contract.validation import check
+from broker_sched.contract.validation import check, to_json
 from broker_sched.errors import BrokerSchedError, RedisUnavailable
 from broker_sched.lua.loader import load, names
 from broker_sched.redis_backend.commands import Await, Commands, Read, Write
@@ -22,6 +22,7 @@ from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 from broker_sched.redis_backend.recovery import SERVER, Configure, LookAnew
 from broker_sched.scheduler.execution import Effect, Effects, Execution, FreeCallers, Send, load_scripts, take_lock
 from broker_sched.scheduler.long_poll import LongPolls
+from broker_sched.scheduler.look_budget import LookBudget
 from broker_sched.scheduler.operations import OPERATIONS
 from broker_sched.scheduler.operations.operators import check_permissions
 from broker_sched.scheduler.operations.work import awaiting
@@ -30,6 +31,7 @@ log = logging.getLogger("bsched.server")
 T = TypeVar("T")
 
 VIEWS = frozenset(method.name for method in METHODS.values() if method.is_view)
+LOOKS_AT_ONCE = 2  # that read from Redis; each waits for the other where there is no time left for looks
 VIEWS_AT_ONCE = 2  # that a server reads and encodes: one of 100,000 tasks takes 300 MB meanwhile
 PERMITTED_SECONDS = 10.0  # between two looks of /readyz at what Redis's user may do
 
@@ -60,6 +62,9 @@ class AsyncScheduler:
         self._execution = Execution(
             namespace, SERVER, FreeCallers(self.id), options=options, resources=resources, loads_all=True
         )
+        self._look_budget = LookBudget()
+        self._look_slots = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._waiting_looks: dict[tuple[str, str], asyncio.Task[Any]] = {}  # by method and arguments
         self._permitted_at = 0.0  # event loop time
         self._configuring: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(VIEWS_AT_ONCE, thread_name_prefix="view")
@@ -76,10 +81,12 @@ class AsyncScheduler:
     async def invoke(self, method: Method, arguments: Mapping[str, Any], request: Request | None = None) -> Any:
         """Check the arguments and carry out one method of the contract. request: the client's name for this call.
 
-        Raises InvalidArgument, RedisUnavailable when Redis does not serve us within some seconds, and what the method
-        raises.
+        A call that only looks may have its answer together with others like it: nobody changes it. Raises
+        InvalidArgument, RedisUnavailable when Redis does not serve us within some seconds, and what the method raises.
         """
         checked = check(method, arguments)
+        if method.looks:
+            return await self._look(method, checked)
         commands = OPERATIONS[method.name](self.namespace, **checked)
         if method.name not in VIEWS:
             return await self._carry(self._execution.run(commands, request), self._calls)
@@ -123,14 +130,33 @@ class AsyncScheduler:
         await self._views.close()
         await self._long_polls.close()
 
+    async def _look(self, method: Method, checked: Mapping[str, Any]) -> Any:
+        """Answer a call that only looks, together with all like it that wait to begin: none gets an older answer."""
+        name = (method.name, to_json("arguments", checked))
+        task = self._waiting_looks.get(name)
+        if task is None:
+            task = self._waiting_looks[name] = asyncio.create_task(self._begin_look(name, method, checked))
+            task.add_done_callback(_note_end)
+        return await asyncio.shield(task)
+
+    async def _begin_look(self, name: tuple[str, str], method: Method, checked: Mapping[str, Any]) -> Any:
+        try:
+            await self._look_slots.acquire()
+        finally:
+            del self._waiting_looks[name]  # who asks from now on shall see what happens from now on
+        try:
+            commands = OPERATIONS[method.name](self.namespace, **checked)
+            return await self._carry(self._look_budget.paced(self._execution.run(commands)), self._calls)
+        finally:
+            self._look_slots.release()
+
     async def _configure(self) -> None:
         await self._carry(self._execution.configuring(), self._calls)
         self._permitted_at = asyncio.get_running_loop().time()
 
     def _after_configuring(self, task: asyncio.Task[None]) -> None:
         self._configuring = None
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; when nobody does any more, asyncio shall not complain
+        _note_end(task)
 
     def _readiness(self) -> Commands[None]:
         """Raises when calls can't be served; what can be set right is."""
@@ -209,6 +235,11 @@ class AsyncScheduler:
         with self._long_polls.expecting(command.worker) as woken:
             is_ready, _ = await self._carry(self._execution.call(awaiting(command, self.id)), connection)
             return bool(is_ready) or (command.seconds > 0 and await self._long_polls.wait(woken, command.seconds))
+
+
+def _note_end(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # whoever waited has it; when nobody does any more, asyncio shall not complain
 
 
 class _Finished:

@@ -51,7 +51,13 @@ class Send(NamedTuple):
     reads_only: bool
 
 
-Effect: TypeAlias = Send | SendAgain | LookAnew | Configure | Await
+class Pause(NamedTuple):
+    """Wait so many seconds, so that others come in between."""
+
+    seconds: float
+
+
+Effect: TypeAlias = Send | SendAgain | LookAnew | Configure | Await | Pause
 Effects: TypeAlias = Generator[Effect, Any, T]
 
 

@@ -12,7 +12,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.paging import Place, pages_behind
 
 FIRST = 2  # entries of each set that are read at first, at least
-MOST = 250  # and at once, at the most
+MOST = 100  # and at once, at the most
 
 
 class Member(NamedTuple):

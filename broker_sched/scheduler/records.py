@@ -12,11 +12,13 @@ from broker_sched.contract.states import Status, states_of
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.family_counts import read_counts
+from broker_sched.scheduler.paging import scan_sorted_set
 
 # One task as read: the fields below, decoded, and workers, resources_running, deps.
 Record: TypeAlias = dict[str, Any]
 
 CHUNK = 500  # tasks read in one round trip
+IDS_AT_ONCE = 100
 TASK_FIELDS = (
     "n",
     "rank",
@@ -61,33 +63,11 @@ def load_records(namespace: Namespace, ids: Sequence[str], with_deps: bool = Fal
 def ids_of(namespace: Namespace, numbers: Sequence[str]) -> Commands[dict[str, str]]:
     """Return number → task id, for the numbers that are known."""
     known: dict[str, str] = {}
-    for start in range(0, len(numbers), CHUNK):
-        chunk = numbers[start : start + CHUNK]
+    for start in range(0, len(numbers), IDS_AT_ONCE):
+        chunk = numbers[start : start + IDS_AT_ONCE]
         (ids,) = yield Read([("HMGET", namespace.key("ids"), *chunk)])
         known.update((n, task_id) for n, task_id in zip(chunk, ids) if task_id is not None)
     return known
-
-
-def scan_set(namespace: Namespace, *parts: str) -> Commands[list[str]]:
-    """Return all members of a set, which are read a page at a time."""
-    return (yield from _scan("SSCAN", namespace.key(*parts)))
-
-
-def scan_sorted_set(namespace: Namespace, *parts: str) -> Commands[list[str]]:
-    """Return all members of a sorted set, in no order, which are read a page at a time."""
-    entries = yield from _scan("ZSCAN", namespace.key(*parts))
-    # redis-py makes pairs of members and scores, Redis gives them flat.
-    return [member for member, _ in entries] if entries and not isinstance(entries[0], str) else entries[::2]
-
-
-def _scan(command: str, key: str) -> Commands[list[Any]]:
-    found: list[Any] = []
-    cursor = "0"
-    while True:
-        ((cursor, page),) = yield Read([(command, key, cursor, "COUNT", "1000")])
-        found += page
-        if str(cursor) == "0":
-            return found
 
 
 def ids_by_status(namespace: Namespace, statuses: Iterable[str]) -> Commands[list[str]]:

@@ -17,11 +17,12 @@ from broker_sched.redis_backend.commands import Argument, Await, Call, Commands
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.recovery import DIRECT, Configure, Fail, LookAnew, Recovery, SendAgain, failure_in
 from broker_sched.redis_backend.sync_connection import RedisClient, SyncConnection
-from broker_sched.scheduler.execution import Effects, Execution, Send, ThreadCallers, one, take_lock
+from broker_sched.scheduler.execution import Effects, Execution, Pause, Send, ThreadCallers, one, take_lock
 from broker_sched.scheduler.integrity.check import Difference, compare
 from broker_sched.scheduler.integrity.repair import PASSES, Repair
 from broker_sched.scheduler.integrity.repair import commands as commands_of
 from broker_sched.scheduler.integrity.snapshot import take
+from broker_sched.scheduler.look_budget import LookBudget
 from broker_sched.scheduler.operations import OPERATIONS
 from broker_sched.scheduler.operations.lists import read_config
 from broker_sched.scheduler.operations.tasks import run_deferred
@@ -76,6 +77,7 @@ class Scheduler(SchedulerAPI):
         self._execution = Execution(
             self.namespace, DIRECT, self._ids, clock=self._clock, options=self._options, resources=self._resources
         )
+        self._look_budget = LookBudget()
         self._next_prune = 0.0
 
     def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
@@ -83,6 +85,8 @@ class Scheduler(SchedulerAPI):
         if method.name == "get_work":
             self._prune_when_due()
         commands = OPERATIONS[method.name](self.namespace, **checked)
+        if method.looks:
+            return self._carry(self._look_budget.paced(self._execution.run(commands)))
         if method.reads_only:
             return self.drive(commands)
         request = self._ids.begin(method.name, arguments)
@@ -189,7 +193,7 @@ class Scheduler(SchedulerAPI):
                 self._recover(effect)
                 outcome = None
 
-    def _recover(self, effect: SendAgain | LookAnew | Configure) -> None:
+    def _recover(self, effect: SendAgain | LookAnew | Configure | Pause) -> None:
         if isinstance(effect, Configure):
             self._carry(self._execution.configuring())
             return

@@ -13,7 +13,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.paging import PACE
 from broker_sched.scheduler.records import display_name, public_params
 
-TOGETHER = 8  # tasks read at once
+TOGETHER = 4  # tasks read at once
 SPACE = " \t\v\f"
 MAX_ERROR = 200  # characters of the last line of an error
 TASK_FIELDS = (

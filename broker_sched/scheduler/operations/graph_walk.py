@@ -20,7 +20,7 @@ MISSING = "MISSING"  # the state of what is depended on and not there
 LOOKED_AT = 1000  # tasks
 LEVELS = 100  # steps from the first task; each takes three round trips or more
 MEMBERS = 10_000  # deps or dependents read, of all tasks together
-PACE = 100  # commands sent together: some tenths of a millisecond of Redis
+PACE = 25  # commands sent together: about a tenth of a millisecond of Redis
 SMALLEST_PART = 50  # of a set that is not read whole: Redis gives a small set whole, however little is asked for
 
 

@@ -14,6 +14,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.family_counts import read_counts, totals
 from broker_sched.scheduler.operations.operators import prune
 from broker_sched.scheduler.operations.upstream import upstream_of
+from broker_sched.scheduler.paging import scan_set
 from broker_sched.scheduler.records import (
     Record,
     display_name,
@@ -22,7 +23,6 @@ from broker_sched.scheduler.records import (
     load_records,
     nearest_amount,
     pairs,
-    scan_set,
     serialize,
 )
 

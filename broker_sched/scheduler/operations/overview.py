@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broker_sched.contract import view_replies
@@ -22,12 +22,17 @@ from broker_sched.scheduler.worker_standings import WorkerStanding, read_standin
 MAX_BEHIND_FAILED = 1000  # tasks that are looked at for UPSTREAM_FAILED
 MAX_STEPS = 50  # from dep to dependent, likewise
 TOGETHER = 5  # sets read at once, each of which may be large
+NUMBERS = 50  # of tasks, read with one command
+SECTIONS = ("server", "memory", "persistence")  # of Redis's INFO
 
 
 def overview(namespace: Namespace) -> Commands[view_replies.Overview]:
     """Return how the namespace stands. Reads a few keys of each family and of each worker, and 1,000 tasks at most."""
-    now_text, *sections = yield Call("look_at_redis")
+    now_text = yield Call("read_clock")
     now = float(now_text)
+    sections = []
+    for section in SECTIONS:
+        sections.append((yield Call("look_at_redis", section=section)))
     config, limits, used, servers = yield Read(
         [("HGETALL", namespace.key(name)) for name in ("config", "resources", "used", "servers")]
     )
@@ -91,7 +96,9 @@ def read_oldest_ready(namespace: Namespace, counts: FamilyCounts) -> Commands[fl
 
 def _behind_failed(namespace: Namespace, counts: FamilyCounts) -> Commands[view_replies.UpstreamFailed]:
     """How many PENDING tasks, not BLOCKED, are reached from the FAILED ones through PENDING ones, breadth first."""
-    wave = yield from _failed(namespace, [family for family, by_state in counts.items() if "FAILED" in by_state])
+    wave = yield from _failed(
+        namespace, {family: by_state["FAILED"] for family, by_state in counts.items() if "FAILED" in by_state}
+    )
     seen, count = set(wave), 0
     for _ in range(MAX_STEPS):
         if not wave:
@@ -103,17 +110,19 @@ def _behind_failed(namespace: Namespace, counts: FamilyCounts) -> Commands[view_
     return {"count": count, "exact": False}
 
 
-def _failed(namespace: Namespace, families: Sequence[str]) -> Commands[list[str]]:
-    """The numbers of the FAILED tasks of these families; of very many, more than may be looked at."""
-    found: list[str] = []
-    for family in families:
-        (numbers,) = yield Read(
-            [("ZRANGE", namespace.key("tasks", "FAILED", family), "0", str(MAX_BEHIND_FAILED - len(found)))]
-        )
-        found += numbers
-        if len(found) > MAX_BEHIND_FAILED:
-            break
-    return found
+def _failed(namespace: Namespace, families: Mapping[str, int]) -> Commands[list[str]]:
+    """The numbers of the FAILED tasks of these families (→ how many); of very many, more than may be looked at."""
+    commands: list[tuple[str, ...]] = []
+    left = MAX_BEHIND_FAILED + 1
+    for family, count in families.items():
+        size = min(count, left)
+        left -= size
+        commands += [
+            ("ZRANGE", namespace.key("tasks", "FAILED", family), str(start), str(min(start + NUMBERS, size) - 1))
+            for start in range(0, size, NUMBERS)
+        ]
+    replies = yield from read_paced(commands, pace=2)
+    return list(dict.fromkeys(n for numbers in replies for n in numbers))
 
 
 def _fresh_dependents(namespace: Namespace, wave: Sequence[str], seen: set[str]) -> Commands[list[str]]:

@@ -14,7 +14,8 @@ from broker_sched.errors import InvalidArgument
 from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.tasks import run_deferred
-from broker_sched.scheduler.records import CHUNK, ids_of, pairs, scan_set
+from broker_sched.scheduler.paging import scan_set
+from broker_sched.scheduler.records import CHUNK, ids_of, pairs
 
 DONE, FAILED, INCOMPLETE, CANCELLED = "DONE", "FAILED", "INCOMPLETE", "CANCELLED"
 EXTERNAL = "EXTERNAL"  # counted beside the statuses: not DONE, and no worker can run it

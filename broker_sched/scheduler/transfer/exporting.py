@@ -12,7 +12,8 @@ from broker_sched.config import from_hash
 from broker_sched.redis_backend.commands import Call, Calls, Commands, Read
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 from broker_sched.scheduler.operations.tasks import chunks
-from broker_sched.scheduler.records import pairs, scan_set
+from broker_sched.scheduler.paging import scan_set
+from broker_sched.scheduler.records import pairs
 from broker_sched.scheduler.transfer.lines import FIRST_NUMBER, FORMAT, HeaderLine, LineWriter
 from broker_sched.scheduler.transfer.words import batchers_line, family_line, submission_line, task_line, worker_line
 
