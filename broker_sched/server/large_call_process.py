@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import sys
@@ -35,8 +34,6 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     if first is None:
         return
     opening = msgspec.msgpack.decode(first.head, type=Opening)
-    if opening.nice:
-        _go_behind(opening.nice)
     namespace = Namespace.named(opening.namespace)
     log_lines.note_process(namespace=namespace.name)
     connections = await asyncio.to_thread(open_connections, opening.redis_url, namespace.prefix)
@@ -51,18 +48,6 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     for task in tasks:
         task.cancel()
     await scheduler.close()
-
-
-def _go_behind(nice: int) -> None:
-    """Let all others have the processor first. What the system does not have is left out."""
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(nice)
-    with contextlib.suppress(AttributeError, OSError):  # it takes the processor from nobody who is at work
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    # Linux shares the processor among sessions first, by a nice value of their own, and this process is one.
-    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:
-        if os.getsid(0) == os.getpid():
-            group.write(str(nice))
 
 
 async def _answer(api: Api, frame: Frame, out: IO[bytes], writing: asyncio.Lock) -> None:

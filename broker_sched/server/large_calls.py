@@ -31,11 +31,22 @@ log = logging.getLogger("bsched.server")
 IDLE_SECONDS = 60.0
 END_SECONDS = 2.0
 LENGTH_BYTES = 4
-# A signal that is sent to all is left to the server, which ends in good order, and then closes the pipe.
+# A signal that is sent to all is left to the server, which ends in good order, and then closes the pipe. One that goes
+# behind others for the processor (its argument) does so before it loads anything; what a system does not have is left
+# out. As a batch process it takes the processor from nobody who is at work. Linux shares the processor among sessions
+# first (autogroup), by a nice value of their own, and this process is one.
 PROGRAM = """
-import signal
+import contextlib, os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if sys.argv[1] != '0':
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(int(sys.argv[1]))
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    with contextlib.suppress(OSError), open('/proc/self/autogroup', 'w') as group:
+        if os.getsid(0) == os.getpid():
+            group.write(sys.argv[1])
 from broker_sched.server.large_call_process import main
 main()
 """
@@ -48,7 +59,6 @@ class Opening(msgspec.Struct):
 
     redis_url: str | None
     namespace: str
-    nice: int  # by how much it goes behind others for the processor
 
 
 class Question(msgspec.Struct):
@@ -90,7 +100,8 @@ class LargeCalls:
     """
 
     def __init__(self, redis_url: str | None, namespace: str, nice: int = 0) -> None:
-        self._opening = Opening(redis_url, namespace, nice)
+        self._opening = Opening(redis_url, namespace)
+        self._nice = nice
         self._process: asyncio.subprocess.Process | None = None
         self.is_ready = False  # the process is there, and answers at once
         self._beginning: asyncio.Task[object] | None = None
@@ -154,7 +165,11 @@ class LargeCalls:
                 form = log_lines.JSON if log_lines.is_json() else log_lines.TEXT
                 environment = {**os.environ, "BSCHED_LOG_FORMAT": form}
                 self._process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-c", PROGRAM), stdin=pipe, stdout=pipe, start_new_session=True, env=environment
+                    *(sys.executable, "-c", PROGRAM, str(self._nice)),
+                    stdin=pipe,
+                    stdout=pipe,
+                    start_new_session=True,
+                    env=environment,
                 )
                 assert self._process.stdin is not None
                 self._process.stdin.writelines(framed(self._opening))
