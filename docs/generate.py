@@ -37,6 +37,8 @@ def api() -> str:
         '`GET /api/<method>?data=<JSON>`. The answer is `200` and `{"response": <reply>}`. A wrong argument is `400`',
         'and `{"error": {"type", "message", "field"}}`, and nothing was changed; an unknown method `404`; Redis out of',
         "reach `503` with `Retry-After`. `broker_sched.Scheduler` has the same methods, with the same arguments.\n",
+        "`GET /openapi.json` of a server is the same for programs, as OpenAPI 3.1: it makes clients in other languages, and",
+        "tells the roles that may call a method (`x-roles`).\n",
         "The header `Bsched-Request-Id: <caller>:<number>` names a call: one that could do harm twice, and is sent again",
         "with the same id within 15 minutes, gets its first answer. A caller (letters, digits, `.`, `_`, `-`) has one call",
         "under way at a time, each with a higher number; after a lost reply it goes on under a new name. `!` behind the id",

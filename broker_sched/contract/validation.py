@@ -42,7 +42,7 @@ def check(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checked(method: Method, arguments: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        struct = msgspec.convert(arguments, _TYPES[method.name])
+        struct = msgspec.convert(arguments, ARGUMENT_TYPES[method.name])
     except msgspec.ValidationError as error:
         raise wrong_argument(method, arguments, str(error)) from None
     except UnicodeEncodeError:  # msgspec's, of a lone surrogate in a text where it wants something else
@@ -107,4 +107,5 @@ def _deepest(arguments: Mapping[str, Any]) -> str:
     return "arguments"
 
 
-_TYPES = {method.name: _type_of_arguments(method) for method in METHODS.values()}
+# Method → what msgspec converts its arguments to.
+ARGUMENT_TYPES = {method.name: _type_of_arguments(method) for method in METHODS.values()}

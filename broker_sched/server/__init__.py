@@ -24,6 +24,7 @@
 | large_calls | how a large call is passed on to a process of its own |
 | large_call_process | what that process does |
 | routes | everything but `/api`: the page, metrics, and whether the server is alive and ready |
+| openapi | `/openapi.json`: what the methods take and reply, for programs |
 | front_page | the HTML of the page at `/` |
 | metrics/ | `/metrics` for Prometheus, and `/scale` for autoscalers |
 | prune_timer | when the namespace is pruned |

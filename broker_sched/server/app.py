@@ -6,6 +6,7 @@ GET  /                  a page with links; HEAD answers 204
 GET  /healthz           200: the process lives
 GET  /readyz            200 when calls can be served, else 503 and the reason
 GET  /metrics           for Prometheus
+GET  /openapi.json      what methods take and reply, for programs
 GET  /scale?family=     how many slots could be used, for autoscalers
 """
 

@@ -92,7 +92,7 @@ class Protocol(HttpToolsProtocol):
         self._heard_at = self.loop.time()
         self._unset_keepalive_if_required()
         if self._bytes_beside_body > MAX_HEAD_BYTES:
-            self._refuse(RequestRefused(431, "TooLarge", "The URL and the headers may have 64 KB at the most."))
+            self._refuse(_head_too_large())
             return
         self._bytes_beside_body += len(data)
         try:
@@ -138,12 +138,17 @@ class Protocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise RequestRefused(400, "BadRequest", f"This is not HTTP/1.1: it is HTTP/{version}.")
-        self._is_in_head, self._is_in_body, self._bytes_beside_body = False, True, 0
+        if len(self.url) >= MAX_HEAD_BYTES:  # it came with all before it at once
+            raise _head_too_large()
         if not self.url.startswith(b"/"):
             self.url = _without_host(self.url)
         if version == "1.0":  # which knows no 100 Continue
             self.expect_100_continue = False
-        super().on_headers_complete()
+        try:
+            super().on_headers_complete()
+        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
+            raise RequestRefused(400, "BadRequest", "This is not HTTP/1.1: its URL is none.") from None
+        self._is_in_head, self._is_in_body, self._bytes_beside_body = False, True, 0
         self.headers = []  # one that comes after a body in chunks counts for nothing
 
     def on_body(self, body: bytes) -> None:
@@ -216,6 +221,10 @@ class Protocol(HttpToolsProtocol):
         lines = [*self.server_state.default_headers, *answer.start()["headers"], (b"connection", b"close")]
         head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
         return STATUS_LINE[answer.status] + head + b"\r\n" + answer.body
+
+
+def _head_too_large() -> RequestRefused:
+    return RequestRefused(431, "TooLarge", "The URL and the headers may have 64 KB at the most.")
 
 
 def _without_host(url: bytes) -> bytes:

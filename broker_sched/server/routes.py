@@ -17,6 +17,7 @@ from starlette.routing import Route
 from broker_sched.errors import BrokerSchedError, InvalidArgument
 from broker_sched.server.access.caller import caller_of
 from broker_sched.server.front_page import PAGE_HEADERS, front_page
+from broker_sched.server.openapi import openapi
 from broker_sched.server.responses import (
     JSON_HEADERS,
     RETRY_AFTER,
@@ -68,6 +69,9 @@ def routes(app: App) -> Starlette:
         told = await app.scraping.scale(request.query_params.getlist("family"))
         return _response(Answer(200, JSON_HEADERS, to_json(told)))
 
+    async def description(request: Request) -> Response:
+        return _response(Answer(200, JSON_HEADERS, openapi()))
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with app.running():
@@ -80,6 +84,7 @@ def routes(app: App) -> Starlette:
             Route("/readyz", ready),
             Route("/metrics", metrics),
             Route("/scale", scale),
+            Route("/openapi.json", description),
         ],
         exception_handlers={404: _not_found, 405: _wrong_verb, BrokerSchedError: _failed, Exception: _failed},
         lifespan=lifespan,

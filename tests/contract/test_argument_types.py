@@ -159,7 +159,7 @@ class Renamed:
 
 def test_a_rule_goes_with_its_type_whatever_the_argument_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     method: Method = read_methods(Renamed, type("Nothing", (), {}))["rate"]
-    monkeypatch.setitem(validation._TYPES, "rate", validation._type_of_arguments(method))
+    monkeypatch.setitem(validation.ARGUMENT_TYPES, "rate", validation._type_of_arguments(method))
     good = {"weight": 1, "held": 2.5, "mood": "DONE", "most": math.inf, "again": {"retry_count": 3}}
     assert check(method, good) == good
     for name, value in {"weight": math.nan, "held": -1, "mood": "GOOD", "most": math.nan, "again": {"x": 1}}.items():

@@ -193,6 +193,21 @@ def test_a_head_that_is_too_long_is_refused(server: ServerProcess) -> None:
     assert statuses(server, SLOW, begun, b"x" * 6 * MAX_HEAD_BYTES, b"x") == [200, 431]
 
 
+@pytest.mark.parametrize("length", [MAX_HEAD_BYTES - 100, MAX_HEAD_BYTES, MAX_HEAD_BYTES + 1000, 2 * MAX_HEAD_BYTES])
+def test_a_url_that_is_too_long_and_comes_at_once_is_refused(server: ServerProcess, length: int) -> None:
+    url = b"/healthz?" + b"x" * length
+    expected = [200] if length < MAX_HEAD_BYTES else [431]
+    assert statuses(server, get(url) + LAST) == expected + [200] * (expected == [200])
+    assert server.request("GET", "/healthz").status == 200
+
+
+@pytest.mark.parametrize("url", [b"/caf\xe9", b"http://[", b"//", b"/a b", b"*", b"http:///x", b"\x80"])
+def test_an_odd_url_gets_an_answer_and_nothing_is_logged(server: ServerProcess, url: bytes) -> None:
+    (status,) = statuses(server, b"GET " + url + b" HTTP/1.1\r\n" + HOST + CLOSE + b"\r\n")
+    assert status in (400, 404)
+    assert not [line for line in server.said if "Traceback" in line]
+
+
 @pytest.mark.parametrize("endless", [b"GET /api/is_paused?data=", b"GET / HTTP/1.1\r\nHost: x\r\nA: "])
 def test_a_head_without_end_is_refused_and_the_connection_closed(server: ServerProcess, endless: bytes) -> None:
     with connected(server) as link:
