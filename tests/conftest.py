@@ -21,6 +21,7 @@ from broker_sched import Scheduler
 from broker_sched.redis_backend.encoding import to_bytes
 from tests.harness import RedisProcess, ServerProcess
 from tests.nightly import NIGHTLY
+from tests.redis_users import AS_USERS, WorkersScheduler
 from tests.servers import RunningRedis, embedded_servers
 
 REAL = sorted(embedded_servers())
@@ -206,10 +207,11 @@ def real_scheduler(real_redis_url: str) -> Iterator[Scheduler]:
 def schedulers(url: str, clock: FakeClock | None) -> Iterator[SchedulerFactory]:
     """A fixture's inside: schedulers at this URL, each of which is checked and removed when the test has ended."""
     made: list[Scheduler] = []
+    kind = WorkersScheduler if AS_USERS and not url.startswith("memory:") else Scheduler
 
     def make(namespace: str | None = None, **options: Any) -> Scheduler:
         name = namespace or f"t-{uuid.uuid4().hex[:12]}"
-        made.append(Scheduler(url, namespace=name, clock=clock, prune_interval_seconds=None, **options))
+        made.append(kind(url, namespace=name, clock=clock, prune_interval_seconds=None, **options))
         return made[-1]
 
     yield make

@@ -18,6 +18,7 @@ from urllib.parse import quote_plus, urlsplit
 import redis
 
 from tests.programs import Program, environment_with
+from tests.redis_users import for_server
 from tests.servers import any_server, die_with_parent, free_port, until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,8 +70,10 @@ class ServerProcess:
     """A `bsched server` of our own."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        self.process = Program("server", "--port", "0", *arguments, env=environment_with(**(environment or {})))
         self.trusting: ssl.SSLContext | None = None  # with what requests to one that speaks TLS are made
+        self.process = Program(
+            "server", "--port", "0", *for_server(arguments), env=environment_with(**(environment or {}))
+        )
         self.said: list[str] = []  # lines of its log and errors
         self._lines: queue.Queue[str] = queue.Queue()
         self._readers = [

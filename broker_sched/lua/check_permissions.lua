@@ -2,8 +2,10 @@
 -- meanwhile, as a text: so nearly all fail on its type, and none has an effect that lasts.
 --
 -- KEYS[1]  `config`  KEYS[2]  a key that is never there
--- @args
--- Reply { command, … }; empty when it may run all of them. Without DEL, which cleans up, no other is tried.
+-- @args commands…
+--   commands    the names of those to try; one that no script could run is passed over
+-- Reply { command, … }; empty when it may run all of them. Without DEL, which cleans up, none is tried that would leave
+--       something.
 -- Cost  O(commands)
 local key = KEYS[2]
 local TRIED = {
@@ -65,6 +67,10 @@ local TRIED = {
   { 'ZSCAN', key, '0' },
   { 'ZSCORE', key, 'member' },
 }
+local LEAVES_SOMETHING = {
+  SET = true, DECRBY = true, HINCRBY = true, HSET = true, HSETNX = true, INCR = true,
+  LPUSH = true, RPUSH = true, SADD = true, XADD = true, ZADD = true, ZINCRBY = true,
+}
 local SIGNS = { 'NOPERM', 'ACL failure in script', "can't run this command or subcommand", 'has no permissions' }
 
 local function is_denied(command)
@@ -77,10 +83,15 @@ local function is_denied(command)
   return false
 end
 
-if is_denied({ 'DEL', key }) then return { 'DEL' } end
-local denied = {}
+local is_wanted, denied = {}, {}
+for index = 1, #ARGS.commands do is_wanted[ARGS.commands[index]] = true end
+local cleans_up = not is_denied({ 'DEL', key })
+if is_wanted.DEL and not cleans_up then denied[1] = 'DEL' end
 for _, command in ipairs(TRIED) do
-  if is_denied(command) then denied[#denied + 1] = command[1] end
+  local name = command[1]
+  if is_wanted[name] and (cleans_up or not LEAVES_SOMETHING[name]) and is_denied(command) then
+    denied[#denied + 1] = name
+  end
 end
-redis.pcall('DEL', key)
+if cleans_up then redis.pcall('DEL', key) end
 return denied

@@ -81,7 +81,7 @@ REFUSED_REPLIES = (
     RefusedReply(
         ("NOPERM",),
         ("ACL failure in script", "can't run this command or subcommand", "can't access at least one of the keys"),
-        "Redis refuses (NOPERM): its user may not do all that is needed; docs/operations.md has the list",
+        "Redis refuses (NOPERM): its user may not do all that is needed; `bsched redis acl` prints what is",
     ),
 )
 REPLICA = REFUSED_REPLIES[0]

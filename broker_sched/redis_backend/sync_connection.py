@@ -68,7 +68,9 @@ class SyncConnection:
         self._may_move = not is_memory and not isinstance(self.client, RedisCluster)
         self._may_ask_role = self._may_move
         self._next_role = 0.0
-        given = self.client.get_connection_kwargs().get("socket_timeout")
+        kwargs = self.client.get_connection_kwargs()
+        self.user = str(kwargs.get("username") or "")  # as whom it logs in; '' where none is named
+        given = kwargs.get("socket_timeout")
         self.block_seconds = min(BLOCK_SECONDS, 0.6 * given) if given else BLOCK_SECONDS
 
     def send(self, commands: Sequence[RawCommand], reads_only: bool = False) -> list[Any]:

@@ -103,6 +103,14 @@ def chosen(url: str | None) -> str:
     return url or os.environ.get("BSCHED_REDIS") or "local:"
 
 
+def user_of(url: str | None) -> str:
+    """Return the user as whom the URL that holds logs in to Redis; '' where it names none, or can't be read."""
+    try:
+        return parse(chosen(url)).username or ""
+    except ConfigurationError:
+        return ""
+
+
 def is_in_process(url: str | None) -> bool:
     """Whether the URL that holds is `memory:`, which no other process sees."""
     return chosen(url).startswith("memory:")

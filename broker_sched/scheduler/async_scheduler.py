@@ -24,7 +24,6 @@ from broker_sched.scheduler.execution import Effect, Effects, Execution, FreeCal
 from broker_sched.scheduler.long_poll import LongPolls
 from broker_sched.scheduler.look_budget import LookBudget
 from broker_sched.scheduler.operations import OPERATIONS
-from broker_sched.scheduler.operations.operators import check_permissions
 from broker_sched.scheduler.operations.work import awaiting
 
 log = logging.getLogger("bsched.server")
@@ -43,6 +42,7 @@ class AsyncScheduler:
         have those who wait for work, since a command waits on it.
     options: name → text, written to the namespace at the first contact.
     resources: limits, likewise.
+    user: as whom the connections log in to Redis, '' where that is not known.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class AsyncScheduler:
         long_polls: AsyncConnection,
         options: Mapping[str, str] | None = None,
         resources: Mapping[str, float] | None = None,
+        user: str = "",
     ) -> None:
         self.namespace = namespace
         self.id = uuid.uuid4().hex[:16]
@@ -60,7 +61,14 @@ class AsyncScheduler:
         self._views = views
         self._long_polls = LongPolls(long_polls, namespace.key("wake", self.id))
         self._execution = Execution(
-            namespace, SERVER, FreeCallers(self.id), options=options, resources=resources, loads_all=True
+            namespace,
+            SERVER,
+            FreeCallers(self.id),
+            options=options,
+            resources=resources,
+            loads_all=True,
+            use="server",
+            user=user,
         )
         self._look_budget = LookBudget()
         self._look_slots = asyncio.Semaphore(LOOKS_AT_ONCE)
@@ -179,7 +187,7 @@ class AsyncScheduler:
         now = asyncio.get_running_loop().time()
         if now - self._permitted_at > PERMITTED_SECONDS:
             try:
-                await self.drive(check_permissions(self.namespace))
+                await self.drive(self._execution.check_permissions())
             except RedisRefused:
                 self._execution.lacks_permission = True
                 raise

@@ -19,6 +19,7 @@ from broker_sched.lua.loader import Script, load, names
 from broker_sched.redis_backend.commands import Argument, Await, Call, Calls, Commands, RawCommand, Read, Write
 from broker_sched.redis_backend.error_replies import NOPERM, RedisRefused
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.redis_backend.permissions import only_looking, refused
 from broker_sched.redis_backend.recovery import (
     Configure,
     Fail,
@@ -33,6 +34,7 @@ from broker_sched.redis_backend.recovery import (
 from broker_sched.redis_backend.script_call import evalsha
 from broker_sched.scheduler.operations import OPERATIONS, configure
 from broker_sched.scheduler.operations.operators import check_permissions
+from broker_sched.scheduler.redis_users import Use
 from broker_sched.this_user import user_at_host
 
 T = TypeVar("T")
@@ -109,6 +111,7 @@ class FreeCallers:
 class Execution:
     """Turns commands into what is to be sent, until they are answered or the policy gives up.
 
+    use, user: what the user of Redis is needed for, and as whom it logs in, '' where that is not known.
     limits: how long a call is repeated. options, resources: written to the namespace when it is made ready. loads_all:
         load all scripts then, instead of each when Redis lacks it.
     """
@@ -123,12 +126,17 @@ class Execution:
         options: Mapping[str, str] | None = None,
         resources: Mapping[str, float] | None = None,
         loads_all: bool = False,
+        use: Use = "worker",
+        user: str = "",
     ) -> None:
         self.namespace = namespace
         self.limits = limits
         self.is_configured = False  # as far as is known
         self.lacks_permission = False  # likewise
         self.redis_errors = 0  # how often Redis did not answer, or refused to serve us
+        self.may_only_look = False  # as far as is known
+        self.use: Use = use
+        self.user = user
         self._callers = callers
         self._clock = clock
         self._options = dict(options or {})
@@ -144,7 +152,7 @@ class Execution:
         if not self.is_configured:
             yield Configure()
         if self.lacks_permission:  # looked at first, so that no script stops half-way
-            yield from self._run(check_permissions(self.namespace), None)
+            yield from self._run(self.check_permissions(), None)
             self.lacks_permission = False
         return (yield from self._run(commands, request))
 
@@ -162,16 +170,24 @@ class Execution:
             outcome = yield effect
         self.is_configured, self.lacks_permission = True, False
 
+    def check_permissions(self) -> Commands[None]:
+        """Look anew what the user of Redis may do. Raises RedisRefused when that is not all that is needed."""
+        self.may_only_look = not (yield from check_permissions(self.namespace, self.use, self.user))
+
     def configuration(self) -> Commands[None]:
         """What `configuring` carries out, as commands."""
         if self._loads_all:
             yield load_scripts()
-        yield from configure(self.namespace, self._options, user_at_host() if self._options else "")
+        by = user_at_host() if self._options else ""
+        self.may_only_look = False
+        self.may_only_look = not (yield from configure(self.namespace, self._options, by, self.use, self.user))
         if self._resources:
             yield from OPERATIONS["update_resources"](self.namespace, resources=self._resources)
 
     def call(self, call: Call, request: Request | None = None) -> Effects[Any]:
         """Run one script and return its reply. Where it must not run twice, all attempts have one request id."""
+        if self.may_only_look and call.script not in READING and call.script != "check_permissions":
+            return _left_to_others(call, self.user)
         own = self._callers.new() if call.once and request is None else None
         named = request or own
         request_id = named.next_id(call.script) if call.once and named else ""
@@ -244,8 +260,7 @@ class Execution:
             first = []
             self.redis_errors += _is_redis_to_blame(verdict)
             if isinstance(verdict, Fail):
-                self._note(verdict.error)
-                raise verdict.error
+                raise self._noted(verdict.error, str(failure))
             if isinstance(verdict, LoadScript):
                 first = [("SCRIPT", "LOAD", verdict.script.source)]
             else:
@@ -256,15 +271,29 @@ class Execution:
             outcome = yield Send([*first, *make(is_repetition)], reads_only)
         return list(outcome[len(first) :])
 
-    def _note(self, error: BrokerSchedError) -> None:
-        if isinstance(error, RedisRefused) and error.reply is NOPERM:
-            self.lacks_permission = True
+    def _noted(self, error: BrokerSchedError, message: str) -> BrokerSchedError:
+        if not isinstance(error, RedisRefused) or error.reply is not NOPERM:
+            return error
+        self.lacks_permission = True
+        return refused(self.user, message)
 
 
 def _is_redis_to_blame(verdict: Verdict) -> bool:
     if isinstance(verdict, Fail):
         return isinstance(verdict.error, RedisUnavailable)
     return isinstance(verdict, (SendAgain, LookAnew))
+
+
+def _left_to_others(call: Call, user: str) -> Any:
+    """What is answered in place of a script to a user of Redis who may only look: that nothing was due.
+
+    Listings begin with what is due by time, and are shown as it is without that. Raises RedisRefused for a change.
+    """
+    if call.script == "prune":
+        return [0]
+    if call.script == "end_submission" and "CANCELLED" not in call.args:  # it is over, and whoever prunes ends it
+        return ["", 0]
+    raise only_looking(user, call.script)
 
 
 def one(call: Call) -> Commands[Any]:

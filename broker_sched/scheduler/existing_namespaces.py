@@ -6,6 +6,7 @@ import difflib
 import re
 import time
 
+from broker_sched.redis_backend.error_replies import NOPERM, RedisRefused
 from broker_sched.redis_backend.namespace import prefix_of
 from broker_sched.redis_backend.sync_connection import SyncConnection
 
@@ -31,8 +32,25 @@ def existing(connection: SyncConnection) -> list[str]:
     return sorted(found)
 
 
-def missing(namespace: str, found: list[str], where: str) -> str:
-    """The message that tells of a namespace which is not there, and of those that are."""
+def listable(connection: SyncConnection) -> list[str] | None:
+    """Return the namespaces that are there; None where Redis's user may not list them, as only an admin may.
+
+    Raises as `exists`.
+    """
+    try:
+        return existing(connection)
+    except RedisRefused as error:
+        if error.reply is not NOPERM:
+            raise
+        return None
+
+
+def missing(namespace: str, found: list[str] | None, where: str) -> str:
+    """The message that tells of a namespace which is not there, and of those that are. found: as of `listable`."""
+    if found is None:
+        return (
+            f"There is no namespace {namespace} in {where}, and this user of Redis may not list those that are there."
+        )
     if not found:
         return (
             f"There is no namespace {namespace} in {where}, and no other: nothing has used it yet. `bsched server`, "

@@ -26,6 +26,7 @@ class Key(NamedTuple):
     content: str
     lifetime: str
     check: str = KEPT
+    is_for_servers: bool = False  # it says who may log in, so users of Redis who work for no server can't reach it
 
 
 SERVER_SECONDS = 60.0  # a server process that was not seen for so long has ended; announce_server.lua drops it then
@@ -332,14 +333,34 @@ KEYS = (
         "hash",
         "SHA-256 of a token → JSON: id, name, role, by, created, expires, used (s, to the minute)",
         "until revoked, or 30 days after it expired",
+        is_for_servers=True,
     ),
-    Key("sessions", "zset", "SHA-256 of a session's cookie, by when it ends at the latest (s)", USED),
+    Key(
+        "sessions",
+        "zset",
+        "SHA-256 of a session's cookie, by when it ends at the latest (s)",
+        USED,
+        is_for_servers=True,
+    ),
     Key(
         "session:<digest>",
         "string",
         "JSON: kind, name, stamp and role of who has logged in, address, browser; started, seen, ends (s), idle (s)",
         "until it ends",
+        is_for_servers=True,
     ),
-    Key("logins", "zset", "SHA-256 of the state of a login under way elsewhere, by when it ends (s)", USED),
-    Key("login:<digest>", "string", "what that login began with, JSON", "5 minutes, or until it comes back"),
+    Key(
+        "logins",
+        "zset",
+        "SHA-256 of the state of a login under way elsewhere, by when it ends (s)",
+        USED,
+        is_for_servers=True,
+    ),
+    Key(
+        "login:<digest>",
+        "string",
+        "what that login began with, JSON",
+        "5 minutes, or until it comes back",
+        is_for_servers=True,
+    ),
 )

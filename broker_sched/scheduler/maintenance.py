@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from broker_sched.redis_backend.commands import Commands, Write
+from broker_sched.scheduler.operations.operators import check_permissions
 from broker_sched.scheduler.operations.tasks import chunks
 from broker_sched.scheduler.scheduler import Scheduler
 
@@ -20,6 +21,10 @@ class Maintenance(Scheduler):
     def _start(self) -> None:
         self._connect()
         self._execution.is_configured = True
+
+    def require_permissions(self) -> None:
+        """Raise RedisRefused when Redis's user may not do all that an admin does, before anything is begun."""
+        self.drive(check_permissions(self.namespace, "admin", self._connection.user))
 
     def remove_keys(self, kept: frozenset[str] = frozenset()) -> int:
         """Remove the namespace's keys, some with each command, and return how many there were.

@@ -25,6 +25,7 @@ from broker_sched.scheduler.integrity.snapshot import take
 from broker_sched.scheduler.look_budget import LookBudget
 from broker_sched.scheduler.operations import OPERATIONS
 from broker_sched.scheduler.operations.lists import read_config
+from broker_sched.scheduler.operations.operators import check_permissions
 from broker_sched.scheduler.operations.tasks import run_deferred
 from broker_sched.scheduler.operations.work import awaiting
 
@@ -75,7 +76,13 @@ class Scheduler(SchedulerAPI):
         self._client = self._connection.client
         self._ids = ThreadCallers()
         self._execution = Execution(
-            self.namespace, DIRECT, self._ids, clock=self._clock, options=self._options, resources=self._resources
+            self.namespace,
+            DIRECT,
+            self._ids,
+            clock=self._clock,
+            options=self._options,
+            resources=self._resources,
+            user=self._connection.user,
         )
         self._look_budget = LookBudget()
         self._next_prune = 0.0
@@ -117,6 +124,7 @@ class Scheduler(SchedulerAPI):
         return differences
 
     def _repair(self) -> list[Difference]:
+        self.drive(check_permissions(self.namespace, "admin", self._connection.user))
         found: list[Difference] = []
         with Repair(self._run, lambda deferred_steps: self.drive(run_deferred(deferred_steps))) as repair:
             for number in range(PASSES):

@@ -14,6 +14,7 @@ import msgspec
 from broker_sched import log_lines
 from broker_sched.redis_backend.multiplexed_connection import open_connections
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.redis_backend.urls import user_of
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.server.api import Api
 from broker_sched.server.large_calls import LENGTH_BYTES, STARTED, Frame, Opening, Question, Reply, as_scope, framed
@@ -37,7 +38,7 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     namespace = Namespace.named(opening.namespace)
     log_lines.note_process(namespace=namespace.name)
     connections = await asyncio.to_thread(open_connections, opening.redis_url, namespace.prefix)
-    scheduler = AsyncScheduler(namespace, *connections)
+    scheduler = AsyncScheduler(namespace, *connections, user=user_of(opening.redis_url))
     api, writing, tasks = Api(scheduler), asyncio.Lock(), set()
     await asyncio.to_thread(_write, out, framed(Reply(STARTED, 0, [])))
     while (frame := await asyncio.to_thread(_next_frame, source)) is not None:

@@ -43,6 +43,7 @@ EXAMPLES = {
     "namespace delete": ["namespace", "delete", "json", "--yes", "--force"],
     "namespace list": ["namespace", "list"],
     "pause": ["pause"],
+    "redis acl": ["redis", "acl"],
     "redis keys": ["redis", "keys", TASK],
     "redis start": ["redis", "start"],
     "redis status": ["redis", "status"],
@@ -91,7 +92,7 @@ EXAMPLES = {
     "worker show": ["worker", "show", "w"],
 }
 PRIVATE = {"redis start", "redis status", "redis stop"}  # about the private Redis itself
-WITHOUT_SCHEDULER = {*PRIVATE, "config from-luigi", "user add", "user list", "user passwd", "user remove"}
+WITHOUT_SCHEDULER = {*PRIVATE, "config from-luigi", "redis acl", "user add", "user list", "user passwd", "user remove"}
 INTO_EMPTY = {"import", "import-luigi"}  # which want an empty namespace
 MAKERS = {"config set", *INTO_EMPTY, "run", "server", "submit", "worker"}  # which make a namespace that is not there
 RUN_ON = {"server", "top", "worker"}  # they run until they are stopped, and answer nothing that could be JSON

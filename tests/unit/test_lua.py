@@ -103,7 +103,7 @@ def test_a_long_declaration_goes_on_in_further_lines():
 def test_a_call_puts_its_arguments_in_the_order_of_the_script():
     call = Call("set_fields", fields=["name", "value"], option="", hash="config")
     assert (call.args, call.once) == (("config", "", "name", "value"), False)
-    assert Call("check_permissions").args == ()
+    assert Call("read_clock").args == ()
 
 
 @pytest.mark.parametrize(

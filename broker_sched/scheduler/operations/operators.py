@@ -12,36 +12,62 @@ from broker_sched.contract import replies as replies
 from broker_sched.contract.validation import to_json
 from broker_sched.errors import InvalidArgument
 from broker_sched.redis_backend.commands import Call, Commands, Read
-from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.redis_backend.permissions import denied
+from broker_sched.redis_backend.error_replies import schema_error
+from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
+from broker_sched.redis_backend.permissions import denied, only_looking
 from broker_sched.scheduler.operations.attempts import attempt_text, refuse_superseded
 from broker_sched.scheduler.operations.submissions import cancel, end_when_over
 from broker_sched.scheduler.operations.task_details import message_to
 from broker_sched.scheduler.operations.tasks import number, run_deferred, truth
 from broker_sched.scheduler.records import load_records, serialize
+from broker_sched.scheduler.redis_users import Use, may_only_look, tried_of
 
 PRUNE_BUDGET = 88  # pieces of work in one script
 MAX_PRUNES = 100_000  # scripts in one call of prune
 DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text in (name, to_text(value))]
 
 
-def configure(namespace: Namespace, options: Mapping[str, str], by: str) -> Commands[int]:
+def configure(
+    namespace: Namespace, options: Mapping[str, str], by: str, use: Use = "worker", user: str = ""
+) -> Commands[bool]:
     """Make the namespace ready and write these options (name → text, as config.to_text makes it).
 
-    by: who brings them along, noted beside those that change. Returns the configuration's version. Raises
-    SchemaMismatch; RedisRefused when Redis's user lacks a permission.
+    by: who brings them along, noted beside those that change. use, user: as in check_permissions. Returns whether
+    changes may be made: not by a user of Redis who may only look; then the namespace was found ready, and nothing was
+    written. Raises SchemaMismatch; RedisRefused when Redis's user lacks a permission.
     """
-    yield from check_permissions(namespace)
+    if not (yield from check_permissions(namespace, use, user)):
+        yield from _require_ready(namespace, options, user)
+        return False
     given = [text for pair in options.items() for text in pair]
-    version = yield Call("configure", by=by, given_count=str(len(options)), options=[*given, *DEFAULTS])
-    return int(version)
+    yield Call("configure", by=by, given_count=str(len(options)), options=[*given, *DEFAULTS])
+    return True
 
 
-def check_permissions(namespace: Namespace) -> Commands[None]:
+def check_permissions(namespace: Namespace, use: Use, user: str) -> Commands[bool]:
     """Raise RedisRefused when Redis's user may not run a command that some script needs, which would then stop
-    half-way."""
-    if missing := (yield Call("check_permissions")):
-        raise denied(missing)
+    half-way.
+
+    use: what the user is needed for. user: as Redis calls it, '' where that is not known. Returns False for one who may
+    only look, where a worker's user would do.
+    """
+    missing = yield Call("check_permissions", commands=tried_of(use))
+    if missing and use == "worker" and may_only_look(missing):
+        return False
+    if missing:
+        raise denied(missing, user, use)
+    return True
+
+
+def _require_ready(namespace: Namespace, options: Mapping[str, str], user: str) -> Commands[None]:
+    """Raise where a user of Redis who may only look finds nothing to look at, or brings options along."""
+    if options:
+        raise only_looking(user, f"to set {', '.join(options)}")
+    (schema,) = yield Read([("HGET", namespace.key("config"), "schema")])
+    if schema is None:
+        raise only_looking(user, f"to make the namespace {namespace.name}, which is not there,")
+    if schema != SCHEMA_VERSION:
+        raise schema_error(schema)
 
 
 def prune(namespace: Namespace) -> Commands[None]:

@@ -16,7 +16,7 @@ from broker_sched.errors import BrokerSchedError, ImportRefused
 from broker_sched.redis_backend.commands import Call
 from broker_sched.scheduler.execution import one
 from broker_sched.scheduler.maintenance import Maintenance
-from broker_sched.scheduler.operations.operators import check_permissions, configure
+from broker_sched.scheduler.operations.operators import configure
 from broker_sched.scheduler.operations.tasks import MAX_DEPS_AT_ONCE, chunks, number
 from broker_sched.scheduler.transfer.lines import CheckedFile, HeaderLine, TaskLine
 from broker_sched.scheduler.transfer.words import other_words, task_words, worker_words
@@ -50,7 +50,7 @@ class Import:
         namespace is as it was.
         """
         fields = _options_of(checked.header), _limits_of(checked.header)
-        self._scheduler.drive(check_permissions(self._scheduler.namespace))
+        self._scheduler.require_permissions()
         self._begin(checked)
         try:
             self._bring_in(_worker_records(checked))

@@ -26,6 +26,7 @@ def migrate(place: Place, output: Output) -> None:
     refuse_missing(place.redis_url, place.namespace)
     scheduler = Maintenance(place.redis_url, place.namespace, prune_interval_seconds=None)
     click.get_current_context().call_on_close(scheduler.close)
+    scheduler.require_permissions()
     migration = Migration(scheduler.namespace)
     with (
         ending_tidily("`bsched migrate` goes on where this has ended."),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from broker_sched.redis_backend import embedded_server as embedded
+from bsched.commands.redis_acl import acl
 from bsched.commands.redis_keys import keys
 from bsched.exit_codes import DONE, NOT_FOUND
 from bsched.output import Output, json_option
@@ -28,6 +29,7 @@ def redis() -> None:
 
 
 redis.add_command(keys)
+redis.add_command(acl)
 
 
 @redis.command()

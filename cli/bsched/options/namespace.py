@@ -77,11 +77,12 @@ def open_existing(redis_url: str | None, namespace: str) -> broker_sched.Schedul
 
 def refuse_missing(redis_url: str | None, namespace: str) -> None:
     """Raise click.ClickException for a namespace that is not there, with those that are."""
-    from broker_sched.scheduler.existing_namespaces import existing, exists, missing
+    from broker_sched.scheduler.existing_namespaces import exists, listable, missing
 
     with connected(redis_url) as connection:
         if not patiently(lambda: exists(connection, namespace), redis_url):
-            raise click.ClickException(missing(namespace, existing(connection), f"Redis {describe(redis_url)}"))
+            found = listable(connection)
+            raise click.ClickException(missing(namespace, found, f"Redis {describe(redis_url)}"))
 
 
 @contextlib.contextmanager
