@@ -9,6 +9,8 @@
 | peer_certificate | what the application hears of a client's certificate |
 | protocol | limits of HTTP/1.1 in bytes and seconds, and how a client is refused that keeps none |
 | joined_writes | how the bytes of an answer leave |
+| limits | how many connections and requests there may be, in all and of one address |
+| proxies | which proxies are believed what they say about their clients |
 | app | the ASGI application: what it starts and stops, and which requests are calls |
 | hosts | under which names a server may be asked |
 | api | `/api/<method>`, from a request to its answer |

@@ -14,6 +14,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from broker_sched.server.joined_writes import JoinedWrites
+from broker_sched.server.limits import ConnectionLimit
 from broker_sched.server.peer_certificate import tls_extension
 from broker_sched.server.responses import RequestRefused, failure
 
@@ -33,8 +34,10 @@ LINGER_BYTES = 8 * 1024 * 1024  # that it may send then
 class Protocol(HttpToolsProtocol):
     """A client's connection, in `connections` of uvicorn's server as long as it is open."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, limit: ConnectionLimit | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._limit = limit
+        self._is_refused = False  # the connection itself, since there are too many
         self._bytes_beside_body = 0  # since the request began, or the last of its body came
         self._is_in_head, self._is_in_body = False, False  # of the request that is coming in
         self._running: Any = None  # the request that is being answered, as uvicorn keeps it
@@ -81,6 +84,9 @@ class Protocol(HttpToolsProtocol):
             self._extensions = {"tls": tls_extension(connection)}
         self._writes = JoinedWrites(transport)
         self.transport = self._writes  # type: ignore[assignment]  # all of it that is used
+        if self._limit is not None and (refusal := self._limit.enter(self.client)) is not None:
+            self._is_refused = True
+            self._refuse(refusal) if self._limit.tells else self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes from the client; refuses a head that is too long."""
@@ -119,6 +125,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End with the connection. The request at hand hears of it, though others were sent behind it."""
+        if self._limit is not None:
+            self._limit.leave(self.client, self._is_refused)
         if self._running is not None:
             self._running.disconnected = True
             self._running.message_event.set()

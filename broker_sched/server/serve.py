@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,10 +21,12 @@ from broker_sched.errors import ConfigurationError
 from broker_sched.redis_backend.urls import describe, is_in_process
 from broker_sched.server.access.users_file import read_users
 from broker_sched.server.app import App, AppConfig, create_app
-from broker_sched.server.hosts import is_loopback, rule_for
+from broker_sched.server.hosts import HostRule, is_loopback, rule_for
+from broker_sched.server.limits import ConnectionLimit, LimitedRequests, Limits, counted_addresses
 from broker_sched.server.listening import BACKLOG, listening_socket, shown
 from broker_sched.server.processes import Processes
 from broker_sched.server.protocol import KEEP_ALIVE_SECONDS, Protocol
+from broker_sched.server.proxies import BehindProxies, Proxies
 from broker_sched.server.tls import HANDSHAKE_SECONDS, TLS, TLSFiles
 from broker_sched.server.traced import traced
 
@@ -53,6 +55,8 @@ class ServerConfig:
     processes: int = 1
     allowed_hosts: Collection[str] = ()  # names under which it may be asked, see hosts.rule_for
     tls: TLSFiles | None = None  # None: plain HTTP
+    proxies: Collection[str] = ()  # what these say of their clients is believed, see proxies.py
+    limits: Limits = field(default_factory=Limits)
     is_insecure: bool = False  # anybody may do anything who reaches an address that is not loopback's
 
 
@@ -71,16 +75,37 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
         hosts, address = rule_for(listens_at, config.allowed_hosts), shown(listener, tls is not None)
         access = replace(config.app.access, is_open_to_all=_may_be_open(config, listens_at))
         app = create_app(replace(config.app, hosts=hosts, address=address, access=access))
+        front = _front(config, app, hosts)
         where = f"{address}, namespace {config.app.namespace}, Redis {describe(config.app.redis_url)}"
         if config.processes == 1:
-            run_loop(serve_on(listener, app, lambda: announce(f"bsched server: listening on {where}"), tls=tls))
+            run_loop(serve_on(listener, app, front, lambda: announce(f"bsched server: listening on {where}"), tls=tls))
         else:
             several = Processes(
-                lambda tell, alive: run_loop(serve_on(listener, app, tell, alive, tls)),
+                lambda tell, alive: run_loop(serve_on(listener, app, front, tell, alive, tls)),
                 reload=None if tls is None else tls.reload_or_log,
             )
             where += f", {config.processes} processes"
             several.serve(config.processes, lambda: announce(f"bsched server: listening on {where}"))
+
+
+class Front(NamedTuple):
+    """What stands before an application: what is asked instead of it, and how many connections there may be."""
+
+    app: ASGIApp
+    limit: ConnectionLimit
+
+
+def _front(config: ServerConfig, app: App, hosts: HostRule) -> Front:
+    """Raises ConfigurationError for a proxy that is none."""
+    limits = config.limits.filled_in()
+    front: ASGIApp = app
+    proxies = Proxies(config.proxies)
+    address_of = counted_addresses(proxies)
+    if config.proxies or config.limits.counts_requests:
+        front = LimitedRequests(front, limits, address_of)
+    if config.proxies:
+        front = BehindProxies(front, proxies, hosts)
+    return Front(front, ConnectionLimit(limits, address_of))
 
 
 def _check_processes(config: ServerConfig) -> None:
@@ -120,12 +145,13 @@ def _may_be_open(config: ServerConfig, listens_at: str | None) -> bool:
 async def serve_on(
     listener: socket.socket,
     app: App,
+    front: Front,
     on_started: Callable[[], None],
     alive: int | None = None,
     tls: TLS | None = None,
 ) -> None:
     """Serve on a bound socket until a signal comes, or until the file descriptor `alive` is at its end."""
-    server = Server(traced(app), on_started, app.end_waiting, tls)
+    server = Server(traced(front.app), on_started, app.end_waiting, tls, front.limit)
     if alive is not None:
         asyncio.get_running_loop().add_reader(alive, server.end)
     with server.signals():
@@ -154,7 +180,7 @@ class Server(uvicorn.Server):
     """uvicorn's, with signals that end it without ending the process, and with an end that nobody can hold up.
 
     on_started: called when it listens. on_stopping: called when it accepts nothing new. tls: what new connections get;
-    None: they are plain.
+    None: they are plain. limit: how many connections there may be; None: any number.
     """
 
     def __init__(
@@ -163,10 +189,12 @@ class Server(uvicorn.Server):
         on_started: Callable[[], None],
         on_stopping: Callable[[], None],
         tls: TLS | None = None,
+        limit: ConnectionLimit | None = None,
     ) -> None:
         super().__init__(_config(app))
         self.servers: list[asyncio.base_events.Server] = []
         self._tls = tls
+        self._limit = limit
         self._sockets: list[socket.socket] = []
         self._changing: asyncio.Task[None] | None = None
         self._on_started = on_started
@@ -224,7 +252,9 @@ class Server(uvicorn.Server):
             server.close()
 
     def _protocol(self) -> Protocol:
-        return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return Protocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, limit=self._limit
+        )
 
     def _reload(self) -> None:
         """Handle SIGHUP: read certificate, key and authorities anew."""

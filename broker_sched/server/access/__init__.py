@@ -3,6 +3,7 @@
 | module | what it knows |
 | --- | --- |
 | access | how a request is told from whom it comes, in which order its proofs count |
+| certificates | who comes with a client certificate |
 | caller | the one who asks, as the rest of the server sees them |
 | grants | which role somebody has in which namespace, as it is written |
 | passwords | whether a password is right, at what cost, and who has given it before |

@@ -14,6 +14,7 @@ from broker_sched.contract.roles import METHOD_RIGHTS, PUBLIC_PATHS, Role
 from broker_sched.errors import ConfigurationError, UnknownMethod
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.server.access.caller import KEY, Caller, Kind, address_of
+from broker_sched.server.access.certificates import grants_by_certificate, names_shown
 from broker_sched.server.access.grants import Grants, role_in
 from broker_sched.server.access.tokens import Tokens, is_token
 from broker_sched.server.hosts import is_loopback
@@ -104,6 +105,12 @@ class Access:
         header = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if header is not None:
             return await self._by_header(header, scope)
+        if self._users is not None and (names := names_shown(scope)):
+            found = grants_by_certificate(self._users, scope)
+            if found is None:
+                shown = " or ".join(names)
+                raise unauthorized(self._namespace, f"Nobody here comes with a certificate of {shown!a}.")
+            return self.caller(found[0], "certificate", found[1], scope)
         raise unauthorized(self._namespace)
 
     async def _by_header(self, header: bytes, scope: Scope) -> Caller:

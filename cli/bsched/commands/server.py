@@ -19,6 +19,7 @@ from bsched.logs import SERVERS_FILE, log_format_option, start_logging
 from bsched.options.access import access_options
 from bsched.options.luigi import without_effect
 from bsched.options.namespace import namespace_options
+from bsched.options.network import network_options
 from bsched.options.scheduler import tell_unhonoured
 from bsched.options.settings import Settings, from_arguments, from_environment
 from bsched.options.tls import tls_files, tls_options
@@ -59,6 +60,7 @@ NO_STATE = "Redis keeps the state; say which one with --redis or BSCHED_REDIS"
     "loopback's names are allowed anyway, and no others; elsewhere all are until one is given.  "
     "[env: BSCHED_ALLOW_HOST]",
 )
+@network_options
 @tls_options
 @access_options
 @namespace_options
@@ -126,6 +128,8 @@ def server(
                 processes=processes,
                 allowed_hosts=allowed_hosts,
                 tls=tls_files(more),
+                proxies=more["proxies"],
+                limits=more["limits"],
                 is_insecure=insecure,
             ),
             announce=echo,
