@@ -65,5 +65,5 @@ METHOD_RIGHTS: Mapping[str, Right] = dict(
 )
 
 # Paths that need no login. Every other path that is not a method's may be asked for by any role.
-PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/login"})
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout", "/login/oidc", "/login/callback"})
 OTHER_PATHS: Mapping[str, Right] = {path: Right(_ALL) for path in ("/", "/metrics", "/scale", "/openapi.json")}

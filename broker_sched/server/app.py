@@ -149,6 +149,13 @@ class App:
             raise RuntimeError("The application has not been started: its ASGI server must support lifespan.")
         return self._scraping
 
+    @property
+    def access(self) -> Access:
+        """What tells who asks, while the application runs."""
+        if self._access is None:
+            raise RuntimeError("The application has not been started: its ASGI server must support lifespan.")
+        return self._access
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Connections, timers and mails, as long as the block lasts.

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from broker_sched.errors import BrokerSchedError, InvalidArgument
 from broker_sched.server.access.caller import caller_of
+from broker_sched.server.access.login import login_routes
 from broker_sched.server.front_page import PAGE_HEADERS, front_page
 from broker_sched.server.openapi import openapi
 from broker_sched.server.responses import (
@@ -85,6 +86,7 @@ def routes(app: App) -> Starlette:
             Route("/metrics", metrics),
             Route("/scale", scale),
             Route("/openapi.json", description),
+            *login_routes(lambda: app.access),
         ],
         exception_handlers={404: _not_found, 405: _wrong_verb, BrokerSchedError: _failed, Exception: _failed},
         lifespan=lifespan,

@@ -103,7 +103,7 @@ def test_sessions_are_listed_and_revoked_by_id_by_name_and_all(board: Scheduler,
     assert not any(cookie in json.dumps(listed) for cookie in cookies)
 
     def there() -> list[bool]:
-        return [board.drive(find_session(board.namespace, cookie)) is not None for cookie in cookies]
+        return [board.drive(find_session(board.namespace, digest_of(cookie))) is not None for cookie in cookies]
 
     assert on.json("session", "revoke", listed[0]["id"]) == {"revoked": 1}
     assert there() == [False, True, True, True]
@@ -131,9 +131,9 @@ def test_a_session_ends_by_idleness_and_in_any_case(scheduler: Scheduler, clock:
     there = []
     for seconds in (900.0, 900.0, 690.0, 20.0):
         clock.advance(seconds)
-        there.append(scheduler.drive(find_session(scheduler.namespace, used)) is not None)
+        there.append(scheduler.drive(find_session(scheduler.namespace, digest_of(used))) is not None)
     assert there == [True, True, True, False]
-    assert scheduler.drive(find_session(scheduler.namespace, unused)) is None
+    assert scheduler.drive(find_session(scheduler.namespace, digest_of(unused))) is None
 
 
 def test_what_a_login_elsewhere_began_with_is_known_once(scheduler: Scheduler) -> None:

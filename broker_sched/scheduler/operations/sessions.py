@@ -62,9 +62,12 @@ def begin_session(
     return secret
 
 
-def find_session(namespace: Namespace, secret: str) -> Commands[Proof | None]:
-    """Return what the session of this cookie goes back to; None when it is over, or there was none. One script."""
-    text = yield Call("find_session", digest=digest_of(secret))
+def find_session(namespace: Namespace, digest: str) -> Commands[Proof | None]:
+    """Return what a session goes back to, by the digest of its cookie; None when it is over, or there was none.
+
+    One script.
+    """
+    text = yield Call("find_session", digest=digest)
     if not text:
         return None
     kept = json.loads(text)

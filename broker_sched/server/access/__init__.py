@@ -6,8 +6,11 @@
 | certificates | who comes with a client certificate |
 | caller | the one who asks, as the rest of the server sees them |
 | grants | which role somebody has in which namespace, as it is written |
+| login | the routes by which people log in and out with a browser |
+| login_page | the HTML of these pages |
 | passwords | whether a password is right, at what cost, and who has given it before |
 | remembered | how what Redis says of a secret counts for half a second |
+| sessions | the sessions of browsers, their cookies, and what each goes back to |
 | tokens | who holds which token |
 | users | the users who give a password, and how failing slows them down |
 | users_file | the users file: a line for each user, and how it is watched and changed |

@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.types import Scope
 
 from broker_sched.contract.roles import METHOD_RIGHTS, PUBLIC_PATHS, Role
 from broker_sched.errors import ConfigurationError, UnknownMethod
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
+from broker_sched.scheduler.operations.secrets import digest_of
+from broker_sched.scheduler.operations.sessions import Proof
 from broker_sched.server.access.caller import KEY, Caller, Kind, address_of
 from broker_sched.server.access.certificates import grants_by_certificate, names_shown
 from broker_sched.server.access.grants import Grants, role_in
+from broker_sched.server.access.sessions import SessionConfig, Sessions, stamp_of
 from broker_sched.server.access.tokens import Tokens, is_token
 from broker_sched.server.hosts import is_loopback
 from broker_sched.server.responses import RequestRefused
@@ -34,6 +38,7 @@ class AccessConfig:
 
     users_file: str | None = None
     wants_login: bool = False  # nobody gets in without a login; with users this is so anyway
+    session: SessionConfig = field(default_factory=SessionConfig)
     is_open_to_all: bool = False  # without users, also those may do everything who ask at no loopback address
 
     @staticmethod
@@ -59,14 +64,16 @@ class Access:
 
     def __init__(self, config: AccessConfig, scheduler: AsyncScheduler) -> None:
         self._config = config
-        self._namespace = scheduler.namespace.name
-        self._is_open = not config.knows_somebody
+        self.namespace = scheduler.namespace.name
+        self.is_open = not config.knows_somebody  # nobody has to log in
+        self.knows_provider = False  # there is another place to log in
         self._tokens = Tokens(scheduler)
         self._users: Users | None = None
         if config.users_file is not None:
             from broker_sched.server.access.users import Users  # here, since a server without users needs no argon2
 
             self._users = Users(config.users_file, scheduler)
+        self.sessions = Sessions(scheduler, config.session, self._tokens, self._users)
 
     async def admit(self, scope: Scope, path: str) -> None:
         """Put the caller into scope["state"], where `caller_of` finds it.
@@ -74,7 +81,7 @@ class Access:
         Raises RequestRefused: 401 for who is nobody or gives a wrong proof, 403 for who has no role here, 429 for who
         has failed too often. A path that needs no login is anonymous's, and so is OPTIONS, which browsers send bare.
         """
-        if self._is_open:
+        if self.is_open:
             if not self._config.is_open_to_all:
                 self._refuse_strangers(scope)
             caller = Caller("", "anonymous", Role.ADMIN, "all", address_of(scope))
@@ -105,40 +112,59 @@ class Access:
         header = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if header is not None:
             return await self._by_header(header, scope)
+        if (caller := await self.by_session(scope)) is not None:
+            return caller
         if self._users is not None and (names := names_shown(scope)):
             found = grants_by_certificate(self._users, scope)
             if found is None:
                 shown = " or ".join(names)
-                raise unauthorized(self._namespace, f"Nobody here comes with a certificate of {shown!a}.")
+                raise unauthorized(self.namespace, f"Nobody here comes with a certificate of {shown!a}.")
             return self.caller(found[0], "certificate", found[1], scope)
-        raise unauthorized(self._namespace)
+        raise login_wanted(self.namespace, scope)
 
     async def _by_header(self, header: bytes, scope: Scope) -> Caller:
         scheme, _, proof = header.partition(b" ")
         if scheme.lower() == b"bearer":
-            return await self._by_token(proof.strip().decode("latin-1"), scope)
+            return (await self._by_token(proof.strip().decode("latin-1"), scope))[0]
         if scheme.lower() == b"basic":
             login = login_in(proof)
-            if login is not None and is_token(login[1]):
-                return await self._by_token(login[1], scope)
-            if login is not None and self._users is not None:
-                grants = await self._users.grants_by_password(*login, address_of(scope))
-                if grants is not None:
-                    return self.caller(login[0], "user", grants, scope)
-            raise unauthorized(self._namespace, WRONG_LOGIN)
-        raise unauthorized(self._namespace)
+            if login is None:
+                raise unauthorized(self.namespace, WRONG_LOGIN)
+            return (await self.prove(*login, scope))[0]
+        raise unauthorized(self.namespace)
 
-    async def _by_token(self, token: str, scope: Scope) -> Caller:
-        holder = await self._tokens.holder_of(token)
+    async def prove(self, name: str, password: str, scope: Scope) -> tuple[Caller, Proof]:
+        """Return who gives this password, and what a session of theirs goes back to. Any user may have a token as it.
+
+        Raises RequestRefused: 401 for a wrong one, 403 for who has no role here, 429 for who has failed too often.
+        """
+        if is_token(password):
+            return await self._by_token(password, scope)
+        if self._users is not None:
+            user = self._users.named(name)  # as it is before the password is tried: it may be another one then
+            grants = await self._users.grants_by_password(name, password, address_of(scope))
+            if grants is not None and user is not None:
+                return self.caller(name, "user", grants, scope), Proof("user", name, stamp_of(user.password_hash))
+        raise unauthorized(self.namespace, WRONG_LOGIN)
+
+    async def _by_token(self, token: str, scope: Scope) -> tuple[Caller, Proof]:
+        digest = digest_of(token)
+        holder = await self._tokens.holder_by_digest(digest)
         if isinstance(holder, str):
-            raise unauthorized(self._namespace, holder)
-        return self.caller(holder.name, "token", {self._namespace: holder.role}, scope)
+            raise unauthorized(self.namespace, holder)
+        caller = self.caller(holder.name, "token", {self.namespace: holder.role}, scope)
+        return caller, Proof("token", holder.name, digest)
+
+    async def by_session(self, scope: Scope) -> Caller | None:
+        """Return who has logged in with this browser; None when nobody has. Raises RequestRefused (403)."""
+        found = await self.sessions.find(scope)
+        return None if found is None else self.caller(found[0], "session", found[1], scope)
 
     def caller(self, name: str, kind: Kind, grants: Grants, scope: Scope) -> Caller:
         """Return somebody who is known. Raises RequestRefused (403) when they have no role in this namespace."""
-        role = role_in(grants, self._namespace)
+        role = role_in(grants, self.namespace)
         if role is None:
-            raise RequestRefused(403, "Forbidden", f"{name} has no role in the namespace {self._namespace}.")
+            raise RequestRefused(403, "Forbidden", f"{name} has no role in the namespace {self.namespace}.")
         return Caller(name, kind, role, "all", address_of(scope))
 
 
@@ -175,6 +201,21 @@ def login_in(proof: bytes) -> tuple[str, str] | None:
         return name.decode(), password.decode()
     except UnicodeDecodeError:  # so does requests, which Luigi's client uses
         return name.decode("latin-1"), password.decode("latin-1")
+
+
+def login_wanted(namespace: str, scope: Scope) -> RequestRefused:
+    """Make the refusal of a request without a proof. A person's browser that opens a page is led to the login."""
+    headers = dict(scope["headers"])
+    if scope["method"] == "GET" and b"text/html" in headers.get(b"accept", b""):
+        path = scope["path"].removeprefix(scope.get("root_path") or "")
+        query = scope["query_string"].decode("latin-1")
+        target = quote(f"{path}?{query}" if query else path, safe="")
+        up = "../" * max(0, path.count("/") - 1)  # relative, so that it holds behind a proxy that adds a path
+        return RequestRefused(303, "LoginWanted", LOGIN_WANTED, [(b"location", f"{up}login?next={target}".encode())])
+    refusal = unauthorized(namespace)
+    if b"sec-fetch-mode" in headers:  # of a page of ours: for Basic, the browser would open a window of its own
+        refusal.headers = [(b"www-authenticate", b"Bearer")]
+    return refusal
 
 
 def unauthorized(namespace: str, message: str = LOGIN_WANTED) -> RequestRefused:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
-from broker_sched.scheduler.operations.secrets import digest_of
 from broker_sched.scheduler.operations.tokens import PREFIX, Holder, find_token
 from broker_sched.server.access.remembered import Remembered
 
@@ -19,12 +18,8 @@ class Tokens:
         self._scheduler = scheduler
         self._holders = Remembered(self._look)
 
-    async def holder_of(self, token: str) -> Holder | str:
-        """Return who holds this token, or why it is refused. Raises RedisUnavailable."""
-        return await self.holder_by_digest(digest_of(token))
-
     async def holder_by_digest(self, digest: str) -> Holder | str:
-        """Return the same for the digest of a token, which a session has that began with it."""
+        """Return who holds the token with this digest, or why it is refused. Raises RedisUnavailable."""
         found = await self._holders.find(digest)
         if found is None:
             return WRONG_TOKEN

@@ -47,6 +47,11 @@ class Users:
         is_right = await self._passwords.is_right(name, password, password_hash, begin, note_failure, like)
         return user.grants if is_right and user is not None else None
 
+    def named(self, name: str) -> User | None:
+        """Return the user of this name who has a password, as the file has it; None when there is none."""
+        user = self._file.users().get(name)
+        return user if user is not None and user.password_hash is not None else None
+
     def by_certificate(self, name: str) -> User | None:
         """Return the user who comes with a client certificate of this name, if any."""
         user = self._file.users().get(name)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from bsched.options.durations import duration
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -25,10 +27,13 @@ def access_options(function: F) -> F:
     """Add the options of who may ask a server for what; the command gets access, an AccessConfig, and insecure."""
 
     @functools.wraps(function)
-    def command(*args: Any, users_file: str | None, wants_login: bool, **others: Any) -> Any:
+    def command(*args: Any, session_idle: float, session_most: float, **options: Any) -> Any:
         from broker_sched.server.access.access import AccessConfig  # here, since other commands need no HTTP
+        from broker_sched.server.access.sessions import SessionConfig
 
-        return function(*args, access=AccessConfig(users_file=users_file, wants_login=wants_login), **others)
+        own = {name: options.pop(name) for name in ("users_file", "wants_login")}
+        access = AccessConfig(**own, session=SessionConfig(session_idle, session_most))
+        return function(*args, access=access, **options)
 
     for option in (
         click.option(
@@ -37,6 +42,23 @@ def access_options(function: F) -> F:
             envvar="BSCHED_INSECURE",
             help="Let everybody do everything who reaches an address other than loopback's, where nobody has to say "
             "who they are.  [env: BSCHED_INSECURE]",
+        ),
+        click.option(
+            "--session-max",
+            "session_most",
+            type=duration(least_seconds=60),
+            default="7d",
+            show_default=True,
+            metavar="TIME",
+            help="After so long a browser must log in again, whatever it does: 30m, 12h, 7d.",
+        ),
+        click.option(
+            "--session-idle",
+            type=duration(least_seconds=60),
+            default="12h",
+            show_default=True,
+            metavar="TIME",
+            help="After so long without a request a browser must log in again.",
         ),
         click.option(
             "--require-login",
