@@ -13,6 +13,9 @@ from broker_sched.errors import InvalidArgument
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100  # of nested values: what is stored must be readable by every program, however deep its own stack is
+MAX_FIELDS = 100  # of a form or a query, of which Luigi sends one
+LONGEST_NAME = len("%64%61%74%61") + 1  # bytes of a field's name that may be `data`, and one more
+MAX_DOUBTFUL = 20_000  # signs of escapes in a value where not all are escapes: others would wait for more than 10 ms
 FORM = b"application/x-www-form-urlencoded"
 JSON_TYPE = b"application/json"
 
@@ -72,9 +75,11 @@ def _decode_slowly(text: str) -> Any:
 def _form_field(form: bytes) -> str:
     """Return the field `data` of a form; '{}' when there is none."""
     found: bytes | None = None
+    if form.count(b"&") >= MAX_FIELDS:
+        raise InvalidArgument("data", f"is one of more than {MAX_FIELDS} fields; send it alone")
     for pair in form.split(b"&") if b"&" in form else (form,):
         name, _, value = pair.partition(b"=")
-        if name == b"data" or (b"%" in name and unquote_to_bytes(name) == b"data"):
+        if name == b"data" or (b"%" in name[:LONGEST_NAME] and unquote_to_bytes(name[:LONGEST_NAME]) == b"data"):
             if found is not None:
                 raise InvalidArgument("data", "is given twice")
             found = value
@@ -92,6 +97,12 @@ def _unquote(value: bytes) -> bytes:
         found = binascii.a2b_qp(value.replace(b"%", b"="))
         if len(found) == len(value) - 2 * value.count(b"%"):
             return found
+    value = value.replace(b"=", b"%3D").replace(b"\n", b"%0A").replace(b"\r", b"%0D")  # these mean something there
+    found = binascii.a2b_qp(value.replace(b"%", b"="))
+    if len(found) == len(value) - 2 * value.count(b"%"):
+        return found
+    if value.count(b"%") > MAX_DOUBTFUL:
+        raise InvalidArgument("data", "holds a % that begins no escape: encode it as a form's value")
     return unquote_to_bytes(value)
 
 
