@@ -78,6 +78,7 @@ def test_a_certificate_of_a_name_that_only_looks_like_a_users_is_nobodys(guarded
         return guarded.request("GET", "/api/is_paused", extensions=extensions).status
 
     assert asked(name) == 401
+    assert asked("host.example") == asked(name, "host.example") == 200
 
 
 @pytest.mark.parametrize("served", ["etl2", "et", "ETL", "my-etl", "etl.evil"])

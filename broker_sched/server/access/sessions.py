@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,8 @@ class Sessions:
         """Return the roles as they are by now; None when what the session goes back to is gone, or is another."""
         if proof.kind == "user":
             user = self._users.named(proof.name) if self._users is not None else None
-            return user.grants if user is not None and stamp_of(user.password_hash) == proof.stamp else None
+            is_same = user is not None and hmac.compare_digest(stamp_of(user.password_hash), proof.stamp)
+            return user.grants if user is not None and is_same else None
         if proof.kind == "token":
             holder = await self._tokens.holder_by_digest(proof.stamp)
             return None if isinstance(holder, str) else {EVERY_NAMESPACE: holder.role}
