@@ -27,6 +27,7 @@ PROGRAMS = {
     "chromium-headless-shell": ("chromium-headless-shell", "usr/lib/chromium/chromium-headless-shell"),
     "nginx": ("nginx", "usr/sbin/nginx"),
     "prometheus": ("prometheus", "usr/bin/prometheus"),
+    "redis-server": ("redis-server", "usr/bin/redis-server"),  # which speaks TLS, as those in the wheels do not
     "promtool": ("prometheus", "usr/bin/promtool"),
 }
 NEEDED = ("apt-get", "apt-cache", "dpkg-deb", "tar")

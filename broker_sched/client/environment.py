@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from broker_sched.errors import ConfigurationError
 
-BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the certificates to trust, instead of the system's
+BUNDLES = ("BSCHED_CA", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the certificates to trust, instead of the system's
 SYSTEMS = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # where OpenSSL looks for the system's
 
 
@@ -45,7 +45,7 @@ def _exempt_networks() -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def tls_context() -> ssl.SSLContext:
-    """What is trusted: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE alone, a file or a directory; else what the system trusts.
+    """What is trusted: BSCHED_CA, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE alone, a file or a directory; else the system's.
 
     SSL_CERT_FILE and SSL_CERT_DIR say what that is; without them certifi's certificates count too, where it is
     installed.
@@ -53,6 +53,33 @@ def tls_context() -> ssl.SSLContext:
     for variable in BUNDLES:
         if path := os.environ.get(variable):
             return _trusting(variable, path)
+    return _trusting_systems()
+
+
+def clients_tls_context() -> ssl.SSLContext:
+    """What is trusted, and the certificate that is shown to a server which asks for one: BSCHED_CLIENT_CERT's.
+
+    BSCHED_CLIENT_KEY has its key, if that does not stand in the same file. Raises ConfigurationError.
+    """
+    context = tls_context()
+    certificate, key = os.environ.get("BSCHED_CLIENT_CERT"), os.environ.get("BSCHED_CLIENT_KEY")
+    if not certificate:
+        if key:
+            raise ConfigurationError("BSCHED_CLIENT_KEY is set, and BSCHED_CLIENT_CERT, the certificate to it, is not.")
+        return context
+    try:
+        context.load_cert_chain(certificate, key or None, _no_password)
+    except OSError as error:  # ssl.SSLError is one
+        where = certificate if not key else f"{certificate} with the key in {key} (BSCHED_CLIENT_KEY)"
+        raise ConfigurationError(f"BSCHED_CLIENT_CERT is {where}, which can't be used: {error}.") from None
+    return context
+
+
+def _no_password() -> str:
+    raise ConfigurationError("The key to BSCHED_CLIENT_CERT is encrypted. Write one without a password: openssl pkey.")
+
+
+def _trusting_systems() -> ssl.SSLContext:
     context = ssl.create_default_context()
     if not any(os.environ.get(variable) for variable in SYSTEMS):
         with suppress(ImportError):

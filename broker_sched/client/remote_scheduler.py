@@ -68,7 +68,9 @@ class RemoteScheduler(SchedulerAPI):
         BSCHED_TOKEN_FILE names.
 
     The environment holds as with curl and requests: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY;
-    REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE for certificates; .netrc for a login that the URL does not have.
+    BSCHED_CA, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE for the authorities that are trusted, and
+    BSCHED_CLIENT_CERT and BSCHED_CLIENT_KEY for a certificate of one's own; .netrc for a login that the URL does not
+    have.
 
     What the server refuses is tried once, too, and raises Refused: LoginRefused for 401 and 403. A 404 or a
     redirect counts as refused until the server has answered a call; later it is a proxy whose server is away.

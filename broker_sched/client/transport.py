@@ -12,7 +12,7 @@ import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
-from broker_sched.client.environment import proxy_for, tls_context
+from broker_sched.client.environment import clients_tls_context, proxy_for, tls_context
 from broker_sched.client.schemes import mixed_up
 from broker_sched.contract.request_ids import NAME_HEADER
 from broker_sched.errors import ConfigurationError
@@ -55,7 +55,7 @@ class Transport:
         proxy = None if parts.scheme == "http+unix" else proxy_for(base)
         options: dict[str, Any] = {"maxsize": MAX_KEPT, "retries": False}
         if parts.scheme == "https":
-            options["ssl_context"] = tls_context()
+            options["ssl_context"] = clients_tls_context()
         self._pool: Any  # a pool, or a proxy's manager: both have urlopen and close what they keep
         if proxy is not None:
             self._pool, self._prefix = _proxied(proxy, options), base

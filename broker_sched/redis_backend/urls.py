@@ -204,7 +204,9 @@ def tls_context(url: str, options: Mapping[str, Any]) -> ssl.SSLContext:
         if "ssl_ciphers" in options:
             context.set_ciphers(options["ssl_ciphers"])
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise unusable(url, f"Its ssl_… options don't work: {error}") from None
+        raise unusable(
+            url, f"Its ssl_… options don't work: {error}; BSCHED_REDIS_CA, _CERT and _KEY are such, too"
+        ) from None
     return context
 
 
@@ -274,8 +276,23 @@ def _options(url: str, query: str) -> dict[str, Any]:
             found[name] = OPTIONS[name](text)
         except (ValueError, KeyError):
             raise unusable(url, f"Its option {name} has a value that can't be read") from None
+    if scheme == "rediss":
+        found = {**_from_environment(found), **found}
     if found.get("ssl_cert_reqs") == "none":
         found["ssl_check_hostname"] = False  # there is no name to check
+    return found
+
+
+def _from_environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """The files for TLS that the environment names, where the URL does not."""
+    names = {}
+    if not given.keys() & {"ssl_ca_certs", "ssl_ca_path"}:
+        names["ssl_ca_certs"] = "BSCHED_REDIS_CA"
+    if "ssl_certfile" not in given:
+        names.update(ssl_certfile="BSCHED_REDIS_CERT", ssl_keyfile="BSCHED_REDIS_KEY")
+    found = {option: os.environ[name] for option, name in names.items() if os.environ.get(name)}
+    if "ssl_keyfile" in found and "ssl_certfile" not in found:
+        raise ConfigurationError("BSCHED_REDIS_KEY is set, and BSCHED_REDIS_CERT, the certificate to it, is not.")
     return found
 
 
