@@ -10,7 +10,7 @@ from broker_sched.contract.types import JSON
 class WorkerCounts(TypedDict):
     """How many workers are in each state, as `workers` shows it, and how many tasks they may run and do run at once.
 
-    slots: of the active ones together. slots_in_use: tasks that run, whoever runs them.
+    slots: of the active ones together. slots_in_use: how many of these have a task.
     """
 
     active: int
@@ -343,7 +343,11 @@ who of the people did it, "" when that was not told; null: they did not.
 
 
 class Events(TypedDict):
-    """Some events, oldest first. last: the id of the last one looked at, to be given as `after` for those behind it."""
+    """Some events, oldest first. last: the id of the last one looked at, to be given as `after` for those behind it.
+
+    complete: false when some behind `after` were dropped before anybody asked: the last 10,000 or so are kept.
+    """
 
     events: list[Event]
     last: str | None
+    complete: bool

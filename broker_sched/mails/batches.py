@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,7 +44,7 @@ def batch_mails(notes: Sequence[Note], unlisted: int, settings: MailSettings, na
         sections += _sections(_groups(of_recipient, batch), batch)
         if unlisted and is_receiver:
             sections.append(Section(text=f"{unlisted:,} more failures are not listed: there were too many at once."))
-        sections.append(Section("To see more", text="bsched call task_list status=FAILED"))
+        sections.append(Section("To see more", text="bsched task list --status FAILED"))
         is_html = email.format == "html"
         body = rendered(sections, is_html)
         mails.append(Mail((recipient,), subject_of(subject, email.prefix), body, is_html))
@@ -81,7 +82,7 @@ class Group:
     def row(self) -> tuple[str, str]:
         """The group's label, and how often its tasks failed with the command that shows the latest failure."""
         counts = _counts_text(self.failures, self.disables, self.scheduling)
-        more = f"\nbsched call fetch_error task_id={self.latest_id}" if self.latest_id else ""
+        more = "\n" + _show(self.latest_id) if self.latest_id else ""
         return self.label, counts + more
 
 
@@ -122,6 +123,11 @@ def _last_lines(error: str, lines: int) -> str:
     return "\n".join(error.rstrip().split("\n")[-lines:])
 
 
+def _show(task_id: str) -> str:
+    """The command that shows the error of a task, its last runs and what it needs."""
+    return shlex.join(["bsched", "task", "show", task_id])
+
+
 def _counted(notes: Sequence[Note]) -> str:
     scheduling = sum(note.is_scheduling for note in notes)
     return _counts_text(len(notes) - scheduling, sum(note.is_disabled for note in notes), scheduling)
@@ -141,7 +147,7 @@ def _disable_mail(note: Note, recipients: tuple[str, ...], settings: MailSetting
         ("Namespace", namespace),
         ("Time", time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(note.time))),
     ]
-    commands = [f"bsched call fetch_error task_id={note.task_id}", f"bsched call re_enable_task task_id={note.task_id}"]
+    commands = [_show(note.task_id), shlex.join(["bsched", "task", "enable", note.task_id])]
     sections = [
         Section(headline, text="It does not run again before disable_persist is over, or somebody re-enables it."),
         Section(rows=tuple(row for row in about if row[1])),

@@ -42,6 +42,7 @@ def how_to_see_more(task_id: str, url: str | None) -> str:
     url: of the server, None for Redis itself.
     """
     where = ["--url", url] if url else []
+    # Not `bsched task show`: the server may be a luigid, which has no method for it.
     return shlex.join(["bsched", "call", *where, "fetch_error", f"task_id={task_id}"])
 
 

@@ -18,7 +18,6 @@ import redis
 import redis.exceptions
 from redis.cluster import RedisCluster
 
-from broker_sched.errors import RedisUnavailable
 from broker_sched.redis_backend.clients import connect
 from broker_sched.redis_backend.commands import Argument, RawCommand
 from broker_sched.redis_backend.encoding import pack, sendable
@@ -105,7 +104,7 @@ class SyncConnection:
         except (*ANSWERED, *LOGIN_REFUSED) as error:
             raise translate(None, message_of(error)) from None
         except LOST as error:
-            raise RedisUnavailable(f"Redis does not answer: {error}") from error
+            raise ConnectionLost(str(error)) from error
 
     def drop(self) -> None:
         """Give up the connections that nobody uses: they may lead to the wrong place. The next ones look anew."""

@@ -14,6 +14,7 @@ Entry: TypeAlias = tuple[str, dict[str, str]]  # its id and its fields
 
 class StreamPages:
     """The entries of a stream. looked_at: how many were read so far. is_at_end: whether that is all.
+    has_begun_at_place: whether the entry behind which it began was still there.
 
     after: the id of the entry behind which to begin; None: newest first.
     """
@@ -24,6 +25,7 @@ class StreamPages:
         self._last = after  # the id of the entry that was read last
         self.is_at_end = False
         self.looked_at = 0
+        self.has_begun_at_place = False
 
     def next_page(self) -> Commands[list[Entry]]:
         """Return the next entries, few of them; none at the end."""
@@ -33,6 +35,7 @@ class StreamPages:
         else:
             (found,) = yield Read([("XREVRANGE", self._key, self._last or "+", "-", *count)])
         self.is_at_end = len(found) <= PAGE
+        self.has_begun_at_place |= not self.looked_at and bool(found) and found[0][0] == self._last
         fresh = [(entry_id, pairs(fields)) for entry_id, fields in found if entry_id != self._last]
         self.looked_at += len(fresh)
         self._last = fresh[-1][0] if fresh else self._last

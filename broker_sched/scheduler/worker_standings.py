@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.scheduler.paging import read_paced
+from broker_sched.scheduler.paging import read_paced, scan_set, scan_sorted_set
+from broker_sched.scheduler.records import IDS_AT_ONCE
 
 # As lua/lib/workers/replaced_worker.lua has them.
 SILENT_SECONDS = 5.0  # a worker that pings each second, and was not heard of for so long, has missed some
@@ -37,12 +38,10 @@ class WorkerStanding(NamedTuple):
 
 def read_worker_ids(namespace: Namespace) -> Commands[list[str]]:
     """Return the ids of all workers and submissions, sorted."""
-    numbers, ids = yield Read(
-        [("SMEMBERS", namespace.key("submissions")), ("ZRANGE", namespace.key("workers"), "0", "-1")]
-    )
-    found = set(ids)
-    if numbers:
-        (submissions,) = yield Read([("HMGET", namespace.key("worker_ids"), *sorted(numbers))])
+    found = set((yield from scan_sorted_set(namespace, "workers")))
+    numbers = sorted(set((yield from scan_set(namespace, "submissions"))))
+    for start in range(0, len(numbers), IDS_AT_ONCE):
+        (submissions,) = yield Read([("HMGET", namespace.key("worker_ids"), *numbers[start : start + IDS_AT_ONCE])])
         found.update(each for each in submissions if each is not None)
     return sorted(found)
 

@@ -161,7 +161,10 @@ class Api:
             return success(await self._await_work(method, arguments, receive))
         if name in VIEWS:
             return await self._view(method, arguments)
-        return success(await self._scheduler.invoke(method, arguments, _numbered(headers)))
+        result = await self._scheduler.invoke(method, arguments, _numbered(headers))
+        if self._looks is not None and method.looks:
+            await self._looks.turn()
+        return success(result)
 
     def _checked_method(self, name: str, verb: str, headers: Mapping[bytes, bytes]) -> Method:
         """Return the method, unless a browser asks for it that may be misused. Raises RequestRefused, UnknownMethod."""

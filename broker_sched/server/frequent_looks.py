@@ -46,8 +46,7 @@ class FrequentLooks:
 
     async def answer(self, name: str, scope: Scope, parts: Sequence[bytes]) -> Answer | None:
         """Return the other process's answer to a call of this method; None: this one shall answer it."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = asyncio.get_running_loop().time()
         self._came_at.append(now)
         if not self._calls.is_ready:
             if len(self._came_at) == OFTEN and now - self._came_at[0] < OFTEN_SECONDS:
@@ -57,10 +56,14 @@ class FrequentLooks:
             answer = await self._calls.answer(name, scope, parts)
         except RequestRefused:  # it has just ended
             return None
-        delay = self._spacing.delay(loop.time())
+        await self.turn()
+        return answer
+
+    async def turn(self) -> None:
+        """Wait until the answer to one more look may leave."""
+        delay = self._spacing.delay(asyncio.get_running_loop().time())
         if delay:
             await asyncio.sleep(delay)
-        return answer
 
     async def close(self) -> None:
         """End the process, as LargeCalls does, if it was started."""

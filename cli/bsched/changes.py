@@ -87,6 +87,12 @@ class Choice(NamedTuple):
             for wanted, method in ((self.downstream, "inverse_dep_graph"), (self.upstream_failed, "dep_graph")):
                 if wanted:
                     around = getattr(scheduler, method)(task_id=task_id, include_done=False)
+                    if any(each not in around for task in around.values() for each in task["deps"]):
+                        echo(
+                            f"Only the {len(around):,} tasks nearest to {task_id} are looked at (max_graph_nodes); "
+                            "others of them may be chosen by filters, or after `bsched config set max_graph_nodes=…`.",
+                            err=True,
+                        )
                     ids.update(dict.fromkeys(each for each, task in around.items() if task["status"] in FAILED))
         yield from ids
 

@@ -11,6 +11,7 @@ import click
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.states import UPSTREAM_SEVERITY, Status
 from broker_sched.errors import UnknownMethod
+from broker_sched.plain_text import named
 
 # Methods that bring into being what they name; all others are about what is there.
 MAKERS = frozenset("add_task add_tasks add_task_batcher add_worker get_work ping await_work".split())
@@ -139,7 +140,7 @@ def missing(kind: str, value: str, names: Iterable[str], otherwise: str) -> clic
 
     otherwise: what is told instead when nothing is.
     """
-    return click.ClickException(f"There is no {kind} {value}. {nearest(value, names, otherwise)}")
+    return click.ClickException(f"There is no {kind} {named(value)}. {nearest(value, names, otherwise)}")
 
 
 def nearest(value: str, names: Iterable[str], otherwise: str) -> str:

@@ -52,6 +52,7 @@ COMMANDS = {
     "user": "user",
 }
 
+MAX_MESSAGE = 4000  # characters
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -92,19 +93,23 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except NoRedisServer as error:  # a configuration error, though nothing that was given is wrong
-            raise click.ClickException(shown(" ".join(str(error).split()))) from None
+            raise click.ClickException(_told(" ".join(str(error).split()))) from None
         except InvalidArgument as error:
-            raise click.UsageError(shown(str(error))) from None
+            raise click.UsageError(_told(str(error))) from None
         except ConfigurationError as error:
-            raise Misconfigured(shown(" ".join(str(error).split()))) from None
+            raise Misconfigured(_told(" ".join(str(error).split()))) from None
         except Unreachable as error:
-            raise Unanswered(shown(" ".join(str(error).split()))) from None
+            raise Unanswered(_told(" ".join(str(error).split()))) from None
         except BrokerSchedError as error:
-            raise click.ClickException(shown(" ".join(str(error).split()))) from None
+            raise click.ClickException(_told(" ".join(str(error).split()))) from None
         except click.ClickException as error:
-            error.__dict__["message"] = shown(error.message)  # click says that it is final
+            error.__dict__["message"] = _told(error.message)  # click says that it is final
             raise
-        except (Abort, Exit, BrokenPipeError):
+        except Abort as error:  # what click makes of Ctrl-C, and of the end of the input, at a question
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise Exit(INTERRUPTED) from None
+            raise
+        except (Exit, BrokenPipeError):
             raise
         except KeyboardInterrupt:  # where a command has no more to say; click would end it with 1, which is "refused"
             raise Exit(INTERRUPTED) from None
@@ -127,6 +132,13 @@ def cli() -> None:
     Redis is found by --redis or BSCHED_REDIS: redis://, rediss://, unix://, redis+sentinel://, redis+cluster://,
     memory:, or local: (a private server of this user), which is the default.
     """
+
+
+def _told(message: str) -> str:
+    """A message as a terminal may have it; of one that quotes a megabyte, the beginning and the end."""
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[: MAX_MESSAGE // 2]} … {message[-MAX_MESSAGE // 2 :]}"
+    return shown(message)
 
 
 def main() -> None:

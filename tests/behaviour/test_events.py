@@ -49,7 +49,26 @@ def test_whoever_follows_them_sees_each_once(scheduler, clock, limit, filters):
         last = reply["last"]
     assert seen == wanted
     run_on = scheduler.events(after=last, **filters)
-    assert run_on == {"events": [], "last": last}
+    assert run_on == {"events": [], "last": last, "complete": True}
+
+
+def test_whoever_comes_late_is_told_that_some_were_dropped(scheduler, clock):
+    add(scheduler, "t")
+    run(scheduler, clock, "w", 1)
+    key = scheduler.namespace.key("events")
+    first = scheduler.events()["last"]
+    assert scheduler.events(after="0-0")["complete"], "a short stream is whole"
+    fields = {"task_id": "t", "family": "F", "from": "PENDING", "to": "RUNNING", "worker": "w", "time": str(clock.now)}
+    with scheduler._client.pipeline(transaction=False) as pipeline:
+        for _ in range(10_100):
+            pipeline.xadd(key, fields)
+        pipeline.execute()
+    assert scheduler.events(after=first, limit=1)["complete"], "the last one that was seen is there"
+    scheduler._client.xtrim(key, maxlen=10_000, approximate=False)
+    assert not scheduler.events(after=first, limit=1)["complete"]
+    assert not scheduler.events(after=first, limit=1, family="none")["complete"]
+    newest = scheduler.events(limit=1)
+    assert newest["complete"] and scheduler.events(after=newest["last"])["complete"]
 
 
 def test_a_superseded_report_is_told_as_refused(scheduler):

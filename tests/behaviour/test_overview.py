@@ -83,6 +83,20 @@ def test_workers_are_counted_by_what_can_be_expected_of_them(scheduler, clock):
     assert seen["versions"]["workers"] == {"1.2": 4, "": 1}
 
 
+def test_no_more_slots_are_in_use_than_there_are(scheduler, clock):
+    add(scheduler, *[f"t{n}" for n in range(4)])
+    scheduler.add_worker(worker="w", info={"workers": 2})
+    scheduler.add_worker(worker="off", info={"workers": 2})
+    scheduler.add_task(worker="off", task_id="own", family="F")
+    for _ in range(4):  # a stock worker may ask for more than it told
+        scheduler.get_work(worker="w")
+    assert scheduler.get_work(worker="off")["task_id"] == "own"
+    scheduler.disable_worker("off")
+    seen = scheduler.overview()
+    assert seen["tasks"]["RUNNING"] == 5
+    assert (seen["workers"]["slots"], seen["workers"]["slots_in_use"]) == (2, 2)
+
+
 def test_resources_show_their_limit_and_what_is_held(scheduler):
     scheduler.update_resources(db=2, idle=3)
     add(scheduler, "t0", resources={"db": 1.5, "unlimited": 1})

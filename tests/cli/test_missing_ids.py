@@ -78,6 +78,18 @@ def test_a_phantom_is_an_error_that_names_near_matches_and_changes_nothing(
     assert seen(scheduler) == before
 
 
+def test_what_is_not_there_is_quoted_on_one_line_and_not_in_all_its_length(
+    scheduler: Scheduler, own_redis: RedisProcess
+) -> None:
+    where = ["--redis", own_redis.url, "--namespace", "cli"]
+    for words in (["task", "show"], ["task", "why"], ["task", "retry"], ["worker", "show"], ["resource", "show"]):
+        two_lines = run(*words, "no\nsuch", *where)
+        assert "There is no" in two_lines.stderr and "no\\nsuch" in two_lines.stderr, words
+        assert len([line for line in two_lines.stderr.splitlines() if line.startswith(("no", "such"))]) == 0, words
+        long = run(*words, "x" * 100_000, *where)
+        assert long.exit_code in (1, 2) and len(long.stderr) < 5_000, words
+
+
 def test_near_names_are_looked_for_among_a_thousand_and_not_among_all_tasks(
     scheduler: Scheduler, own_redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

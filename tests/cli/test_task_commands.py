@@ -220,6 +220,13 @@ def test_on_a_terminal_a_bulk_change_is_asked_before(load: Scheduler, on: Bsched
     assert statuses(load, "Load_4", "Load_3") == ["FAILED", "FAILED"]
     with on_terminal(*words) as child:
         child.expect_exact("Retry 2 tasks? [y/N]:")
+        child.sendintr()
+        child.expect(pexpect.EOF)
+        child.wait()
+        assert child.exitstatus == 130, "as Ctrl-C ends every command"
+    assert statuses(load, "Load_4", "Load_3") == ["FAILED", "FAILED"]
+    with on_terminal(*words) as child:
+        child.expect_exact("Retry 2 tasks? [y/N]:")
         child.sendline("y")
         child.expect_exact("2 tasks are PENDING again.")
         child.expect(pexpect.EOF)
@@ -260,6 +267,14 @@ def test_a_retry_takes_what_is_failed_up_or_down_the_graph(load: Scheduler, on: 
     load.change_tasks(task_ids=["Load_4", "Mail_x"], action="disable")
     found = on.json("task", "retry", "Load_4", "--downstream", "--yes")
     assert sorted(found["changed"]) == ["Load_4", "Mail_x"]
+
+
+def test_a_retry_says_when_the_graph_is_larger_than_what_is_looked_at(load: Scheduler, on: Bsched) -> None:
+    asked = ("task", "retry", "Load_4", "--downstream", "--dry-run")
+    assert "max_graph_nodes" not in on(*asked).stderr
+    on("config", "set", "max_graph_nodes=1")
+    assert "Only the 1 tasks nearest to Load_4 are looked at (max_graph_nodes)" in on(*asked).stderr
+    on("config", "unset", "max_graph_nodes")
 
 
 def test_tasks_are_disabled_enabled_forgiven_done_and_removed(load: Scheduler, on: Bsched) -> None:

@@ -81,7 +81,7 @@ def test_failures_disables_and_scheduling_failures_come_in_one_mail_at_the_inter
     body = by_recipient["ops@x.test"].body
     for text in ("A(day=1)", "B(day=1)", "2 failures, 1 disable", "C(x=1)", "ValueError: the disk is full", "again"):
         assert text in body
-    assert "task_id=B_1" in body and "B(day=1)" not in by_recipient["team@x.test"].body
+    assert "bsched task show B_1" in body and "B(day=1)" not in by_recipient["team@x.test"].body
 
 
 def test_the_scheduler_notes_nothing_while_no_server_sends_mails(collecting: Scheduler) -> None:
@@ -103,7 +103,7 @@ def test_without_batch_emails_only_a_disabled_task_is_mailed_and_at_once(
     mailing.turn()
     (got,) = mail_server.mails
     assert got.recipients == ["ops@x.test"] and got.subject == "A(day=1) failed too often and is disabled"
-    assert "bsched call re_enable_task task_id=A_1" in got.body and "ValueError" in got.body
+    assert "bsched task enable A_1" in got.body and "ValueError" in got.body
     assert "s3cret" not in str(got.message)
     assert scheduler.re_enable_task("A_1")
     mailing.turn()

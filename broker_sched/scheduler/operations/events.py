@@ -8,10 +8,11 @@ from broker_sched.contract import view_replies
 from broker_sched.contract.states import states_of, status_of
 from broker_sched.contract.types import MAX_LISTED
 from broker_sched.errors import InvalidArgument
-from broker_sched.redis_backend.commands import Commands
+from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.stream_pages import Entry, StreamPages
 
+KEPT = 10_000  # at least, as lua/lib/core/events.lua has it: a shorter stream is whole
 _ID = re.compile(r"\d{1,19}-\d{1,19}")
 
 
@@ -33,7 +34,21 @@ def events(
                 wanted.append(event)
                 if len(wanted) == limit:
                     break
-    return {"events": wanted, "last": last} if after is not None else {"events": wanted[::-1], "last": newest}
+    if after is None:
+        return {"events": wanted[::-1], "last": newest, "complete": True}
+    complete = pages.has_begun_at_place or (yield from _is_complete(namespace, after))
+    return {"events": wanted, "last": last, "complete": complete}
+
+
+def _is_complete(namespace: Namespace, after: str) -> Commands[bool]:
+    """Whether no event behind this one, which is not there any more or never was, has been dropped."""
+    key = namespace.key("events")
+    size, first = yield Read([("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", "1")])
+    return size < KEPT or _place(first[0][0]) < _place(after)
+
+
+def _place(event_id: str) -> tuple[int, ...]:
+    return tuple(map(int, event_id.split("-")))
 
 
 def _event(entry: Entry) -> view_replies.Event:

@@ -39,7 +39,7 @@ def overview(namespace: Namespace) -> Commands[view_replies.Overview]:
     options, counts = pairs(config), (yield from read_counts(namespace))
     tasks = totals(counts)
     workers = yield from read_workers(namespace, now)
-    standing = _count_workers(workers, tasks["RUNNING"])
+    standing = _count_workers(workers)
     is_paused = options.get("paused") == "1"
     paused = sorted(json.loads(options.get("paused_families") or "{}"))
     ended = yield from read_ended_runs(namespace, now)
@@ -75,15 +75,16 @@ def read_workers(namespace: Namespace, now: float) -> Commands[list[WorkerStandi
     return (yield from read_standings(namespace, ids, now))
 
 
-def _count_workers(workers: Sequence[WorkerStanding], running: int) -> view_replies.WorkerCounts:
+def _count_workers(workers: Sequence[WorkerStanding]) -> view_replies.WorkerCounts:
     states = Counter(each.state for each in workers)
+    active = [each for each in workers if each.state == "active"]
     return {
         "active": states["active"],
         "disabled": states["disabled"],
         "silent": states["silent"],
         "submissions": states["submission"],
-        "slots": sum(each.slots for each in workers if each.state == "active"),
-        "slots_in_use": running,
+        "slots": sum(each.slots for each in active),
+        "slots_in_use": sum(int(min(each.running, each.slots)) for each in active),
     }
 
 

@@ -48,6 +48,7 @@ def events(follow: bool, limit: int, after: str | None, place: Place, output: Ou
     found = scheduler.events(after=after, limit=limit, **filters)
     if only["family"] is not None and not found["events"]:
         scheduler.require_family(only["family"])
+    _tell_of_gap(found, output)
     if not follow:
         output.rows(found["events"], COLUMNS, "No such changes.")
         return
@@ -68,6 +69,14 @@ def _follow(scheduler: Any, found: Mapping[str, Any], filters: Mapping[str, Any]
         # "0-0": an empty stream has no last event, and whatever comes is behind its beginning
         after = found["last"] or "0-0"
         found = ask_patiently(lambda after=after: scheduler.events(after=after, limit=PAGE, **filters))  # type: ignore[misc]
+        _tell_of_gap(found, output)
+
+
+def _tell_of_gap(found: Mapping[str, Any], output: Output) -> None:
+    if not found.get("complete", True):  # a server of an older version does not tell
+        output.note(
+            "Some changes are left out here: they were dropped before this was asked, as only the last 10,000 are kept."
+        )
 
 
 def _line(each: Mapping[str, Any]) -> str:

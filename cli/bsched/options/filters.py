@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar, cast, get_args
 import click
 
 from broker_sched.contract.types import StateFilter
+from broker_sched.plain_text import named
 from bsched.checked_scheduler import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,7 +66,7 @@ class State(click.ParamType):  # type: ignore[type-arg]  # of an older click it 
         found = str(value).upper()
         if found in STATES:
             return found
-        self.fail(f"There is no status {value}. {nearest(found, STATES, 'There are ' + ', '.join(STATES))}")
+        self.fail(f"There is no status {named(value)}. {nearest(found, STATES, 'There are ' + ', '.join(STATES))}")
 
 
 def seconds_of(text: str) -> float:

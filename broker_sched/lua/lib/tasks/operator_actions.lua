@@ -2,6 +2,7 @@
 -- as a sentence, nil when it can; and one that does it. A dry run calls only the first.
 
 -- @include lib/core/header.lua
+-- @include lib/core/events.lua
 -- @include lib/wakeups/wakeups.lua
 -- @include lib/workers/workers.lua
 -- @include lib/tasks/tasks.lua
@@ -23,9 +24,8 @@ end
 
 -- That something was asked for that changes no status, for whoever follows the events.
 local function note_asked(task, what)
-  call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*', 'task_id', task.id, 'family', task.family or '',
-    'from', task.status, 'to', task.status, 'worker', task.worker_running or '', 'time', NOW_TEXT, 'asked', what,
-    'by', task.by)
+  note_event(task.id, task.family or '', task.status, task.status, task.worker_running or '', 'asked', what, 'by',
+    task.by)
 end
 
 function reason_against.retry(task)

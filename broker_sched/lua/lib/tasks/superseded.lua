@@ -4,6 +4,7 @@
 -- refusal, see refuse_tasks.lua and labels.lua.)
 
 -- @include lib/core/header.lua
+-- @include lib/core/events.lua
 
 local SUPERSEDED = -1
 
@@ -15,7 +16,6 @@ end
 -- what: the status that was reported, or the name of the script.
 local function refuse_superseded(task_id, family, status, worker_id, attempt, what)
   call('HINCRBY', key('counters', ''), 'superseded', 1)
-  call('XADD', key('events', ''), 'MAXLEN', '~', 10000, '*', 'task_id', task_id, 'family', family,
-    'from', status, 'to', status, 'worker', worker_id, 'time', NOW_TEXT, 'refused', what, 'attempt', attempt)
+  note_event(task_id, family, status, status, worker_id, 'refused', what, 'attempt', attempt)
   return SUPERSEDED
 end
