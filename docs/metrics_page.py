@@ -14,10 +14,10 @@ them: so **every server says the same, and no count goes back** when servers or 
 scrape_configs:
   - job_name: bsched
     static_configs: [{targets: ["127.0.0.1:8082"]}]
-rule_files: [bsched-alerts.yaml]   # deploy/prometheus-alerts.yaml
+rule_files: [prometheus-alerts.yaml]   # from deploy/
 ```
 
-The first 200 families have series of their own, for good; all later ones are counted together as `family="other"`. No task id, worker or parameter is a label. A dashboard for
+The first 200 families have series of their own, for good; all later ones are counted together as `family="other"`. No task id, worker or parameter is a label. Where users are configured, Prometheus needs a\ntoken of any role; a viewer that sees counts only gets no names: all families together, and no resources. A dashboard for
 Grafana is deploy/grafana-dashboard.json; the alerts are explained in [operations](operations.md#alerts).
 
 ## Metrics

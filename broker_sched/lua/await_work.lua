@@ -18,6 +18,7 @@ local AS_ASSISTANT = ARGS.assistant == '1'
 
 -- Its wait is ended. A worker that was woken just now passes the call on.
 local function leave(worker)
+  if (worker.woken or '') ~= '' then call('HSET', key('worker:', worker.id), 'woken', '') end -- it won't ask now
   if not wakeups.wake(worker.w) then
     for _, queue in ipairs(own_queues(worker, AS_ASSISTANT)) do wakeups.note(queue) end
   end
@@ -50,7 +51,7 @@ local function await_work()
     run_deferred(BUDGET) -- what was put right on the way is told to others
   end
   if may_have_work then return { 1, '' } end
-  call('HSET', key('worker:', worker.id), 'mailbox', ARGS.mailbox)
+  call('HSET', key('worker:', worker.id), 'mailbox', ARGS.mailbox, 'woken', '')
   for _, kind in ipairs({ 'idle', 'idle_assistants' }) do
     call('ZREMRANGEBYSCORE', key(kind, ''), '-inf', NOW_TEXT)
   end

@@ -111,7 +111,8 @@ def _runnable_of(
     found = sum(place in free or n in chosen for n, place in zip(ids, places))
     if ready <= MOST_OF_FAMILY:
         return found, True
-    return math.ceil(found * ready / max(1, len(numbers))), False
+    all_that_can = sum(count for _, count in queues.runnable())
+    return min(math.ceil(found * ready / max(1, len(numbers))), all_that_can), False
 
 
 def _blocked(

@@ -7,6 +7,7 @@ their order, as get_work does (lua/lib/hand_out/starvation_guard.lua).
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from broker_sched.scheduler.worker_standings import plain_label
 
 MOST_QUEUES = 2000  # ready queues that are looked at
 MOST_RANKED = 1000  # running tasks, and tasks of one ready queue, that are gone through in their order
+MOST_ALTOGETHER = 5000  # tasks of all ready queues, but for LEAST_OF_EACH
+LEAST_OF_EACH = 5
 RANKED_TOGETHER = 5  # ready queues whose tasks are read at once
 
 
@@ -46,12 +49,19 @@ class Resources(NamedTuple):
             for name, amount in needs.items()
         )
 
+    def most(self, needs: Mapping[str, float]) -> int:
+        """Return how many tasks of these needs the limits allow, if nothing else runs; with none, very many."""
+        return min(
+            (int(self.limits.get(name, 1.0) / amount) + 1 for name, amount in needs.items()), default=MOST_RANKED
+        )
+
 
 class SortedQueues(NamedTuple):
     """The ready queues by what becomes of their tasks.
 
     external: no worker has signed up for them. over_limit: they want more than there is. free: all can run. contended:
-    of those `chosen` can, the numbers of its tasks by ready queue. is_exact: everything was looked at.
+    of those `chosen` can, the numbers of its tasks by ready queue; and so many `more` of those that were not looked at,
+    as far as what is left of the resources tells. is_exact: everything was looked at that could run.
     """
 
     external: list[ReadyQueue]
@@ -59,12 +69,15 @@ class SortedQueues(NamedTuple):
     free: list[ReadyQueue]
     contended: list[ReadyQueue]
     chosen: dict[str, list[str]]
+    more: dict[str, int]
     is_exact: bool
 
     def runnable(self) -> Iterator[tuple[ReadyQueue, int]]:
         """Return the ready queues of which tasks can run, and how many."""
         yield from ((queue, queue.size) for queue in self.free)
-        yield from ((queue, len(self.chosen.get(queue.name, ()))) for queue in self.contended)
+        yield from (
+            (queue, len(self.chosen.get(queue.name, ())) + self.more.get(queue.name, 0)) for queue in self.contended
+        )
 
 
 def read_resources(namespace: Namespace) -> Commands[Resources]:
@@ -82,7 +95,7 @@ def sort_ready_queues(namespace: Namespace, resources: Resources, paused: Collec
     Reads the size of each ready queue, and the ranks of up to 1,000 tasks of each where resources are scarce.
     """
     queues, is_whole = yield from _read_queues(namespace, paused)
-    found = SortedQueues([], [], [], [], {}, is_whole)
+    found = SortedQueues([], [], [], [], {}, {}, is_whole)
     eligible: list[ReadyQueue] = []
     for queue in queues:
         if queue.runner_set == "0":
@@ -96,10 +109,10 @@ def sort_ready_queues(namespace: Namespace, resources: Resources, paused: Collec
     if not found.contended:
         return found
     running, is_all = yield from _read_running(namespace, scarce)
-    ranked = yield from _read_ranked(namespace, [*found.contended, *found.external], paused)
-    is_every = all(queue.size <= MOST_RANKED for queue in found.contended)
-    chosen = _choose(resources, running, ranked, {queue.name for queue in found.external})
-    return found._replace(chosen=chosen, is_exact=is_whole and is_all and is_every)
+    ranked, is_every = yield from _read_ranked(namespace, [*found.contended, *found.external], resources, paused)
+    chosen, held = _choose(resources, running, ranked, {queue.name for queue in found.external})
+    more = {} if is_every else _choose_unseen(resources, found.contended, ranked, chosen, held)
+    return found._replace(chosen=chosen, more=more, is_exact=is_whole and is_all and is_every)
 
 
 def _read_queues(namespace: Namespace, paused: Collection[str]) -> Commands[tuple[list[ReadyQueue], bool]]:
@@ -161,14 +174,26 @@ def _read_running(namespace: Namespace, scarce: Collection[str]) -> Commands[tup
 
 
 def _read_ranked(
-    namespace: Namespace, queues: Sequence[ReadyQueue], paused: Collection[str]
-) -> Commands[list[_Ranked]]:
-    """The best tasks of these ready queues, without those of paused families."""
+    namespace: Namespace, queues: Sequence[ReadyQueue], resources: Resources, paused: Collection[str]
+) -> Commands[tuple[list[_Ranked], bool]]:
+    """The best tasks of these ready queues, without those of paused families; and whether no other could run."""
+    most = min(MOST_RANKED, max(LEAST_OF_EACH, MOST_ALTOGETHER // len(queues)))
+    could_run = {queue.name: min(queue.size, resources.most(queue.needs) + 1) for queue in queues}
+    is_all = all(count <= most for count in could_run.values())
     found: list[_Ranked] = []
     for start in range(0, len(queues), RANKED_TOGETHER):
         some = queues[start : start + RANKED_TOGETHER]
         lists = yield Read(
-            [("ZRANGE", namespace.key("ready", each.name), "0", str(MOST_RANKED - 1), "WITHSCORES") for each in some]
+            [
+                (
+                    "ZRANGE",
+                    namespace.key("ready", each.name),
+                    "0",
+                    str(min(most, could_run[each.name]) - 1),
+                    "WITHSCORES",
+                )
+                for each in some
+            ]
         )
         for queue, flat in zip(some, lists):
             found += [
@@ -176,21 +201,21 @@ def _read_ranked(
                 for rank, score in zip(flat[::2], flat[1::2])
             ]
     if not paused:
-        return found
+        return found, is_all
     # Those of paused families are set apart only when somebody meets them: some may stand among others.
     ids = yield from ids_of(namespace, [_number(each.rank) for each in found])
     fields = yield from read_paced(
         [("HGET", namespace.key("task", each), "family") for each in ids.values()], SMALL_PACE
     )
     families = dict(zip(ids, fields))
-    return [each for each in found if (families.get(_number(each.rank)) or "") not in paused]
+    return [each for each in found if (families.get(_number(each.rank)) or "") not in paused], is_all
 
 
 def _choose(
     resources: Resources, running: Sequence[_Ranked], ready: Sequence[_Ranked], external: Collection[str]
-) -> dict[str, list[str]]:
+) -> tuple[dict[str, list[str]], dict[str, Fraction]]:
     """The numbers of the ready tasks that can run beside what is in use, by ready queue: those that workers of one slot
-    each would be given, who come until one is given nothing.
+    each would be given, who come until one is given nothing. And what is kept from others then, of each resource.
 
     A task is given that fits beside what is in use, and beside what those before it hold. The slot of whoever asks is
     kept for the first one before it that fits but for what is in use: what that wants is kept for it, too. external:
@@ -215,7 +240,29 @@ def _choose(
             else:
                 _take(taken, each.needs)
                 is_slot_kept = True
-    return chosen
+    return chosen, {name: max(used.get(name, Fraction()), taken.get(name, Fraction())) for name in {*used, *taken}}
+
+
+def _choose_unseen(
+    resources: Resources,
+    queues: Sequence[ReadyQueue],
+    seen: Sequence[_Ranked],
+    chosen: Mapping[str, Sequence[str]],
+    held: dict[str, Fraction],
+) -> dict[str, int]:
+    """How many tasks more can run of the ready queues of which all that were looked at can: as many as fit."""
+    looked_at = Counter(each.queue for each in seen)
+    more = {}
+    for queue in queues:
+        if len(chosen.get(queue.name, ())) == looked_at[queue.name] < queue.size:
+            fitting = (
+                int((Fraction(resources.limits.get(name, 1.0)) - held.get(name, Fraction())) / Fraction(amount))
+                for name, amount in queue.needs.items()
+            )
+            more[queue.name] = max(0, min(queue.size - looked_at[queue.name], *fitting))
+            for name, amount in queue.needs.items():
+                held[name] = held.get(name, Fraction()) + Fraction(amount) * more[queue.name]
+    return more
 
 
 def _take(taken: dict[str, Fraction], needs: Mapping[str, float]) -> None:

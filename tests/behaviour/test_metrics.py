@@ -6,6 +6,8 @@ happens as they do it, and notes are added up where they are removed. How many s
 
 import pytest
 
+from broker_sched.redis_backend.commands import Call
+from broker_sched.scheduler.execution import one
 from broker_sched.scheduler.metric_counts import TASK_ENDS, histogram
 from broker_sched.scheduler.metrics_reading import read_metrics, read_scale
 from broker_sched.server.metrics.exposition import exposition
@@ -120,6 +122,33 @@ def test_what_is_counted_costs_a_hand_out_and_a_report_one_command_each(real_sch
     assert commands(lambda: scheduler.add_task(worker="w", task_id="third", family="F")) == []
 
 
+def test_a_wakeup_is_timed_until_the_worker_asks_and_forgotten_when_it_does_not(scheduler, clock):
+    def wake(task_id):
+        scheduler.drive(waiting(scheduler))
+        clock.advance(1)
+        scheduler.add_task(worker="w", task_id=task_id, family="F")
+        clock.advance(0.2)
+
+    def woken():
+        found = read(scheduler).counts.wakeups
+        return found.counts[-1], found.total
+
+    wake("first")
+    assert scheduler.get_work(worker="w")["task_id"] == "first"
+    assert woken() == (1, pytest.approx(0.2))
+    scheduler.add_task(worker="w", task_id="first", status="DONE")
+    wake("second")
+    scheduler.await_work(worker="w", seconds=0)  # it left, and asks for something much later
+    clock.advance(50)
+    scheduler.get_work(worker="w")
+    assert woken() == (1, pytest.approx(0.2))
+
+
+def waiting(scheduler):
+    """The script of a worker that begins to wait, without the wait."""
+    return one(Call("await_work", worker="w", assistant="0", mailbox="m", seconds="30"))
+
+
 def test_reading_costs_the_same_at_100_and_at_1000_tasks(real_scheduler):
     scheduler, size, found = real_scheduler, 0, []
     scheduler.update_resources(db=2)
@@ -159,13 +188,17 @@ def test_ready_tasks_that_go_in_batches_want_a_slot_for_each_batch(scheduler):
     assert scale(scheduler).wanted == 4  # 5 even ones and 5 odd ones, four in a batch
 
 
-def test_a_large_backlog_is_worked_out_from_its_best_tasks_and_says_so(scheduler):
+def test_of_a_large_backlog_is_looked_at_what_could_run_and_the_rest_is_worked_out(scheduler):
     scheduler.update_resources(db=2)
     for start in range(0, 1500, 500):
         tasks = [{"task_id": f"t{start + n}", "family": "F", "resources": {"db": 1}} for n in range(500)]
         scheduler.add_tasks(worker="w", tasks=tasks)
     found = scale(scheduler)
-    assert (found.wanted, found.is_exact) == (2, False)
+    assert (found.wanted, found.is_exact) == (2, True)
+    scheduler.update_resources(db=1200)
+    found = scale(scheduler)
+    assert (found.wanted, found.is_exact) == (1200, False)
+    assert scale(scheduler, "F").wanted == 1200
 
 
 @pytest.mark.parametrize("with_names", [True, False])

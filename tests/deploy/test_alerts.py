@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
+import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
+import yaml
 
 from broker_sched import Scheduler
 from broker_sched.server.metrics.table import METRICS
@@ -18,8 +22,9 @@ from tests.debian_programs import debian_program
 from tests.deploy.promtool import RULES, Series, check, fires, one_of, rules
 from tests.deploy.reading import DEPLOY, ROOT
 from tests.harness import RedisProcess, ServerProcess
+from tests.nightly import NIGHTLY
 from tests.server.test_metrics import Samples, is_counter, run_one, scrape, value
-from tests.servers import until
+from tests.servers import die_with_parent, free_port, until
 
 DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
 SUFFIXES = ("_bucket", "_sum", "_count")
@@ -239,6 +244,66 @@ class Installation:
         for _ in range(9):
             assert self.server.post("ping", '{"worker": "w"}').status == 503
         self.redis.client.config_set("min-replicas-to-write", 0)
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Start Prometheus as docs/metrics.md configures it, for the server at this address; returns Prometheus' URL."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(address: str) -> str:
+        text = re.findall(r"```yaml\n(scrape_configs:.*?)```", (ROOT / "docs/metrics.md").read_text(), re.S)[0]
+        config = yaml.safe_load(text.replace("127.0.0.1:8082", address))
+        assert [Path(each).name for each in config["rule_files"]] == [RULES.name]
+        config |= {"rule_files": [str(RULES)], "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}}
+        path, listens_at = tmp_path / "prometheus.yaml", f"127.0.0.1:{free_port()}"
+        path.write_text(yaml.safe_dump(config))
+        checked = debian_program("promtool").run("check", "config", str(path))
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        program = debian_program("prometheus")
+        where = (f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address={listens_at}")
+        command = [program.path, f"--config.file={path}", *where, "--log.level=error"]
+        started.append(subprocess.Popen(command, env=program.environment, preexec_fn=die_with_parent))
+        return f"http://{listens_at}"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def ask(url: str, query: str) -> dict[str, float]:
+    """What Prometheus answers to a query: the value for each `family` or `alertname`; nothing while it starts."""
+    with contextlib.suppress(urllib3.exceptions.HTTPError):
+        reply = urllib3.request("GET", f"{url}/api/v1/query", fields={"query": query}, retries=False)
+        if reply.status == 200:
+            labels = ("alertname", "family")
+            return {
+                next((each["metric"][label] for label in labels if label in each["metric"]), ""): float(
+                    each["value"][1]
+                )
+                for each in reply.json()["data"]["result"]
+            }
+    return {}
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="by night: by day promtool evaluates the same rules over what a server told")
+def test_a_real_prometheus_reads_a_server_as_the_page_says_and_alerts(
+    prometheus: Callable[[str], str], tmp_path: Path
+) -> None:
+    installation = Installation(tmp_path)
+    installation.run_well()
+    url = prometheus(installation.server.url.removeprefix("http://"))
+    until(lambda: ask(url, "luigi_task_done_total") == {"Load": 3}, "Prometheus has read the server")
+    failed = itertools.count()
+
+    def fires_when_one_more_has_failed() -> bool:
+        run_one(installation.server, f"fails {next(failed)}", "Load", "FAILED")
+        return "BschedTasksFail" in ask(url, 'ALERTS{alertstate="firing"}')
+
+    until(fires_when_one_more_has_failed, "the alert fires")
+    installation.redis.kill()
+    assert installation.server.stop() == 0
 
 
 @pytest.fixture(scope="module")

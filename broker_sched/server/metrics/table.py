@@ -69,7 +69,13 @@ METRICS = (
     ),
     Metric("bsched_tasks", "gauge", ("status",), "Tasks by status"),
     Metric("bsched_ready_tasks", "gauge", (), "PENDING tasks without an unmet dep"),
-    Metric("bsched_oldest_ready_seconds", "gauge", (), "For how long the oldest ready task is ready; 0 without one"),
+    Metric(
+        "bsched_oldest_ready_seconds",
+        "gauge",
+        (),
+        "For how long the oldest ready task is ready; 0 without one",
+        "External tasks and those of paused families are ready, too.",
+    ),
     Metric(
         "bsched_blocked_tasks",
         "gauge",
@@ -124,7 +130,8 @@ METRICS = (
         "bsched_redis_up",
         "gauge",
         (),
-        "1 when the server that was asked reaches Redis, else 0",
+        "1 when Redis serves the server that was asked, else 0",
+        "It does not while it is away, lacks memory or replicas, or indexes are repaired. "
         "At 0 there is nothing else but `bsched_build_info`.",
     ),
     Metric("bsched_build_info", "gauge", ("version", "schema"), "The server that was asked: always 1"),
