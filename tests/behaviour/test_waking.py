@@ -53,6 +53,20 @@ def test_a_resource_that_is_freed(waiting):
     assert woken(waiting, "own") == ["own"]
 
 
+def test_a_running_task_that_becomes_more_urgent_than_who_keeps_its_resources_for_themselves(scheduler):
+    scheduler.update_resources(x=2)
+    scheduler.add_task(worker="other", task_id="running", resources={"x": 1, "y": 1})
+    assert scheduler.get_work(worker="other")["task_id"] == "running"
+    scheduler.add_task(worker="idle", task_id="better", resources={"x": 1, "y": 1}, priority=1)
+    assert scheduler.get_work(worker="idle")["task_id"] is None, "y is in use"
+    scheduler.add_task(worker="own", task_id="task", resources={"x": 1})
+    assert scheduler.get_work(worker="own")["task_id"] is None, "x is kept for the better one, which waits for y"
+    assert not wait(scheduler, "own")
+    scheduler.add_task(worker="own", task_id="running", priority=5, runnable=False)
+    assert woken(scheduler, "own") == ["own"]
+    assert scheduler.get_work(worker="own")["task_id"] == "task"
+
+
 def test_a_retry_that_is_due(scheduler_factory, clock):
     scheduler = scheduler_factory(retry_delay=10)
     scheduler.add_task(worker="own", task_id="task")

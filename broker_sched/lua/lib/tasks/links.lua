@@ -11,6 +11,8 @@
 -- @include lib/workers/worker_sets.lua
 -- @include lib/tasks/tasks.lua
 -- @include lib/tasks/placing.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/wakeups/wakeups.lua
 -- @include lib/deferred/backlog.lua
 
 local MAX_SORTED = 512 -- SSCAN gives a set of up to this many numbers whole, whatever the count
@@ -167,6 +169,8 @@ local function raise_priority(task, priority)
   task.reranked = true
   if task.status == 'RUNNING' then
     call('ZADD', key('running', ''), number_text(-tonumber(priority)), task.rank)
+    -- The better tasks that wait for what it holds may keep less from the others now (starvation_guard.lua).
+    for name in pairs(held_amounts(task)) do wakeups.freed[name] = true end
   end
   return true
 end
