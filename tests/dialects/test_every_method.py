@@ -92,6 +92,10 @@ def call_every_method(on: Any, clock: FakeClock) -> None:
     on.submission(submission="later")
     on.submission_list()
     on.cancel_submission(submission="later")
+    for number, task_id in enumerate(("T_0", "T_1", "T_4"), start=1):
+        span = f"00-{number:032x}-{number:016x}-01"
+        on.note_submission_trace(task_ids=[task_id, "none"], traceparent=span)
+        on.begin_trace(task_ids=[task_id, "none"], traceparent=span)
     on.announce_scheduling_failure(task_name="X", family="X", params={}, expl="why", owners=[], worker="a")
     on.set_worker_processes(worker="a", n=3)
     for action in ("retry", "forgive", "enable", "disable", "done", "stop", "remove"):

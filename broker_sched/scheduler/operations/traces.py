@@ -29,7 +29,7 @@ def begin_trace(namespace: Namespace, *, task_ids: Sequence[str], traceparent: s
     groups = yield Read([("SRANDMEMBER", key("deps", n), str(MOST_LINKS)) for n in numbers])
     members = list(dict.fromkeys(member for group in groups for member in group))[:MOST_LINKS]
     (names,) = (yield Read([("HMGET", key("ids"), *members)])) if members else ([],)
-    deps = [name for name in names if name is not None]
+    deps = sorted(name for name in names if name is not None)  # each kind of Redis gives a set in another order
     traces = yield Read([("HGET", key("trace", dep), "attempt") for dep in deps])
     return {
         "submissions": [each for each in dict.fromkeys(submissions) if each is not None],
