@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from broker_sched.errors import ConfigurationError
 from broker_sched.redis_backend.urls import describe, is_in_process
+from broker_sched.server.access.oidc_config import read_oidc_config
 from broker_sched.server.access.users_file import read_users
 from broker_sched.server.app import App, AppConfig, create_app
 from broker_sched.server.hosts import HostRule, is_loopback, rule_for
@@ -130,6 +131,8 @@ def _may_be_open(config: ServerConfig, listens_at: str | None) -> bool:
     access = config.app.access
     if access.users_file is not None:
         read_users(access.users_file)  # now, since with several processes each would tell of what is wrong with it
+    if access.oidc_config is not None:
+        read_oidc_config(access.oidc_config)
     if config.is_insecure or listens_at is None or is_loopback(listens_at):
         return True
     if not access.knows_somebody:

@@ -6,8 +6,12 @@
 | certificates | who comes with a client certificate |
 | caller | the one who asks, as the rest of the server sees them |
 | grants | which role somebody has in which namespace, as it is written |
+| id_tokens | whether an ID token of OpenID Connect can be trusted |
 | login | the routes by which people log in and out with a browser |
 | login_page | the HTML of these pages |
+| oidc | logging in at an OpenID Connect provider, from the way there to the way back |
+| oidc_config | who that provider is, and which claims give which roles |
+| oidc_provider | what the provider is asked, and what it may answer |
 | passwords | whether a password is right, at what cost, and who has given it before |
 | remembered | how what Redis says of a secret counts for half a second |
 | sessions | the sessions of browsers, their cookies, and what each goes back to |

@@ -26,6 +26,7 @@ from broker_sched.server.responses import RequestRefused
 from broker_sched.truth_words import truth_of
 
 if TYPE_CHECKING:
+    from broker_sched.server.access.oidc import Oidc
     from broker_sched.server.access.users import Users
 
 LOGIN_WANTED = "This server wants to know who asks: give a user and a password, or a token."
@@ -38,41 +39,45 @@ class AccessConfig:
 
     users_file: str | None = None
     wants_login: bool = False  # nobody gets in without a login; with users this is so anyway
+    oidc_config: str | None = None  # the file that says at which OpenID Connect provider people log in
     session: SessionConfig = field(default_factory=SessionConfig)
     is_open_to_all: bool = False  # without users, also those may do everything who ask at no loopback address
 
     @staticmethod
     def from_environment(environment: Mapping[str, str]) -> AccessConfig:
-        """What BSCHED_USERS_FILE, BSCHED_REQUIRE_LOGIN and BSCHED_INSECURE say. Raises ConfigurationError."""
+        """What BSCHED_USERS_FILE, _REQUIRE_LOGIN, _OIDC_CONFIG and _INSECURE say. Raises ConfigurationError."""
         return AccessConfig(
             users_file=environment.get("BSCHED_USERS_FILE"),
             wants_login=_truth_in(environment, "BSCHED_REQUIRE_LOGIN"),
+            oidc_config=environment.get("BSCHED_OIDC_CONFIG"),
             is_open_to_all=_truth_in(environment, "BSCHED_INSECURE"),
         )
 
     @property
     def knows_somebody(self) -> bool:
         """Whether anybody can say who they are; else everybody is anonymous, and an admin."""
-        return self.users_file is not None or self.wants_login
+        return self.users_file is not None or self.wants_login or self.oidc_config is not None
 
 
 class Access:
     """Tells from whom each request comes. scheduler: whose namespace is served, and where it is kept who is known.
 
-    Raises ConfigurationError when the users file can't be used.
+    Raises ConfigurationError when the users file, or what is said of OpenID Connect, can't be used.
     """
 
     def __init__(self, config: AccessConfig, scheduler: AsyncScheduler) -> None:
         self._config = config
         self.namespace = scheduler.namespace.name
         self.is_open = not config.knows_somebody  # nobody has to log in
-        self.knows_provider = False  # there is another place to log in
+        self.oidc: Oidc | None = None  # logs people in elsewhere
         self._tokens = Tokens(scheduler)
         self._users: Users | None = None
         if config.users_file is not None:
             from broker_sched.server.access.users import Users  # here, since a server without users needs no argon2
 
             self._users = Users(config.users_file, scheduler)
+        if config.oidc_config is not None:
+            self.oidc = _oidc(config.oidc_config, scheduler)
         self.sessions = Sessions(scheduler, config.session, self._tokens, self._users)
 
     async def admit(self, scope: Scope, path: str) -> None:
@@ -104,6 +109,8 @@ class Access:
 
     def close(self) -> None:
         """End what was started for logins."""
+        if self.oidc is not None:
+            self.oidc.close()
         if self._users is not None:
             self._users.close()
 
@@ -166,6 +173,17 @@ class Access:
         if role is None:
             raise RequestRefused(403, "Forbidden", f"{name} has no role in the namespace {self.namespace}.")
         return Caller(name, kind, role, "all", address_of(scope))
+
+
+def _oidc(path: str, scheduler: AsyncScheduler) -> Oidc:
+    from broker_sched.server.access.oidc_config import read_oidc_config  # here, since few servers need it
+
+    config = read_oidc_config(path)
+    try:
+        from broker_sched.server.access.oidc import Oidc
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"--oidc-config needs {error.name}: pip install 'broker-sched[oidc]'.") from None
+    return Oidc(config, scheduler)
 
 
 def _truth_in(environment: Mapping[str, str], name: str) -> bool:

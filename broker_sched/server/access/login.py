@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
 
 from starlette.requests import Request
@@ -15,10 +16,15 @@ from starlette.types import Scope
 
 from broker_sched.errors import RedisUnavailable
 from broker_sched.server.access.access import Access
-from broker_sched.server.access.login_page import PAGE_HEADERS, form_page, logged_in_page
+from broker_sched.server.access.login_page import PAGE_HEADERS, error_page, form_page, going_on_page, logged_in_page
 from broker_sched.server.access.sessions import set_cookie
 from broker_sched.server.cross_site import is_foreign
-from broker_sched.server.responses import JSON_HEADERS, Header, RequestRefused, to_json
+from broker_sched.server.responses import JSON_HEADERS, RETRY_AFTER, Header, RequestRefused, to_json
+
+if TYPE_CHECKING:
+    from broker_sched.server.access.oidc import Oidc
+
+log = logging.getLogger("bsched.server")
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_NEXT = 2000  # characters
@@ -66,7 +72,28 @@ def login_routes(access_of: Callable[[], Access]) -> list[Route]:
             return _response(303, b"", [*headers, (b"location", b"login")])
         return _response(204, b"", headers)
 
+    async def go_elsewhere(request: Request) -> Response:
+        oidc = _elsewhere(_wanting(access_of()))
+        try:
+            target, cookie = await oidc.begin(request.scope, own_path(request.query_params.get("next")))
+        except Exception as error:
+            return _failed(error, "../login")
+        return _response(303, b"", [(b"location", target.encode()), (b"set-cookie", cookie.encode())])
+
+    async def come_back(request: Request) -> Response:
+        access = _wanting(access_of())
+        oidc = _elsewhere(access)
+        try:
+            proof, next_path = await oidc.finish(request.scope, dict(request.query_params))
+            cookies = [oidc.gone_cookie(request.scope), await access.sessions.begin(proof, request.scope)]
+        except Exception as error:
+            return _failed(error, "../login")
+        # No redirect: a browser that comes from elsewhere would not send the cookie along, which is SameSite=Strict.
+        return _page(200, going_on_page(f"..{next_path}"), [(b"set-cookie", each.encode()) for each in cookies])
+
     return [
+        Route("/login/oidc", go_elsewhere, methods=["GET"]),
+        Route("/login/callback", come_back, methods=["GET"]),
         Route("/login", show, methods=["GET"]),
         Route("/login", log_in, methods=["POST"]),
         Route("/logout", log_out, methods=["POST"]),
@@ -95,8 +122,30 @@ def _wanting(access: Access) -> Access:
     return access
 
 
+def _elsewhere(access: Access) -> Oidc:
+    if access.oidc is None:
+        raise RequestRefused(404, "NotFound", "People log in at this server itself: there is no --oidc-config.")
+    return access.oidc
+
+
+def _failed(error: Exception, again: str) -> Response:
+    """Make the page that says why nobody was logged in. What is no such reason is raised again."""
+    from broker_sched.server.access.id_tokens import LoginFailed  # here, since few servers have joserfc
+    from broker_sched.server.access.oidc_provider import ProviderAway
+
+    if isinstance(error, LoginFailed):
+        return _page(403, error_page("Not logged in", f"Nobody was logged in: {error}.", again))
+    if isinstance(error, (ProviderAway, RedisUnavailable)):
+        log.warning("Nobody can log in by OpenID Connect: %s", error)
+        told = f"Nobody can be logged in now: {'Redis' if isinstance(error, RedisUnavailable) else error}."
+        if isinstance(error, ProviderAway):
+            told = f"The place where you log in can't be asked now: {error}. Whoever is logged in stays so."
+        return _page(503, error_page("Try again later", told, again), [RETRY_AFTER])
+    raise error
+
+
 def _form(access: Access, next_path: str, error: str = "") -> bytes:
-    elsewhere = f"login/oidc?next={quote(next_path)}" if access.knows_provider else ""
+    elsewhere = f"login/oidc?next={quote(next_path)}" if access.oidc is not None else ""
     return form_page(access.namespace, next_path, error, elsewhere)
 
 

@@ -31,7 +31,7 @@ def access_options(function: F) -> F:
         from broker_sched.server.access.access import AccessConfig  # here, since other commands need no HTTP
         from broker_sched.server.access.sessions import SessionConfig
 
-        own = {name: options.pop(name) for name in ("users_file", "wants_login")}
+        own = {name: options.pop(name) for name in ("users_file", "wants_login", "oidc_config")}
         access = AccessConfig(**own, session=SessionConfig(session_idle, session_most))
         return function(*args, access=access, **options)
 
@@ -59,6 +59,13 @@ def access_options(function: F) -> F:
             show_default=True,
             metavar="TIME",
             help="After so long without a request a browser must log in again.",
+        ),
+        click.option(
+            "--oidc-config",
+            envvar="BSCHED_OIDC_CONFIG",
+            metavar="FILE",
+            help="Let people log in at an OpenID Connect provider; docs/security.md says what stands in the file "
+            "(TOML or JSON).  [env: BSCHED_OIDC_CONFIG]",
         ),
         click.option(
             "--require-login",
