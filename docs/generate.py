@@ -19,6 +19,7 @@ from broker_sched.contract import graph_replies, types, view_replies
 from broker_sched.contract.roles import METHOD_RIGHTS, OTHER_PATHS, PUBLIC_PATHS, Role
 from broker_sched.contract.scheduler_api import METHODS, Method
 from broker_sched.contract.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
+from broker_sched.contract.visibility import least_of
 from broker_sched.contract.why_replies import WHY_CODES
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler.keys import KEYS
@@ -84,13 +85,14 @@ def roles() -> str:
     for name in METHODS:
         right = METHOD_RIGHTS[name]
         marks = ["yes" if role in right.roles else "" for role in Role]
-        rows.append(f"| `{name}` | " + " | ".join([*marks, "yes" if right.is_audited else ""]) + " |")
+        least = least_of(name) if Role.VIEWER in right.roles else ""
+        rows.append(f"| `{name}` | " + " | ".join([*marks, least, "yes" if right.is_audited else ""]) + " |")
     return "\n".join(
         [
             "# Who may call what\n",
             NOTE,
             "What a role is, and how somebody gets one: [security](security.md). Audited: a call leaves a record, and a refused one,",
-            "too.\n",
+            "too. A viewer needs: how much `--viewer-sees` must show for the method to serve one.\n",
             *head,
             *rows,
             "",

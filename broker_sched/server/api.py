@@ -16,10 +16,13 @@ from broker_sched.contract.registry import Method
 from broker_sched.contract.request_ids import HEADER, parse
 from broker_sched.contract.request_ids import Request as Numbered
 from broker_sched.contract.validation import find_method
+from broker_sched.contract.visibility import Sees
 from broker_sched.errors import InvalidArgument
 from broker_sched.log_lines import with_fields
 from broker_sched.plain_text import on_one_line
 from broker_sched.scheduler.async_scheduler import VIEWS, VIEWS_AT_ONCE, AsyncScheduler
+from broker_sched.server.access.caller import caller_of
+from broker_sched.server.access.viewers import check_arguments, left_for
 from broker_sched.server.bodies import (
     BodyTooLarge,
     ClientGone,
@@ -159,12 +162,14 @@ class Api:
         arguments = from_body(headers.get(b"content-type", b""), body, query) if verb == "POST" else from_query(query)
         if method.name == "await_work":
             return success(await self._await_work(method, arguments, receive))
+        sees = caller_of(scope).sees
+        check_arguments(sees, name, arguments)
         if name in VIEWS:
-            return await self._view(method, arguments)
-        result = await self._scheduler.invoke(method, arguments, _numbered(headers))
+            return await self._view(method, arguments, sees)
+        reply = await self._scheduler.invoke(method, arguments, _numbered(headers))
         if self._looks is not None and method.looks:
             await self._looks.turn()
-        return success(result)
+        return success(left_for(sees, name, reply))
 
     def _checked_method(self, name: str, verb: str, headers: Mapping[bytes, bytes]) -> Method:
         """Return the method, unless a browser asks for it that may be misused. Raises RequestRefused, UnknownMethod."""
@@ -185,10 +190,13 @@ class Api:
             raise RequestRefused(405, "MethodNotAllowed", message, [(b"allow", b"POST, OPTIONS")])
         return method
 
-    async def _view(self, method: Method, arguments: dict[str, Any]) -> LongAnswer:
+    async def _view(self, method: Method, arguments: dict[str, Any], sees: Sees) -> LongAnswer:
         """Answer a view. All of its reply lies in memory before any is sent, so only few are made at once."""
         async with self._view_slots:
-            parts = await long_success(await self._scheduler.invoke(method, arguments))
+            reply = await self._scheduler.invoke(method, arguments)
+            if sees != "all":
+                reply = await asyncio.to_thread(left_for, sees, method.name, reply)
+            parts = await long_success(reply)
             size = sum(map(len, parts))
             taken = await self._answers.take(size) if size > SMALL_ANSWER_BYTES else 0
         return LongAnswer(parts, size, taken, self._answers)

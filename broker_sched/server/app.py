@@ -34,6 +34,7 @@ from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.mailing import Mailing
 from broker_sched.server.access.access import Access, AccessConfig, check_role
 from broker_sched.server.access.caller import caller_of
+from broker_sched.server.access.viewers import check_path
 from broker_sched.server.announcements import announced
 from broker_sched.server.api import API, Api
 from broker_sched.server.cors import Cors, CorsConfig, parse_cors
@@ -72,7 +73,7 @@ class AppConfig:
 
         Of luigi.cfg, what it says about mails and in [cors].
 
-        Who may ask is said by BSCHED_USERS_FILE and BSCHED_INSECURE.
+        Who may ask is said by BSCHED_USERS_FILE, BSCHED_VIEWER_SEES and BSCHED_INSECURE.
 
         Raises ConfigurationError.
         """
@@ -125,8 +126,11 @@ class App:
                 send = self._cors.granting(scope, send)
             try:
                 await self._access.admit(scope, path)
-                if path.startswith(API) and scope["method"] != "OPTIONS":
-                    check_role(caller_of(scope), path[len(API) :])
+                if scope["method"] != "OPTIONS":
+                    if path.startswith(API):
+                        check_role(caller_of(scope), path[len(API) :])
+                    else:
+                        check_path(caller_of(scope).sees, path)
             except BrokerSchedError as error:
                 await answer_to(error, scope).send(send)
                 return

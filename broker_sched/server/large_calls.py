@@ -23,6 +23,9 @@ import msgspec
 from starlette.types import Scope
 
 from broker_sched import log_lines
+from broker_sched.contract.roles import Role
+from broker_sched.contract.visibility import Sees
+from broker_sched.server.access.caller import KEY, Caller, caller_of
 from broker_sched.server.cross_site import FROM_BROWSERS
 from broker_sched.server.responses import RETRY_AFTER, Answer, Header, RequestRefused
 
@@ -51,6 +54,7 @@ from broker_sched.server.large_call_process import main
 main()
 """
 STARTED = -1
+NOT_PASSED_ON = (*FROM_BROWSERS, b"authorization", b"cookie")  # which have been looked at
 _counter = itertools.count()
 
 
@@ -70,6 +74,7 @@ class Question(msgspec.Struct):
     path: str
     query_string: bytes
     headers: list[Header]
+    sees: Sees  # how much its caller is shown; what the caller may do was asked before
 
 
 class Reply(msgspec.Struct):
@@ -118,8 +123,9 @@ class LargeCalls:
         if self._idle is not None:
             self._idle.cancel()
         number = next(_counter)
-        headers = [header for header in scope["headers"] if header[0] not in FROM_BROWSERS]  # which have been checked
-        question = Question(number, name, scope["method"], scope["path"], scope["query_string"], headers)
+        verb, path, query = (scope[name] for name in ("method", "path", "query_string"))
+        headers = [header for header in scope["headers"] if header[0] not in NOT_PASSED_ON]
+        question = Question(number, name, verb, path, query, headers, caller_of(scope).sees)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
@@ -224,4 +230,5 @@ def _gone(why: str) -> RequestRefused:
 def as_scope(question: Question) -> dict[str, Any]:
     """Return the request as an ASGI application takes it."""
     fields = {name: getattr(question, name) for name in ("method", "path", "query_string", "headers")}
-    return {"type": "http", "http_version": "1.1", **fields}
+    caller = Caller("", "anonymous", Role.VIEWER, question.sees, "")
+    return {"type": "http", "http_version": "1.1", "state": {KEY: caller}, **fields}

@@ -16,6 +16,7 @@ from broker_sched.server.app import LOOKS_NICE
 from broker_sched.server.large_calls import LargeCalls
 from broker_sched.server.responses import RequestRefused
 from tests.harness import RedisProcess, Reply, ServerProcess
+from tests.server.access.asgi import ANONYMOUS
 from tests.servers import until
 
 Start = Callable[..., ServerProcess]
@@ -87,7 +88,7 @@ def test_the_idle_time_of_a_process_that_has_died_does_not_end_the_next_one() ->
 def test_a_call_to_a_process_that_has_just_died_is_refused_before_anybody_has_noticed() -> None:
     async def call_when_its_input_is_closed() -> None:
         calls = LargeCalls(None, "looks")
-        scope = {"method": "GET", "path": "/", "query_string": b"", "headers": []}
+        scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [], "state": ANONYMOUS}
         process = await calls._started()
         assert calls._reading is not None and process.stdin is not None
         calls._reading.cancel()  # who would notice

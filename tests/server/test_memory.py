@@ -20,6 +20,7 @@ from broker_sched.server.budget import Budget
 from broker_sched.server.requests import MAX_BODY_BYTES
 from broker_sched.server.responses import RequestRefused
 from tests.harness import RedisProcess, ServerProcess
+from tests.server.access.asgi import ANONYMOUS
 from tests.server.raw import HOST, connected, get, until_closed
 from tests.servers import until
 
@@ -69,7 +70,8 @@ class Reader:
         self.got = 0
         self.started: Any = None
         self._may_take = asyncio.Event()
-        scope = {"type": "http", "method": "GET", "path": "/api/worker_list", "query_string": b"", "headers": []}
+        request = {"type": "http", "method": "GET", "path": "/api/worker_list", "query_string": b"", "headers": []}
+        scope = {**request, "state": ANONYMOUS}
         self.task = asyncio.create_task(api("worker_list", scope, self._receive, self._send))
 
     async def _receive(self) -> Any:

@@ -21,7 +21,7 @@ from broker_sched.scheduler.operations.why_causes import (
     removed_at,
 )
 from broker_sched.scheduler.operations.why_ready import MOST_RUNNING, describe_ready
-from broker_sched.scheduler.operations.why_sentences import sentence_of, sentence_of_deps
+from broker_sched.scheduler.operations.why_sentences import tell
 from broker_sched.scheduler.operations.why_walk import SIGNS_OF_CHANGE, Walk, walk
 from broker_sched.scheduler.operations.why_workers import SeenWorkers
 
@@ -51,25 +51,19 @@ def _explain(namespace: Namespace, task_id: str, found: Walk) -> Commands[Why]:
     if waits and not causes:
         last = next(reversed(found.nodes.values()))
         causes.append({"code": "deps", "task_id": last.task_id, "others": 0})
-    for cause in causes:
-        cause["sentence"] = sentence_of(cause, found.now)
-    code, sentence = causes[0]["code"], causes[0]["sentence"]
-    if waits:
-        code = "deps"
-        sentence = sentence_of_deps(task_id, focus.unmet_count, causes, other_causes, found.is_complete)
-    if not found.is_complete:
-        sentence += f" Only {len(found.nodes):,} tasks were looked at; there is more above."
-    return {
+    reply: Why = {
         "task_id": task_id,
         "status": focus.status,
-        "code": code,
-        "sentence": sentence,
+        "code": "deps" if waits else causes[0]["code"],
+        "sentence": "",
         "causes": causes,
         "unmet": focus.unmet_count,
         "other_causes": other_causes,
         "looked_at": len(found.nodes) + looked_closely,
         "complete": found.is_complete,
     }
+    tell(reply, found.now)
+    return reply
 
 
 def _causes_of(
@@ -109,18 +103,19 @@ def _explain_unknown(namespace: Namespace, task_id: str, found: Walk) -> Command
     if found.focus is not None:
         (dependents,) = yield Read([("SCARD", namespace.key("dependents", found.focus.n))])
     cause: Cause = {"code": "unknown", "task_id": task_id, "others": 0, "removed": removed, "dependents": dependents}
-    cause["sentence"] = sentence_of(cause, found.now)
-    return {
+    reply: Why = {
         "task_id": task_id,
         "status": None,
         "code": "unknown",
-        "sentence": cause["sentence"],
+        "sentence": "",
         "causes": [cause],
         "unmet": 0,
         "other_causes": 0,
         "looked_at": 0,
         "complete": True,
     }
+    tell(reply, found.now)
+    return reply
 
 
 def _has_changed(namespace: Namespace, reply: Why, found: Walk) -> Commands[bool]:

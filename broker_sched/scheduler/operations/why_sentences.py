@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
-from broker_sched.contract.why_replies import Candidate, Cause, WhyCode
+from broker_sched.contract.why_replies import Candidate, Cause, Why, WhyCode
 
 MOST_NAMED = 3  # workers, holders, causes in one sentence
 MOST_RING = 10  # tasks of a ring
+
+
+def tell(why: Why, now: float) -> None:
+    """Write the sentences of a reply of why(): those of its causes, and from them the one about the task itself.
+
+    now: s since the epoch.
+    """
+    causes = why["causes"]
+    for cause in causes:
+        cause["sentence"] = sentence_of(cause, now)
+    sentence = causes[0]["sentence"]
+    if why["code"] == "deps":
+        sentence = sentence_of_deps(why["task_id"], why["unmet"], causes, why["other_causes"], why["complete"])
+    if not why["complete"]:
+        sentence += f" Only {why['looked_at']:,} tasks were looked at; there is more above."
+    why["sentence"] = sentence
 
 
 def sentence_of(cause: Cause, now: float) -> str:

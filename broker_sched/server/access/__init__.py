@@ -16,6 +16,7 @@
 | remembered | how what Redis says of a secret counts for half a second |
 | sessions | the sessions of browsers, their cookies, and what each goes back to |
 | tokens | who holds which token |
+| viewers | what a viewer is kept from, and how it is left out of a reply |
 | users | the users who give a password, and how failing slows them down |
 | users_file | the users file: a line for each user, and how it is watched and changed |
 """

@@ -6,12 +6,13 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 from urllib.parse import quote
 
 from starlette.types import Scope
 
 from broker_sched.contract.roles import METHOD_RIGHTS, PUBLIC_PATHS, Role
+from broker_sched.contract.visibility import Sees
 from broker_sched.errors import ConfigurationError, UnknownMethod
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.operations.secrets import digest_of
@@ -21,6 +22,7 @@ from broker_sched.server.access.certificates import grants_by_certificate, names
 from broker_sched.server.access.grants import Grants, role_in
 from broker_sched.server.access.sessions import SessionConfig, Sessions, stamp_of
 from broker_sched.server.access.tokens import Tokens, is_token
+from broker_sched.server.access.viewers import check_method
 from broker_sched.server.hosts import is_loopback
 from broker_sched.server.responses import RequestRefused
 from broker_sched.truth_words import truth_of
@@ -35,22 +37,30 @@ WRONG_LOGIN = "User or password is wrong."
 
 @dataclass(frozen=True)
 class AccessConfig:
-    """Says who is known to a server."""
+    """Says who is known to a server, and how much a viewer sees."""
 
     users_file: str | None = None
     wants_login: bool = False  # nobody gets in without a login; with users this is so anyway
     oidc_config: str | None = None  # the file that says at which OpenID Connect provider people log in
     session: SessionConfig = field(default_factory=SessionConfig)
     is_open_to_all: bool = False  # without users, also those may do everything who ask at no loopback address
+    viewer_sees: Sees = "all"
 
     @staticmethod
     def from_environment(environment: Mapping[str, str]) -> AccessConfig:
-        """What BSCHED_USERS_FILE, _REQUIRE_LOGIN, _OIDC_CONFIG and _INSECURE say. Raises ConfigurationError."""
+        """What BSCHED_USERS_FILE, _REQUIRE_LOGIN, _OIDC_CONFIG, _VIEWER_SEES and _INSECURE say.
+
+        Raises ConfigurationError.
+        """
+        sees = environment.get("BSCHED_VIEWER_SEES", "all")
+        if sees not in get_args(Sees):
+            raise ConfigurationError(f"BSCHED_VIEWER_SEES is counts, names or all, not {sees!a}.")
         return AccessConfig(
             users_file=environment.get("BSCHED_USERS_FILE"),
             wants_login=_truth_in(environment, "BSCHED_REQUIRE_LOGIN"),
             oidc_config=environment.get("BSCHED_OIDC_CONFIG"),
             is_open_to_all=_truth_in(environment, "BSCHED_INSECURE"),
+            viewer_sees=cast("Sees", sees),
         )
 
     @property
@@ -172,7 +182,7 @@ class Access:
         role = role_in(grants, self.namespace)
         if role is None:
             raise RequestRefused(403, "Forbidden", f"{name} has no role in the namespace {self.namespace}.")
-        return Caller(name, kind, role, "all", address_of(scope))
+        return Caller(name, kind, role, self._config.viewer_sees if role is Role.VIEWER else "all", address_of(scope))
 
 
 def _oidc(path: str, scheduler: AsyncScheduler) -> Oidc:
@@ -194,7 +204,10 @@ def _truth_in(environment: Mapping[str, str], name: str) -> bool:
 
 
 def check_role(caller: Caller, name: str) -> None:
-    """Raise RequestRefused (403) when this caller may not call the method of this name, UnknownMethod when none is."""
+    """Raise RequestRefused (403) when this caller may not call the method of this name, UnknownMethod when none is.
+
+    A viewer may not either when the method has nothing that this server shows viewers.
+    """
     if caller.role is Role.ADMIN:
         return
     right = METHOD_RIGHTS.get(name)
@@ -204,6 +217,7 @@ def check_role(caller: Caller, name: str) -> None:
         allowed = " or ".join(role.value for role in Role if role in right.roles)
         who = f"{caller.name} is" if caller.name else "This caller is"
         raise RequestRefused(403, "Forbidden", f"{who} {caller.role.value} here; {name} needs the role {allowed}.")
+    check_method(caller.sees, name)
 
 
 def login_in(proof: bytes) -> tuple[str, str] | None:

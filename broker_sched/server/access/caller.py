@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from starlette.types import Scope
 
 from broker_sched.contract.roles import Role
+from broker_sched.contract.visibility import Sees
 
 Kind: TypeAlias = Literal["anonymous", "user", "token", "session", "certificate"]
-Sees: TypeAlias = Literal["counts", "names", "all"]
 
 KEY = "caller"  # of scope["state"]
 

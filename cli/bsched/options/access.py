@@ -1,4 +1,4 @@
-"""The options of a server that say who is known to it."""
+"""The options of a server that say who is known to it, and how much a viewer sees."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def access_options(function: F) -> F:
         from broker_sched.server.access.access import AccessConfig  # here, since other commands need no HTTP
         from broker_sched.server.access.sessions import SessionConfig
 
-        own = {name: options.pop(name) for name in ("users_file", "wants_login", "oidc_config")}
+        own = {name: options.pop(name) for name in ("users_file", "wants_login", "oidc_config", "viewer_sees")}
         access = AccessConfig(**own, session=SessionConfig(session_idle, session_most))
         return function(*args, access=access, **options)
 
@@ -74,6 +74,15 @@ def access_options(function: F) -> F:
             envvar="BSCHED_REQUIRE_LOGIN",
             help="Let nobody in without a login, such as a token of `bsched token`. With --users-file this is so "
             "anyway.  [env: BSCHED_REQUIRE_LOGIN]",
+        ),
+        click.option(
+            "--viewer-sees",
+            type=click.Choice(["counts", "names", "all"]),
+            default="all",
+            show_default=True,
+            envvar="BSCHED_VIEWER_SEES",
+            help="What the role viewer sees: all; names, and neither parameters nor logs nor error texts; or counts, "
+            "and no names either.  [env: BSCHED_VIEWER_SEES]",
         ),
         functools.partial(
             users_file_option,

@@ -11,9 +11,13 @@ from typing import Any
 
 from argon2 import PasswordHasher
 
+from broker_sched.contract.roles import Role
+from broker_sched.server.access.caller import KEY, Caller
 from broker_sched.server.app import App, AppConfig
 from tests.harness import PATIENCE_SECONDS, Reply
 
+# Of a request of which nobody asks from whom it comes: what `App` puts into scope["state"].
+ANONYMOUS = {KEY: Caller("", "anonymous", Role.ADMIN, "all", "")}
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -47,6 +51,7 @@ class InProcess:
 
     def __exit__(self, *exception: object) -> None:
         self._do(self._running.__aexit__(None, None, None))
+        self._do(self._settle())
         self._end()
 
     def request(
@@ -102,6 +107,14 @@ class InProcess:
         start, *parts = sent
         found = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]}
         return Reply(start["status"], found, b"".join(part.get("body", b"") for part in parts))
+
+    async def _settle(self) -> None:
+        """Let asyncio notice that a process for frequent looks has ended, which its transport does in several steps."""
+        gone = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        if gone:
+            await asyncio.wait(gone, timeout=PATIENCE_SECONDS)
+        for _ in range(10):
+            await asyncio.sleep(0)
 
     def _do(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE_SECONDS)

@@ -63,7 +63,9 @@ def test_any_other_address_does(address: str) -> None:
 
 def test_the_environment_says_it_for_other_asgi_servers(tmp_path: Path) -> None:
     given = {"BSCHED_USERS_FILE": "/users", "BSCHED_REQUIRE_LOGIN": "1", "BSCHED_INSECURE": "yes"}
-    assert AccessConfig.from_environment(given) == AccessConfig("/users", wants_login=True, is_open_to_all=True)
+    wanted = AccessConfig("/users", wants_login=True, is_open_to_all=True, viewer_sees="names")
+    assert AccessConfig.from_environment({**given, "BSCHED_VIEWER_SEES": "names"}) == wanted
     assert AccessConfig.from_environment({}) == AccessConfig()
-    with pytest.raises(ConfigurationError, match="BSCHED_INSECURE"):
-        AccessConfig.from_environment({"BSCHED_INSECURE": "perhaps"})
+    for name in ("BSCHED_VIEWER_SEES", "BSCHED_INSECURE"):
+        with pytest.raises(ConfigurationError, match=name):
+            AccessConfig.from_environment({name: "perhaps"})
