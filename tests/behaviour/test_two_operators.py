@@ -1,4 +1,8 @@
-"""Two people change the same many tasks at once: each task is as one of them left it, and both are told the truth."""
+"""Two people change the same many tasks at once: each task is as one of them left it, and both are told the truth.
+
+A change of many tasks is made in parts, so that it holds nobody up. Between two parts another one may have changed what
+comes next; each part looks at its tasks as they are, and counts what it has changed itself.
+"""
 
 from __future__ import annotations
 
