@@ -55,7 +55,7 @@ def answers(said: bytes, is_head: bool = False) -> list[Said]:
     while said:
         head, end, said = said.partition(b"\r\n\r\n")
         assert end, f"half an answer: {head!r}"
-        length = re.search(rb"content-length: (\d+)", head)
+        length = re.search(rb"content-length: (\d+)", head, re.I)
         count = int(length[1]) if length and not is_head else 0
         assert len(said) >= count, f"half a body: {said!r}"
         found.append(Said(int(head[9:12]), head, said[:count]))
