@@ -42,8 +42,9 @@ _LINKS = (
 )
 
 
-def front_page(namespace: str) -> bytes:
-    """Return the HTML of the page at `/`."""
-    links = "".join(f'<li><a href="{target}">{text}</a>' for target, text in _LINKS)
+def front_page(namespace: str, has_login: bool = False) -> bytes:
+    """Return the HTML of the page at `/`. has_login: whether whoever sees it has logged in, and may log out."""
+    shown = (*_LINKS, ("login", "Log out")) if has_login else _LINKS
+    links = "".join(f'<li><a href="{target}">{text}</a>' for target, text in shown)
     methods = ", ".join(f"<code>{name}</code>" for name in sorted(METHODS))
     return _PAGE.format(style=_STYLE, namespace=escape(namespace), links=links, methods=methods).encode()

@@ -43,7 +43,8 @@ def routes(app: App) -> Starlette:
     async def page(request: Request) -> Response:
         if request.method == "HEAD":  # of load balancers
             return Response(status_code=204)
-        return _response(Answer(200, PAGE_HEADERS, front_page(app.scheduler.namespace.name)))
+        has_login = caller_of(request.scope).kind == "session"
+        return _response(Answer(200, PAGE_HEADERS, front_page(app.scheduler.namespace.name, has_login)))
 
     async def alive(request: Request) -> Response:
         return _response(Answer(200, JSON_HEADERS, b'{"alive":true}'))

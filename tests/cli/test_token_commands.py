@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -23,8 +24,9 @@ from broker_sched.scheduler.operations.sessions import (
 from broker_sched.scheduler.operations.tokens import create_token, find_token, list_tokens
 from broker_sched.this_user import user_at_host
 from tests.cli.commands import Bsched
-from tests.conftest import FakeClock
+from tests.conftest import FakeClock, SchedulerFactory
 from tests.harness import RedisProcess
+from tests.transfer.moving import exported, imported
 
 
 def test_a_new_token_is_all_that_is_printed_on_stdout(board: Scheduler, on: Bsched) -> None:
@@ -141,3 +143,23 @@ def test_what_a_login_elsewhere_began_with_is_known_once(scheduler: Scheduler) -
     assert scheduler.drive(take_login(scheduler.namespace, "state")) == {"nonce": "n"}
     assert scheduler.drive(take_login(scheduler.namespace, "state")) is None
     assert scheduler.drive(take_login(scheduler.namespace, "another")) is None
+
+
+def test_no_token_leaves_in_an_export_and_those_that_are_there_stay_with_an_import(
+    scheduler: Scheduler, scheduler_factory: SchedulerFactory
+) -> None:
+    scheduler.add_task(worker="w", task_id="t1", family="F")
+    made = scheduler.drive(create_token(scheduler.namespace, name="n", role=Role.WORKER, by="me", seconds=None))
+    content = exported(scheduler)
+    text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+    assert digest_of(made.secret).encode() not in text and b"t1" in text
+    target = scheduler_factory()
+    kept = target.drive(create_token(target.namespace, name="n", role=Role.WORKER, by="me", seconds=None))
+    target.drive(
+        begin_session(
+            target.namespace, proof=Proof("user", "a"), client=Client("", ""), idle_seconds=60, most_seconds=60
+        )
+    )
+    imported(target, content)
+    assert "t1" in target.task_statuses(task_ids=["t1"])
+    assert [each["id"] for each in target.drive(list_tokens(target.namespace))] == [kept.id]

@@ -58,6 +58,7 @@ def test_users_are_added_listed_changed_and_removed(users: Path) -> None:
     [
         (("add", "ann", "--role", "viewer@*"), "short\n", 1, "8 to 1000 characters"),
         (("add", "ann", "--role", "viewer@*"), "", 1, "8 to 1000 characters"),
+        (("add", "ann", "--role", "viewer@*"), "bst_looks-like-a-token\n", 1, "begin as a token"),
         (("add", "ann", "--role", "boss@*"), "", 2, "viewer, worker, operator, admin"),
         (("add", "ann"), "", 2, "--role"),
         (("add", "a:b", "--role", "viewer@*"), "", 2, "without ':'"),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from broker_sched import LoginRefused, Refused, RemoteScheduler
-from broker_sched.errors import ConfigurationError
+from broker_sched.errors import ConfigurationError, RPCError
 from tests.client.script import Script
 from tests.harness import ROOT
 
@@ -146,6 +146,14 @@ def test_a_refused_token_is_told_with_what_to_do(
     with pytest.raises(LoginRefused, match=told) as raised:
         remote.is_paused()
     assert SECRET not in str(raised.value) + repr(raised.value.__cause__) + caplog.text
+
+
+def test_who_is_to_wait_is_told_so_and_may_try_again(script: Callable[..., Script]) -> None:
+    answer = (429, b'{"error": {"message": "Too many logins have failed from this address. Try again in 8 s."}}')
+    remote = RemoteScheduler(f"http://127.0.0.1:{script(answer).port}", attempts=1, token=SECRET)
+    with pytest.raises(RPCError, match=r"429.*Try again in 8 s") as raised:  # which a worker waits out, as an outage
+        remote.is_paused()
+    assert SECRET not in str(raised.value)
 
 
 @pytest.mark.parametrize("how", ["BSCHED_TOKEN", "BSCHED_TOKEN_FILE", "--token-file"])

@@ -149,10 +149,13 @@ def _found(users: Mapping[str, User], name: str) -> User:
 
 def _hash_of(name: str, password_file: str | None) -> str:
     from broker_sched.server.access.passwords import LONGEST, hash_password
+    from broker_sched.server.access.tokens import is_token
 
     password = _password(name, password_file)
     if not SHORTEST <= len(password) <= LONGEST:
         raise click.ClickException(f"A password has {SHORTEST} to {LONGEST} characters. Nothing was changed.")
+    if is_token(password):  # a server would look for it among the tokens
+        raise click.ClickException("A password can't begin as a token does. Nothing was changed.")
     return hash_password(password)
 
 

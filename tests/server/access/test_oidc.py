@@ -24,8 +24,9 @@ from broker_sched.scheduler.operations.sessions import list_sessions
 from broker_sched.server.access.access import AccessConfig
 from broker_sched.server.access.oidc_config import read_oidc_config
 from broker_sched.server.app import AppConfig
+from tests.certificates import Authority
 from tests.conftest import DEFAULT_KIND, running
-from tests.harness import Reply
+from tests.harness import RedisProcess, Reply, ServerProcess
 from tests.server.access.asgi import InProcess
 from tests.server.access.provider import CLIENT, FOREIGN, KEYS, SECRET, Provider, encoded, signed
 
@@ -417,3 +418,35 @@ def test_it_may_be_json_and_the_secret_from_the_environment(tmp_path: Path) -> N
     (tmp_path / "oidc.json").write_text(json.dumps({**told, "client_secret_env": "OIDC_SECRET"}))
     found = read_oidc_config(str(tmp_path / "oidc.json"), {"OIDC_SECRET": "x"})
     assert found.client_secret == "x" and found.rules[0].value is True and found.rules[0].namespace == "etl"
+
+
+def test_a_real_server_that_speaks_tls_gives_cookies_that_only_it_can_set(
+    place: Place, own_redis: RedisProcess, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "tls")
+    files = authority.issue("127.0.0.1")
+    (tmp_path / "secret").write_text(SECRET)
+    (tmp_path / "oidc.toml").write_text(CONFIG.format(issuer=place.provider.issuer, secret=tmp_path / "secret"))
+    server = ServerProcess(
+        *("--redis", own_redis.url, "--oidc-config", str(tmp_path / "oidc.toml")),
+        *("--tls-cert", files.certificate, "--tls-key", files.key),
+    ).await_ready()
+    try:
+        server.trusting = authority.context()
+        place.provider.claims = OPERATOR
+        begun = server.request("GET", "/login/oidc")
+        binding = begun.headers["set-cookie"]
+        assert binding.startswith("__Host-bsched-login=") and binding.endswith("; Max-Age=300; Secure")
+        path = at_provider(begun.headers["location"])
+        connection = server._connection()
+        with closing(connection):
+            connection.request("GET", path, headers={"Cookie": binding.partition(";")[0]})
+            cookies = connection.getresponse().headers.get_all("set-cookie") or []
+        assert cookies[0].startswith("__Host-bsched-login=; ") and "Max-Age=0" in cookies[0]
+        assert re.fullmatch(r"__Host-bsched=[\w-]{43}; Path=/; HttpOnly; SameSite=Strict; Secure", cookies[1])
+        session = {"Cookie": cookies[1].partition(";")[0]}
+        assert server.request("GET", "/api/is_paused", headers=session).status == 200
+        assert b'href="login"' in server.request("GET", "/", headers=session).body
+    finally:
+        assert server.stop() == 0
+    assert not any(text in line for line in server.said for text in (SECRET, *cookies))
