@@ -14,15 +14,20 @@ from random import Random
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from broker_sched.contract.roles import Role
 from broker_sched.errors import RedisUnavailable
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.metric_counts import OTHER
+from broker_sched.server import routes
+from broker_sched.server.access.caller import Caller, Sees
+from broker_sched.server.app import AppConfig
 from broker_sched.server.metrics.counters import Counters
 from broker_sched.server.metrics.scraping import Scraping
 from broker_sched.server.metrics.table import METRICS
 from tests.debian_programs import debian_program
 from tests.harness import RedisProcess, ServerProcess
 from tests.nightly import by_night
+from tests.server.access.asgi import InProcess
 from tests.servers import until
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
@@ -229,3 +234,16 @@ def test_the_library_is_loaded_when_somebody_asks_for_metrics() -> None:
     code = "import sys, broker_sched.server.serve; print('prometheus_client' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_who_sees_counts_only_gets_no_names_of_families(
+    own_redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Sees] = ["all"]
+    monkeypatch.setattr(routes, "caller_of", lambda scope: Caller("", "anonymous", Role.VIEWER, seen[0], ""))
+    with InProcess(AppConfig(own_redis.url, "counts")) as server:
+        server.call("add_task", worker="w", task_id="t", family="Secret", status="DONE")
+        assert b'luigi_task_done_total{family="Secret"} 1.0' in server.request("GET", "/metrics").body
+        seen[0] = "counts"
+        body = server.request("GET", "/metrics").body
+    assert b'luigi_task_done_total{family=""} 1.0' in body and b"Secret" not in body
