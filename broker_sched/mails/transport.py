@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from broker_sched.child_environment import child_environment
 from broker_sched.errors import BrokerSchedError, ConfigurationError
 from broker_sched.interrupts import start_beside
 from broker_sched.mails.addresses import is_usable
@@ -187,7 +188,11 @@ class Sendmail:
         command = [self._program, "-i", "-f", self._sender, "--", *mail.recipients]
         try:
             done = subprocess.run(
-                command, input=email_message(mail, self._sender).as_bytes(), capture_output=True, timeout=self._seconds
+                command,
+                input=email_message(mail, self._sender).as_bytes(),
+                capture_output=True,
+                timeout=self._seconds,
+                env=child_environment(),
             )
         except subprocess.TimeoutExpired:
             raise NotSent(f"{self._program} has not ended within {self._seconds:g} s.") from None

@@ -32,6 +32,7 @@ import redis.exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from broker_sched.child_environment import child_environment
 from broker_sched.errors import ConfigurationError, NoRedisServer, RedisUnavailable
 
 log = logging.getLogger("broker_sched")
@@ -285,7 +286,7 @@ def _launch(place: Path, socket_path: Path, lock: IO[str]) -> None:
         cwd="/",
         umask=0o077,
         pass_fds=(lock.fileno(),),  # and with it the lock
-        env={**os.environ, "LC_ALL": "C"},  # Redis 7 refuses to start with a locale that is not installed
+        env=child_environment(LC_ALL="C"),  # Redis 7 refuses to start with a locale that is not installed
     )
     _started[place] = process
     lock.truncate(0)

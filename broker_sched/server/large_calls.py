@@ -23,6 +23,7 @@ import msgspec
 from starlette.types import Scope
 
 from broker_sched import log_lines
+from broker_sched.child_environment import child_environment
 from broker_sched.contract.roles import Role
 from broker_sched.contract.visibility import Sees
 from broker_sched.server.access.caller import KEY, Caller, caller_of
@@ -169,7 +170,9 @@ class LargeCalls:
             if self._process is None:
                 pipe = asyncio.subprocess.PIPE
                 form = log_lines.JSON if log_lines.is_json() else log_lines.TEXT
-                environment = {**os.environ, "BSCHED_LOG_FORMAT": form}
+                environment = child_environment(BSCHED_LOG_FORMAT=form)
+                if self._opening.redis_url is None and "BSCHED_REDIS" in os.environ:
+                    environment["BSCHED_REDIS"] = os.environ["BSCHED_REDIS"]
                 self._process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-c", PROGRAM, str(self._nice)),
                     stdin=pipe,

@@ -16,7 +16,7 @@ from typing import Any
 from broker_sched import tracing
 from broker_sched.errors import WorkerError
 from broker_sched.log_lines import with_fields
-from broker_sched.tasks.protocol import TaskLike, checked_deps, flatten
+from broker_sched.tasks.protocol import TaskLike, checked_deps, flatten, logged_name
 from broker_sched.tasks.requirements import DynamicRequirements
 from broker_sched.worker.completion import Completion
 from broker_sched.worker.config import WorkerConfig
@@ -98,7 +98,7 @@ def execute(task: TaskLike, options: RunOptions, reporter: StatusReporter) -> Ru
         with named, tracing.attached(options.traceparent), _context(options.task_process_context, run):
             return run.run()
     except Exception as error:  # of the context around the run: the run itself raises nothing
-        log.exception("[pid %d] Worker %s failed    %s", os.getpid(), options.worker_id, task)
+        log.exception("[pid %d] Worker %s failed    %s", os.getpid(), options.worker_id, logged_name(task))
         return RunResult(task.task_id, "FAILED", explanation(f"{type(error).__name__}: {error}"))
 
 
@@ -114,14 +114,20 @@ class _Run:
         self._known_before = set(completion.known or ())
 
     def run(self) -> RunResult:
-        log.info("[pid %d] Worker %s running   %s", os.getpid(), self.worker_id, self.task)
+        log.info("[pid %d] Worker %s running   %s", os.getpid(), self.worker_id, logged_name(self.task))
         try:
             return self._carried_out()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit, too: a task may not end its worker
             missing = error.missing if isinstance(error, Unfulfilled) else ()
-            log.error("[pid %d] Worker %s failed    %s", os.getpid(), self.worker_id, self.task, exc_info=not missing)
+            log.error(
+                "[pid %d] Worker %s failed    %s",
+                os.getpid(),
+                self.worker_id,
+                logged_name(self.task),
+                exc_info=not missing,
+            )
             return self._failed(error, missing)
 
     def _carried_out(self) -> RunResult:
@@ -138,7 +144,7 @@ class _Run:
             with self._attached():
                 new_deps = self._run_until_wanting()
             if new_deps:
-                log.info("[pid %d] Worker %s new requirements      %s", os.getpid(), self.worker_id, task)
+                log.info("[pid %d] Worker %s new requirements      %s", os.getpid(), self.worker_id, logged_name(task))
                 return RunResult(task.task_id, "PENDING", new_deps=new_deps, complete_ids=self._found_complete())
             if not self._options.check_complete_on_run:
                 self._note_complete()
@@ -146,7 +152,7 @@ class _Run:
                 raise WorkerError("It has run, but complete() still says False. Look at what it wrote, and where.")
         task.trigger_event("event.core.processing_time", task, time.monotonic() - started)
         expl = task.on_success()
-        log.info("[pid %d] Worker %s done      %s", os.getpid(), self.worker_id, task)
+        log.info("[pid %d] Worker %s done      %s", os.getpid(), self.worker_id, logged_name(task))
         task.trigger_event("event.core.success", task)
         return RunResult(task.task_id, "DONE", explanation(expl), complete_ids=self._found_complete())
 

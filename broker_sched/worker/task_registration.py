@@ -24,7 +24,7 @@ from broker_sched.errors import (
 )
 from broker_sched.mails.texts import public_name
 from broker_sched.tasks.loading import load_task
-from broker_sched.tasks.protocol import TaskLike, check_task, owners_of, visibilities_of
+from broker_sched.tasks.protocol import TaskLike, check_task, logged_name, owners_of, visibilities_of
 from broker_sched.worker.add_task_buffer import AddTaskBuffer
 from broker_sched.worker.attempt_traces import AttemptTraces
 from broker_sched.worker.awaited_deps import AwaitedDeps
@@ -107,7 +107,7 @@ class TaskRegistration:
             self.succeeded = False
             self.mails.broke(task, traceback.format_exc())
             if not isinstance(error, BrokerSchedError):
-                log.exception("%s could not be scheduled", task)
+                log.exception("%s could not be scheduled", logged_name(task))
                 task.trigger_event("event.core.task.broken", task, error)
             raise
         finally:
@@ -251,7 +251,7 @@ class TaskRegistration:
         finally:
             self.note_end(task, status)
         if unreported:
-            log.error("%s is reported as FAILED. %s", task, unreported)
+            log.error("%s is reported as FAILED. %s", logged_name(task), unreported)
             failed = {"task_id": task.task_id, "status": status, "runnable": None, "expl": json.dumps(unreported)}
             with contextlib.suppress(Superseded):
                 self._tell({**failed, **attempt_argument(attempt)})

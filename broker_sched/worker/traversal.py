@@ -6,7 +6,7 @@ import logging
 import traceback
 from dataclasses import dataclass
 
-from broker_sched.tasks.protocol import TaskLike, checked_deps
+from broker_sched.tasks.protocol import TaskLike, checked_deps, logged_name
 from broker_sched.worker.completion import Failure
 from broker_sched.worker.run_task import is_external
 
@@ -40,26 +40,28 @@ def examine(task: TaskLike, answer: bool | Failure, retry_external_tasks: bool) 
 
 def over_limit(task: TaskLike, limit: int) -> Finding:
     """Decide about a task that is one too many for the task_limit: it is not scheduled, and that is logged."""
-    log.warning("%s is not scheduled, nor is what it needs: the task_limit of %d is reached.", task, limit)
+    log.warning("%s is not scheduled, nor is what it needs: the task_limit of %d is reached.", logged_name(task), limit)
     return Finding(task, "UNKNOWN", False)
 
 
 def _finding(task: TaskLike, answer: bool | Failure, retry_external_tasks: bool) -> Finding:
     if isinstance(answer, Failure):
-        log.warning("%s is not scheduled, nor is what it needs: complete() failed.\n%s", task, answer.trace)
+        log.warning(
+            "%s is not scheduled, nor is what it needs: complete() failed.\n%s", logged_name(task), answer.trace
+        )
         task.trigger_event("event.core.dependency.missing", task)
         return Finding(task, "UNKNOWN", False, trace=answer.trace)
     if answer:
         task.trigger_event("event.core.dependency.present", task)
         return Finding(task, "DONE", False)
     if is_external(task):
-        log.warning("%s is external, and what it stands for does not exist (yet).", task)
+        log.warning("%s is external, and what it stands for does not exist (yet).", logged_name(task))
         task.trigger_event("event.core.dependency.missing", task)
         return Finding(task, "PENDING", retry_external_tasks)
     try:
         return Finding(task, "PENDING", True, tuple(task.deps()))
     except (Exception, SystemExit) as error:
         trace = traceback.format_exc()
-        log.warning("%s is not scheduled, nor is what it needs: deps() failed.\n%s", task, trace)
+        log.warning("%s is not scheduled, nor is what it needs: deps() failed.\n%s", logged_name(task), trace)
         task.trigger_event("event.core.task.broken", task, error)
         return Finding(task, "UNKNOWN", False, trace=trace)

@@ -17,7 +17,7 @@ from broker_sched import interrupts
 from broker_sched.contract.scheduler_api import SchedulerAPI
 from broker_sched.errors import BrokerSchedError, LoginRefused, Unreachable
 from broker_sched.mails.settings import MailSettings
-from broker_sched.tasks.protocol import TaskLike
+from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker import identity
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.executors.own_process import OwnProcess
@@ -197,7 +197,7 @@ class Worker:
         try:
             self._started(task, options, timeout)
         except Exception as error:  # not picklable for `spawn`, no more processes or files
-            log.error("%s could not be started: %s", task, error)
+            log.error("%s could not be started: %s", logged_name(task), error)
             is_exhausted = getattr(error, "errno", None) in EXHAUSTED and len(self._running) > 0
             if is_exhausted and self._registration.release(task, self._work_source.attempt_of(task)):
                 self._work_source.forget_task(task)
@@ -267,7 +267,7 @@ class Worker:
         except (KeyboardInterrupt, Unreachable, LoginRefused):
             raise
         except BaseException as error:
-            log.error("What %s asked for can't be scheduled, or waited for: %s", task, error)
+            log.error("What %s asked for can't be scheduled, or waited for: %s", logged_name(task), error)
             is_told = isinstance(error, BrokerSchedError)
             status, expl = "FAILED", json.dumps(str(error) if is_told else traceback.format_exc())
         more: dict[str, Any] = {"expl": expl, "new_deps": new_deps, "assistant": self._assistant}

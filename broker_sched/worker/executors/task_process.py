@@ -21,7 +21,7 @@ import psutil
 
 from broker_sched import interrupts, log_lines, tracing
 from broker_sched.tasks import command_line
-from broker_sched.tasks.protocol import TaskLike
+from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker.executors.output import Output, write_to
 from broker_sched.worker.executors.task_connection import TasksEnd, WorkersEnd
 from broker_sched.worker.run_result import RunResult
@@ -199,7 +199,7 @@ class TaskProcess:
     def send_message(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Hand a scheduler message to the task. The heartbeat's thread may call it."""
         if not self._connection.send((message_id, content, payload)):
-            log.error("%s reads none of its messages: this one is lost: %s", self.task, content)
+            log.error("%s reads none of its messages: this one is lost: %s", logged_name(self.task), content)
 
     def _tree(self) -> list[psutil.Process]:
         """The process and all it started; nothing before its start and after its end."""

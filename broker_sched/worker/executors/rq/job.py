@@ -19,7 +19,7 @@ from rq.timeouts import JobTimeoutException
 
 from broker_sched import log_lines, tracing
 from broker_sched.tasks.loading import TaskNotLoadable, load_task
-from broker_sched.tasks.protocol import TaskLike
+from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker.executors.rq.capture import Capture
 from broker_sched.worker.executors.rq.job_heartbeat import JobHeartbeat, lead_own_group
 from broker_sched.worker.executors.rq.messages import call_to_text, options_from_fields, result_to_text, tail_to_text
@@ -89,7 +89,7 @@ def _result(
             raise error.__cause__ from None
         return _not_loaded(task_id, str(error))
     if begin is Begin.RUN_UNLESS_COMPLETE and _is_complete(task):
-        log.info("%s was done by the run before, and is complete.", task)
+        log.info("%s was done by the run before, and is complete.", logged_name(task))
         return RunResult(task_id, "DONE")
     result = execute(task, run_options, _reporter(run_records, job_id, task, run_options.worker_id))
     signal.alarm(0)  # the task is through: what is left is to say so
@@ -100,7 +100,7 @@ def _is_complete(task: TaskLike) -> bool:
     try:
         return bool(task.complete())
     except Exception as error:  # then it is run, and fails with that if it must
-        log.warning("Whether %s is complete can't be said: %s", task, error)
+        log.warning("Whether %s is complete can't be said: %s", logged_name(task), error)
         return False
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 import redis
 from rq.utils import as_text
 
+from broker_sched.tasks.protocol import logged_name
 from broker_sched.worker.executors.rq.failure_reasons import explain, explain_silence
 from broker_sched.worker.executors.rq.fleet import Fleet
 from broker_sched.worker.executors.rq.jobs import ENDED, Jobs, State
@@ -169,11 +170,13 @@ class JobSupervisor:
         if not has_begun:  # also of another supervisor's, which may have died in between
             self._jobs.enqueue_job(each.id, run.arguments, run.timeout_seconds)
         each.is_enqueued, each.heard_at, each.sign = True, time.monotonic(), ("", "")
-        log.info("%s is RQ job %s%s", run.task, each.id, ", begun for another worker" if each.is_adopted else "")
+        log.info(
+            "%s is RQ job %s%s", logged_name(run.task), each.id, ", begun for another worker" if each.is_adopted else ""
+        )
 
     def _enqueue_anew(self, each: SupervisedRun, why: str) -> None:
         if self._revoke(each):
-            log.warning("%s gets another RQ job, since %s %s.", each.run.task, each.id, why)
+            log.warning("%s gets another RQ job, since %s %s.", logged_name(each.run.task), each.id, why)
             each.id, each.is_enqueued, each.is_adopted = "", False, False
             self._enqueue(each)
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from broker_sched.tasks.protocol import TaskLike
+from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker.executors.task_process import SchedulerCall, without_overwritten
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.wakeup_socket import WakeupSocket
@@ -98,7 +98,9 @@ class RqRun:
             elif self.result is None:
                 self._conclude(word)
         if self.result is None and self.is_released and time.monotonic() >= self._give_up_at:
-            log.warning("%s could not be stopped in time: whoever is handed it next adopts its RQ job.", self.task)
+            log.warning(
+                "%s could not be stopped in time: whoever is handed it next adopts its RQ job.", logged_name(self.task)
+            )
             self._conclude(Ended(None))
         return self.result is not None
 
@@ -124,7 +126,9 @@ class RqRun:
         while not self.poll() and time.monotonic() < self._give_up_at:
             time.sleep(LOOK_SECONDS)
         if self.result is None:
-            log.warning("%s could not be stopped in time: whoever is handed it next adopts its RQ job.", self.task)
+            log.warning(
+                "%s could not be stopped in time: whoever is handed it next adopts its RQ job.", logged_name(self.task)
+            )
 
     def memory(self) -> int | None:
         """Return None: the process is on another machine."""
@@ -132,7 +136,7 @@ class RqRun:
 
     def send_message(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
         """Log that the message is lost: none travel through RQ."""
-        log.error("%s runs as an RQ job, which gets no messages: this one is lost: %s", self.task, content)
+        log.error("%s runs as an RQ job, which gets no messages: this one is lost: %s", logged_name(self.task), content)
 
     def clean_up(self) -> None:
         """Have the result removed from RQ's Redis, since it was reported.

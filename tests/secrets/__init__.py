@@ -1,0 +1,1 @@
+"""Planted secrets are searched for in all output."""
