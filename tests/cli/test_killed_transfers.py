@@ -40,7 +40,7 @@ SyncConnection.send = counted
 from bsched.main import cli
 cli(sys.argv[2:])
 """
-MOMENTS = by_night(range(2, 30), (2, 5))
+MOMENTS = by_night(range(2, 30), (5,))
 
 
 def killed(after: int, *words: str) -> bool:
