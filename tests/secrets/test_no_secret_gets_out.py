@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import psutil
 import pytest
@@ -20,11 +20,13 @@ from tests.certificates import Authority
 from tests.harness import RedisProcess, Reply, ServerProcess
 from tests.mails.mailbox import MailServer
 from tests.programs import Ended, Program, environment_with
+from tests.server.access.provider import Provider
+from tests.server.access.test_oidc import BROWSER, CONFIG, at_provider
 from tests.servers import until
 
 NAMESPACE = "planted"
 TASKS = "tests.secrets.tasks_with_secrets"
-KINDS = "redis wrong_redis basic wrong_basic wrong_bearer cookie passphrase smtp private hidden".split()
+KINDS = "redis wrong_redis basic wrong_basic wrong_bearer cookie passphrase smtp oidc private hidden".split()
 COMMANDS = (
     *(
         "config",
@@ -120,6 +122,37 @@ def certificate(planted: Planted, authority: Authority) -> dict[str, str]:
     }
 
 
+def at_a_provider(planted: Planted, provider: Provider) -> str:
+    """Return the file that sends people to this provider, which then takes the client's secret for a wrong one."""
+    (planted.directory / "oidc-secret").write_text(planted["oidc"])
+    path = planted.directory / "oidc.toml"
+    path.write_text(CONFIG.format(issuer=provider.issuer, secret=planted.directory / "oidc-secret"))
+    return str(path)
+
+
+def logins_of_browsers(planted: Planted, server: ServerProcess) -> None:
+    """A session that holds, whose cookie is a secret from now on, and a login at the provider that fails."""
+    sent = {"Content-Type": "application/json"}
+    for word, status in (("wrong_basic", 401), ("basic", 200)):
+        login = json.dumps({"user": "ann", "password": planted[word]}).encode()
+        reply = server.request("POST", "/login", login, sent)
+        assert reply.status == status, reply
+        planted.keep("an answer", reply.body)
+    cookie = reply.headers["set-cookie"].partition(";")[0]
+    planted.secrets["session"] = cookie.partition("=")[2]
+    for path in ("/", "/login", "/api/task_list", "/nowhere"):
+        reply = server.request("GET", path, headers={"Cookie": cookie, **BROWSER})
+        planted.keep("an answer", json.dumps(dict(reply.headers)), reply.body)
+    begun = server.request("GET", "/login/oidc", headers=BROWSER)
+    assert begun.status == 303, begun
+    back = at_provider(begun.headers["location"])
+    planted.secrets["code"] = parse_qs(urlsplit(back).query)["code"][0]
+    came = {"Cookie": begun.headers["set-cookie"].partition(";")[0], **BROWSER}
+    refused = server.request("GET", back, headers=came)
+    assert refused.status >= 400, refused
+    planted.keep("an answer", json.dumps(dict(refused.headers)), refused.body)
+
+
 def look_at_processes(planted: Planted, root: int) -> None:
     """Titles of a process and of all that it has started; and the environment of what is a program of its own."""
     everyone = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
@@ -201,7 +234,9 @@ def test_no_planted_secret_is_in_any_output(planted: Planted, locked_redis: Redi
         env=plain,
     )
     assert added.returncode == 0, added
+    provider = Provider()
     secure = {**certificate(planted, authority), "BSCHED_USERS_FILE": str(tmp_path / "users")}
+    secure["BSCHED_OIDC_CONFIG"] = at_a_provider(planted, provider)
     server = ServerProcess(
         *("--log-level", "debug", "--processes", "2"), environment={**plain, **secure, "BSCHED_LOG_FORMAT": "json"}
     ).await_ready()
@@ -224,6 +259,8 @@ def test_no_planted_secret_is_in_any_output(planted: Planted, locked_redis: Redi
     planted.run("direct worker", "worker", *quick, "--max-tasks", "4", env=plain)
 
     # Wrong logins
+    logins_of_browsers(planted, server)
+    provider.close()
     requests(planted, server, token)
     for where, address, login in (
         ("wrong password", remote[1], {"BSCHED_PASSWORD": planted["wrong_basic"]}),
