@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,17 @@ ROOMS = dict(
 )
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """What is written in a file."""
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports_of(path: Path) -> set[str]:
     """The modules a file imports, in full."""
     found = set()
-    for part in ast.walk(ast.parse(path.read_text())):
+    for part in ast.walk(tree_of(path)):
         if isinstance(part, ast.Import):
             found.update(alias.name for alias in part.names)
         elif isinstance(part, ast.ImportFrom) and part.module:
@@ -77,7 +85,7 @@ def test_one_place_reaches_redis(path: Path) -> None:
 def test_a_room_that_lists_its_modules_lists_all_of_them() -> None:
     listed = 0
     for path in PACKAGE.rglob("__init__.py"):
-        said = re.findall(r"^\| (\w+) \|", ast.get_docstring(ast.parse(path.read_text())) or "", re.M)
+        said = re.findall(r"^\| (\w+) \|", ast.get_docstring(tree_of(path)) or "", re.M)
         if said[:1] == ["module"]:
             listed += 1
             assert sorted(said[1:]) == sorted(each.stem for each in path.parent.glob("*.py") if each != path), path
@@ -124,7 +132,7 @@ def public_docstrings(path: Path) -> Iterator[tuple[str, str, ast.AST]]:
                 if isinstance(part, ast.ClassDef):
                     yield from within(part.body, f"{prefix}{part.name}.")
 
-    yield from within(ast.parse(path.read_text()).body, "")
+    yield from within(tree_of(path).body, "")
 
 
 def what_is_wrong(docstring: str, part: ast.AST) -> str:
@@ -146,7 +154,7 @@ def what_is_wrong(docstring: str, part: ast.AST) -> str:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_public_thing_says_in_a_sentence_what_it_is(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert ast.get_docstring(tree_of(path))
     found = {name: what_is_wrong(docstring, part) for name, docstring, part in public_docstrings(path) if docstring}
     assert not {name: wrong for name, wrong in found.items() if wrong}
     is_plain_record = path.name == "replies.py"
