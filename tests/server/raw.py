@@ -41,12 +41,24 @@ def post(path: bytes, body: bytes, headers: bytes = b"") -> bytes:
 
 
 def until_closed(link: socket.socket) -> bytes:
-    """All that it says before it closes, however it does."""
+    """All that it says before it closes, however it does.
+
+    Over TLS a server that has refused something lingers for a second until its client closes: so do we, once the last
+    answer is whole.
+    """
     said = b""
     with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
         while part := link.recv(65536):
             said += part
+            if isinstance(link, ssl.SSLSocket) and _is_last_whole(said):
+                break
     return said
+
+
+def _is_last_whole(said: bytes) -> bool:
+    """Whether the answer that says it is the last has come to its end."""
+    found = re.search(rb"content-length: (\d+)\r\nconnection: close\r\n\r\n(.*)\Z", said, re.S)
+    return found is not None and len(found[2]) == int(found[1])
 
 
 def answers(said: bytes, is_head: bool = False) -> list[Said]:

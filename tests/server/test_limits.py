@@ -21,8 +21,10 @@ from broker_sched.server.limits import (
     counted_addresses,
     parse_limits,
 )
+from broker_sched.server.serve import run_loop
 from tests.harness import RedisProcess, ServerProcess
 from tests.server.raw import answers, connected, get, post, until_closed
+from tests.server.test_ending import Service
 from tests.servers import until
 
 Start = Callable[..., ServerProcess]
@@ -79,6 +81,31 @@ def test_one_address_keeps_nobody_else_out() -> None:
     assert full is not None and full.status == 503
     share.give_back("evil")
     assert share.take("late") is None
+
+
+def test_a_flood_from_one_address_leaves_the_others_served() -> None:
+    """On real sockets: one address opens far more than it may, and sends on; another comes, and is answered."""
+    limit = ConnectionLimit(Limits(20, 10, 20, 10, 20, 10), str)  # loopback's addresses are counted, too
+
+    async def act() -> None:
+        service = Service()
+        service.server._limit = limit
+        await service.started.wait()
+        flood = [await asyncio.open_connection(*service.address, local_addr=("127.0.0.2", 0)) for _ in range(60)]
+        for _, writer in flood:
+            writer.write(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        refused = await flood[-1][0].read()
+        assert refused.startswith(b"HTTP/1.1 429") and b"127.0.0.2 has 10 connections" in refused
+        await service.serves_others()
+        for _, writer in flood:
+            writer.close()
+        while service.server.server_state.connections:
+            await asyncio.sleep(0.01)
+        assert not limit._share._taken and limit._share._all == 0 == limit._refused, "all is given back"
+        service.stop()
+        await service.task
+
+    run_loop(asyncio.wait_for(act(), 20))
 
 
 def test_loopback_unix_sockets_and_proxies_are_not_counted_by_address() -> None:
