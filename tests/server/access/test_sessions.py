@@ -160,6 +160,7 @@ def test_no_other_site_logs_a_browser_in_or_out(place: Place, headers: dict[str,
 @pytest.mark.parametrize("base", ["https://ours.example/login", "https://ours.example/below/login"])
 def test_a_login_goes_on_to_pages_of_this_server_only(wanted: str, base: str) -> None:
     assert urlsplit(urljoin(base, f".{own_path(wanted)}")).netloc == "ours.example"
+    assert re.fullmatch(r"/[!-\[\]-~]*", own_path(wanted)), "no line end, no backslash"
     assert own_path("/metrics?x=1&y=%20") == "/metrics?x=1&y=%20"
 
 
