@@ -80,6 +80,7 @@ class Access:
         self.namespace = scheduler.namespace.name
         self.is_open = not config.knows_somebody  # nobody has to log in
         self.oidc: Oidc | None = None  # logs people in elsewhere
+        self._anonymous = Caller("", "anonymous", Role.ADMIN, "all", "")  # who asked last where all may
         self._tokens = Tokens(scheduler)
         self._users: Users | None = None
         if config.users_file is not None:
@@ -99,7 +100,9 @@ class Access:
         if self.is_open:
             if not self._config.is_open_to_all:
                 self._refuse_strangers(scope)
-            caller = Caller("", "anonymous", Role.ADMIN, "all", address_of(scope))
+            caller = self._anonymous  # made once: on loopback all come from one address
+            if caller.address != (address := address_of(scope)):
+                caller = self._anonymous = caller._replace(address=address)
         elif path in PUBLIC_PATHS or scope["method"] == "OPTIONS":
             caller = Caller("", "anonymous", Role.VIEWER, "counts", address_of(scope))
         else:
