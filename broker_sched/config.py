@@ -46,6 +46,8 @@ class SchedulerConfig:
     send_messages: YesNo = True  # messages to running tasks are accepted
     stable_done_cooldown_secs: WholeSeconds = 10  # PENDING reported so soon after DONE is ignored
     batch_emails: YesNo = False  # servers collect failures, and mail them together
+    audit_max_records: Count = 20000  # so many of the last changes that people asked for are kept in the audit
+    audit_max_age: WholeSeconds = 7776000  # and none that is older
     record_task_history: YesNo = False  # Luigi's; no history is kept, so true is refused
 
 

@@ -60,6 +60,7 @@ METHOD_RIGHTS: Mapping[str, Right] = dict(
         ("cancel_submission", Right(_WORKERS | _OPERATORS, is_audited=True)),
         *_rights(_OPERATING, Right(_OPERATORS, is_audited=True)),
         ("get_scheduler_message_response", Right(_OPERATORS)),  # a page asks for it again and again
+        ("audit", Right(_OPERATORS)),
         ("update_options", Right(_ADMINS, is_audited=True)),
     ]
 )

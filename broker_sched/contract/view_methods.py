@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from broker_sched.contract import graph_replies, view_replies
+from broker_sched.contract import audit_replies, graph_replies, view_replies
 from broker_sched.contract.registry import rpc
 from broker_sched.contract.types import (
     JSON,
@@ -111,6 +111,26 @@ class ViewMethods:
 
         status: the one a task changed to. With family or status a call looks at up to 1,000 events: so there may be
         fewer than `limit`, and more behind `last`. The last 10,000 events or so are kept.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True)
+    def audit(
+        self,
+        after: str | None = None,
+        limit: ListLimit = 100,
+        since: Moment | None = None,
+        who: str | None = None,
+        method: str | None = None,
+    ) -> audit_replies.Audit:
+        """Return who asked for which change, oldest first: the records after the one with this id, or the newest.
+
+        A record is there for each change that a person or a token asked for, be it over HTTP or straight in Redis, and
+        for each such call, and each login, that was refused; refused ones that are alike are counted in one. There is
+        none for what workers report, nor for what changes nothing. who: a user, a token's name, or user@host. With who
+        or method a call looks at up to 1,000 records. How many are kept, and for how long, say the options
+        audit_max_records and audit_max_age. unfinished: what was begun and has not ended yet; after 15 minutes it
+        becomes a record with the result unknown, since its process must have ended.
         """
         raise NotImplementedError
 

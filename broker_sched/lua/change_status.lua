@@ -6,7 +6,8 @@
 --               worker → PENDING, no failure)
 --   worker      of release, else ''
 --   attempt     of the run that is released, '' for none
--- Reply { status or '' when unknown, 1 when re-enabled else 0; -1 when the run is superseded, deferred steps left }
+-- Reply { status or '' when unknown, 1 when re-enabled else 0; -1 when the run is superseded, deferred steps left,
+--         1 when the status was changed else 0 }
 -- Cost  O(1) and a budget of deferred steps
 -- Source: luigi.scheduler.Scheduler.forgive_failures, mark_as_done, re_enable_task, 3.8.1.
 -- @include lib/core/header.lua
@@ -22,12 +23,12 @@ local IS_RUNNING = { RUNNING = true, BATCH_RUNNING = true }
 
 local function change_status()
   local task, action = load_task(ARGS.task_id), ARGS.action
-  if not task then return { '', 0, 0 } end
+  if not task then return { '', 0, 0, 0 } end
   if action == 'release' and is_older(ARGS.attempt, task.attempt) then
     local refused = refuse_superseded(task.id, task.family or '', task.status, ARGS.worker, ARGS.attempt, action)
-    return { task.status, refused, 0 }
+    return { task.status, refused, 0, 0 }
   end
-  local re_enabled = 0
+  local re_enabled, before = 0, task.status
   if action == 'forgive' and task.status == 'FAILED' then
     set_status(task, 'PENDING')
   elseif action == 'done' and DONE_FROM[task.status] then
@@ -40,7 +41,7 @@ local function change_status()
     re_enabled = 1
   end
   finish_task(task)
-  return { task.status, re_enabled, run_deferred(105) }
+  return { task.status, re_enabled, run_deferred(105), task.status ~= before and 1 or 0 }
 end
 
 return answer(change_status)

@@ -20,6 +20,7 @@ from broker_sched.redis_backend.error_replies import RedisRefused, schema_error
 from broker_sched.redis_backend.multiplexed_connection import AsyncConnection
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 from broker_sched.redis_backend.recovery import SERVER, Configure, LookAnew
+from broker_sched.scheduler.auditing import Asker, audited, is_audited
 from broker_sched.scheduler.execution import Effect, Effects, Execution, FreeCallers, Send, load_scripts, take_lock
 from broker_sched.scheduler.long_poll import LongPolls
 from broker_sched.scheduler.look_budget import LookBudget
@@ -86,9 +87,17 @@ class AsyncScheduler:
         """Count errors of Redis once more that take_redis_errors() has returned."""
         self._execution.redis_errors += errors
 
-    async def invoke(self, method: Method, arguments: Mapping[str, Any], request: Request | None = None) -> Any:
-        """Check the arguments and carry out one method of the contract. request: the client's name for this call.
+    async def invoke(
+        self,
+        method: Method,
+        arguments: Mapping[str, Any],
+        request: Request | None = None,
+        asker: Asker | None = None,
+    ) -> Any:
+        """Check the arguments and carry out one method of the contract.
 
+        request: the client's name for this call. asker: who asks for it, as the audit shall tell; None: nobody, and it
+        leaves no record.
         A call that only looks may have its answer together with others like it: nobody changes it. Raises
         InvalidArgument, RedisUnavailable when Redis does not serve us within some seconds, and what the method raises.
         """
@@ -96,6 +105,8 @@ class AsyncScheduler:
         if method.looks:
             return await self._look(method, checked)
         commands = OPERATIONS[method.name](self.namespace, **checked)
+        if asker is not None and is_audited(method, checked):
+            commands = audited(self.namespace, asker, method.name, checked, commands)
         if method.name not in VIEWS:
             return await self._carry(self._execution.run(commands, request), self._calls)
         return await self._carry_view(self._execution.run(commands))

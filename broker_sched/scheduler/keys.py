@@ -329,6 +329,20 @@ KEYS = (
     Key("mail:lock", "string", "the server that makes and sends mails at the moment", "some minutes"),
     # who may log in at a server
     Key(
+        "audit",
+        "stream",
+        "who asked for which change: time (s), who, kind, address, method, arguments (JSON, cut, without secrets), "
+        "tasks (how many were changed), result, why, times",
+        "the last 20,000, for 90 days: options audit_max_records, audit_max_age",
+    ),
+    Key(
+        "audit_open",
+        "hash",
+        "such calls under way: the beginning of the record, JSON, by an id of the call",
+        "until it has ended, or 15 minutes",
+    ),
+    Key("audit_refused", "list", "ids of those records that tell of refusals", "like the records"),
+    Key(
         "tokens",
         "hash",
         "SHA-256 of a token → JSON: id, name, role, by, created, expires, used (s, to the minute)",

@@ -27,18 +27,18 @@ PASSWORD = "PASSWORD"  # stands where a password is to be put
 # Nothing of it changes what stands in Redis. A script must be loaded before it is run: Redis keeps it until it ends.
 _LOOKING = """
     client|setinfo evalsha exists get hexists hget hgetall hkeys hlen hmget info llen lrange role scard
-    script|load select sinter sismember smembers srandmember sscan time xrange xrevrange zcard zcount zrange
+    script|load select sinter sismember smembers srandmember sscan time xlen xrange xrevrange zcard zcount zrange
     zrangebyscore zrank zrevrangebyscore zscan zscore
 """
 _CHANGING = """
     del expire hdel hincrby hset hsetnx hvals incr lindex lpop lpush ltrim persist rename rpush sadd set
-    spop srem sunionstore xadd zadd zrem zremrangebyscore
+    spop srem sunionstore xadd xdel xtrim zadd zrem zremrangebyscore
 """
 _OF_USE: dict[Use, str] = {
     "server": f"{_LOOKING} {_CHANGING} blpop client|setname decrby pexpire script|exists",
     "worker": f"{_LOOKING} {_CHANGING} blpop",
     "read-only": f"{_LOOKING} type",
-    "admin": f"{_LOOKING} {_CHANGING} blpop scan type unlink xlen zincrby",
+    "admin": f"{_LOOKING} {_CHANGING} blpop scan type unlink zincrby",
 }
 _COMMANDS = {use: tuple(sorted(names.split())) for use, names in _OF_USE.items()}
 # Who lacks all of these may only look; who lacks some has been given too little.

@@ -17,6 +17,7 @@ from broker_sched.redis_backend.commands import Argument, Await, Call, Commands
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.recovery import DIRECT, Configure, Fail, LookAnew, Recovery, SendAgain, failure_in
 from broker_sched.redis_backend.sync_connection import RedisClient, SyncConnection
+from broker_sched.scheduler.auditing import audited_here, is_audited
 from broker_sched.scheduler.execution import Effects, Execution, Pause, Send, ThreadCallers, one, take_lock
 from broker_sched.scheduler.integrity.check import Difference, compare
 from broker_sched.scheduler.integrity.repair import PASSES, Repair
@@ -92,6 +93,8 @@ class Scheduler(SchedulerAPI):
         if method.name == "get_work":
             self._prune_when_due()
         commands = OPERATIONS[method.name](self.namespace, **checked)
+        if is_audited(method, checked):
+            commands = audited_here(self.namespace, method.name, checked, commands)
         if method.looks:
             return self._carry(self._look_budget.paced(self._execution.run(commands)))
         if method.reads_only:

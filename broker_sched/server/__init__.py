@@ -22,6 +22,7 @@
 | traced | spans for requests, where OpenTelemetry is set up |
 | request_naming | the id under which logs, answers and Redis tell of a request |
 | responses | how a result or an error becomes status, headers and JSON |
+| refusals | what is told to the audit of what was refused |
 | frequent_looks | when calls that only look are passed on to a process of their own |
 | large_calls | how a large call is passed on to a process of its own |
 | large_call_process | what that process does |

@@ -21,6 +21,7 @@ from broker_sched.errors import InvalidArgument
 from broker_sched.log_lines import with_fields
 from broker_sched.plain_text import on_one_line
 from broker_sched.scheduler.async_scheduler import VIEWS, VIEWS_AT_ONCE, AsyncScheduler
+from broker_sched.scheduler.auditing import AUDITED, Asker
 from broker_sched.server.access.caller import caller_of
 from broker_sched.server.access.viewers import check_arguments, left_for
 from broker_sched.server.bodies import (
@@ -166,7 +167,8 @@ class Api:
         check_arguments(sees, name, arguments)
         if name in VIEWS:
             return await self._view(method, arguments, sees)
-        reply = await self._scheduler.invoke(method, arguments, _numbered(headers))
+        asker = _asker(scope) if name in AUDITED else None
+        reply = await self._scheduler.invoke(method, arguments, _numbered(headers), asker)
         if self._looks is not None and method.looks:
             await self._looks.turn()
         return success(left_for(sees, name, reply))
@@ -248,6 +250,11 @@ class LongAnswer:
         size = min(size, self._taken)
         self._taken -= size
         self._budget.give_back(size)
+
+
+def _asker(scope: Scope) -> Asker:
+    caller = caller_of(scope)
+    return Asker(caller.name, caller.kind, caller.address)
 
 
 def _numbered(headers: Mapping[bytes, bytes]) -> Numbered | None:

@@ -44,6 +44,7 @@ from broker_sched.server.large_calls import LargeCalls
 from broker_sched.server.metrics.counters import Counters, telling
 from broker_sched.server.metrics.scraping import Scraping
 from broker_sched.server.prune_timer import prune_for_ever
+from broker_sched.server.refusals import Refusals, telling_refusals
 from broker_sched.server.responses import answer_to, secured
 from broker_sched.server.routes import routes
 
@@ -109,12 +110,18 @@ class App:
         self._api: Api | None = None
         self._scraping: Scraping | None = None
         self._access: Access | None = None
+        self._refusals: Refusals | None = None
         self._cors = None if config.cors is None else Cors(config.cors)
         self._routes = routes(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the lifespan."""
-        if scope["type"] == "http" and self._api is not None and self._access is not None:
+        if (
+            scope["type"] == "http"
+            and self._api is not None
+            and self._access is not None
+            and self._refusals is not None
+        ):
             refusal = self._config.hosts.refusal(scope)
             if refusal is not None:
                 await answer_to(refusal, scope).send(send)
@@ -132,12 +139,18 @@ class App:
                     else:
                         check_path(caller_of(scope).sees, path)
             except BrokerSchedError as error:
+                self._refusals.note(scope, path[len(API) :] if path.startswith(API) else None, error)
                 await answer_to(error, scope).send(send)
                 return
             if path.startswith(API):
                 await self._api(path[len(API) :], scope, receive, send)
                 return
         await self._routes(scope, receive, secured(send))
+
+    def note_refused_login(self, scope: Scope, name: str, error: BaseException) -> None:
+        """Tell the audit of a login that failed. name: who they said to be."""
+        if self._refusals is not None:
+            self._refusals.note_login(scope, name, error)
 
     @property
     def scheduler(self) -> AsyncScheduler:
@@ -181,13 +194,13 @@ class App:
             large_calls, looks = _processes_beside(config)
             counters = Counters(scheduler)
             self._scraping = Scraping(scheduler, counters)
-            self._scheduler, self._access = scheduler, access
+            self._scheduler, self._access, self._refusals = scheduler, access, Refusals(scheduler)
             trusted = () if self._cors is None else self._cors.trusted
             self._api = Api(scheduler, large_calls, looks, counters, trusted)
             pruner = asyncio.create_task(prune_for_ever(scheduler))
             mailing = _start_mailing(config.mails, scheduler)
             try:
-                async with announced(scheduler, config.address), telling(counters):
+                async with announced(scheduler, config.address), telling(counters), telling_refusals(self._refusals):
                     yield
             finally:
                 pruner.cancel()

@@ -24,8 +24,6 @@ from starlette.types import Scope
 
 from broker_sched import log_lines
 from broker_sched.child_environment import child_environment
-from broker_sched.contract.roles import Role
-from broker_sched.contract.visibility import Sees
 from broker_sched.server.access.caller import KEY, Caller, caller_of
 from broker_sched.server.cross_site import FROM_BROWSERS
 from broker_sched.server.responses import RETRY_AFTER, Answer, Header, RequestRefused
@@ -75,7 +73,7 @@ class Question(msgspec.Struct):
     path: str
     query_string: bytes
     headers: list[Header]
-    sees: Sees  # how much its caller is shown; what the caller may do was asked before
+    caller: Caller  # as the audit names it, and as it is shown things; what it may do was asked before
 
 
 class Reply(msgspec.Struct):
@@ -126,7 +124,7 @@ class LargeCalls:
         number = next(_counter)
         verb, path, query = (scope[name] for name in ("method", "path", "query_string"))
         headers = [header for header in scope["headers"] if header[0] not in NOT_PASSED_ON]
-        question = Question(number, name, verb, path, query, headers, caller_of(scope).sees)
+        question = Question(number, name, verb, path, query, headers, caller_of(scope))
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
@@ -233,5 +231,4 @@ def _gone(why: str) -> RequestRefused:
 def as_scope(question: Question) -> dict[str, Any]:
     """Return the request as an ASGI application takes it."""
     fields = {name: getattr(question, name) for name in ("method", "path", "query_string", "headers")}
-    caller = Caller("", "anonymous", Role.VIEWER, question.sees, "")
-    return {"type": "http", "http_version": "1.1", "state": {KEY: caller}, **fields}
+    return {"type": "http", "http_version": "1.1", "state": {KEY: question.caller}, **fields}

@@ -87,7 +87,7 @@ def routes(app: App) -> Starlette:
             Route("/metrics", metrics),
             Route("/scale", scale),
             Route("/openapi.json", description),
-            *login_routes(lambda: app.access),
+            *login_routes(lambda: app.access, app.note_refused_login),
         ],
         exception_handlers={404: _not_found, 405: _wrong_verb, BrokerSchedError: _failed, Exception: _failed},
         lifespan=lifespan,

@@ -38,6 +38,7 @@ COMMANDS = {
     "resource": "resource",
     "pause": "pause",
     "resume": "pause",
+    "audit": "audit",
     "events": "events",
     "namespace": "namespace",
     "top": "top",

@@ -26,6 +26,7 @@ from tests.servers import free_port
 TASK = "Made_made_ab12cd34ef"
 # Each command with arguments that it takes.
 EXAMPLES = {
+    "audit": ["audit"],
     "call": ["call", "task_list"],
     "config": ["config"],
     "config from-luigi": ["config", "from-luigi", "walked.cfg"],

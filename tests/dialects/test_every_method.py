@@ -9,6 +9,7 @@ import pytest
 
 from broker_sched import BrokerSchedError, Scheduler
 from broker_sched.contract.scheduler_api import METHODS
+from broker_sched.this_user import user_at_host
 from tests.conftest import DEFAULT_KIND, FakeClock, SchedulerFactory, running, schedulers
 
 OPTIONS = {"retry_delay": 5, "retry_count": 3, "send_messages": True, "batch_emails": False}
@@ -131,6 +132,7 @@ def call_every_method(on: Any, clock: FakeClock) -> None:
 
 def look(on: Any) -> None:
     """All that operators see of it."""
+    on.audit(limit=1000, who=user_at_host())
     on.overview()
     on.families()
     page = on.tasks(limit=3)
@@ -163,6 +165,8 @@ def as_text(answers: Answers) -> str:
         for name in ("batch_id", "message_id")
         if answer.get(name)
     ]
+    ids += [each["id"] for method, answer in answers if method == "audit" for each in answer["records"]]
+    ids += [answer["last"] for method, answer in answers if method == "audit"]
     ids += [event["id"] for method, answer in answers if method == "events" for event in answer["events"]]
     text = "\n".join(f"{method}: {answer!r}" for method, answer in answers)
     for number, drawn in enumerate(dict.fromkeys(ids)):

@@ -47,7 +47,7 @@ PLAIN: dict[str, tuple[str, str]] = {
     "sismember": ("read-only", "looking"),
     "type": ("read-only admin", "bsched redis keys; verify"),
     "unlink": ("admin", "bsched namespace delete"),
-    "xlen": ("admin", "verify"),
+    "xlen": ("server worker read-only admin", "events; verify"),
     "xrange": ("server worker read-only admin", "events"),
     "xrevrange": ("server worker read-only admin", "events and failures"),
     "zcount": ("server worker read-only admin", "how many tasks a listing has to look at"),

@@ -10,6 +10,7 @@ from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.redis_backend.commands import Commands
 from broker_sched.scheduler.operations import (
     attempts,
+    audit,
     changing,
     condensed_graphs,
     events,
@@ -35,7 +36,7 @@ from broker_sched.scheduler.operations.operators import configure
 
 MODULES = (
     *(tasks, work, attempts, task_details, operators, changing, options, lists, graphs, submissions, refusals),
-    *(overview, families, task_listing, single_task, failures, workers, events, condensed_graphs, why, traces),
+    *(overview, families, task_listing, single_task, failures, workers, events, condensed_graphs, why, traces, audit),
 )
 
 

@@ -145,7 +145,7 @@ def mark_as_done(namespace: Namespace, *, task_id: str | None) -> Commands[repli
 
 def re_enable_task(namespace: Namespace, *, task_id: str) -> Commands[dict[str, Any]]:
     """Re-enable a task that the scheduler disabled, and return it. One script; then the task is read."""
-    _, re_enabled, left = yield Call(
+    _, re_enabled, left, _ = yield Call(
         "change_status", once=True, task_id=task_id, action="enable", worker="", attempt=""
     )
     yield from run_deferred(left)
@@ -239,7 +239,7 @@ def _change_status(
 ) -> Commands[replies.TaskStatus]:
     if task_id is None:
         return {"task_id": None, "status": None}
-    status, outcome, left = yield Call(
+    status, outcome, left, _ = yield Call(
         "change_status", once=True, task_id=task_id, action=action, worker=worker, attempt=attempt_text(attempt)
     )
     yield from refuse_superseded(namespace, outcome, task_id)

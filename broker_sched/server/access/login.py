@@ -32,8 +32,12 @@ OWN_PATH = re.compile(r"/[\x21-\x5b\x5d-\x7e]*\Z")  # no backslash, which browse
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 
-def login_routes(access_of: Callable[[], Access]) -> list[Route]:
-    """Make the routes by which people log in and out. access_of: returns who is known, while the application runs."""
+def login_routes(access_of: Callable[[], Access], note: Callable[[Scope, str, BaseException], None]) -> list[Route]:
+    """Make the routes by which people log in and out.
+
+    access_of: returns who is known, while the application runs. note: is told of each login that fails: the request,
+    who they said to be, and the error.
+    """
 
     async def show(request: Request) -> Response:
         access = _wanting(access_of())
@@ -51,6 +55,7 @@ def login_routes(access_of: Callable[[], Access]) -> list[Route]:
             caller, proof = await access.prove(given.get("user", ""), given.get("password", ""), request.scope)
             cookie = await access.sessions.begin(proof, request.scope)
         except (RequestRefused, RedisUnavailable) as error:
+            note(request.scope, given.get("user", ""), error)
             if not is_form:
                 raise
             status, headers = (error.status, error.headers) if isinstance(error, RequestRefused) else (503, ())

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import click
 
+from bsched.following import PAGE, show
 from bsched.options.filters import State
 from bsched.options.place import Place, place_options
-from bsched.outages import ask_patiently
-from bsched.output import Column, Output, column, json_option, print_json, when
-from bsched.signals import Interruption
-from bsched.terminal import echo
-
-PAGE = 1000  # events in one call
-POLL_SECONDS = 1.0
+from bsched.output import Column, Output, column, json_option, when
 
 
 def _change(each: Mapping[str, Any]) -> str:
@@ -48,28 +42,14 @@ def events(follow: bool, limit: int, after: str | None, place: Place, output: Ou
     found = scheduler.events(after=after, limit=limit, **filters)
     if only["family"] is not None and not found["events"]:
         scheduler.require_family(only["family"])
+
+    def ask(behind: str) -> Mapping[str, Any]:
+        more: Mapping[str, Any] = scheduler.events(after=behind, limit=PAGE, **filters)
+        _tell_of_gap(more, output)
+        return more
+
     _tell_of_gap(found, output)
-    if not follow:
-        output.rows(found["events"], COLUMNS, "No such changes.")
-        return
-    interruption = Interruption()
-    interruption.take()
-    try:
-        _follow(scheduler, found, filters, output)
-    except KeyboardInterrupt:
-        interruption.leave()
-
-
-def _follow(scheduler: Any, found: Mapping[str, Any], filters: Mapping[str, Any], output: Output) -> None:
-    while True:
-        for each in found["events"]:
-            print_json(each) if output.as_json else echo(_line(each))
-        if not found["events"]:
-            time.sleep(POLL_SECONDS)
-        # "0-0": an empty stream has no last event, and whatever comes is behind its beginning
-        after = found["last"] or "0-0"
-        found = ask_patiently(lambda after=after: scheduler.events(after=after, limit=PAGE, **filters))  # type: ignore[misc]
-        _tell_of_gap(found, output)
+    show(found, "events", output, COLUMNS, "No such changes.", line=_line, ask=ask if follow else None)
 
 
 def _tell_of_gap(found: Mapping[str, Any], output: Output) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from broker_sched.scheduler.auditing import audited_here
 from broker_sched.scheduler.operations.sessions import list_sessions, revoke_sessions
 from bsched.checked_scheduler import missing
 from bsched.options.place import Place, redis_options
@@ -42,7 +43,8 @@ def revoke(session_id: str | None, name: str | None, is_all: bool, place: Place,
         raise click.UsageError("Give the ID of a session, --name, or --all.")
     scheduler = place.existing()
     commands = revoke_sessions(scheduler.namespace, session_id=session_id, name=name)
-    count = scheduler.drive(commands)
+    asked = {"id": session_id, "name": name, "all": is_all}
+    count = scheduler.drive(audited_here(scheduler.namespace, "session revoke", asked, commands))
     if session_id is not None and not count:
         ids = [each["id"] for each in scheduler.drive(list_sessions(scheduler.namespace))]
         raise missing("session", session_id, ids, "bsched session list shows all")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from broker_sched.contract.roles import Role
+from broker_sched.scheduler.auditing import audited_here
 from broker_sched.scheduler.operations.tokens import create_token, list_tokens, revoke_token
 from broker_sched.this_user import user_at_host
 from bsched.checked_scheduler import missing
@@ -60,9 +61,9 @@ def create(role: str, name: str, seconds: float | None, place: Place, output: Ou
     Nothing else is printed on stdout: bsched token create --role worker > /etc/bsched/token
     """
     scheduler = place.existing()
-    made = scheduler.drive(
-        create_token(scheduler.namespace, name=name, role=Role(role), by=user_at_host(), seconds=seconds)
-    )
+    making = create_token(scheduler.namespace, name=name, role=Role(role), by=user_at_host(), seconds=seconds)
+    asked = {"name": name, "role": role, "expires_seconds": seconds}
+    made = scheduler.drive(audited_here(scheduler.namespace, "token create", asked, making))
     told: dict[str, Any] = {"token": made.secret, "id": made.id, "name": name, "role": role, "expires": made.expires}
     output.thing(told, lambda: made.secret)
     until = "It never expires" if made.expires is None else f"It expires {when(made.expires)}"
@@ -87,7 +88,8 @@ def list_(place: Place, output: Output) -> None:
 def revoke(token_id: str, place: Place, output: Output) -> None:
     """Have all servers refuse a token from now on, within a second."""
     scheduler = place.existing()
-    if not scheduler.drive(revoke_token(scheduler.namespace, token_id)):
+    ending = revoke_token(scheduler.namespace, token_id)
+    if not scheduler.drive(audited_here(scheduler.namespace, "token revoke", {"id": token_id}, ending)):
         ids = [each["id"] for each in scheduler.drive(list_tokens(scheduler.namespace))]
         raise missing("token", token_id, ids, "bsched token list shows all")
     output.thing({"revoked": token_id}, lambda: f"The token {token_id} is refused from now on.")

@@ -1,0 +1,15 @@
+-- Note what somebody asks for, before it changes anything: lib/audit/records.lua.
+--
+-- @args id note
+--   id          of the call
+--   note        a JSON object of texts: who, kind, address, method, arguments
+-- Reply the id; of a repeated call that of its first attempt
+-- Cost  O(1)
+-- @include lib/core/header.lua
+
+return answer(function()
+  local note = cjson.decode(ARGS.note)
+  note.time = NOW_TEXT
+  call('HSETNX', key('audit_open', ''), ARGS.id, cjson.encode(note))
+  return ARGS.id
+end)
