@@ -123,6 +123,11 @@ def _tls(config: ServerConfig) -> TLS | None:
         return None
     if config.unix_socket is not None:
         raise ConfigurationError("A unix socket is protected by its file's permissions: leave out --tls-cert.")
+    if config.tls.client_ca and not config.tls.requires_client_certificate and not config.app.access.users_file:
+        log.warning(
+            "Clients are asked for a certificate, which changes nothing: say in --users-file who comes with one, or "
+            "let in nobody without by --tls-require-client-cert."
+        )
     return TLS(config.tls)
 
 

@@ -182,6 +182,10 @@ def test_a_clients_certificate_is_asked_for_and_not_needed(
     assert secure.call("is_paused") == {"paused": False}
 
 
+def test_certificates_that_change_nothing_are_told_at_the_start(secure: ServerProcess) -> None:
+    assert [line for line in secure.said if "which changes nothing: say in --users-file who comes with one" in line]
+
+
 def test_a_certificate_may_be_required(own_redis: RedisProcess, start_server: Start, authority: Authority) -> None:
     files, own = authority.issue("127.0.0.1"), authority.issue("worker-1")
     server = start_server(
@@ -192,6 +196,7 @@ def test_a_certificate_may_be_required(own_redis: RedisProcess, start_server: St
             "BSCHED_TLS_CLIENT_CA": authority.path,
         },
     ).await_ready()
+    assert server.said == []
     server.trusting = authority.context(own)
     assert server.call("is_paused") == {"paused": False}
     server.trusting = authority.context()
