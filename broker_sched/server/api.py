@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -88,12 +88,16 @@ class Api:
         self._bodies, self._answers = Budget(BODIES_BYTES), Budget(ANSWERS_BYTES)
         self._view_slots = asyncio.Semaphore(VIEWS_AT_ONCE)
 
-    async def __call__(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, name: str, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a call of this method, whatever happens."""
         headers = dict(scope["headers"])  # of one that is given twice, the last
         if NAMED not in headers:  # nearly always
-            await self._call(name, scope, headers, receive, send)
-            return
+            return self._call(name, scope, headers, receive, send)
+        return self._call_named(name, scope, headers, receive, send)
+
+    async def _call_named(
+        self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
         request_id = chosen_name(headers[NAMED])
         with with_fields(request_id=request_id):
             await self._call(name, scope, headers, receive, naming(send, request_id))
