@@ -73,6 +73,20 @@ def test_who_reaches_no_redis_imports_none_of_its_clients(name: str) -> None:
     assert not {"redis", "fakeredis", "lupa", "luigi"} & set(done.stdout.split())
 
 
+def test_a_server_without_users_imports_nothing_that_only_logins_need() -> None:
+    code = """
+import asyncio, sys
+from broker_sched.server import AppConfig, create_app
+async def run():
+    async with create_app(AppConfig("memory:")).running():
+        print(*{name.split(".")[0] for name in sys.modules})
+asyncio.run(run())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "starlette" in done.stdout.split()
+    assert not {"argon2", "joserfc", "luigi"} & set(done.stdout.split())
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_one_place_reaches_redis(path: Path) -> None:
     """Besides it, only RQ's executor does: RQ has a Redis of its own."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,6 +149,32 @@ def test_a_password_is_tried_once_and_then_remembered(place: Place, monkeypatch:
     for _ in range(3):
         assert place.server.call("is_paused", basic("ann", PASSWORD)).status == 200
     assert tried == [PASSWORD]
+
+
+def test_passwords_are_tried_beside_the_event_loop_two_at_once_and_not_too_many_wait(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, tried = threading.Event(), list[str]()
+
+    def verify(expected: str, password: str) -> bool:
+        tried.append(password)
+        return gate.wait(20) and False
+
+    monkeypatch.setattr(passwords, "_verify", verify)
+    monkeypatch.setattr(passwords, "WAITING_AT_MOST", 4)
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(place.server.call, "is_paused", basic("ann", f"wrong {each}")) for each in range(4)]
+        until(lambda: len(tried) == 2, "two are tried")
+        assert place.server.app._access is not None and place.server.app._access._users is not None
+        known = place.server.app._access._users._passwords
+        until(lambda: known._waiting == 4, "two wait for their turn")
+        assert place.server.request("GET", "/healthz").status == 200
+        refused = place.server.call("is_paused", basic("ann", "one too many"))
+        assert refused.status == 429 and refused.headers["retry-after"] == "1"
+        assert len(tried) == 2
+        gate.set()
+        assert [each.result().status for each in asked] == [401] * 4
+    assert len(tried) == 4
 
 
 def test_a_changed_password_a_changed_role_and_a_removed_user_hold_within_half_a_second(place: Place) -> None:
