@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -418,6 +420,12 @@ def test_it_may_be_json_and_the_secret_from_the_environment(tmp_path: Path) -> N
     (tmp_path / "oidc.json").write_text(json.dumps({**told, "client_secret_env": "OIDC_SECRET"}))
     found = read_oidc_config(str(tmp_path / "oidc.json"), {"OIDC_SECRET": "x"})
     assert found.client_secret == "x" and found.rules[0].value is True and found.rules[0].namespace == "etl"
+
+
+def test_a_server_that_knows_nobody_loads_none_of_what_logins_need() -> None:
+    code = "import sys, broker_sched.server.serve; print(*{m.split('.')[0] for m in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"argon2", "joserfc"} & set(done.stdout.split())
 
 
 def test_a_real_server_that_speaks_tls_gives_cookies_that_only_it_can_set(
