@@ -29,6 +29,8 @@ TASKS = "tests.secrets.tasks_with_secrets"
 KINDS = "redis wrong_redis basic wrong_basic wrong_bearer cookie passphrase smtp oidc private hidden".split()
 COMMANDS = (
     *(
+        "audit",
+        "audit --json",
         "config",
         "config from-luigi luigi.cfg",
         "events",
