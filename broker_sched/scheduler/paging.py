@@ -162,7 +162,7 @@ def pages_behind(
 
 def _range(key: str, place: Place | None, bound: str, reverse: bool, offset: int, count: int) -> RawCommand:
     if place is None and bound == "-inf":  # which costs half of what a range of scores does
-        return ("ZRANGE", key, "0", str(count - 1), *(("REV",) if reverse else ()), "WITHSCORES")
+        return ("ZRANGE", key, "0", str(count - 1), "WITHSCORES", *(["REV"] if reverse else []))
     limit = ("WITHSCORES", "LIMIT", str(offset), str(count))
     if reverse:
         return ("ZREVRANGEBYSCORE", key, "+inf" if place is None else place.score, bound, *limit)

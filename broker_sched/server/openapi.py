@@ -48,7 +48,7 @@ FAILURE = {
     "required": ["error"],
 }
 OTHERS: Mapping[str, tuple[str, str, tuple[int, ...]]] = {
-    "/": ("The page, in HTML", "text/html", ()),
+    "/": ("The page, in HTML", "text/html", (401, 403, 429)),
     "/healthz": ("Whether the process lives", "application/json", ()),
     "/readyz": ("Whether calls can be served: 503, with the reason, when they can't", "application/json", (503,)),
     "/metrics": ("Metrics for Prometheus", "text/plain", (401, 403, 429, 503)),
@@ -144,6 +144,8 @@ def _other(path: str, told: str, media_type: str, failures: Iterable[int]) -> di
         operation["security"] = [{}]
     else:
         operation["x-roles"] = sorted(role.value for role in OTHER_PATHS[path].roles)
+    if path == "/":
+        operation["responses"]["303"] = {"description": "A person without a login is led to it"}
     if path == "/readyz":
         operation["responses"]["503"] = {"description": "The reason", "content": {media_type: {}}}
     if path == "/scale":
