@@ -32,6 +32,7 @@ log = logging.getLogger("bsched.server")
 
 IDLE_SECONDS = 60.0
 END_SECONDS = 2.0
+REDIS_FILES = ("BSCHED_REDIS_CA", "BSCHED_REDIS_CERT", "BSCHED_REDIS_KEY")  # their names; no secrets
 LENGTH_BYTES = 4
 # A signal that is sent to all is left to the server, which ends in good order, and then closes the pipe. One that goes
 # behind others for the processor (its argument) does so before it loads anything; what a system does not have is left
@@ -168,9 +169,9 @@ class LargeCalls:
             if self._process is None:
                 pipe = asyncio.subprocess.PIPE
                 form = log_lines.JSON if log_lines.is_json() else log_lines.TEXT
-                environment = child_environment(BSCHED_LOG_FORMAT=form)
-                if self._opening.redis_url is None and "BSCHED_REDIS" in os.environ:
-                    environment["BSCHED_REDIS"] = os.environ["BSCHED_REDIS"]
+                kept = [*REDIS_FILES, *(["BSCHED_REDIS"] if self._opening.redis_url is None else [])]
+                to_redis = {name: os.environ[name] for name in kept if name in os.environ}
+                environment = child_environment(BSCHED_LOG_FORMAT=form, **to_redis)
                 self._process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-c", PROGRAM, str(self._nice)),
                     stdin=pipe,
