@@ -188,7 +188,7 @@ def test_a_call_of_a_page_without_a_login_opens_no_window_of_the_browser(place: 
     assert refused.status == 401 and refused.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("change", ["", user_line("ann", "another", "operator@*")])
+@pytest.mark.parametrize("change", ["", user_line("ann", "another", "operator@*")], ids=["removed", "another password"])
 def test_a_user_who_is_removed_or_gets_another_password_loses_the_session(place: Place, change: str) -> None:
     cookie = cookie_of(place.log_in())
     assert place.status(cookie) == 200

@@ -17,7 +17,7 @@ from broker_sched.server.access.users_file import User, UsersFile, changing_user
 from tests.conftest import FakeClock
 from tests.server.access.asgi import CHEAP, user_line
 
-HASH = CHEAP.hash("correct horse")
+HASH = CHEAP.hash("correct horse", salt=bytes(16))  # the same in each process of pytest, whose tests are named by it
 
 
 def test_a_line_is_a_user_with_roles_by_namespace() -> None:
