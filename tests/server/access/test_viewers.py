@@ -144,7 +144,9 @@ def test_with_names_all_but_the_texts_is_there(servers: dict[Sees, InProcess]) -
     assert TASK in why["sentence"] and "failed at" in why["sentence"]
 
 
-@pytest.mark.parametrize(("method", "argument"), [(m, a) for m, names in TELLING_ARGUMENTS.items() for a in names])
+@pytest.mark.parametrize(
+    ("method", "argument"), [(m, a) for m, names in TELLING_ARGUMENTS.items() for a in sorted(names)]
+)
 def test_a_filter_by_what_is_kept_back_is_refused(servers: dict[Sees, InProcess], method: str, argument: str) -> None:
     given = {"params": {"password": SECRET}}.get(argument, SECRET)
     refused = ask(servers["names"], method, **{argument: given})
