@@ -4,8 +4,12 @@
 -- the most. Where an account was tried wrongly 20 times, by whomever, an address may fail only twice. An address that
 -- has never failed does not wait: so nobody can lock out another by failing on their account.
 --
--- @args account address
+-- Many may share an address. So an account that has logged in from there before waits only for failures of its own
+-- there, whatever others do.
+--
+-- @args account address pair
 --   account     a digest of the user's name: what is typed there may be a password
+--   pair        a digest of the user's name and the address
 -- Reply seconds as a text; '0' when it may be tried now
 -- Cost  O(1)
 -- @include lib/core/header.lua
@@ -13,12 +17,20 @@
 local FREE, FREE_OF_TRIED, TRIED_OFTEN = 10, 2, 20
 local LONGEST_SECONDS = 300
 
+local function wait(beyond, last)
+  if beyond < 0 then return '0' end
+  local until_when = tonumber(last) + math.min(2 ^ beyond, LONGEST_SECONDS)
+  return number_text(math.max(0, until_when - NOW))
+end
+
 return answer(function()
+  if call('EXISTS', key('failed_logins:right:', ARGS.pair)) == 1 then
+    local own = call('HMGET', key('failed_logins:pair:', ARGS.pair), 'count', 'last')
+    return wait(tonumber(own[1] or '0') - FREE, own[2])
+  end
   local failed = call('HMGET', key('failed_logins:address:', ARGS.address), 'count', 'last')
   local count = tonumber(failed[1] or '0')
   local tried = tonumber(call('HGET', key('failed_logins:account:', ARGS.account), 'count') or '0')
   local beyond = count - (tried >= TRIED_OFTEN and FREE_OF_TRIED or FREE)
-  if beyond < 0 then return '0' end
-  local until_when = tonumber(failed[2]) + math.min(2 ^ beyond, LONGEST_SECONDS)
-  return number_text(math.max(0, until_when - NOW))
+  return wait(beyond, failed[2])
 end)

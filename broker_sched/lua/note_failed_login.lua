@@ -1,7 +1,8 @@
 -- Count a login that has failed, of its account and of its address. See check_login.lua.
 --
--- @args account address
+-- @args account address pair
 --   account     a digest of the user's name
+--   pair        a digest of the user's name and the address
 -- Reply 1
 -- Cost  O(1)
 -- @include lib/core/header.lua
@@ -17,5 +18,6 @@ end
 return answer(function()
   count(key('failed_logins:address:', ARGS.address))
   count(key('failed_logins:account:', ARGS.account))
+  if call('EXISTS', key('failed_logins:right:', ARGS.pair)) == 1 then count(key('failed_logins:pair:', ARGS.pair)) end
   return 1
 end)

@@ -106,6 +106,18 @@ KEYS = (
         "the same for an account, whose name is hashed",
         "15 minutes after the last",
     ),
+    Key(
+        "failed_logins:right:<digest>",
+        "string",
+        "that an account has logged in from an address; both are hashed",
+        "90 days after the last time that its password was tried",
+    ),
+    Key(
+        "failed_logins:pair:<digest>",
+        "hash",
+        "how many logins of such an account failed from there since (count), and when the last one did (s)",
+        "15 minutes after the last",
+    ),
     Key("wake:<mailbox>", "list", "ids of woken workers, for whoever waits for them", "a minute"),
     # tasks
     Key(

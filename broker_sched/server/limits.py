@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broker_sched.errors import ConfigurationError
+from broker_sched.scheduler.failed_logins import network_of
 from broker_sched.server.hosts import is_loopback
 from broker_sched.server.responses import RETRY_AFTER, RequestRefused, answer_to
 
@@ -156,10 +157,13 @@ class LimitedRequests:
 
 
 def counted_addresses(proxies: Container[str]) -> Callable[[str], str]:
-    """Return what tells by which address a client is counted: "" for loopback's, and for those of these proxies."""
+    """Return what tells by which address a client is counted: "" for loopback's, and for those of these proxies.
+
+    Of IPv6 it is the network, all of whose addresses one client may have.
+    """
 
     def counted(address: str) -> str:
-        return "" if is_loopback(address) or address in proxies else address
+        return "" if is_loopback(address) or address in proxies else network_of(address)
 
     return counted
 

@@ -128,6 +128,8 @@ def _claimed(scope: Scope) -> Asker:
         scheme, _, proof = value.partition(b" ")
         if field == b"authorization" and scheme.lower() == b"basic" and (login := login_in(proof)) is not None:
             name = redacted(login[0])[:MAX_NAME]
+        if field == b"authorization":  # the first one counts
+            break
     return Asker(name, "anonymous", address_of(scope))
 
 

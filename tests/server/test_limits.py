@@ -115,6 +115,13 @@ def test_loopback_unix_sockets_and_proxies_are_not_counted_by_address() -> None:
     assert [share.take("") for _ in range(10)] == [None] * 10
 
 
+def test_who_has_a_network_of_ipv6_has_one_address() -> None:
+    address_of = counted_addresses(())
+    assert len({address_of(f"2001:db8:0:1::{number}") for number in range(1, 9)}) == 1
+    assert address_of("2001:db8:0:1::1") != address_of("2001:db8:0:2::1")
+    assert address_of("::ffff:192.0.2.1") == "192.0.2.1"
+
+
 def test_requests_and_long_polls_are_counted_apart() -> None:
     statuses: list[int] = []
 

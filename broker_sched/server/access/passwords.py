@@ -52,14 +52,14 @@ class Passwords:
         password: str,
         password_hash: str | None,
         begin: Callable[[], Awaitable[None]],
-        note_failure: Callable[[], Awaitable[None]],
+        note: Callable[[bool], Awaitable[None]],
         like: Iterable[str] = (),
     ) -> bool:
         """Tell whether this is the user's password. It takes as long when there is no such user.
 
         password_hash: the user's; None: there is no such user. like: other users' hashes; for nobody the first one's
             parameters are taken. begin: called before a password is tried that is not remembered; it may raise.
-            note_failure: called when it was wrong.
+            note: told whether it was right, once it was tried.
         Raises RequestRefused (429) when too many wait to be tried, and what the two raise.
         """
         expected = self._hash_of_nobody(like) if password_hash is None else password_hash
@@ -80,8 +80,7 @@ class Passwords:
                 is_right = await loop.run_in_executor(self._threads, _verify, expected, password)
                 is_right = is_right and password_hash is not None
                 (self._right if is_right else self._wrong).add(digest)
-                if not is_right:
-                    await note_failure()
+                await note(is_right)
                 return is_right
         finally:
             self._waiting -= 1
@@ -129,6 +128,6 @@ def _in_base64(size: int) -> str:
 
 def _verify(expected: str, password: str) -> bool:
     try:
-        return PasswordHasher().verify(expected, password)
+        return PasswordHasher().verify(expected, password.encode("utf-8", "surrogatepass"))  # JSON may hold such texts
     except (VerificationError, InvalidHashError):
         return False

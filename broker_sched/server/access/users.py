@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
-from broker_sched.scheduler.failed_logins import note_failed_login, seconds_to_wait
+from broker_sched.scheduler.failed_logins import note_failed_login, note_right_login, seconds_to_wait
 from broker_sched.server.access.grants import Grants
 from broker_sched.server.access.passwords import LONGEST, Passwords
 from broker_sched.server.access.users_file import User, UsersFile
@@ -40,11 +40,12 @@ class Users:
             if seconds > 0:
                 raise _too_often(math.ceil(seconds))
 
-        async def note_failure() -> None:
-            await self._scheduler.drive(note_failed_login(namespace, name, address))
+        async def note(is_right: bool) -> None:
+            noting = note_right_login if is_right else note_failed_login
+            await self._scheduler.drive(noting(namespace, name, address))
 
         like = (each.password_hash for each in users.values() if each.password_hash)
-        is_right = await self._passwords.is_right(name, password, password_hash, begin, note_failure, like)
+        is_right = await self._passwords.is_right(name, password, password_hash, begin, note, like)
         return user.grants if is_right and user is not None else None
 
     def named(self, name: str) -> User | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from broker_sched.contract.roles import OTHER_PATHS, PUBLIC_PATHS
 from broker_sched.contract.visibility import (
     KEYED_FIELDS,
     KEYED_REPLIES,
@@ -29,7 +30,12 @@ def check_method(sees: Sees, method: str) -> None:
 
 
 def check_path(sees: Sees, path: str) -> None:
-    """Raise RequestRefused (403) when what is at this path names what is kept back."""
+    """Raise RequestRefused: 403 when what is at this path names what is kept back, 404 for one that is in no table.
+
+    The latter would be asked of Starlette's patterns, which also take a path with a line's end behind it.
+    """
+    if path not in PUBLIC_PATHS and path not in OTHER_PATHS:
+        raise RequestRefused(404, "NotFound", "There is nothing here; the methods are at /api/<method>.")
     if sees == "counts" and path in PATHS_WITH_NAMES:
         raise _kept_back(sees, path)
 

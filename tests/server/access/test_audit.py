@@ -114,6 +114,16 @@ def test_a_failed_login_is_a_record_without_the_password(place: Place) -> None:
     assert "geheim" not in json.dumps(found)
 
 
+def test_of_two_logins_in_a_request_the_record_names_the_one_that_was_tried(place: Place) -> None:
+    both = {
+        "authorization": basic("mallory", "no")["authorization"],
+        "Authorization": basic("ann", "x")["authorization"],
+    }
+    assert place.server.call("pause", both).status == 401
+    (record,) = place.refused(1)
+    assert record["who"] == "mallory"
+
+
 def test_who_is_refused_again_and_again_adds_a_count_and_few_records(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

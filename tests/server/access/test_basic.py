@@ -215,3 +215,17 @@ def test_an_open_app_is_no_strangers_unless_it_is_told_so() -> None:
 
 def test_the_cheap_hash_of_these_tests_is_verified_by_its_own_parameters() -> None:
     assert passwords._verify(CHEAP.hash("x"), "x") and not passwords._verify(CHEAP.hash("x"), "y")
+
+
+def test_a_new_server_lets_in_whom_an_old_one_has_though_another_failed_often_at_the_same_address(place: Place) -> None:
+    assert place.server.call("ping", basic("wil", PASSWORD), worker="w").status == 200
+    refused = [place.server.call("ping", basic("wes", f"wrong {number}"), worker="w").status for number in range(12)]
+    assert refused[-1] == 429
+    with InProcess(place.config) as other:  # which remembers no password
+        assert other.call("ping", basic("wil", PASSWORD), worker="w").status == 200
+        assert other.call("ping", basic("ann", PASSWORD), worker="w").status == 429
+
+
+def test_a_password_that_is_no_text_is_a_wrong_one(place: Place) -> None:
+    body = b'{"user":"ann","password":"\\ud800 no text"}'
+    assert place.server.request("POST", "/login", body, {"content-type": "application/json"}).status == 401

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broker_sched import Scheduler
-from broker_sched.scheduler.failed_logins import note_failed_login, seconds_to_wait
+from broker_sched.scheduler.failed_logins import note_failed_login, note_right_login, seconds_to_wait
 from tests.conftest import FakeClock
 
 
@@ -51,6 +51,22 @@ def test_others_failures_do_not_keep_a_user_out(scheduler: Scheduler) -> None:
     for number in range(60):
         fail(scheduler, "ann", f"192.0.2.{number}", 3)
     assert wait(scheduler, "ann", "198.51.100.1") == 0
+
+
+def test_who_has_logged_in_from_an_address_is_not_slowed_down_by_others_there(
+    scheduler: Scheduler, clock: FakeClock
+) -> None:
+    scheduler.drive(note_right_login(scheduler.namespace, "wes", "192.0.2.1"))
+    fail(scheduler, "mallory", "192.0.2.1", 30)
+    assert wait(scheduler, "mallory", "192.0.2.1") == 300
+    assert wait(scheduler, "wil", "192.0.2.1") == 300
+    assert wait(scheduler, "wes", "192.0.2.1") == 0
+    fail(scheduler, "wes", "192.0.2.1", 11)  # whoever tries this very account there has no more tries than before
+    assert wait(scheduler, "wes", "192.0.2.1") == 2
+    clock.advance(2)
+    scheduler.drive(note_right_login(scheduler.namespace, "wes", "192.0.2.1"))
+    fail(scheduler, "wes", "192.0.2.1", 9)
+    assert wait(scheduler, "wes", "192.0.2.1") == 0
 
 
 def test_a_network_of_ipv6_counts_as_one_address(scheduler: Scheduler) -> None:

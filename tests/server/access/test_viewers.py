@@ -15,7 +15,14 @@ import pytest
 from broker_sched import Scheduler
 from broker_sched.contract.roles import METHOD_RIGHTS, Role
 from broker_sched.contract.scheduler_api import METHODS
-from broker_sched.contract.visibility import KNOWN_FIELDS, TELLING_ARGUMENTS, WITH_ALL, WITH_COUNTS, Sees
+from broker_sched.contract.visibility import (
+    KNOWN_FIELDS,
+    PATHS_WITH_NAMES,
+    TELLING_ARGUMENTS,
+    WITH_ALL,
+    WITH_COUNTS,
+    Sees,
+)
 from broker_sched.server.access.access import AccessConfig
 from broker_sched.server.access.viewers import left_for
 from broker_sched.server.app import AppConfig
@@ -118,6 +125,15 @@ def test_what_is_planted_is_shown_where_nothing_is_kept_back(servers: dict[Sees,
         *("tasks", "task_search", "why", "worker_details", "worker_list", "failures", "families"),
         *("condensed_graph", "task_statuses", "inverse_dep_graph", "resource_list"),
     }
+
+
+@pytest.mark.parametrize("path", sorted(PATHS_WITH_NAMES))
+@pytest.mark.parametrize("tail", ["\n", "/", "//", ";x", "\0", " "])
+def test_no_other_way_to_write_a_path_leads_around_what_is_kept_back(
+    servers: dict[Sees, InProcess], path: str, tail: str
+) -> None:
+    assert servers["counts"].request("GET", path, headers=basic("eve", "1")).status == 403
+    assert servers["counts"].request("GET", path + tail, headers=basic("eve", "1")).status == 404
 
 
 def test_an_operator_is_kept_from_nothing(servers: dict[Sees, InProcess]) -> None:
