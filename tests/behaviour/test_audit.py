@@ -1,4 +1,8 @@
-"""Each change that a person asks for leaves one record of who, what, how much and how it ended. Nothing else does."""
+"""Each change that a person asks for leaves one record of who, what, how much and how it ended. Nothing else does.
+
+A team that shares a scheduler asks who has paused it, or forgotten a worker, and when; a record that
+a crash could lose, or that a worker's reports could push out, would not tell.
+"""
 
 from __future__ import annotations
 

@@ -149,6 +149,7 @@ class UsersFile:
             return
         self._seen = signature
         try:
+            check_mode(self._path)
             self._users = read_users(self._path)
         except ConfigurationError as error:
             log.error("%s The users are those that it had before.", error)
@@ -160,7 +161,7 @@ class UsersFile:
             found = os.stat(self._path)
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
+        return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev, found.st_mode
 
 
 @contextlib.contextmanager

@@ -87,6 +87,23 @@ def test_a_broken_file_keeps_the_last_good_users_and_is_told_once(
     assert list(file.users()) == ["bob"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the system has no such modes")
+def test_a_file_that_everybody_may_write_by_now_is_not_taken(
+    tmp_path: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "users"
+    path.write_text(user_line("ann", "1", "viewer@*"))
+    file = UsersFile(str(path), clock)
+    path.chmod(0o602)
+    path.write_text(user_line("eve", "1", "admin@*"))
+    clock.advance(1)
+    assert list(file.users()) == ["ann"]
+    assert "Everybody may write the users file" in caplog.text
+    path.chmod(0o600)
+    clock.advance(1)
+    assert list(file.users()) == ["eve"]
+
+
 def test_a_file_that_is_broken_at_first_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="can't be read"):
         UsersFile(str(tmp_path / "none"))
