@@ -26,7 +26,10 @@ WORDS_AT_ONCE = 900  # in one script: some 30 tasks
 STAGED_AT_ONCE = 500  # deps of one task
 # What a namespace may have before anything runs in it, and keeps when an import is given up.
 KEPT = frozenset(
-    "config resources events servers mail prune_lock tokens sessions session logins login failed_logins".split()
+    """
+    config resources events servers mail prune_lock tokens sessions session logins login failed_logins audit audit_open
+    audit_refused reply
+    """.split()
 )
 
 
