@@ -200,7 +200,7 @@ def test_after_the_last_task_only_permanent_keys_and_those_that_expire_remain(sc
     scheduler.prune()
     assert scheduler.task_list() == {}
     prefix = scheduler.namespace.prefix
-    permanent = {"config", "counters", "resources", "events", "failed_runs", "batch_names", "gone_workers"}
+    permanent = {"config", "counters", "resources", "events", "failed_runs", "batch_names", "gone_workers", "audit"}
     permanent |= {"metric_notes", "metric_families", "metrics", "other_metrics", "wakeup_metrics", "server_metrics"}
     left = {key.removeprefix(prefix) for key in scheduler._client.scan_iter(match=f"{prefix}*")}
     lasting = [key for key in left if scheduler._client.ttl(prefix + key) == -1]
