@@ -139,5 +139,6 @@ def test_a_ping_is_kept_only_when_messages_were_handed_over(scheduler):
     scheduler.ping(worker="w")
     assert list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}reply:*")) == []
     scheduler.send_scheduler_message(worker="w", task="t", content="hello")
+    scheduler._client.delete(*scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}reply:*"))
     scheduler.ping(worker="w")
     assert len(list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}reply:*"))) == 1

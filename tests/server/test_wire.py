@@ -228,6 +228,7 @@ def _smallest_arguments(name: str) -> dict[str, Any]:
         "amount": 1,
         "params": {},
         "size": 1,
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "tasks": [{"task_id": "smallest"}] if name == "add_tasks" else [],
     }
     required = [p.name for p in METHODS[name].parameters if p.default is p.empty]
