@@ -149,13 +149,20 @@ def look(on: Any) -> None:
     on.events(after=seen["events"][0]["id"], status="DONE")
 
 
+WITHOUT_CHANCE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "overview": lambda answer: {**answer, "redis": None, "namespace": None},
+    # Records have the time as their id, and in the same moment an event has the same one, or has not.
+    "audit": lambda answer: {**answer, "last": None, "records": [{**each, "id": None} for each in answer["records"]]},
+}
+
+
 def as_text(answers: Answers) -> str:
     """All answers; ids of batches, messages and events are new each time, and written as numbers here.
 
     What Redis tells of itself differs, and so does the namespace's name.
     """
     answers = [
-        (method, {**answer, "redis": None, "namespace": None} if method == "overview" else answer)
+        (method, WITHOUT_CHANCE.get(method, dict)(answer) if isinstance(answer, dict) else answer)
         for method, answer in answers
     ]
     ids = [
@@ -165,8 +172,6 @@ def as_text(answers: Answers) -> str:
         for name in ("batch_id", "message_id")
         if answer.get(name)
     ]
-    ids += [each["id"] for method, answer in answers if method == "audit" for each in answer["records"]]
-    ids += [answer["last"] for method, answer in answers if method == "audit"]
     ids += [event["id"] for method, answer in answers if method == "events" for event in answer["events"]]
     text = "\n".join(f"{method}: {answer!r}" for method, answer in answers)
     for number, drawn in enumerate(dict.fromkeys(ids)):
