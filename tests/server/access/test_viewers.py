@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import typing
 import uuid
@@ -230,3 +231,11 @@ def test_wherever_a_reply_may_have_a_text_of_a_task_it_is_empty_with_names(metho
 @pytest.mark.parametrize("method", sorted(WITH_COUNTS - {"overview"}))
 def test_with_counts_a_reply_has_no_text_at_all(method: str) -> None:
     assert SECRET not in json.dumps(left_for("counts", method, planted(METHODS[method].returns)))
+
+
+@pytest.mark.parametrize("method", sorted(set(LOOKING) - WITH_ALL))
+def test_what_a_viewer_is_kept_from_stays_in_the_reply_that_others_share(method: str) -> None:
+    reply = planted(METHODS[method].returns)
+    before = copy.deepcopy(reply)
+    left_for("names", method, reply)
+    assert reply == before
