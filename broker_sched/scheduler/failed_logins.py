@@ -13,12 +13,14 @@ NETWORK_BITS = 64  # of an IPv6 address: whoever has one has all of its network
 
 def seconds_to_wait(namespace: Namespace, account: str, address: str) -> Commands[float]:
     """Return for how many seconds no password may be tried for this account from this address; 0: now. One script."""
-    return float((yield _counting("check_login", account, address)))
+    pair = _pair(account, address)
+    return float((yield Call("check_login", account=_digest(account), address=network_of(address), pair=pair)))
 
 
 def note_failed_login(namespace: Namespace, account: str, address: str) -> Commands[None]:
     """Count a wrong password for this account from this address. One script."""
-    yield _counting("note_failed_login", account, address)
+    pair = _pair(account, address)
+    yield Call("note_failed_login", account=_digest(account), address=network_of(address), pair=pair)
 
 
 def note_right_login(namespace: Namespace, account: str, address: str) -> Commands[None]:
@@ -27,10 +29,6 @@ def note_right_login(namespace: Namespace, account: str, address: str) -> Comman
     One script.
     """
     yield Call("note_right_login", pair=_pair(account, address))
-
-
-def _counting(script: str, account: str, address: str) -> Call:
-    return Call(script, account=_digest(account), address=network_of(address), pair=_pair(account, address))
 
 
 def _pair(account: str, address: str) -> str:
