@@ -342,7 +342,10 @@ def test_signals_are_for_the_main_thread(local: Scheduler, directory: str) -> No
     def look_once() -> bool:
         masks.clear()
         for thread in threading.enumerate():
-            masks[thread.name] = blocked(Path(f"/proc/self/task/{thread.native_id}/status"))
+            status = Path(f"/proc/self/task/{thread.native_id}/status")
+            if not status.exists():  # it has just begun, or one that another test left has just ended
+                return False
+            masks[thread.name] = blocked(status)
         (process,) = worker._running.runs()
         for each in Path(f"/proc/{process.pid}/task").iterdir():
             masks["task" if each.name == str(process.pid) else "listener"] = blocked(each / "status")
