@@ -41,7 +41,7 @@ check: $(FOR_TESTS)
 
 nightly: parity
 	NIGHTLY=1 $(TEST) --timeout 1200
-	BSCHED_TEST_REDIS_USERS=1 $(TEST) tests/behaviour tests/server --ignore tests/behaviour/test_deleting_a_namespace.py
+	BSCHED_TEST_REDIS_USERS=1 $(TEST) tests/behaviour tests/server
 	$(MAKE) pythons lowest
 
 pythons:

@@ -7,14 +7,15 @@ ServerProcess: `make nightly` runs the tests of the scheduler and of the server 
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
 import redis
 
 from broker_sched import Scheduler
+from broker_sched.redis_backend.clients import connect
 from broker_sched.scheduler.integrity.check import Difference
+from broker_sched.scheduler.maintenance import Maintenance
 from broker_sched.scheduler.redis_users import Use, rule, user_name
 
 AS_USERS = os.environ.get("BSCHED_TEST_REDIS_USERS") == "1"
@@ -36,24 +37,44 @@ def refused(url: str) -> list[str]:
 
 
 class WorkersScheduler(Scheduler):
-    """A scheduler that works as a worker's user. Who looks into Redis by its client, and verifies, is the test."""
+    """A scheduler that works as a worker's user, and verifies as an admin's. Who looks by its client is the test."""
 
     def __init__(self, url: str, namespace: str, **options: Any) -> None:
-        self._options_of_test = {"namespace": namespace, **options}
         self._url_of_test = url
+        self._as_admin: Maintenance | None = None
         super().__init__(make_user(url, "worker", namespace), namespace, **options)
 
     def _connect(self) -> None:
         super()._connect()
-        self._client = redis.Redis.from_url(self._url_of_test, decode_responses=True)
+        self._client = connect(self._url_of_test)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_url_of_test": self._url_of_test, "_as_admin": None}
 
     def _read(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        with closing(Scheduler(self._url_of_test, **self._options_of_test)) as scheduler:
-            return scheduler._read(commands)
+        return self._admin()._read(commands)
 
     def verify(self, repair: bool = False) -> list[Difference]:
-        with closing(Scheduler(self._url_of_test, **self._options_of_test)) as scheduler:
-            return scheduler.verify(repair)
+        return self._admin().verify(repair)
+
+    def close(self) -> None:
+        if self._as_admin is not None:
+            self._as_admin.close()
+        super().close()
+
+    def _admin(self) -> Maintenance:
+        if self._as_admin is None:
+            self._as_admin = Maintenance(
+                admins_url(self), self.namespace.name, clock=self._clock, prune_interval_seconds=None
+            )
+        return self._as_admin
+
+
+def admins_url(scheduler: Scheduler) -> Any:
+    """With which whoever is to do an admin's work on this scheduler's namespace reaches it, as an admin's user."""
+    if isinstance(scheduler, WorkersScheduler):
+        return make_user(scheduler._url_of_test, "admin", scheduler.namespace.name)
+    return scheduler._url
 
 
 def for_server(arguments: tuple[str, ...]) -> tuple[str, ...]:

@@ -36,8 +36,14 @@ def misconf(client: Any) -> Callable[[], Any]:
 
 
 def noperm(client: Any) -> Callable[[], Any]:
-    client.execute_command("ACL", "SETUSER", "default", "-evalsha", "-set", "-blpop", "-hgetall")
-    return lambda: client.execute_command("ACL", "SETUSER", "default", "+evalsha", "+set", "+blpop", "+hgetall")
+    """Of every user: a server of the tests may log in as its own."""
+
+    def each_user(*rules: str) -> None:
+        for name in client.acl_users():
+            client.execute_command("ACL", "SETUSER", name, *rules)
+
+    each_user("-evalsha", "-set", "-blpop", "-hgetall")
+    return lambda: each_user("+evalsha", "+set", "+blpop", "+hgetall")
 
 
 def busy(client: Any) -> Callable[[], Any]:

@@ -7,15 +7,21 @@ namespace; where it was broken off, that stays so until somebody goes on with it
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 
 from broker_sched import NamespaceInUse, Scheduler
 from broker_sched.errors import RedisUnavailable, SchemaMismatch
+from broker_sched.redis_backend.sync_connection import SyncConnection
 from broker_sched.scheduler.existing_namespaces import existing
 from broker_sched.scheduler.namespace_deletion import alive_in, delete_namespace
 from tests.behaviour.test_plain_ways import everything_in
 from tests.conftest import FakeClock, SchedulerFactory
+from tests.transfer.moving import maintenance_of
+
+AsAdmin = Callable[[Scheduler], SyncConnection]
 
 
 def filled(scheduler: Scheduler) -> Scheduler:
@@ -28,20 +34,27 @@ def keys_of(scheduler: Scheduler) -> list[str]:
     return list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*", count=1000))
 
 
-def test_all_its_keys_go_and_no_other_ones(scheduler_factory: SchedulerFactory) -> None:
+@pytest.fixture
+def as_admin() -> Iterator[AsAdmin]:
+    """`as_admin(scheduler)`: a connection as that of `bsched namespace delete` for this scheduler's namespace."""
+    with ExitStack() as stack:
+        yield lambda scheduler: stack.enter_context(closing(maintenance_of(scheduler)))._connection
+
+
+def test_all_its_keys_go_and_no_other_ones(scheduler_factory: SchedulerFactory, as_admin: AsAdmin) -> None:
     doomed = filled(scheduler_factory())
     name = doomed.namespace.name
     others = [filled(scheduler_factory(namespace=each)) for each in (f"{name}-2", f"x{name}", name[:-1])]
     before = [everything_in(each) for each in others]
-    counts = list(delete_namespace(doomed._connection, name))
+    counts = list(delete_namespace(as_admin(doomed), name))
     assert keys_of(doomed) == []
     assert len(counts) > 3
     assert counts == sorted(counts)
     assert [everything_in(each) for each in others] == before
 
 
-def test_a_redis_that_is_out_of_memory_lets_it_go(scheduler: Scheduler) -> None:
-    connection, name = filled(scheduler)._connection, scheduler.namespace.name
+def test_a_redis_that_is_out_of_memory_lets_it_go(scheduler: Scheduler, as_admin: AsAdmin) -> None:
+    connection, name = as_admin(filled(scheduler)), scheduler.namespace.name
     scheduler._client.config_set("maxmemory", 1)
     try:
         with pytest.raises(RedisUnavailable, match="OOM"):
@@ -52,8 +65,8 @@ def test_a_redis_that_is_out_of_memory_lets_it_go(scheduler: Scheduler) -> None:
     assert keys_of(scheduler) == []
 
 
-def test_where_it_was_broken_off_nobody_uses_it_until_it_is_gone(scheduler: Scheduler) -> None:
-    connection, name = filled(scheduler)._connection, scheduler.namespace.name
+def test_where_it_was_broken_off_nobody_uses_it_until_it_is_gone(scheduler: Scheduler, as_admin: AsAdmin) -> None:
+    connection, name = as_admin(filled(scheduler)), scheduler.namespace.name
     deletion = delete_namespace(connection, name)
     assert next(deletion) > 0
     deletion.close()
@@ -70,8 +83,8 @@ def test_where_it_was_broken_off_nobody_uses_it_until_it_is_gone(scheduler: Sche
     assert list(scheduler.task_list("", "")) == ["new"]
 
 
-def test_servers_and_workers_that_are_alive_keep_it(real_scheduler: Scheduler) -> None:
-    connection, namespace = real_scheduler._connection, real_scheduler.namespace
+def test_servers_and_workers_that_are_alive_keep_it(real_scheduler: Scheduler, as_admin: AsAdmin) -> None:
+    connection, namespace = as_admin(real_scheduler), real_scheduler.namespace
     client, seconds = real_scheduler._client, real_scheduler._client.time()[0]
     real_scheduler.add_task(worker="w", task_id="a")
     servers = {"1": seconds, "2": seconds - 61}
@@ -87,11 +100,11 @@ def test_servers_and_workers_that_are_alive_keep_it(real_scheduler: Scheduler) -
 
 
 def test_a_worker_that_was_silent_for_too_long_does_not_keep_it(
-    scheduler_factory: SchedulerFactory, clock: FakeClock
+    scheduler_factory: SchedulerFactory, clock: FakeClock, as_admin: AsAdmin
 ) -> None:
     scheduler = scheduler_factory(worker_disconnect_delay=30)
     now = scheduler._client.time()[0]
     for silent, alive in ((25, ["worker w"]), (35, [])):
         clock.now = now - silent
         scheduler.ping(worker="w")
-        assert alive_in(scheduler._connection, scheduler.namespace.name) == alive
+        assert alive_in(as_admin(scheduler), scheduler.namespace.name) == alive

@@ -10,7 +10,8 @@ import random
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from broker_sched.scheduler.operations.tasks import run_deferred
 from tests.conftest import FakeClock, SchedulerFactory
 from tests.nightly import by_night
 from tests.programs import DEVNULL, Program
+from tests.transfer.moving import maintenance_of
 
 LAYERS, WIDTH, WORKERS = by_night((12, 6, 3), (3, 4, 2))
 
@@ -104,8 +106,9 @@ def test_work_is_done_once_and_in_order_while_indexes_are_damaged_and_repaired(
 
 
 @pytest.fixture
-def repair(scheduler: Scheduler) -> Callable[[], Repair]:
-    return lambda: Repair(scheduler._run, lambda deferred_steps: scheduler.drive(run_deferred(deferred_steps)))
+def repair(scheduler: Scheduler) -> Iterator[Callable[[], Repair]]:
+    with closing(maintenance_of(scheduler)) as admin:
+        yield lambda: Repair(admin._run, lambda deferred_steps: admin.drive(run_deferred(deferred_steps)))
 
 
 def test_a_call_that_comes_during_a_repair_is_carried_out_when_it_ends(

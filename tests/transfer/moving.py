@@ -12,6 +12,7 @@ from broker_sched.scheduler.maintenance import Maintenance
 from broker_sched.scheduler.transfer.exporting import Export
 from broker_sched.scheduler.transfer.importing import Import
 from broker_sched.scheduler.transfer.lines import LineWriter, check_file, tasks_in
+from tests.redis_users import admins_url
 
 
 def exported(scheduler: Scheduler) -> bytes:
@@ -37,8 +38,8 @@ def imported(scheduler: Scheduler, content: bytes) -> Import:
 
 
 def maintenance_of(scheduler: Scheduler, url: str | None = None) -> Maintenance:
-    """The same namespace, reached in such a way that nothing is made ready."""
-    where = url or scheduler._url
+    """The same namespace, reached as an admin does, in such a way that nothing is made ready."""
+    where = url or admins_url(scheduler)
     return Maintenance(where, scheduler.namespace.name, clock=scheduler._clock, prune_interval_seconds=None)
 
 
