@@ -82,9 +82,11 @@ def for_server(arguments: tuple[str, ...]) -> tuple[str, ...]:
     if not AS_USERS or "--redis" not in arguments:
         return arguments
     at = arguments.index("--redis") + 1
+    if not arguments[at].startswith(("redis://", "unix://")):  # memory: has no users
+        return arguments
     namespace = arguments[arguments.index("--namespace") + 1] if "--namespace" in arguments else "default"
     try:
         url = make_user(arguments[at], "server", namespace)
-    except redis.RedisError:  # a test's own kind of Redis, or none
+    except redis.RedisError:  # none is there, or not with this login
         return arguments
     return (*arguments[:at], url, *arguments[at + 1 :])
