@@ -18,7 +18,7 @@ from urllib.parse import quote_plus, urlsplit
 import redis
 
 from tests.programs import Program, environment_with
-from tests.redis_users import for_server
+from tests.redis_users import AS_USERS, for_server
 from tests.servers import any_server, die_with_parent, free_port, until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +27,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class RedisProcess:
-    """A Redis of our own on a fixed port, without persistence: killed, it comes back empty."""
+    """A Redis of our own on a fixed port, without persistence: killed, it comes back empty, but for its users."""
 
     def __init__(self, directory: Path, *arguments: str, password: str = "") -> None:
         self.port = free_port()
@@ -38,6 +38,10 @@ class RedisProcess:
             *("--save", "", "--appendonly", "no", *arguments),
             *(("--requirepass", password) if password else ()),
         ]
+        if AS_USERS and not password:
+            users = directory / "users.acl"
+            users.touch()
+            self._command += ["--aclfile", str(users)]
         self.client: Any = redis.Redis.from_url(self.url, decode_responses=True)
         self.start()
 

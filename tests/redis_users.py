@@ -23,9 +23,11 @@ PASSWORD = "geheim/@:"
 
 
 def make_user(url: str, use: Use, namespace: str) -> str:
-    """Make the user in the Redis at this URL, and return the URL with which it logs in."""
+    """Make the user in the Redis at this URL, in its file of users too, and return the URL with which it logs in."""
     with redis.Redis.from_url(url) as client:
         client.execute_command(*rule(use, namespace, password=PASSWORD).split())
+        if client.config_get("aclfile").get("aclfile"):
+            client.acl_save()
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{user_name(use, namespace)}:{quote(PASSWORD, safe='')}@{rest.rpartition('@')[2]}"
 
