@@ -20,7 +20,7 @@ import pytest
 from broker_sched import Scheduler
 from broker_sched.redis_backend.encoding import to_bytes
 from tests.harness import RedisProcess, ServerProcess
-from tests.nightly import NIGHTLY
+from tests.nightly import NIGHTLY, deselect_only_by_night
 from tests.redis_users import AS_USERS, WorkersScheduler
 from tests.servers import RunningRedis, embedded_servers
 
@@ -54,7 +54,8 @@ def pytest_collection() -> Generator[None, Any, Any]:
         gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    deselect_only_by_night(config, items)
     rank = {room: number for number, room in enumerate(ROOMS)}
     items.sort(key=lambda item: rank.get("".join(item.nodeid.partition("::")[0].split("/")[1:2]), len(rank)))
 

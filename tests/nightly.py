@@ -13,6 +13,7 @@ import pytest
 T = TypeVar("T")
 
 NIGHTLY = os.environ.get("NIGHTLY") == "1"
+only_by_night = pytest.mark.only_by_night  # of a test whose claim another one shows by day
 
 
 def by_night(at_night: T, otherwise: T) -> T:
@@ -46,6 +47,16 @@ def deselect_combinations(config: pytest.Config, items: list[pytest.Item], names
         longest = max(each, key=lambda key: len(choices[key]), default=None)
         if any(number != each[longest] % len(choices[key]) for key, number in each.items()):
             left_out.add(item)
+    _deselect(config, items, left_out)
+
+
+def deselect_only_by_night(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """By day leave out the tests that are marked by only_by_night."""
+    if not NIGHTLY:
+        _deselect(config, items, {item for item in items if item.get_closest_marker(only_by_night.name)})
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], left_out: Collection[pytest.Item]) -> None:
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]

@@ -8,6 +8,8 @@ GET  /readyz            200 when calls can be served, else 503 and the reason
 GET  /metrics           for Prometheus
 GET  /openapi.json      what methods take and reply, for programs
 GET  /scale?family=     how many slots could be used, for autoscalers
+GET  /openapi.json      the methods, in OpenAPI
+     /login, /logout    for people with a browser
 """
 
 from __future__ import annotations
@@ -72,10 +74,7 @@ class AppConfig:
     def from_environment(environment: Mapping[str, str] = os.environ) -> AppConfig:
         """What BSCHED_REDIS, BSCHED_NAMESPACE, BSCHED_ALLOW_HOST and BSCHED_<OPTION> say, and luigi.cfg beside them.
 
-        Of luigi.cfg, what it says about mails and in [cors].
-
-        Who may ask is said by BSCHED_USERS_FILE, BSCHED_VIEWER_SEES and BSCHED_INSECURE.
-
+        Of luigi.cfg counts what it says about mails and in [cors]. Who may ask: see AccessConfig.from_environment.
         Raises ConfigurationError.
         """
         given = {name: environment.get(f"BSCHED_{name.upper()}") for name in OPTIONS}
@@ -129,21 +128,22 @@ class App:
             path = scope["path"]
             if root := scope.get("root_path"):
                 path = path.removeprefix(root)
-            if self._cors is not None and path.startswith(API):
+            method = path[len(API) :] if path.startswith(API) else None
+            if self._cors is not None and method is not None:
                 send = self._cors.granting(scope, send)
             try:
                 await self._access.admit(scope, path)
                 if scope["method"] != "OPTIONS":
-                    if path.startswith(API):
-                        check_role(caller_of(scope), path[len(API) :])
+                    if method is not None:
+                        check_role(caller_of(scope), method)
                     else:
                         check_path(caller_of(scope).sees, path)
             except BrokerSchedError as error:
-                self._refusals.note(scope, path[len(API) :] if path.startswith(API) else None, error)
+                self._refusals.note(scope, method, error)
                 await answer_to(error, scope).send(send)
                 return
-            if path.startswith(API):
-                await self._api(path[len(API) :], scope, receive, send)
+            if method is not None:
+                await self._api(method, scope, receive, send)
                 return
         await self._routes(scope, receive, secured(send))
 

@@ -22,7 +22,7 @@ from tests.debian_programs import debian_program
 from tests.deploy.promtool import RULES, Series, check, fires, one_of, rules
 from tests.deploy.reading import DEPLOY, ROOT
 from tests.harness import RedisProcess, ServerProcess
-from tests.nightly import NIGHTLY
+from tests.nightly import only_by_night
 from tests.server.test_metrics import Samples, is_counter, run_one, scrape, value
 from tests.servers import die_with_parent, free_port, until
 
@@ -287,7 +287,7 @@ def ask(url: str, query: str) -> dict[str, float]:
     return {}
 
 
-@pytest.mark.skipif(not NIGHTLY, reason="by night: by day promtool evaluates the same rules over what a server told")
+@only_by_night  # by day promtool evaluates the same rules over what a server told
 def test_a_real_prometheus_reads_a_server_as_the_page_says_and_alerts(
     prometheus: Callable[[str], str], tmp_path: Path
 ) -> None:

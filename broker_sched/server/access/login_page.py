@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from html import escape
 
-from broker_sched.server.responses import Header
+from broker_sched.server.responses import Header, page_policy
 
 STYLE = (
     "body { font: 1rem/1.5 system-ui, sans-serif; max-width: 22rem; margin: 4rem auto; padding: 0 1rem } "
     "label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit } "
     "input, button { padding: .4rem; margin: 0 0 .8rem } .error { color: #a00 }"
 )
-_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 # With no-referrer, a browser would say `Origin: null` of our own form, as a foreign page does.
 PAGE_HEADERS: tuple[Header, ...] = (
     (b"content-type", b"text/html; charset=UTF-8"),
     (b"referrer-policy", b"same-origin"),
-    (
-        b"content-security-policy",
-        f"default-src 'none'; style-src 'sha256-{_DIGEST}'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'".encode(),
-    ),
+    page_policy(STYLE, form_action="'self'"),
 )
 _PAGE = """<!doctype html>
 <html lang="en">
