@@ -26,8 +26,9 @@ INTRODUCTION = """# Benchmarks
 
 Written by `make bench`; change nothing here by hand. Both schedulers run on the same machine in the same run, filled
 with the same tasks, called by the same client, and take turns. Times are medians as the client sees them; the clients
-use the same processors, which a process of idle priority keeps from halting: a virtual processor wakes slowly. Redis
-has an append-only file, synced every second.
+use the same processors, which a process of idle priority keeps from halting: a virtual processor wakes slowly (not
+where looks and the longest script are measured, which it would disturb). Redis has an append-only file, synced every
+second.
 """
 
 EVENTS = """
