@@ -97,6 +97,7 @@ UpstreamFilter: TypeAlias = Annotated[
 StateFilter: TypeAlias = Literal[
     "PENDING", "READY", "WAITING", "BLOCKED", "RUNNING", "BATCH_RUNNING", "DONE", "FAILED", "DISABLED", "UNKNOWN"
 ]
+LinkedStateFilter: TypeAlias = StateFilter | Literal["MISSING"]
 ListOrder: TypeAlias = Literal["newest", "oldest"]
 Visibility: TypeAlias = Annotated[
     Literal[0, 1, 2], Meta(title="visibility", description="0 (public), 1 (hidden) or 2 (private)")

@@ -16,6 +16,7 @@ from broker_sched.contract.types import (
     ExpandedNodes,
     GraphDirection,
     GraphNodes,
+    LinkedStateFilter,
     ListLimit,
     ListOrder,
     Moment,
@@ -82,6 +83,26 @@ class ViewMethods:
         raise NotImplementedError
 
     @rpc(reads_only=True, looks=True)
+    def task_deps(
+        self,
+        task_id: TaskId,
+        direction: GraphDirection = "deps",
+        status: LinkedStateFilter | None = None,
+        include_done: bool = True,
+        cursor: Cursor | None = None,
+        limit: ListLimit = 50,
+    ) -> view_replies.TaskDeps | None:
+        """Return the tasks that a task depends on directly, or that depend on it; null when nobody knows the task.
+
+        Of up to 1,000 those come first that somebody has to see to, as failed ones; deps that are DONE come last. More
+        are listed in no order.
+        status: a status, or a state as in `tasks`, or MISSING: depended on, and not there. cursor: that of the reply
+        before, with the same other arguments. limit: a reply has as many, or up to 100 more. A call looks at about
+        1,000 tasks, so with a filter its reply may be short, or empty, and have a cursor.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True, looks=True)
     def failures(self, since_seconds: SinceSeconds = 3600.0, limit: ListLimit = 100) -> view_replies.Failures:
         """Return the failures of the last so many seconds by family and last line of the error, most failures first.
 
@@ -106,11 +127,14 @@ class ViewMethods:
         limit: ListLimit = 100,
         family: str | None = None,
         status: StateFilter | None = None,
+        task_id: TaskId | None = None,
+        before: str | None = None,
     ) -> view_replies.Events:
         """Return changes of tasks' statuses, oldest first: those after the event with this id, or the newest.
 
-        status: the one a task changed to. With family or status a call looks at up to 1,000 events: so there may be
-        fewer than `limit`, and more behind `last`. The last 10,000 events or so are kept.
+        status: the one a task changed to. before: the newest before the event with this id, to go back in time; not
+        together with after. With family, status or task_id a call looks at up to 1,000 events: so there may be fewer
+        than `limit`, and more behind `last` or before `first`. The last 10,000 events or so are kept.
         """
         raise NotImplementedError
 

@@ -176,6 +176,31 @@ class Tasks(TypedDict):
     of: int
 
 
+class LinkedTask(TypedDict):
+    """A task that another one depends on, or that depends on it. task: its line; null of one that is not there.
+
+    state: as in TaskLine, or MISSING: depended on, and not there.
+    """
+
+    task_id: str
+    state: str
+    task: TaskLine | None
+
+
+class TaskDeps(TypedDict):
+    """Some of a task's deps, or of its dependents. cursor: for the next ones; null: there are no more.
+
+    counts: state → how many of all of them; null where there are too many to look at, or the call had a cursor. total:
+    how many there are, whatever is listed. looked_at: how many were looked at since the listing began.
+    """
+
+    tasks: list[LinkedTask]
+    counts: dict[str, int] | None
+    total: int
+    cursor: str | None
+    looked_at: int
+
+
 class RunAttempt(TypedDict):
     """A run of a task that has ended.
 
@@ -198,6 +223,8 @@ class TaskDetails(TaskLine):
     workers: up to 100 that may run it, n_workers: how many there are. n_unmet: deps that are not DONE. attempt: the
     number of its latest run. retry_at, disabled_until: null where it is not FAILED, or not DISABLED by the scheduler.
     disabled_by: who of the people has disabled it; null where they have not.
+    accepts_messages: whether it runs, and takes messages (send_scheduler_message), and the option send_messages is on.
+    batch_id: of the batch in which it runs.
     log_size: how much its latest run wrote; null: no log is kept. error: all of its latest explanation. memory: bytes
     of the process that runs it, as far as its worker tells.
     """
@@ -215,6 +242,8 @@ class TaskDetails(TaskLine):
     retry_at: float | None
     disabled_until: float | None
     disabled_by: str | None
+    accepts_messages: bool
+    batch_id: str | None
     tracking_url: str | None
     log_size: int | None
     memory: int | None
@@ -345,9 +374,11 @@ who of the people did it, "" when that was not told; null: they did not.
 class Events(TypedDict):
     """Some events, oldest first. last: the id of the last one looked at, to be given as `after` for those behind it.
 
+    first: that of the first one looked at, to be given as `before` for those before it; null: none is before it.
     complete: false when some behind `after` were dropped before anybody asked: the last 10,000 or so are kept.
     """
 
     events: list[Event]
     last: str | None
+    first: str | None
     complete: bool

@@ -13,16 +13,17 @@ Entry: TypeAlias = tuple[str, dict[str, str]]  # its id and its fields
 
 
 class StreamPages:
-    """The entries of a stream. looked_at: how many were read so far. is_at_end: whether that is all.
-    has_begun_at_place: whether the entry behind which it began was still there.
+    """The entries of a stream: oldest first behind an entry, else newest first. looked_at: how many were read so far.
+    is_at_end: whether that is all. has_begun_at_place: whether the entry behind which it began was still there.
 
-    after: the id of the entry behind which to begin; None: newest first.
+    after: the id of the entry behind which to begin. before: that of the one from which to go back; neither: from the
+    newest.
     """
 
-    def __init__(self, namespace: Namespace, name: str, after: str | None = None) -> None:
+    def __init__(self, namespace: Namespace, name: str, after: str | None = None, before: str | None = None) -> None:
         self._key = namespace.key(name)
         self._is_forward = after is not None
-        self._last = after  # the id of the entry that was read last
+        self._last = before if after is None else after  # the id of the entry that was read last
         self.is_at_end = False
         self.looked_at = 0
         self.has_begun_at_place = False

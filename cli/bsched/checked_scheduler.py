@@ -27,6 +27,8 @@ CANDIDATES = 1000  # names among which the near ones are looked for
 SAYS_ITSELF: dict[str, Callable[[Any], bool]] = {
     "task_log": lambda reply: reply["status"] is None and reply["log"] is None,  # a log outlives its task
     "condensed_graph": lambda reply: reply is None,  # it shows missing deps, too
+    "task_deps": lambda reply: reply is None,  # likewise
+    "events": lambda reply: not reply["events"],  # of a task that was removed, too
     "why": lambda reply: False,  # it says what is known of a task that was removed
 }
 FAMILIES = 3  # whose tasks are looked at for those whose ids are nearly the one that is not there

@@ -7,6 +7,7 @@ import pytest
 
 from broker_sched import InvalidArgument
 from tests.behaviour.runs import add, run
+from tests.behaviour.test_flat_cost import commands_of
 
 
 def test_the_newest_are_told_oldest_first(scheduler, clock):
@@ -49,7 +50,44 @@ def test_whoever_follows_them_sees_each_once(scheduler, clock, limit, filters):
         last = reply["last"]
     assert seen == wanted
     run_on = scheduler.events(after=last, **filters)
-    assert run_on == {"events": [], "last": last, "complete": True}
+    assert run_on == {"events": [], "last": last, "first": last, "complete": True}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+@pytest.mark.parametrize("filters", [{}, {"task_id": "a1"}, {"family": "A", "status": "DONE"}, {"task_id": "none"}])
+def test_whoever_goes_back_in_time_sees_each_once(scheduler, clock, limit, filters):
+    add(scheduler, *[f"a{n}" for n in range(4)], family="A")
+    add(scheduler, *[f"b{n}" for n in range(60)], family="B")
+    for _ in range(5):
+        run(scheduler, clock, "w", 1)
+    whole = [
+        event["id"]
+        for event in scheduler.events(limit=1000)["events"]
+        if all(event["to" if name == "status" else name] == value for name, value in filters.items())
+    ]
+    reply = scheduler.events(limit=limit, **filters)
+    seen = [event["id"] for event in reply["events"]]
+    while reply["first"] is not None:
+        reply = scheduler.events(before=reply["first"], limit=limit, **filters)
+        seen = [event["id"] for event in reply["events"]] + seen
+    assert seen == whole
+
+
+def test_of_one_task_a_call_looks_back_at_a_thousand_events(scheduler):
+    scheduler.add_task(worker="w", task_id="t", status="DONE")
+    scheduler.add_tasks(worker="w", tasks=[{"task_id": f"a{n}", "status": "DONE"} for n in range(1000)])
+    scheduler.add_tasks(worker="w", tasks=[{"task_id": f"b{n}", "status": "DONE"} for n in range(100)])
+    reply = scheduler.events(task_id="t")
+    assert reply["events"] == []
+    told = scheduler.events(task_id="t", before=reply["first"])
+    assert [(event["task_id"], event["to"]) for event in told["events"]] == [("t", "DONE")]
+    assert told["first"] is None
+    assert commands_of(scheduler, lambda: scheduler.events(task_id="t")) < 50
+
+
+def test_one_can_go_back_or_on_not_both_at_once(scheduler):
+    with pytest.raises(InvalidArgument, match="before"):
+        scheduler.events(after="1-0", before="2-0")
 
 
 def test_whoever_comes_late_is_told_that_some_were_dropped(scheduler, clock):
@@ -85,3 +123,5 @@ def test_a_superseded_report_is_told_as_refused(scheduler):
 def test_what_is_no_id_of_an_event_is_refused(scheduler, after):
     with pytest.raises(InvalidArgument, match="after"):
         scheduler.events(after=after)
+    with pytest.raises(InvalidArgument, match="before"):
+        scheduler.events(before=after)

@@ -36,6 +36,7 @@ LOOKS = {
     "failures": {},
     "events": {},
     "task_details": {"task_id": "t5"},
+    "task_deps": {"task_id": "t5"},
     "worker_details": {"worker": "w"},
 }
 LISTINGS = [

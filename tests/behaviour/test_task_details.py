@@ -93,3 +93,22 @@ def test_its_log_is_told_by_its_size(scheduler):
     scheduler.get_work(worker="w")
     scheduler.set_task_log(task_id="t", log="so far", size=12_345)
     assert scheduler.task_details("t")["log_size"] == 12_345
+
+
+def test_it_takes_messages_while_it_runs_and_they_are_on(scheduler):
+    add(scheduler, "t", accepts_messages=True)
+    assert not scheduler.task_details("t")["accepts_messages"]
+    scheduler.get_work(worker="w")
+    assert scheduler.task_details("t")["accepts_messages"]
+    scheduler.update_options({"send_messages": False})
+    assert not scheduler.task_details("t")["accepts_messages"]
+
+
+def test_it_tells_in_which_batch_it_runs(scheduler):
+    scheduler.add_task_batcher(worker="w", task_family="F", batched_args=["n"])
+    for number in range(2):
+        add(scheduler, f"t{number}", params={"n": str(number)}, batchable=True)
+    batch = scheduler.get_work(worker="w")["batch_id"]
+    assert scheduler.task_details("t0")["batch_id"] == batch
+    add(scheduler, "t0", status="DONE")
+    assert scheduler.task_details("t0")["batch_id"] is None

@@ -63,11 +63,13 @@ EXAMPLES = {
     "submission list": ["submission", "list"],
     "submission show": ["submission", "show", "submission-1"],
     "submit": ["submit", "walked_module", "Made"],
+    "task deps": ["task", "deps", "Needing_x"],
     "task disable": ["task", "disable", "Other_x"],
     "task done": ["task", "done", TASK],
     "task enable": ["task", "enable", "Disabled_x"],
     "task forgive": ["task", "forgive", "Disabled_x"],
     "task list": ["task", "list"],
+    "task message": ["task", "message", TASK, "how far?", "--wait", "0"],
     "task logs": ["task", "logs", TASK],
     "task remove": ["task", "remove", "Other_x"],
     "task retry": ["task", "retry", "Disabled_x"],
@@ -195,7 +197,8 @@ def test_every_command_can_answer_in_json(name: str, own_redis: RedisProcess, tm
     with closing(Scheduler(own_redis.url, "json", prune_interval_seconds=None)) as scheduler:
         for worker in ("w", "submission-1"):
             scheduler.add_worker(worker=worker, info={})
-            scheduler.add_task(worker=worker, task_id=TASK, family="Made")
+            scheduler.add_task(worker=worker, task_id=TASK, family="Made", accepts_messages=True)
+        scheduler.add_task(worker="w", task_id="Needing_x", family="Needing", deps=[TASK])
         scheduler.get_work(worker="w")
         scheduler.add_task(worker="w", task_id="Other_x", family="Other")
         scheduler.add_task(worker="w", task_id="Disabled_x", family="Disabled")

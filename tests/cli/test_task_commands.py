@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pexpect
@@ -14,6 +16,8 @@ from broker_sched import Scheduler
 from broker_sched.errors import RedisUnavailable
 from bsched import changes
 from tests.cli.commands import Bsched, column
+from tests.harness import RedisProcess
+from tests.servers import until
 from tests.terminals import on_terminal, plain, shown_on_terminal
 
 ERROR = json.dumps("Traceback (most recent call last):\n  File 'x'\nValueError: no café\n")
@@ -322,3 +326,50 @@ def test_on_a_terminal_the_list_is_a_table_and_states_have_colours(load: Schedul
     code, shown = shown_on_terminal("task", "list", *on.where)
     assert code == 0 and "───" in shown and "\x1b[31mFAILED" in shown
     assert "Load_4" in plain(shown)
+
+
+def test_what_a_task_waits_for_is_listed_and_what_waits_for_it(load: Scheduler, on: Bsched) -> None:
+    load.add_task(worker="w", task_id="Report_x", family="Report", deps=["Load_4", "Load_0", "nowhere"])
+    load.change_tasks(task_ids=["Load_0"], action="done")
+    rows = on.rows("task", "deps", "Report_x")
+    assert dict(zip(column(rows, "TASK"), column(rows, "STATE"))) == {
+        "Load_4": "FAILED",
+        "nowhere": "UNKNOWN",
+        "Load_0": "DONE",
+    }
+    unmet = on.json_lines("task", "deps", "Report_x", "--unmet", "--status", "failed")
+    assert [(each["task_id"], each["error"]) for each in unmet] == [("Load_4", "ValueError: no café")]
+    assert [each["task_id"] for each in on.json_lines("task", "deps", "Report_x", "--dependents")] == ["Mail_x"]
+    assert "There are more" in on("task", "deps", "Report_x", "--limit", "1").stderr
+    assert "There is no task Report_y" in on.error("task", "deps", "Report_y")
+
+
+def test_a_running_task_is_sent_a_message_and_its_answer_is_shown(
+    load: Scheduler, on: Bsched, own_redis: RedisProcess
+) -> None:
+    assert "Load_2 takes no messages" in on.error("task", "message", "Load_2", "how far?")
+    assert "Load_1 does not run: it is PENDING" in on.error("task", "message", "Load_1", "how far?")
+    load.add_task(worker="w", task_id="Load_2", status="RUNNING", accepts_messages=True)
+    sent = on.json("task", "message", "Load_2", "how far?", "--wait", "0")
+    assert sent["response"] is None
+    (got,) = load.ping(worker="w")["rpc_messages"]
+    assert got["kwargs"] == {"task_id": "Load_2", "message_id": sent["message_id"], "content": "how far?"}
+    worker = threading.Thread(target=answer_next, args=(own_redis.url, load.namespace.name, "Load_2", "half"))
+    worker.start()
+    assert on("task", "message", "Load_2", "and now?").stdout == "half\n"
+    worker.join()
+
+
+def test_the_changes_of_one_task_are_shown_also_when_it_was_removed(load: Scheduler, on: Bsched) -> None:
+    load.change_tasks(task_ids=["Load_1"], action="disable", by="ann")
+    load.change_tasks(task_ids=["Load_1"], action="remove", by="ann")
+    rows = on.rows("events", "--task", "Load_1")
+    assert column(rows, "CHANGE") == ["PENDING → DISABLED", "DISABLED → REMOVED"]
+    assert "There is no task Load_7" in on.error("events", "--task", "Load_7")
+
+
+def answer_next(url: str, namespace: str, task_id: str, response: str) -> None:
+    """Ping as worker w until there is a message, and answer it as the task."""
+    with closing(Scheduler(url, namespace, prune_interval_seconds=None)) as scheduler:
+        (message,) = until(lambda: scheduler.ping(worker="w")["rpc_messages"], "there is a message")
+        scheduler.add_scheduler_message_response(task_id, message["kwargs"]["message_id"], response)

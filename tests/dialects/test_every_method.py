@@ -141,12 +141,15 @@ def look(on: Any) -> None:
     on.tasks(failed_since=0, updated_since=0)
     for task_id in ("T_0", "B_1", "nobody's"):
         on.task_details(task_id=task_id)
+        on.task_deps(task_id=task_id)
+    on.task_deps(task_id="T_1", direction="dependents", status="PENDING", limit=1)
     on.failures()
     on.workers()
     on.worker_details(worker="a")
     on.condensed_graph(task_id="T_1", direction="dependents")
     seen = on.events(limit=5)
     on.events(after=seen["events"][0]["id"], status="DONE")
+    on.events(before=seen["last"], task_id="T_1")
 
 
 WITHOUT_CHANCE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -24,6 +24,7 @@ from broker_sched.scheduler.operations import (
     refusals,
     single_task,
     submissions,
+    task_deps,
     task_details,
     task_listing,
     tasks,
@@ -35,7 +36,20 @@ from broker_sched.scheduler.operations import (
 from broker_sched.scheduler.operations.operators import configure
 
 MODULES = (
-    *(tasks, work, attempts, task_details, operators, changing, options, lists, graphs, submissions, refusals),
+    *(
+        tasks,
+        work,
+        attempts,
+        task_details,
+        task_deps,
+        operators,
+        changing,
+        options,
+        lists,
+        graphs,
+        submissions,
+        refusals,
+    ),
     *(overview, families, task_listing, single_task, failures, workers, events, condensed_graphs, why, traces, audit),
 )
 

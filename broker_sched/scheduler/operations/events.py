@@ -17,27 +17,48 @@ _ID = re.compile(r"\d{1,19}-\d{1,19}")
 
 
 def events(
-    namespace: Namespace, *, after: str | None, limit: int, family: str | None, status: str | None
+    namespace: Namespace,
+    *,
+    after: str | None,
+    limit: int,
+    family: str | None,
+    status: str | None,
+    task_id: str | None,
+    before: str | None,
 ) -> Commands[view_replies.Events]:
-    """Return the events behind one, or the newest. Reads up to 1,000 entries of the stream."""
-    if after is not None and not _ID.fullmatch(after):
-        raise InvalidArgument("after", "is no id of an event, such as 1719830000000-0: give `last` of a reply")
+    """Return the events behind one, before one, or the newest. Reads up to 1,000 entries of the stream."""
+    _check(after, before)
     status = None if status is None else status_of(states_of(status)[0])
-    pages = StreamPages(namespace, "events", after)
+    pages = StreamPages(namespace, "events", after, before)
     wanted: list[view_replies.Event] = []
-    newest, last = None, after
+    begun_at, last, is_all = None, after or before, False
     while not pages.is_at_end and pages.looked_at < MAX_LISTED and len(wanted) < limit:
-        for entry in (yield from pages.next_page()):
+        found = yield from pages.next_page()
+        for entry in found:
             event = _event(entry)
-            newest, last = newest or event["id"], event["id"]
-            if family in (None, event["family"]) and status in (None, event["to"]):
+            begun_at, last = begun_at or event["id"], event["id"]
+            if (
+                family in (None, event["family"])
+                and status in (None, event["to"])
+                and task_id in (None, event["task_id"])
+            ):
                 wanted.append(event)
                 if len(wanted) == limit:
                     break
+        is_all = pages.is_at_end and last == (found[-1][0] if found else last)
     if after is None:
-        return {"events": wanted[::-1], "last": newest, "complete": True}
+        oldest = None if is_all else last
+        return {"events": wanted[::-1], "last": begun_at or before, "first": oldest, "complete": True}
     complete = pages.has_begun_at_place or (yield from _is_complete(namespace, after))
-    return {"events": wanted, "last": last, "complete": complete}
+    return {"events": wanted, "last": last, "first": begun_at or after, "complete": complete}
+
+
+def _check(after: str | None, before: str | None) -> None:
+    for name, value, field in (("after", after, "last"), ("before", before, "first")):
+        if value is not None and not _ID.fullmatch(value):
+            raise InvalidArgument(name, f"is no id of an event, such as 1719830000000-0: give `{field}` of a reply")
+    if after is not None and before is not None:
+        raise InvalidArgument("before", "goes back, and after goes on: give one of them")
 
 
 def _is_complete(namespace: Namespace, after: str) -> Commands[bool]:

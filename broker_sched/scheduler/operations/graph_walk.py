@@ -77,6 +77,14 @@ def walk_from(namespace: Namespace, task_id: str, n: str, edges: str) -> Command
     return walk
 
 
+def state_of(status: str | None, waits_for: int) -> str:
+    """Return the state of a task: its status, where PENDING is one of three; MISSING where it has none.
+
+    waits_for: how many of the keys unmet:<n> and blockers:<n> are there.
+    """
+    return (PENDING_STATES[waits_for] if status == Status.PENDING else status) or MISSING
+
+
 def _look_at(
     namespace: Namespace, wave: Mapping[str, str], edges: str, distance: int, walk: Walk
 ) -> Commands[dict[str, int]]:
@@ -97,9 +105,7 @@ def _look_at(
     for (n, task_id), (status, family), waits_for, degree in zip(
         wave.items(), replies[::3], replies[1::3], replies[2::3]
     ):
-        # PENDING_STATES goes by how many there are of unmet deps and blockers.
-        state = (PENDING_STATES[waits_for] if status == Status.PENDING else status) or MISSING
-        walk.tasks[n] = LookedAt(task_id, family or _family_in(task_id), status, state, distance)
+        walk.tasks[n] = LookedAt(task_id, family or _family_in(task_id), status, state_of(status, waits_for), distance)
         degrees[n] = degree
     return degrees
 

@@ -14,7 +14,10 @@ from broker_sched.scheduler.task_lines import read_attempt, read_lines, read_who
 
 MAX_WORKERS = 100  # named
 MAX_ATTEMPTS = 20
-FIELDS = ("module", "created", "workers", "held", "attempt", "disabled_at", "disabled_by", "runner_set")
+FIELDS = (
+    *("module", "created", "workers", "held", "attempt", "disabled_at", "disabled_by", "runner_set"),
+    *("accepts_messages", "batch_id"),
+)
 
 
 def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies.TaskDetails | None]:
@@ -35,7 +38,7 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
             ("HGET", namespace.key("worker", shown["worker"] or ""), "host"),
         ]
     )
-    module, created, workers, held, attempt, disabled_at, disabled_by, runner_set = fields
+    module, created, workers, held, attempt, disabled_at, disabled_by, runner_set, accepts, batch_id = fields
     if created is None:  # removed meanwhile
         return None
     if shown["status"] == Status.PENDING:
@@ -44,6 +47,7 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
     names, count = yield from _workers(namespace, runner_set, workers)
     shown["error"] = yield from read_whole_error(namespace, task_id)
     runs = shown["status"] == Status.RUNNING
+    accepts_messages = runs and accepts == "1" and (yield from read_config(namespace)).send_messages
     return {
         **shown,
         "module": module,
@@ -59,6 +63,8 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
         "retry_at": None if retry_at is None else float(retry_at),
         "disabled_until": (yield from _until(namespace, disabled_at)) if disabled_at and not disabled_by else None,
         "disabled_by": disabled_by,
+        "accepts_messages": accepts_messages,
+        "batch_id": batch_id if runs or shown["status"] == Status.BATCH_RUNNING else None,
         "tracking_url": tracking_url,
         "log_size": None if log["log"] is None else log["size"],
         "memory": json.loads(memory).get(task_id) if memory and runs else None,

@@ -31,12 +31,16 @@ COLUMNS = (
 @click.option("--follow", "-f", is_flag=True, help="Go on with those to come, until Ctrl-C.")
 @click.option("--family", metavar="NAME", help="Of tasks of this family.")
 @click.option("--status", type=State(), help="Changes to this status.")
+@click.option("--task", "task_id", metavar="ID", help="Of this task; it need not be there any more.")
 @click.option("--limit", type=click.IntRange(1, PAGE), default=50, show_default=True, help="So many of the last ones.")
 @click.option("--after", metavar="ID", help="Those behind the event with this id, as --json tells it.")
 @place_options
 @json_option
 def events(follow: bool, limit: int, after: str | None, place: Place, output: Output, **only: Any) -> None:
-    """Show the last changes of tasks' statuses, oldest first. The last 10,000 or so are kept."""
+    """Show the last changes of tasks' statuses, oldest first. The last 10,000 or so are kept.
+
+    With --family, --status or --task, those among the last 1,000.
+    """
     scheduler = place.scheduler()
     filters = {name: value for name, value in only.items() if value is not None}
     found = scheduler.events(after=after, limit=limit, **filters)

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from bsched.commands.task_changes import COMMANDS as CHANGES
-from bsched.commands.task_list import list_, show
+from bsched.commands.task_list import deps, list_, show
+from bsched.commands.task_message import message
 from bsched.exit_codes import NOT_FOUND
 from bsched.options.place import Place, place_options
 from bsched.outages import ask_patiently
@@ -25,7 +26,7 @@ def task() -> None:
     """Look at tasks, see why they don't run, retry, stop and change them."""
 
 
-for command in (list_, show, *CHANGES):
+for command in (list_, show, deps, message, *CHANGES):
     task.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`bsched task list` and `bsched task show`: tasks as they stand."""
+"""`bsched task list`, `show` and `deps`: tasks as they stand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bsched.options.filters import filter_options, found_tasks
+from bsched.options.filters import State, filter_options, found_tasks, paged
 from bsched.options.place import Place, place_options
 from bsched.output import Output, Section, column, distance, duration, json_option, memory, text, when
 from bsched.progress import counting
@@ -47,6 +47,36 @@ def show(task_id: str, place: Place, output: Output) -> None:
     """Show all that is known of a task: parameters, deps, its last runs and the error of the last."""
     found = place.scheduler().task_details(task_id=task_id)
     output.sections(found, lambda: _sections(found))
+
+
+@click.command()
+@click.argument("task_id")
+@click.option("--dependents", "direction", flag_value="dependents", help="What depends on it, instead.")
+@click.option("--status", type=State("MISSING"), help="Of this status, or READY, WAITING, BLOCKED, MISSING.")
+@click.option("--unmet", is_flag=True, help="Only what is not DONE.")
+@click.option("--limit", type=click.IntRange(1), default=SHOWN, show_default=True, help="So many at the most.")
+@place_options
+@json_option
+def deps(
+    task_id: str, direction: str | None, status: str | None, unmet: bool, limit: int, place: Place, output: Output
+) -> None:
+    """List what a task depends on directly, and where each stands: what needs attention first, what is DONE last.
+
+    MISSING is what nobody has scheduled, or what was removed.
+    """
+    scheduler = place.scheduler()
+
+    def ask(**where: Any) -> Any:
+        found = scheduler.task_deps(
+            task_id=task_id, direction=direction or "deps", status=status, include_done=not unmet, **where
+        )
+        return {**found, "tasks": [{**(each["task"] or {}), **_named(each)} for each in found["tasks"]]}
+
+    output.page(paged(ask, "tasks", limit + 1), COLUMNS, limit, "No such tasks.")
+
+
+def _named(each: Mapping[str, Any]) -> dict[str, Any]:
+    return {"task_id": each["task_id"], "state": each["state"]}
 
 
 def _sections(found: Mapping[str, Any]) -> Iterator[Section]:

@@ -58,15 +58,19 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # of an older click it
 
 
 class State(click.ParamType):  # type: ignore[type-arg]  # of an older click it has none
-    """A status, or a state of PENDING tasks, in any case."""
+    """A status, or a state of PENDING tasks, in any case. more: what else it may be."""
 
     name = "status"
 
+    def __init__(self, *more: str) -> None:
+        self._states = (*STATES, *more)
+
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
         found = str(value).upper()
-        if found in STATES:
+        if found in self._states:
             return found
-        self.fail(f"There is no status {named(value)}. {nearest(found, STATES, 'There are ' + ', '.join(STATES))}")
+        known = "There are " + ", ".join(self._states)
+        self.fail(f"There is no status {named(value)}. {nearest(found, self._states, known)}")
 
 
 def seconds_of(text: str) -> float:
