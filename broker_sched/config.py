@@ -30,25 +30,28 @@ YesNo: TypeAlias = Annotated[bool, Meta(description="true or false")]
 
 @dataclass(frozen=True)
 class SchedulerConfig:
-    """The options of a namespace. The names are Luigi's, as `luigi.cfg` has them. msgspec checks their types."""
+    """The options of a namespace. The names are Luigi's, as `luigi.cfg` has them. msgspec checks their types.
 
-    retry_delay: RetrySeconds = 900.0  # FAILED goes back to PENDING after this
-    remove_delay: Seconds = 600.0  # a task without stakeholders is removed after this
-    worker_disconnect_delay: Seconds = 60.0  # a worker silent for longer is dead
-    disable_window: WholeSeconds = 3600  # failures older than this don't count
-    retry_count: Count = 999999999  # so many failures within the window disable a task
-    disable_hard_timeout: WholeSeconds = 999999999  # any failure this long after the first disables
-    disable_persist: WholeSeconds = 86400  # how long a task stays disabled
-    max_shown_tasks: Count = 100000  # task_list answers only a count above this
-    max_graph_nodes: Count = 100000  # a graph stops growing at this
-    prune_on_get_work: YesNo = False  # prune inside every get_work
-    pause_enabled: YesNo = True  # pause and unpause have an effect
-    send_messages: YesNo = True  # messages to running tasks are accepted
-    stable_done_cooldown_secs: WholeSeconds = 10  # PENDING reported so soon after DONE is ignored
-    batch_emails: YesNo = False  # servers collect failures, and mail them together
-    audit_max_records: Count = 20000  # so many of the last changes that people asked for are kept in the audit
-    audit_max_age: WholeSeconds = 7776000  # and none that is older
-    record_task_history: YesNo = False  # Luigi's; no history is kept, so true is refused
+    The text behind each type says what the option does.
+    """
+
+    retry_delay: Annotated[RetrySeconds, "a FAILED task goes back to PENDING after this"] = 900.0
+    remove_delay: Annotated[Seconds, "a task without stakeholders is removed after this"] = 600.0
+    worker_disconnect_delay: Annotated[Seconds, "a worker silent for longer is dead"] = 60.0
+    disable_window: Annotated[WholeSeconds, "failures older than this don't count"] = 3600
+    retry_count: Annotated[Count, "so many failures within the window disable a task"] = 999999999
+    disable_hard_timeout: Annotated[WholeSeconds, "a failure this long after the first one disables"] = 999999999
+    disable_persist: Annotated[WholeSeconds, "how long a task stays disabled"] = 86400
+    max_shown_tasks: Annotated[Count, "task_list answers only a count above this"] = 100000
+    max_graph_nodes: Annotated[Count, "a graph stops growing at this"] = 100000
+    prune_on_get_work: Annotated[YesNo, "every get_work does what is due by time, too"] = False
+    pause_enabled: Annotated[YesNo, "pause and unpause have an effect"] = True
+    send_messages: Annotated[YesNo, "messages to running tasks are accepted"] = True
+    stable_done_cooldown_secs: Annotated[WholeSeconds, "PENDING reported so soon after DONE is ignored"] = 10
+    batch_emails: Annotated[YesNo, "servers collect failures, and mail them together"] = False
+    audit_max_records: Annotated[Count, "so many records of the audit are kept, the last ones"] = 20000
+    audit_max_age: Annotated[WholeSeconds, "records of the audit that are older than this are dropped"] = 7776000
+    record_task_history: Annotated[YesNo, "Luigi's; no history is kept, so true is refused"] = False
 
 
 # Luigi's options that would do nothing here: any other value than the default is refused, with what to do instead.
@@ -70,6 +73,12 @@ def parse_option(name: str, value: object) -> float | int | bool:
     if name in WITHOUT_EFFECT and found != OPTIONS[name].default:
         raise ConfigurationError(f"Option {name} can't be {value!r}: {WITHOUT_EFFECT[name]}.")
     return found
+
+
+def described(name: str) -> tuple[str, str]:
+    """Return what an option does, and which values it takes, each as a phrase."""
+    what_it_takes, meaning = TYPES[name].__metadata__
+    return meaning, what_it_takes.description
 
 
 def parse_options(options: Mapping[str, object]) -> dict[str, float | int | bool]:

@@ -15,7 +15,14 @@ import metrics_page
 import python_page
 from msgspec import Meta
 
-from broker_sched.contract import audit_replies, graph_replies, types, view_replies
+from broker_sched.contract import (
+    audit_replies,
+    graph_replies,
+    resource_replies,
+    submission_replies,
+    types,
+    view_replies,
+)
 from broker_sched.contract.roles import METHOD_RIGHTS, OTHER_PATHS, PUBLIC_PATHS, Role
 from broker_sched.contract.scheduler_api import METHODS, Method
 from broker_sched.contract.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
@@ -25,7 +32,8 @@ from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler.keys import KEYS
 
 DOCS = Path(__file__).parent
-SHAPES = {**vars(view_replies), **vars(graph_replies), **vars(audit_replies)}  # of replies that are shown in full
+REPLIES = (view_replies, resource_replies, submission_replies, graph_replies, audit_replies)
+SHAPES = {name: shape for module in REPLIES for name, shape in vars(module).items()}  # that are shown in full
 NOTE = "<!-- Made by docs/generate.py from the code: change that. -->\n"
 
 

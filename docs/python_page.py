@@ -106,7 +106,7 @@ def _unit(name: str, kind: str) -> str:
 
 
 def _fields(cls: type) -> dict[str, tuple[str, Any, str]]:
-    """Annotated names of a class body: annotation, default, and the comment behind it."""
+    """Annotated names of a class body: annotation, default, and what its type or the comment behind it says of it."""
     source = textwrap.dedent(inspect.getsource(cls))
     lines = source.splitlines()
     (body,) = ast.parse(source).body
@@ -115,7 +115,10 @@ def _fields(cls: type) -> dict[str, tuple[str, Any, str]]:
     for part in body.body:
         if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name) and part.value is not None:
             _, _, comment = lines[(part.end_lineno or 1) - 1][part.end_col_offset or 0 :].partition("# ")
-            found[part.target.id] = (ast.unparse(part.annotation), getattr(cls, part.target.id), comment.strip())
+            kind = typing.get_type_hints(cls, include_extras=True)[part.target.id]
+            texts = [mark for mark in getattr(kind, "__metadata__", ()) if isinstance(mark, str)]
+            told = texts[0] if texts else comment.strip()
+            found[part.target.id] = (ast.unparse(part.annotation), getattr(cls, part.target.id), told)
     return found
 
 

@@ -135,13 +135,18 @@ class RemovedResource(TypedDict):
 
 
 class Option(TypedDict):
-    """An option of the scheduler. set_at (s), set_by: null while it has its default, or when that is not known."""
+    """An option of the scheduler. set_at (s), set_by: null while it has its default, or when that is not known.
+
+    meaning: what it does. takes: which values it may have.
+    """
 
     name: str
     value: float | bool
     default: float | bool
     set_at: float | None
     set_by: str | None
+    meaning: str
+    takes: str
 
 
 class SupersededReports(TypedDict):

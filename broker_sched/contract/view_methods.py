@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from broker_sched.contract import audit_replies, graph_replies, view_replies
+from broker_sched.contract import audit_replies, graph_replies, resource_replies, submission_replies, view_replies
 from broker_sched.contract.registry import rpc
 from broker_sched.contract.types import (
     JSON,
@@ -20,6 +20,7 @@ from broker_sched.contract.types import (
     ListLimit,
     ListOrder,
     Moment,
+    ResourceName,
     SinceSeconds,
     StateFilter,
     TaskId,
@@ -118,6 +119,26 @@ class ViewMethods:
     @rpc(reads_only=True, looks=True)
     def worker_details(self, worker: WorkerId) -> view_replies.WorkerDetails | None:
         """Return all that is known of one worker: what it runs, failed at and could not load; null when unknown."""
+        raise NotImplementedError
+
+    @rpc(reads_only=True, looks=True)
+    def resource_details(
+        self, resource: ResourceName, limit: ListLimit = 100
+    ) -> resource_replies.ResourceDetails | None:
+        """Return who holds a resource, and which ready tasks want it; null when it has no limit and nobody does.
+
+        limit: of holders and of waiters. Up to 1,000 running tasks are looked at, those first that were handed out
+        first by their rank.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True, looks=True)
+    def submission_details(self, submission: WorkerId) -> submission_replies.SubmissionDetails | None:
+        """Return how far a submission is, and when it may end; null when it is unknown.
+
+        Up to 1,000 of its tasks are looked at, chosen by chance where it has more; `submission` looks at all.
+        estimated_end: as in `overview`, if all active workers ran nothing else.
+        """
         raise NotImplementedError
 
     @rpc(reads_only=True, looks=True)

@@ -33,15 +33,16 @@ _NAMES = """
     accepts_messages address ahead amount asked assistant attempt attempts author batch_id batch_size by causes code
     combined complete counts created cursor cycle default dep dependent dependents deps direction disabled_by
     disabled_until distance done_last_hour edges ended estimated_end.reason events example expand failed
-    failed_last_hour failed_steps failures failures_allowed families family first first_task from further groups holders
-    host id label last last_active last_asked last_contact last_failed last_failed_task last_updated limit log_size
-    looked_at may_be_batched mean_seconds memory modules module more n_dependents n_deps n_pending n_ready n_running
-    n_unmet n_workers name node nodes num_consumer num_pending num_running num_total num_uniques num_used of
-    other_causes other_holders other_workers others outcome p95_seconds paused_families pid priority progress
-    progressPercentage progress_percentage re_enable_able refusals refused refuses removed resource resources
-    resources_held resources_running retry_at run running running_tasks runs seen sentence server servers set_at set_by
-    since size start_time started state status steps submission submitted task taskFamily taskId taskModule task_id
-    time_running to total unmet until updated used value versions wanted worker worker_running
+    failed_last_hour failed_steps failures failures_allowed families family first first_task from further groups
+    has_limit holders host id label last last_active last_asked last_contact last_failed last_failed_task
+    last_updated limit log_size looked_at may_be_batched mean_seconds meaning memory module modules more
+    n_dependents n_deps n_holders n_pending n_ready n_running n_unmet n_waiters n_workers name node nodes
+    num_consumer num_pending num_running num_total num_uniques num_used of other_causes other_holders other_workers
+    others outcome p95_seconds paused_families pid priority progress progress_percentage progressPercentage
+    re_enable_able refusals refused refuses removed resource resources resources_held resources_running retry_at run
+    running running_tasks runs seen sentence server servers set_at set_by since size start_time started state status
+    steps submission submitted takes task task_id taskFamily taskId taskModule time_running to total unmet until
+    updated used value versions waiters wanted worker worker_running
 """
 _ALL = """
     displayName display_name error info last_error log message params reason refusal statusMessage

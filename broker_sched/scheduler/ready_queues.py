@@ -94,7 +94,7 @@ def sort_ready_queues(namespace: Namespace, resources: Resources, paused: Collec
 
     Reads the size of each ready queue, and the ranks of up to 1,000 tasks of each where resources are scarce.
     """
-    queues, is_whole = yield from _read_queues(namespace, paused)
+    queues, is_whole = yield from read_ready_queues(namespace, paused)
     found = SortedQueues([], [], [], [], {}, {}, is_whole)
     eligible: list[ReadyQueue] = []
     for queue in queues:
@@ -115,22 +115,28 @@ def sort_ready_queues(namespace: Namespace, resources: Resources, paused: Collec
     return found._replace(chosen=chosen, more=more, is_exact=is_whole and is_all and is_every)
 
 
-def _read_queues(namespace: Namespace, paused: Collection[str]) -> Commands[tuple[list[ReadyQueue], bool]]:
-    """The ready queues, without those of paused families; and whether these are all."""
+def read_ready_queues(
+    namespace: Namespace, paused: Collection[str] = (), resource: str | None = None
+) -> Commands[tuple[list[ReadyQueue], bool]]:
+    """Return the ready queues, without those of paused families; and whether these are all.
+
+    resource: only those whose tasks want some of it.
+    """
     (names,) = yield Read([("SMEMBERS", namespace.key("ready_queues"))])
-    looked_at = sorted(names)[:MOST_QUEUES]
-    sizes = yield from read_paced([("ZCARD", namespace.key("ready", name)) for name in looked_at], SMALL_PACE)
     found = []
-    for name, size in zip(looked_at, sizes):
+    for name in sorted(names):
         match = READY_QUEUE.fullmatch(name)
-        if match is None or not size:
+        if match is None:
             continue
         label = match[2] or ""
         _, colon, family = label.rstrip("!").partition(":")
-        if not colon or plain_label(family) not in paused:
-            needs = {each: amount for each, amount in json.loads(match[3] or "{}").items() if amount}
-            found.append(ReadyQueue(name, match[1], label.endswith("!"), needs, size))
-    return found, len(names) <= MOST_QUEUES
+        needs = {each: amount for each, amount in json.loads(match[3] or "{}").items() if amount}
+        if (not colon or plain_label(family) not in paused) and (resource is None or resource in needs):
+            found.append(ReadyQueue(name, match[1], label.endswith("!"), needs, 0))
+    looked_at = found[:MOST_QUEUES]
+    sizes = yield from read_paced([("ZCARD", namespace.key("ready", each.name)) for each in looked_at], SMALL_PACE)
+    filled = [queue._replace(size=size) for queue, size in zip(looked_at, sizes) if size]
+    return filled, len(found) <= MOST_QUEUES
 
 
 def _scarce(resources: Resources, queues: Sequence[ReadyQueue]) -> set[str]:

@@ -38,6 +38,8 @@ LOOKS = {
     "task_details": {"task_id": "t5"},
     "task_deps": {"task_id": "t5"},
     "worker_details": {"worker": "w"},
+    "resource_details": {"resource": "db"},
+    "submission_details": {"submission": "s"},
 }
 LISTINGS = [
     {},
@@ -80,13 +82,15 @@ def test_looking_costs_the_same_at_1000_and_at_100000_tasks(scheduler):
     for family in range(FAMILIES):
         add(scheduler, f"t{family}", family=f"F{family}")
         scheduler.get_work(worker="w")
+    scheduler.add_task(worker="s", task_id="waits", family="F0", resources={"db": 2})
+    scheduler.add_submission("s", ["waits"])
     for family in range(3):
         scheduler.add_task(worker="w", task_id=f"t{family}", status="FAILED", expl='"no"')
     inflate(scheduler, 0, 1_500)
     small = counts(scheduler)
     inflate(scheduler, 1_500, 100_000)
     large = counts(scheduler)
-    assert scheduler.tasks()["of"] == 100_000 + FAMILIES
+    assert scheduler.tasks()["of"] == 100_000 + FAMILIES + 1
     for name, count in small.items():
         assert large[name] <= count + SLACK, (name, count, large[name])
     assert max(large.values()) < 4_000, large

@@ -145,6 +145,8 @@ def test_an_option_says_who_set_it_and_when(scheduler: Scheduler, clock: FakeClo
         "default": 900.0,
         "set_at": None,
         "set_by": None,
+        "meaning": "a FAILED task goes back to PENDING after this",
+        "takes": "a number of seconds (negative: never)",
     }
     (told,) = scheduler.update_options({"retry_delay": "7"}, by="ann@host")
     assert told == {**before["retry_delay"], "value": 7.0, "set_at": clock.now, "set_by": "ann@host"}

@@ -160,8 +160,10 @@ def test_a_resource_is_shown_with_who_holds_it(busy: Scheduler, on: Bsched) -> N
     assert on.rows("resource", "list") == [["RESOURCE", "LIMIT", "USED"], ["db", "2", "1"]]
     shown = on("resource", "show", "db").stdout
     assert "1 of 2" in shown and "held by 1 task" in shown and "Load_" in shown
-    (held,) = on.json("resource", "show", "db")["running"]
-    assert held.startswith("Load_")
+    (held,) = on.json("resource", "show", "db")["holders"]
+    assert held["task_id"].startswith("Load_") and "wanted by" not in shown
+    busy.add_task(worker="w", task_id="Greedy_x", family="Greedy", priority=3, resources={"db": 2})
+    assert "wanted by 1 ready task" in (more := on("resource", "show", "db").stdout) and "Greedy_x" in more
     assert "There is no resource dv. Did you mean db?" in on.error("resource", "show", "dv")
 
 

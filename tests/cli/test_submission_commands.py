@@ -180,6 +180,7 @@ def test_submissions_are_listed_and_shown(bsched: Bsched, scheduler: Scheduler, 
     assert {each["submission"] for each in listed} == {first, second}
     assert "asked for: Made_made_" in bsched("submission", "show", first).stdout
     assert json.loads(bsched("submission", "show", first, "--json").stdout)["n_ready"] == 1
+    assert "no estimate of its end: no worker is active" in bsched("submission", "show", first).stdout
     bsched("submission", "cancel", first)
 
 

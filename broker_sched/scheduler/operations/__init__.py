@@ -22,7 +22,9 @@ from broker_sched.scheduler.operations import (
     options,
     overview,
     refusals,
+    resources,
     single_task,
+    submission_details,
     submissions,
     task_deps,
     task_details,
@@ -36,21 +38,9 @@ from broker_sched.scheduler.operations import (
 from broker_sched.scheduler.operations.operators import configure
 
 MODULES = (
-    *(
-        tasks,
-        work,
-        attempts,
-        task_details,
-        task_deps,
-        operators,
-        changing,
-        options,
-        lists,
-        graphs,
-        submissions,
-        refusals,
-    ),
-    *(overview, families, task_listing, single_task, failures, workers, events, condensed_graphs, why, traces, audit),
+    *(tasks, work, attempts, task_details, task_deps, operators, changing, options, lists, graphs, submissions),
+    *(refusals, overview, families, task_listing, single_task, failures, workers, resources, submission_details),
+    *(events, condensed_graphs, why, traces, audit),
 )
 
 

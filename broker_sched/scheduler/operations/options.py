@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from broker_sched.config import SchedulerConfig, from_hash, parse_option, to_text
+from broker_sched.config import SchedulerConfig, described, from_hash, parse_option, to_text
 from broker_sched.contract import replies as replies
 from broker_sched.errors import ConfigurationError, InvalidArgument
 from broker_sched.redis_backend.commands import Call, Commands, Read
@@ -45,6 +45,7 @@ def _read_options(namespace: Namespace, names: Iterable[str]) -> Commands[list[r
     found: list[replies.Option] = []
     for name in names:
         told = json.loads(fields.get(f"set:{name}", "{}"))
+        meaning, takes = described(name)
         found.append(
             {
                 "name": name,
@@ -52,6 +53,8 @@ def _read_options(namespace: Namespace, names: Iterable[str]) -> Commands[list[r
                 "default": DEFAULTS[name],
                 "set_at": told.get("at"),
                 "set_by": told.get("by"),
+                "meaning": meaning,
+                "takes": takes,
             }
         )
     return found

@@ -53,13 +53,13 @@ def submission(namespace: Namespace, *, submission: str) -> Commands[replies.Sub
 
     One script, and a read of its tasks.
     """
-    found, w, is_over = yield from _look(namespace, submission)
+    found, w, is_over = yield from look_at(namespace, submission)
     if not w or found["state"] is None:
         return found
     yield from _count(namespace, found, w)
     if is_over:
         yield from _end(namespace, found)
-        found, _, _ = yield from _look(namespace, submission)
+        found, _, _ = yield from look_at(namespace, submission)
     return found
 
 
@@ -74,7 +74,7 @@ def submission_list(namespace: Namespace) -> Commands[list[replies.Submission]]:
         ids += [each for each in live if each is not None]
     found = []
     for each in ids:
-        shown, _, _ = yield from _look(namespace, each)
+        shown, _, _ = yield from look_at(namespace, each)
         if shown["state"] is not None:
             found.append(shown)
     return sorted(found, key=lambda each: each["submitted"] or 0.0, reverse=True)
@@ -82,7 +82,7 @@ def submission_list(namespace: Namespace) -> Commands[list[replies.Submission]]:
 
 def cancel(namespace: Namespace, submission: str) -> Commands[str | None]:
     """End a submission as CANCELLED. Returns the state that it has then; None when it is unknown."""
-    found, w, _ = yield from _look(namespace, submission)
+    found, w, _ = yield from look_at(namespace, submission)
     if w:
         yield from _count(namespace, found, w)
     state, left = yield Call("end_submission", submission=submission, state=CANCELLED, counts=_kept(found))
@@ -92,15 +92,15 @@ def cancel(namespace: Namespace, submission: str) -> Commands[str | None]:
 
 def end_when_over(namespace: Namespace, submission: str) -> Commands[None]:
     """End a submission of which nothing is left to be done; prune() calls it."""
-    found, w, is_over = yield from _look(namespace, submission)
+    found, w, is_over = yield from look_at(namespace, submission)
     if w and is_over:
         yield from _count(namespace, found, w)
         yield from _end(namespace, found)
 
 
-def _look(namespace: Namespace, submission: str) -> Commands[tuple[replies.Submission, str, bool]]:
+def look_at(namespace: Namespace, submission: str) -> Commands[tuple[replies.Submission, str, bool]]:
     """Return a submission as it stands or ended, its number as a worker ('' when it has ended), and whether nothing of
-    it is left to be done."""
+    it is left to be done. One script."""
     kept, w, pending, running, ready, is_over = yield Call("look_at_submission", submission=submission)
     fields = pairs(kept)
     counted = json.loads(fields.get("counts", "{}"))

@@ -10,7 +10,7 @@ import click
 from bsched.checked_scheduler import missing
 from bsched.options.numbers import FiniteNumber
 from bsched.options.place import Place, place_options
-from bsched.output import Output, Section, column, json_option, number, quantity, when
+from bsched.output import Output, Section, column, json_option, number, quantity, text, when
 
 COLUMNS = (column("Resource", "name"), column("Limit", form=number), column("Used", form=number))
 
@@ -36,31 +36,32 @@ def list_(place: Place, output: Output) -> None:
 @place_options
 @json_option
 def show(name: str, place: Place, output: Output) -> None:
-    """Show a resource, and the running tasks that want it."""
+    """Show a resource, the running tasks that hold it, and the ready tasks that want it."""
     scheduler = place.scheduler()
-    listed = scheduler.overview()["resources"]
-    found = next((each for each in listed if each["name"] == name), None)
+    found = scheduler.resource_details(resource=name)
     if found is None:
-        raise missing("resource", name, [each["name"] for each in listed], "bsched resource list shows all")
-    held: dict[str, Any] = next((each["running"] for each in scheduler.resource_list() if each["name"] == name), {})
-    told = {**found, "running": held}
-    output.sections(told, lambda: _sections(told))
+        names = [each["name"] for each in scheduler.overview()["resources"]]
+        raise missing("resource", name, names, "bsched resource list shows all")
+    output.sections(found, lambda: _sections(found))
 
 
 def _sections(found: Mapping[str, Any]) -> Iterator[Section]:
     name = found["name"]
     yield Section(name, [["used", f"{number(found['used'])} of {number(found['limit'])}"]])
-    if found["running"]:
+    if holders := found["holders"]:
         rows = [
-            [task_id, number(_amount(task, name)), task["worker_running"] or "", when(task["time_running"])]
-            for task_id, task in found["running"].items()
+            [each["task_id"], number(each["amount"]), text(each["worker"]), when(each["since"])] for each in holders
         ]
-        yield Section(f"held by {quantity(len(rows), 'task')}", [["task", "amount", "worker", "since"], *rows])
-
-
-def _amount(task: Mapping[str, Any], name: str) -> float:
-    held = task["resources_running"]
-    return float((task["resources"] if held is None else held).get(name, 0))
+        at_least = "" if found["complete"] else "at least "
+        yield Section(
+            f"held by {at_least}{quantity(found['n_holders'], 'task')}", [["task", "amount", "worker", "since"], *rows]
+        )
+    if waiters := found["waiters"]:
+        rows = [
+            [each["task_id"], number(each["amount"]), number(each["priority"]), when(each["since"])] for each in waiters
+        ]
+        count = quantity(found["n_waiters"], "ready task")
+        yield Section(f"wanted by {count}", [["task", "amount", "priority", "since"], *rows])
 
 
 @resource.command("set")

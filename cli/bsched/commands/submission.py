@@ -49,7 +49,9 @@ def show(submission_id: str, place: Place, output: Output) -> None:
     scheduler = place.scheduler()
     found = scheduler.submission(submission=submission_id)
     _known(found, scheduler)
-    output.thing(found, lambda: described(found, place))
+    details = scheduler.submission_details(submission=submission_id) if found["state"] == "ACTIVE" else None
+    told = {**found, "estimated_end": details["estimated_end"] if details else None}
+    output.thing(told, lambda: described(told, place))
 
 
 @submission.command()
@@ -165,6 +167,8 @@ def described(found: dict[str, Any], place: Place) -> str:
         f"asked for: {' '.join(found['tasks'])}",
         f"tasks: {counts}",
     ]
+    if end := found.get("estimated_end"):
+        lines.append(f"ends about {when(end['at'])}" if end["at"] else f"no estimate of its end: {end['reason']}")
     lines += [f"failed: {task_id}" for task_id in found["failed"]]
     if refused := found.get("refused"):
         lines.append(f"waiting for a worker that can load {_refused(refused)}")

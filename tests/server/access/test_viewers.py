@@ -41,6 +41,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "done_since_awaited": {"task_id": TASK, "deps": [DONE_TASK]},
     "inverse_dep_graph": {"task_id": DONE_TASK},
     "submission": {"submission": SUBMISSION},
+    "submission_details": {"submission": SUBMISSION},
+    "resource_details": {"resource": f"{NAME}_db"},
     "task_list": {"status": "FAILED", "upstream_status": ""},
     "task_search": {"task_str": NAME},
     "task_statuses": {"task_ids": [TASK, f"{NAME}_refused"]},
