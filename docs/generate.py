@@ -23,7 +23,7 @@ from broker_sched.contract import (
     types,
     view_replies,
 )
-from broker_sched.contract.roles import METHOD_RIGHTS, OTHER_PATHS, PUBLIC_PATHS, Role
+from broker_sched.contract.roles import METHOD_RIGHTS, OTHER_PATHS, PAGE_FILES, PUBLIC_PATHS, Role
 from broker_sched.contract.scheduler_api import METHODS, Method
 from broker_sched.contract.states import TRANSITIONS, UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY
 from broker_sched.contract.visibility import least_of
@@ -105,7 +105,7 @@ def roles() -> str:
             *rows,
             "",
             f"Without a login: {', '.join(f'`{path}`' for path in sorted(PUBLIC_PATHS))}. Every other path that is no method's may be asked for",
-            f"in any role: {', '.join(f'`{path}`' for path in OTHER_PATHS)}.",
+            f"in any role: {', '.join(f'`{path}`' for path in OTHER_PATHS)}, and what is below `{PAGE_FILES}`.",
             "",
         ]
     )

@@ -28,7 +28,8 @@
 | large_call_process | what that process does |
 | routes | everything but `/api`: the page, metrics, and whether the server is alive and ready |
 | openapi | `/openapi.json`: what the methods take and reply, for programs |
-| front_page | the HTML of the page at `/` |
+| page_files | the web page: its files, and the HTML at `/` that begins it |
+| front_page | the HTML at `/` where the web page is not built |
 | metrics/ | `/metrics` for Prometheus, and `/scale` for autoscalers |
 | prune_timer | when the namespace is pruned |
 | announcements | how a process makes itself known to the namespace |

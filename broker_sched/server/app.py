@@ -2,7 +2,8 @@
 
 POST /api/<method>      data=<JSON> as a form, or a JSON body
 GET  /api/<method>      ?data=<JSON>
-GET  /                  a page with links; HEAD answers 204
+GET  /                  the web page; HEAD answers 204
+GET  /page/<hash>/…     its files
 GET  /healthz           200: the process lives
 GET  /readyz            200 when calls can be served, else 503 and the reason
 GET  /metrics           for Prometheus

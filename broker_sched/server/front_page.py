@@ -1,4 +1,4 @@
-"""The page at `/`, until there is a real one."""
+"""The page at `/` where the web page is not built, and the links for browsers without JavaScript."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _PAGE = """<!doctype html>
 <style>{style}</style>
 <h1>broker_sched</h1>
 <p>Luigi's scheduler on Redis, namespace <strong>{namespace}</strong>.</p>
-<ul>{links}</ul>
+<p>The web page is not there: this server runs from a folder of source files in which it was not built. Run
+<code>make page</code> in that folder, or install the wheel, which brings it; then start the server again.</p>
+{links}
 <p>Methods, each at <code>POST /api/&lt;method&gt;</code> with a form field <code>data=&lt;JSON&gt;</code>:</p>
 <p>{methods}</p>
 </html>
@@ -34,7 +36,12 @@ _LINKS = (
 
 def front_page(namespace: str, has_login: bool = False) -> bytes:
     """Return the HTML of the page at `/`. has_login: whether whoever sees it has logged in, and may log out."""
-    shown = (*_LINKS, ("login", "Log out")) if has_login else _LINKS
-    links = "".join(f'<li><a href="{target}">{text}</a>' for target, text in shown)
     methods = ", ".join(f"<code>{name}</code>" for name in sorted(METHODS))
-    return _PAGE.format(style=_STYLE, namespace=escape(namespace), links=links, methods=methods).encode()
+    shown = {"namespace": escape(namespace), "links": plain_links(has_login), "methods": methods}
+    return _PAGE.format(style=_STYLE, **shown).encode()
+
+
+def plain_links(has_login: bool) -> str:
+    """Return a list in HTML of what can be seen without JavaScript. has_login: see `front_page`."""
+    shown = (*_LINKS, ("login", "Log out")) if has_login else _LINKS
+    return "<ul>" + "".join(f'<li><a href="{target}">{text}</a>' for target, text in shown) + "</ul>"

@@ -17,8 +17,9 @@ from starlette.routing import Route
 from broker_sched.errors import BrokerSchedError, InvalidArgument
 from broker_sched.server.access.caller import caller_of
 from broker_sched.server.access.login import login_routes
-from broker_sched.server.front_page import PAGE_HEADERS, front_page
+from broker_sched.server.front_page import PAGE_HEADERS, front_page, plain_links
 from broker_sched.server.openapi import openapi
+from broker_sched.server.page_files import INDEX_HEADERS, page_files
 from broker_sched.server.responses import (
     JSON_HEADERS,
     RETRY_AFTER,
@@ -43,8 +44,18 @@ def routes(app: App) -> Starlette:
     async def page(request: Request) -> Response:
         if request.method == "HEAD":  # of load balancers
             return Response(status_code=204)
-        has_login = caller_of(request.scope).kind == "session"
-        return _response(Answer(200, PAGE_HEADERS, front_page(app.scheduler.namespace.name, has_login)))
+        caller, namespace, files = caller_of(request.scope), app.scheduler.namespace.name, page_files()
+        has_login = caller.kind == "session"
+        if files is None:
+            return _response(Answer(200, PAGE_HEADERS, front_page(namespace, has_login)))
+        view = request.query_params.get("view", "now")
+        return _response(Answer(200, INDEX_HEADERS, files.index(namespace, caller, plain_links(has_login), view)))
+
+    async def page_file(request: Request) -> Response:
+        files, given = page_files(), request.path_params
+        accepts_gzip = "gzip" in request.headers.get("accept-encoding", "")
+        answer = None if files is None else files.answer(given["digest"], given["name"], accepts_gzip)
+        return await _not_found(request, HTTPException(404)) if answer is None else _response(answer)
 
     async def alive(request: Request) -> Response:
         return _response(Answer(200, JSON_HEADERS, b'{"alive":true}'))
@@ -82,6 +93,7 @@ def routes(app: App) -> Starlette:
     made = Starlette(
         routes=[
             Route("/", page),
+            Route("/page/{digest}/{name:path}", page_file),
             Route("/healthz", alive),
             Route("/readyz", ready),
             Route("/metrics", metrics),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from broker_sched.contract.roles import OTHER_PATHS, PUBLIC_PATHS
+from broker_sched.contract.roles import OTHER_PATHS, PAGE_FILES, PUBLIC_PATHS
 from broker_sched.contract.visibility import (
     KEYED_FIELDS,
     KEYED_REPLIES,
@@ -34,7 +34,7 @@ def check_path(sees: Sees, path: str) -> None:
 
     The latter would be asked of Starlette's patterns, which also take a path with a line's end behind it.
     """
-    if path not in PUBLIC_PATHS and path not in OTHER_PATHS:
+    if path not in PUBLIC_PATHS and path not in OTHER_PATHS and not path.startswith(PAGE_FILES):
         raise RequestRefused(404, "NotFound", "There is nothing here; the methods are at /api/<method>.")
     if sees == "counts" and path in PATHS_WITH_NAMES:
         raise _kept_back(sees, path)

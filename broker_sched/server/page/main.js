@@ -1,0 +1,12 @@
+// Where the page begins.
+
+import { html, render } from './built/libraries.js';
+import { startClock } from './format.js';
+import { startKeys } from './keys.js';
+import { startRouter } from './router.js';
+import { Shell } from './shell.js';
+
+startRouter();
+startKeys();
+startClock();
+render(html`<${Shell} />`, document.body);

@@ -1,0 +1,104 @@
+// Which view is shown: `?view=<name>&…` in the address. Links are plain ones; a plain click in one is carried out here.
+
+import { signal, useEffect } from './built/libraries.js';
+import { caller } from './session.js';
+
+/** @typedef {string | number | boolean | null | undefined} Value */
+/** @typedef {Record<string, Value | Value[]>} Params values of null, undefined and '' are left out; lists are repeated */
+
+export const DEFAULT_VIEW = 'now';
+
+function fromAddress() {
+  const params = new URLSearchParams(location.search);
+  const view = params.get('view') || DEFAULT_VIEW;
+  params.delete('view');
+  return { view, params };
+}
+
+/** The view that is shown, and its parameters. */
+export const route = signal(fromAddress());
+
+/**
+ * Makes the address of a view, relative, so that it holds behind a proxy that adds a path.
+ * @param {string} view
+ * @param {Params | URLSearchParams} [params]
+ */
+export function href(view, params = {}) {
+  const query = new URLSearchParams({ view });
+  const entries = params instanceof URLSearchParams ? params.entries() : Object.entries(params);
+  for (const [name, value] of entries) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== null && each !== undefined && each !== '') query.append(name, String(each));
+    }
+  }
+  return `?${query}`;
+}
+
+/**
+ * Shows another view.
+ * @param {string} view
+ * @param {Params | URLSearchParams} [params]
+ * @param {{replace?: boolean}} [how] replace: the address before is not kept in the browser's history
+ */
+export function go(view, params, how) {
+  follow(href(view, params), how);
+}
+
+/**
+ * Changes some parameters of the view that is shown; null removes one.
+ * @param {Params} changes
+ * @param {{replace?: boolean}} [how]
+ */
+export function setParams(changes, how) {
+  const { view, params } = route.peek();
+  const kept = new URLSearchParams(params);
+  for (const [name, value] of Object.entries(changes)) {
+    kept.delete(name);
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== null && each !== undefined && each !== '') kept.append(name, String(each));
+    }
+  }
+  if (String(kept) !== String(params)) follow(href(view, kept), how);
+}
+
+/**
+ * @param {string} address
+ * @param {{replace?: boolean}} [how]
+ */
+function follow(address, how) {
+  const before = route.peek().view;
+  if (how?.replace) history.replaceState(null, '', address);
+  else history.pushState(null, '', address);
+  route.value = fromAddress();
+  if (route.peek().view !== before) scrollTo(0, 0);
+}
+
+/**
+ * Names the page in the browser's tab, while the component that calls this is shown.
+ * @param {string} title
+ */
+export function useTitle(title) {
+  useEffect(() => {
+    document.title = `${title} · ${caller.namespace} · broker_sched`;
+  }, [title]);
+}
+
+/** @param {MouseEvent} event */
+function catchClick(event) {
+  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) {
+    return;
+  }
+  const link = event.target instanceof Element ? event.target.closest('a[href]') : null;
+  if (!(link instanceof HTMLAnchorElement) || link.target || link.hasAttribute('download')) return;
+  if (!link.getAttribute('href')?.startsWith('?view=')) return;
+  event.preventDefault();
+  follow(link.getAttribute('href') ?? '');
+}
+
+/** Begins to follow clicks, and the browser's buttons for back and forth. */
+export function startRouter() {
+  document.addEventListener('click', catchClick);
+  addEventListener('popstate', () => {
+    route.value = fromAddress();
+  });
+}

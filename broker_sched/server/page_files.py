@@ -1,0 +1,147 @@
+"""The files of the web page, in memory: what `/` and `/page/<hash>/<file>` answer.
+
+`page/build.py` makes the files out of the modules in `page/`. The hash in a file's address is that of all files, so a
+browser may keep them for ever, and an old page never gets a file of a new one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+from broker_sched import __version__
+from broker_sched.contract.roles import METHOD_RIGHTS
+from broker_sched.contract.visibility import LEVELS, least_of
+from broker_sched.server.access.caller import Caller
+from broker_sched.server.responses import Answer, Header
+
+PAGE = Path(__file__).resolve().parent / "page"
+SERVED = PAGE / "built" / "served"
+TYPES = {".js": b"text/javascript; charset=UTF-8", ".css": b"text/css; charset=UTF-8", ".svg": b"image/svg+xml"}
+POLICY: Header = (
+    b"content-security-policy",
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; worker-src 'self'; "
+    b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+    b"trusted-types 'none'",
+)
+INDEX_HEADERS: tuple[Header, ...] = ((b"content-type", b"text/html; charset=UTF-8"), POLICY)
+# What a worker may load is said by the answer with its script.
+FILE_POLICY: Header = (b"content-security-policy", b"default-src 'none'; script-src 'self'; frame-ancestors 'none'")
+KEPT: Header = (b"cache-control", b"private, max-age=31536000, immutable")
+IMPORT = re.compile(r"""\b(?:from|import)\s*["'](\.[^"']+)["']""")  # no `import("…")`, which waits until it is wanted
+
+
+class PageFile(NamedTuple):
+    """A file of the page as it is sent: plain, or compressed by gzip."""
+
+    headers: tuple[Header, ...]
+    plain: bytes
+    compressed: bytes
+
+
+class PageFiles:
+    """All files of the page, and the HTML that begins it. digest: of all files, a part of their addresses."""
+
+    def __init__(self, contents: Mapping[str, bytes], template: str) -> None:
+        self._contents = contents
+        self._template = template
+        digest = hashlib.sha256(template.encode())
+        for name in sorted(contents):
+            digest.update(b"\0".join((name.encode(), contents[name], b"")))
+        self.digest = digest.hexdigest()[:16]
+        self._files = {name: _file(name, content) for name, content in contents.items()}
+
+    def size(self) -> int:
+        """Return how many bytes a browser fetches when it has seen all of the page."""
+        return sum(len(file.compressed) for file in self._files.values())
+
+    def answer(self, digest: str, name: str, accepts_gzip: bool) -> Answer | None:
+        """Return the answer with this file; None when there is none, or only in another version of the page."""
+        file = self._files.get(name) if digest == self.digest else None
+        if file is None:
+            return None
+        if accepts_gzip:
+            return Answer(200, (*file.headers, (b"content-encoding", b"gzip")), file.compressed)
+        return Answer(200, file.headers, file.plain)
+
+    def index(self, namespace: str, caller: Caller, links: str, view: str) -> bytes:
+        """Return the HTML of the page.
+
+        links: HTML for browsers without JavaScript. view: the one that is shown first, whose files are fetched at once.
+        """
+        context = {
+            "namespace": namespace,
+            "version": __version__,
+            "page": self.digest,
+            "name": caller.name,
+            "role": caller.role.value,
+            "sees": caller.sees,
+            "methods": allowed_methods(caller),
+            "has_login": caller.kind == "session",
+        }
+        needed = self.needed_by("main.js")
+        if f"views/{view}.js" in self._contents:
+            needed = sorted({*needed, *self.needed_by(f"views/{view}.js")})
+        files = f"page/{self.digest}"
+        return self._template.format(
+            context=escape(json.dumps(context, separators=(",", ":"))),
+            namespace=escape(namespace),
+            files=files,
+            preloads="\n".join(f'<link rel="modulepreload" href="{files}/{name}">' for name in needed),
+            links=links,
+        ).encode()
+
+    def needed_by(self, name: str) -> list[str]:
+        """Return the modules that are loaded with this one, itself among them."""
+        found: set[str] = set()
+        wanted = [name]
+        while wanted:
+            name = wanted.pop()
+            if name not in found and name in self._contents:
+                found.add(name)
+                wanted += [_resolved(name, target) for target in IMPORT.findall(self._contents[name].decode())]
+        return sorted(found)
+
+
+@cache
+def page_files() -> PageFiles | None:
+    """Return the files of the page, which are read once; None when they have not been built."""
+    files = {path.relative_to(SERVED).as_posix(): path for path in SERVED.rglob("*") if path.suffix in TYPES}
+    if not {"main.js", "theme.js", "style.css", "icon.svg"} <= files.keys():
+        return None
+    contents = {name: path.read_bytes() for name, path in files.items()}
+    return PageFiles(contents, (PAGE / "index.html").read_text())
+
+
+def allowed_methods(caller: Caller) -> list[str]:
+    """Return the methods that this caller may call."""
+    level = LEVELS.index(caller.sees)
+    return [
+        name
+        for name, right in METHOD_RIGHTS.items()
+        if caller.role in right.roles and LEVELS.index(least_of(name)) <= level
+    ]
+
+
+def _file(name: str, content: bytes) -> PageFile:
+    media_type = TYPES[Path(name).suffix]
+    headers = ((b"content-type", media_type), FILE_POLICY, KEPT, (b"vary", b"Accept-Encoding"))
+    return PageFile(headers, content, gzip.compress(content, 9, mtime=0))
+
+
+def _resolved(name: str, target: str) -> str:
+    """The module that `import … from 'target'` means in this one."""
+    parts = name.split("/")[:-1]
+    for part in target.split("/"):
+        if part == "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)
