@@ -2,8 +2,8 @@
 
 `bsched` takes ten times as long to import its modules as most tests need it for. A program that this starts has a
 directory, an environment, arguments, streams, a session and a `__main__` of its own, and ends as any interpreter does;
-only the modules are there already. Whatever reads the environment when it is imported is not among them, such as luigi.
-tests/programs.py is the other end.
+only the modules are there already, and the Lua scripts with what each includes. Whatever reads the environment when it
+is imported is not among them, such as luigi. tests/programs.py is the other end.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ import time
 import warnings
 from typing import Any, NamedTuple
 
+from fakeredis.model import get_all_commands_info
+
+from broker_sched.lua import loader
 from tests.servers import die_with_parent
 
 STREAMS = 3
@@ -31,13 +34,15 @@ MAX_REQUEST = 1 << 20  # bytes
 OURS = """
   bsched.commands.call bsched.commands.config bsched.commands.redis bsched.commands.run bsched.commands.server
   bsched.commands.submission bsched.commands.submit bsched.commands.task bsched.commands.verify bsched.commands.worker
-  broker_sched.client.remote_scheduler broker_sched.redis_backend.memory_server broker_sched.scheduler.mailing
-  broker_sched.scheduler.scheduler broker_sched.server.serve broker_sched.tasks.targets broker_sched.tasks.task
+  broker_sched.client.remote_scheduler broker_sched.mails.sending broker_sched.redis_backend.memory_server
+  broker_sched.scheduler.mailing broker_sched.scheduler.scheduler broker_sched.server.serve broker_sched.tasks.targets
+  broker_sched.tasks.task
 """
 OTHERS = """
   aiosmtpd.controller rq.cli rq.cron rq.worker rq.worker_pool
-  dateutil.parser dateutil.relativedelta fakeredis httptools logging.handlers lupa pydantic requests
-  requests_unixsocket rich.console toml tornado.concurrent uvicorn.protocols.http.httptools_impl uvloop
+  _strptime dateutil.parser dateutil.relativedelta fakeredis httptools jsonschema logging.handlers lupa
+  multiprocessing.popen_fork multiprocessing.synchronize pydantic requests requests_unixsocket rich.console toml
+  tornado.concurrent uvicorn.lifespan.off uvicorn.protocols.http.httptools_impl uvloop
 """
 
 
@@ -168,6 +173,9 @@ if __name__ == "__main__":
     PATH = [each for each in sys.path[1:] if each not in os.environ["PYTHONPATH"].split(os.pathsep)]
     for name in (OURS + OTHERS).split():
         importlib.import_module(name)
+    for name in loader.names():
+        loader.load(name)
+    get_all_commands_info()  # which fakeredis reads from a file
     gc.freeze()  # so that a program copies no page only to look for garbage
     request = Starter(sys.argv[1]).serve()
     become(request)

@@ -58,10 +58,12 @@ class _Joined:
     def add_code(self, line: str, origin: str) -> None:
         """The line, with numbers for the names of arguments. Raises ValueError when the script has no such argument."""
         self.locals += line.startswith("local ")
-        try:
-            self.add(line if line.startswith("--") else self.arguments.numbered(line), origin)
-        except ValueError as error:
-            raise ValueError(f"{origin}: {error}") from None
+        if "ARGS" in line and not line.startswith("--"):
+            try:
+                line = self.arguments.numbered(line)
+            except ValueError as error:
+                raise ValueError(f"{origin}: {error}") from None
+        self.add(line, origin)
 
     def add_file(self, file_name: str) -> None:
         """The file, its directives carried out, and the end of every function that an include opened."""
@@ -74,9 +76,10 @@ class _Joined:
             return 0
         self.seen.add(file_name)
         opened = 0
-        for number, line in enumerate(_text_of(file_name).splitlines(), start=1):
-            origin = f"{file_name}:{number}"
-            if include := INCLUDE.match(line):
+        for line, origin in _lines_of(file_name):
+            if not line.startswith("-- @"):
+                self.add_code(line, origin)
+            elif include := INCLUDE.match(line):
                 opened += self.add_lines(include.group(1))
                 if self.locals >= MIN_LOCALS:
                     opened += 1
@@ -123,6 +126,13 @@ def load(name: str) -> Script:
 
 def _text_of(file_name: str) -> str:
     return files(__package__).joinpath(file_name).read_text(encoding="utf-8")
+
+
+@cache
+def _lines_of(file_name: str) -> tuple[tuple[str, str], ...]:
+    """Each line of the file with where it is, read once: most scripts include the same files."""
+    lines = _text_of(file_name).splitlines()
+    return tuple((line, f"{file_name}:{number}") for number, line in enumerate(lines, start=1))
 
 
 @cache
