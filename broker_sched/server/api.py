@@ -25,9 +25,7 @@ from broker_sched.scheduler.auditing import AUDITED, Asker
 from broker_sched.server.access.caller import caller_of
 from broker_sched.server.access.viewers import check_arguments, left_for
 from broker_sched.server.bodies import (
-    BodyTooLarge,
     ClientGone,
-    discard_rest,
     is_small,
     length_of,
     read_body,
@@ -60,7 +58,6 @@ SMALL_ANSWER_BYTES = 1024 * 1024
 BODIES_BYTES = 4 * MAX_BODY_BYTES  # of bodies that come in, or are at work, together
 ANSWERS_BYTES = 128 * 1024 * 1024  # of long answers that wait for their readers, together
 REQUEST_ID = HEADER.lower().encode()
-EXPECTS = b"expect"
 
 
 class Api:
@@ -106,10 +103,11 @@ class Api:
         self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
     ) -> None:
         started = time.perf_counter()
-        is_to_discard = False
         answer: Answer | LongAnswer
         try:
-            if is_small(headers, SMALL_BODY_BYTES):
+            if scope["method"] == "OPTIONS":  # as luigid without CORS: no foreign page is allowed anything
+                answer = Answer(204, SECURITY_HEADERS)
+            elif is_small(headers, SMALL_BODY_BYTES):
                 answer = await self._answer(name, scope, headers, await read_body(receive), receive)
             else:
                 answer = await self._answer_large(name, scope, headers, receive)
@@ -117,20 +115,13 @@ class Api:
             return
         except Exception as error:
             answer = answer_to(error, scope)
-            is_to_discard = isinstance(error, BodyTooLarge) and not error.is_whole and EXPECTS not in headers
         spent = time.perf_counter() - started
         if self._counters is not None:
             self._counters.note_call(name, spent)
         if log.isEnabledFor(logging.DEBUG):  # neither query nor body: they hold the users' data
             spent_ms = spent * 1000
             log.debug("%s %s %d %.1f ms", scope["method"], on_one_line(scope["path"]), answer.status, spent_ms)
-        if not is_to_discard or isinstance(answer, LongAnswer):
-            await answer.send(send)
-            return
-        await send(answer.start())
-        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
-        await discard_rest(receive)  # who is still sending would miss the answer if we closed now
-        await send({"type": "http.response.body", "body": b""})
+        await answer.send(send)
 
     async def _answer_large(
         self, name: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
@@ -153,8 +144,6 @@ class Api:
         self, name: str, scope: Scope, headers: Mapping[bytes, bytes], body: bytes, receive: Receive
     ) -> Answer | LongAnswer:
         verb, query = scope["method"], scope["query_string"]
-        if verb == "OPTIONS":  # as luigid without CORS: no foreign page is allowed anything
-            return Answer(204, SECURITY_HEADERS)
         method = self._checked_method(name, verb, headers)
         if verb == "POST" and b"upgrade" in headers:  # the parser drops the body of such a request
             raise RequestRefused(

@@ -9,19 +9,16 @@ from starlette.types import Receive
 from broker_sched.server.requests import MAX_BODY_BYTES
 from broker_sched.server.responses import RequestRefused
 
-MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES  # of a body that was refused; then its connection is closed
-
 
 class ClientGone(Exception):
     """The client went before its request was whole."""
 
 
 class BodyTooLarge(RequestRefused):
-    """The body is longer than a server takes. is_whole: all of it has come."""
+    """The body is longer than a server takes."""
 
-    def __init__(self, is_whole: bool) -> None:
+    def __init__(self) -> None:
         super().__init__(413, "TooLarge", f"A request may have {MAX_BODY_BYTES // 2**20} MB at the most.")
-        self.is_whole = is_whole
 
 
 def is_small(headers: Mapping[bytes, bytes], limit: int) -> bool:
@@ -38,7 +35,7 @@ def length_of(headers: Mapping[bytes, bytes]) -> int:
     if not length.isdigit():
         return MAX_BODY_BYTES
     if int(length) > MAX_BODY_BYTES:
-        raise BodyTooLarge(is_whole=False)
+        raise BodyTooLarge
     return int(length)
 
 
@@ -60,16 +57,6 @@ async def read_parts(receive: Receive) -> list[bytes]:
         parts.append(part)
         size += len(part)
         if size > MAX_BODY_BYTES:
-            raise BodyTooLarge(is_whole=not message.get("more_body"))
+            raise BodyTooLarge
         if not message.get("more_body"):
             return parts
-
-
-async def discard_rest(receive: Receive) -> None:
-    """Take what the client still sends of a body that was refused."""
-    taken = 0
-    while taken < MAX_DISCARDED_BYTES:
-        message = await receive()
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return
-        taken += len(message.get("body", b""))

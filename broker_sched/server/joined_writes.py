@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 JOINED_BYTES = 65536  # a longer body is not copied to stand behind its head
 HEAD, WITH_BODY = b"HTTP/1.1 ", b"\r\ncontent-length: "
 
 
 class JoinedWrites:
-    """A transport, as an answer needs it: a head that announces a body is held until the first of that comes."""
+    """A transport, as an answer needs it: a head that announces a body is held until the first of that comes.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    may_close: is asked when an answer has been given after which the connection is to be closed; False: whoever says
+    so closes it later.
+    """
+
+    def __init__(self, transport: asyncio.Transport, may_close: Callable[[], bool]) -> None:
         self._transport = transport
         self._write = transport.write
+        self._may_close = may_close
         self._held = b""
         self._closes_later = False
         self.abort = transport.abort
@@ -43,10 +49,11 @@ class JoinedWrites:
         return self._closes_later or self._transport.is_closing()
 
     def close(self) -> None:
-        """Close the connection when all is sent."""
+        """Close the connection when all is sent, and when it may be closed."""
         if not self._closes_later:
             self.flush()
-            self._transport.close()
+            if self._may_close():
+                self._transport.close()
 
     def close_later(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         """Say that nothing more is sent, and close when the client does, at the latest after so many seconds.

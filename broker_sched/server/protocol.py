@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from broker_sched.server.joined_writes import JoinedWrites
 from broker_sched.server.limits import ConnectionLimit
 from broker_sched.server.peer_certificate import tls_extension
+from broker_sched.server.requests import MAX_BODY_BYTES
 from broker_sched.server.responses import RequestRefused, failure
 
 log = logging.getLogger("bsched.server")
@@ -29,6 +30,7 @@ MAX_HEAD_SECONDS = 60  # until a head is whole
 MAX_BODY_SECONDS = 600  # until a body is
 LINGER_SECONDS = 1.0  # in which a client that was refused may still send, and reads why
 LINGER_BYTES = 8 * 1024 * 1024  # that it may send then
+MAX_REST_BYTES = 16 * MAX_BODY_BYTES  # of a body whose request was answered before it was whole
 
 
 class Protocol(HttpToolsProtocol):
@@ -43,7 +45,9 @@ class Protocol(HttpToolsProtocol):
         self._running: Any = None  # the request that is being answered, as uvicorn keeps it
         self._last_words: bytes | None = None  # to be said after all answers; then the connection is closed
         self._reads_no_more = False
-        self._dropped_bytes = 0  # that came since then
+        self._dropped_bytes = 0  # that came since then, or of a body whose request is answered
+        self._awaits_consent = False  # the client sends its body only when it is told to, and nothing has come yet
+        self._closes_after_body = False
         self._heard_at = self._began_at = self.loop.time()
         self._extensions: dict[str, Any] = {}  # of ASGI, for all requests of this connection
         self._unsent, self._sent_at = 0, self._heard_at  # bytes that wait for the client, and when that last changed
@@ -82,7 +86,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         if (connection := transport.get_extra_info("ssl_object")) is not None:
             self._extensions = {"tls": tls_extension(connection)}
-        self._writes = JoinedWrites(transport)
+        self._writes = JoinedWrites(transport, self._may_close)
         self.transport = self._writes  # type: ignore[assignment]  # all of it that is used
         if self._limit is not None and (refusal := self._limit.enter(self.client)) is not None:
             self._is_refused = True
@@ -157,17 +161,24 @@ class Protocol(HttpToolsProtocol):
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
             raise RequestRefused(400, "BadRequest", "This is not HTTP/1.1: its URL is none.") from None
         self._is_in_head, self._is_in_body, self._bytes_beside_body = False, True, 0
+        self._awaits_consent, self._dropped_bytes = self.expect_100_continue, 0
         self.headers = []  # one that comes after a body in chunks counts for nothing
 
     def on_body(self, body: bytes) -> None:
         """Take in some of a request's body."""
-        self._bytes_beside_body = 0
+        self._bytes_beside_body, self._awaits_consent = 0, False
         super().on_body(body)
+        if self.cycle.response_complete:
+            self._dropped_bytes += len(body)
+            if self._dropped_bytes > MAX_REST_BYTES:
+                self._writes.close_now()
 
     def on_message_complete(self) -> None:
         """Note that a request has come whole."""
         self._is_in_body, self._bytes_beside_body = False, 0
         super().on_message_complete()
+        if self._closes_after_body:
+            self.transport.close()
 
     # What uvicorn calls
 
@@ -185,6 +196,11 @@ class Protocol(HttpToolsProtocol):
             self._say_last_words()
 
     # What follows from it
+
+    def _may_close(self) -> bool:
+        """Tell whether the client has sent all. Who is still sending would miss the answer if we closed now."""
+        self._closes_after_body = self._is_in_body and self.cycle.response_complete and not self._awaits_consent
+        return not self._closes_after_body
 
     def _end_after(self, cycle: Any) -> None:
         """Read no more, and close once this request, the last that came, is answered."""

@@ -35,7 +35,10 @@ pytestmark = [
 
 
 class Service:
-    """A server whose paths say what is answered: /long much, /stuck never, everything else its own body."""
+    """A server whose paths say what is answered: /long much, /stuck never, everything else its own body.
+
+    /early is answered before all of the request has come.
+    """
 
     tls: ClassVar[TLS | None] = None
     trusting: ClassVar[ssl.SSLContext | None] = None
@@ -53,7 +56,7 @@ class Service:
         path = scope["path"]
         self.requests.append(path)
         message = await receive()
-        while message.get("more_body"):
+        while message.get("more_body") and path != "/early":
             message = await receive()
         if message["type"] == "http.disconnect":
             return
@@ -368,5 +371,50 @@ def test_the_rest_of_a_request_that_comes_in_time_is_answered_by_a_server_that_e
             await asyncio.sleep(0.3)
             writer.write(b"x" * 20)
             assert await body_of(reader) == b"/begun"
+
+    with_service(run, act)
+
+
+# A request that is answered before all of it has come
+
+EARLY = b"POST /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\nhalf"
+
+
+def test_who_stops_sending_what_was_answered_already_is_given_up(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "LOOK_TICKS", 1)
+    monkeypatch.setattr(protocol_module, "STALLED_SECONDS", 0.2)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(EARLY)
+            assert (await reader.read()).endswith(b"\r\n\r\n/early"), "one answer, then the end"
+
+    with_service(run, act)
+
+
+def test_who_sends_for_ever_what_was_answered_already_is_cut_off(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(protocol_module, "MAX_REST_BYTES", 1000)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(EARLY)
+            assert await body_of(reader) == b"/early"
+            while service.server.server_state.connections:
+                writer.write(b"x" * 100)
+                await asyncio.sleep(0.01)
+
+    with_service(run, act)
+
+
+def test_the_rest_of_what_was_answered_already_does_not_hold_up_the_end(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "HALF_SENT_SECONDS", 0.2)
+
+    async def act(service: Service) -> None:
+        async with service.client() as (reader, writer):
+            writer.write(EARLY.replace(b"Connection: close\r\n", b""))
+            assert await body_of(reader) == b"/early"
+            service.stop()
+            assert await reader.read() == b""
+            await service.task
 
     with_service(run, act)

@@ -178,6 +178,30 @@ def test_a_body_that_is_too_long_is_skipped_and_its_sender_gets_the_answer(
     assert statuses(server, *parts, *([] if is_last else [LAST])) == ([413] if is_last else [413, 200])
 
 
+@pytest.mark.parametrize("is_last", [False, True])
+@pytest.mark.parametrize(
+    ("request_line", "host", "status"),
+    [
+        (b"POST /api/ping", b"Host: evil.example\r\n", 403),
+        (b"POST /nowhere", HOST, 404),
+        (b"PUT /api/ping", HOST, 405),
+        (b"OPTIONS /api/ping", HOST, 204),
+    ],
+)
+def test_who_is_answered_before_a_large_body_is_whole_reads_the_answer(
+    server: ServerProcess, request_line: bytes, host: bytes, status: int, is_last: bool
+) -> None:
+    length = b"Content-Length: %d\r\n\r\n" % MAX_BODY_BYTES
+    head = request_line + b" HTTP/1.1\r\n" + host + (CLOSE if is_last else b"") + length
+    body = [b"x" * 2**20] * (MAX_BODY_BYTES // 2**20)
+    with connected(server) as link:
+        for part in (head, *body):
+            link.sendall(part)  # which raises when the server closes while its client is sending
+        if not is_last:
+            link.sendall(LAST)
+        assert [said.status for said in answers(until_closed(link))] == ([status] if is_last else [status, 200])
+
+
 def test_an_error_in_a_refused_body_ends_the_connection_without_a_second_answer(server: ServerProcess) -> None:
     with connected(server) as link:
         link.sendall(b"POST /api/ping HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % TOO_LONG)
