@@ -165,7 +165,8 @@ class AsyncScheduler:
             del self._waiting_looks[name]  # who asks from now on shall see what happens from now on
         try:
             commands = OPERATIONS[method.name](self.namespace, **checked)
-            return await self._carry(self._look_budget.paced(self._execution.run(commands)), self._calls)
+            paced = self._look_budget.paced(method.name, self._execution.run(commands))
+            return await self._carry(paced, self._calls)
         finally:
             self._look_slots.release()
 

@@ -96,7 +96,7 @@ class Scheduler(SchedulerAPI):
         if is_audited(method, checked):
             commands = audited_here(self.namespace, method.name, checked, commands)
         if method.looks:
-            return self._carry(self._look_budget.paced(self._execution.run(commands)))
+            return self._carry(self._look_budget.paced(method.name, self._execution.run(commands)))
         if method.reads_only:
             return self.drive(commands)
         request = self._ids.begin(method.name, arguments)

@@ -223,7 +223,7 @@ def _processes_beside(config: AppConfig) -> tuple[LargeCalls | None, FrequentLoo
     if is_in_process(config.redis_url):
         return None, None
     place = (config.redis_url, config.namespace)
-    return LargeCalls(*place), FrequentLooks(LargeCalls(*place, nice=LOOKS_NICE))
+    return LargeCalls(*place), FrequentLooks(LargeCalls(*place, looks=True, nice=LOOKS_NICE))
 
 
 def _start_mailing(settings: MailSettings | None, scheduler: AsyncScheduler) -> Mailing | None:

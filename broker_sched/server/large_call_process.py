@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -12,6 +13,8 @@ from typing import IO, Any
 import msgspec
 
 from broker_sched import log_lines
+from broker_sched.contract.scheduler_api import METHODS
+from broker_sched.errors import BrokerSchedError
 from broker_sched.redis_backend.multiplexed_connection import open_connections
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.urls import user_of
@@ -40,6 +43,8 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     connections = await asyncio.to_thread(open_connections, opening.redis_url, namespace.prefix)
     scheduler = AsyncScheduler(namespace, *connections, user=user_of(opening.redis_url))
     api, writing, tasks = Api(scheduler), asyncio.Lock(), set()
+    if opening.looks:
+        await _look_once(scheduler)
     await asyncio.to_thread(_write, out, framed(Reply(STARTED, 0, [])))
     while (frame := await asyncio.to_thread(_next_frame, source)) is not None:
         task = asyncio.create_task(_answer(api, frame, out, writing))
@@ -49,6 +54,13 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     for task in tasks:
         task.cancel()
     await scheduler.close()
+
+
+async def _look_once(scheduler: AsyncScheduler) -> None:
+    """Connect, and load what looks need, so that nobody waits for it. What fails now, the first look will tell."""
+    with contextlib.suppress(BrokerSchedError):
+        for name in ("overview", "families"):
+            await scheduler.invoke(METHODS[name], {})
 
 
 async def _answer(api: Api, frame: Frame, out: IO[bytes], writing: asyncio.Lock) -> None:

@@ -31,6 +31,7 @@ from broker_sched.server.responses import RETRY_AFTER, Answer, Header, RequestRe
 log = logging.getLogger("bsched.server")
 
 IDLE_SECONDS = 60.0
+IDLE_SECONDS_OF_LOOKS = 600.0
 END_SECONDS = 2.0
 REDIS_FILES = ("BSCHED_REDIS_CA", "BSCHED_REDIS_CERT", "BSCHED_REDIS_KEY")  # their names; no secrets
 LENGTH_BYTES = 4
@@ -63,6 +64,7 @@ class Opening(msgspec.Struct):
 
     redis_url: str | None
     namespace: str
+    looks: bool = False  # it answers calls that only look: it is ready when the first of them is as fast as any
 
 
 class Question(msgspec.Struct):
@@ -101,11 +103,12 @@ def framed(head: msgspec.Struct, parts: Sequence[bytes] = ()) -> list[bytes]:
 class LargeCalls:
     """Passes calls on to the process, which it starts when it is needed, and ends.
 
-    nice: by how much the process goes behind others for the processor, where the system has such a thing.
+    looks: calls that only look are passed on, not large ones. nice: by how much the process goes behind others for the
+    processor, where the system has such a thing.
     """
 
-    def __init__(self, redis_url: str | None, namespace: str, nice: int = 0) -> None:
-        self._opening = Opening(redis_url, namespace)
+    def __init__(self, redis_url: str | None, namespace: str, looks: bool = False, nice: int = 0) -> None:
+        self._opening = Opening(redis_url, namespace, looks)
         self._nice = nice
         self._process: asyncio.subprocess.Process | None = None
         self.is_ready = False  # the process is there, and answers at once
@@ -193,7 +196,8 @@ class LargeCalls:
         if self._idle is not None:  # that of a process that has died would end this one, in the midst of a call
             self._idle.cancel()
         if not self._waiting:
-            self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_if_idle)
+            seconds = IDLE_SECONDS_OF_LOOKS if self._opening.looks else IDLE_SECONDS
+            self._idle = asyncio.get_running_loop().call_later(seconds, self._end_if_idle)
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None

@@ -72,6 +72,27 @@ def test_a_server_ends_while_the_process_begins(own_redis: RedisProcess, start_s
     until(lambda: not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE, "it has ended, too")
 
 
+def test_a_process_that_is_ready_for_looks_has_looked_already(own_redis: RedisProcess) -> None:
+    async def look_at_once() -> Reply:
+        calls = LargeCalls(own_redis.url, "looks", looks=True)
+        calls.begin_to_start()
+        while not calls.is_ready:
+            await asyncio.sleep(0.01)
+        own_redis.client.config_resetstat()
+        scope = {"method": "GET", "path": "/", "query_string": b"", "headers": [], "state": ANONYMOUS}
+        try:
+            answer = await calls.answer("overview", scope, [b""])
+        finally:
+            await calls.close()
+        return Reply(answer.status, {}, answer.body)
+
+    assert uvloop.run(look_at_once()).json()["response"]["namespace"] == "looks"
+    began = own_redis.client.info("stats")["total_connections_received"]
+    commands = set(own_redis.client.info("commandstats"))
+    assert "cmdstat_evalsha" in commands and began == 0
+    assert not {name for name in commands if name.startswith(("cmdstat_script", "cmdstat_hello", "cmdstat_auth"))}
+
+
 def test_the_idle_time_of_a_process_that_has_died_does_not_end_the_next_one() -> None:
     async def begin_idle_time_twice() -> tuple[asyncio.TimerHandle | None, asyncio.TimerHandle | None]:
         calls = LargeCalls(None, "looks")
