@@ -32,9 +32,12 @@ class AuditRecord(TypedDict):
 class Audit(TypedDict):
     """Some records, oldest first. last: the id of the last one looked at, to be given as `after` for those behind it.
 
+    first: that of the first one looked at, to be given as `before` for older ones; null where there are none.
+
     unfinished: calls under way.
     """
 
     records: list[AuditRecord]
     last: str | None
+    first: str | None
     unfinished: list[AuditRecord]

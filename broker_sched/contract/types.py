@@ -104,6 +104,7 @@ Visibility: TypeAlias = Annotated[
 ]
 GraphDirection: TypeAlias = Literal["deps", "dependents"]
 RefusalScope: TypeAlias = Literal["module", "family"]
+AuditResult: TypeAlias = Literal["done", "refused", "unknown"]
 TaskAction: TypeAlias = Literal["retry", "forgive", "enable", "disable", "done", "stop", "remove"]
 RetryOption: TypeAlias = Literal["retry_count", "disable_hard_timeout", "disable_window"]
 RetryPolicy: TypeAlias = Mapping[RetryOption, Number | None]

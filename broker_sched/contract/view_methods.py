@@ -12,6 +12,7 @@ from broker_sched.contract import audit_replies, graph_replies, resource_replies
 from broker_sched.contract.registry import rpc
 from broker_sched.contract.types import (
     JSON,
+    AuditResult,
     Cursor,
     ExpandedNodes,
     GraphDirection,
@@ -167,15 +168,18 @@ class ViewMethods:
         since: Moment | None = None,
         who: str | None = None,
         method: str | None = None,
+        result: AuditResult | None = None,
+        before: str | None = None,
     ) -> audit_replies.Audit:
         """Return who asked for which change, oldest first: the records after the one with this id, or the newest.
 
         A record is there for each change that a person or a token asked for, be it over HTTP or straight in Redis, and
         for each such call, and each login, that was refused; refused ones that are alike are counted in one. There is
-        none for what workers report, nor for what changes nothing. who: a user, a token's name, or user@host. With who
-        or method a call looks at up to 1,000 records. How many are kept, and for how long, say the options
-        audit_max_records and audit_max_age. unfinished: what was begun and has not ended yet; after 15 minutes it
-        becomes a record with the result unknown, since its process must have ended.
+        none for what workers report, nor for what changes nothing. who: a user, a token's name, or user@host. before:
+        the newest before the record with this id, to go back in time; not together with after. With who, method or
+        result a call looks at up to 1,000 records, so there may be more behind `last` or before `first`. How many are
+        kept, and for how long, say the options audit_max_records and audit_max_age. unfinished: what was begun and has
+        not ended yet; after 15 minutes it becomes a record with the result unknown, since its process must have ended.
         """
         raise NotImplementedError
 

@@ -229,8 +229,36 @@ def test_pages_and_filters_lead_through_all_records(scheduler: Scheduler) -> Non
     assert len({each["id"] for each in seen}) == len(seen) == 121
     assert [each["method"] for each in records(scheduler, method="unpause")] == ["unpause"]
     assert records(scheduler, who="nobody") == []
-    with pytest.raises(BrokerSchedError, match="after"):
-        scheduler.audit(after="x")
+    for wrong in ({"after": "x"}, {"before": "x"}, {"before": "1-0", "after": "1-0"}):
+        with pytest.raises(BrokerSchedError, match=next(iter(wrong))):
+            scheduler.audit(**wrong)
+
+
+def test_pages_lead_back_to_the_oldest_record_each_once(scheduler: Scheduler) -> None:
+    for _ in range(120):
+        scheduler.pause()
+    seen: list[dict[str, Any]] = []
+    page = scheduler.audit(limit=50)
+    while True:
+        seen = [*page["records"], *seen]
+        if page["first"] is None:
+            break
+        page = scheduler.audit(before=page["first"], limit=50)
+    assert [each["id"] for each in seen] == [each["id"] for each in records(scheduler)]
+    assert len(seen) == 120
+
+
+def test_what_was_refused_can_be_asked_for_alone(scheduler: Scheduler, clock: FakeClock) -> None:
+    scheduler.pause()
+    with pytest.raises(BrokerSchedError):
+        scheduler.update_options({"retry_delay": "soon"})
+    assert [each["method"] for each in records(scheduler, result="refused")] == ["update_options"]
+    assert [each["method"] for each in records(scheduler, result="done")] == ["pause"]
+    clock.advance(100)
+    scheduler.unpause()
+    late = scheduler.audit(since=clock.now - 50, limit=1)
+    assert [each["method"] for each in late["records"]] == ["unpause"]
+    assert scheduler.audit(since=clock.now - 50)["first"] is None, "those before that are left out"
 
 
 def test_since_leaves_out_what_was_before(scheduler: Scheduler, clock: FakeClock) -> None:

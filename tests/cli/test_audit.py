@@ -25,7 +25,9 @@ def test_it_says_who_asked_for_what_and_how_it_ended(board: Scheduler, on: Bsche
     assert column(rows, "RESULT") == ["done", "done"]
     assert 'action="forgive"' in rows[1][-1] or "task_ids" in rows[1][-1]
     assert [each["method"] for each in on.json_lines("audit", "--method", "pause")] == ["pause"]
-    assert on.json_lines("audit", "--who", "nobody") == []
+    assert on.json_lines("audit", "--who", "nobody") == on.json_lines("audit", "--result", "refused") == []
+    older = on.json_lines("audit", "--before", on.json_lines("audit")[-1]["id"])
+    assert [each["method"] for each in older] == ["change_tasks"]
     assert len(on.json_lines("audit", "--since", "1h")) == 2
     assert on.json_lines("audit", "--since", "2999-01-01") == []
 

@@ -19,36 +19,59 @@ _ID = re.compile(r"\d{1,19}-\d{1,19}")
 
 
 def audit(
-    namespace: Namespace, *, after: str | None, limit: int, since: float | None, who: str | None, method: str | None
+    namespace: Namespace,
+    *,
+    after: str | None,
+    limit: int,
+    since: float | None,
+    who: str | None,
+    method: str | None,
+    result: str | None,
+    before: str | None,
 ) -> Commands[audit_replies.Audit]:
-    """Return the records behind one, or the newest. Reads up to 1,000 of the stream, and the calls under way."""
-    if after is not None and not _ID.fullmatch(after):
-        raise InvalidArgument("after", "is no id of a record, such as 1719830000000-0: give `last` of a reply")
+    """Return the records behind one, before one, or the newest. Reads up to 1,000 of the stream, and the calls under
+    way."""
+    _check(after, before)
 
     def is_wanted(record: audit_replies.AuditRecord) -> bool:
-        return who in (None, record["who"]) and method in (None, record["method"]) and record["time"] >= (since or 0.0)
+        return (
+            who in (None, record["who"])
+            and method in (None, record["method"])
+            and result in (None, record["result"])
+            and record["time"] >= (since or 0.0)
+        )
 
-    pages = StreamPages(namespace, "audit", after)
+    pages = StreamPages(namespace, "audit", after, before)
     wanted: list[audit_replies.AuditRecord] = []
-    newest, last, is_over = None, after, False
-    while not pages.is_at_end and pages.looked_at < MAX_LISTED and len(wanted) < limit and not is_over:
-        for entry_id, fields in (yield from pages.next_page()):
+    begun_at, last, is_all = None, after or before, False
+    while not pages.is_at_end and pages.looked_at < MAX_LISTED and len(wanted) < limit and not is_all:
+        found = yield from pages.next_page()
+        for entry_id, fields in found:
             record = _record(entry_id, fields)
-            is_over = after is None and since is not None and record["time"] < since  # and so are all before it
-            if is_over:
+            is_all = after is None and since is not None and record["time"] < since  # and so are all before it
+            if is_all:
                 break
-            newest, last = newest or entry_id, entry_id
+            begun_at, last = begun_at or entry_id, entry_id
             if is_wanted(record):
                 wanted.append(record)
             if len(wanted) == limit:
                 break
+        is_all |= pages.is_at_end and last == (found[-1][0] if found else last)
     (stored,) = yield Read([("HGETALL", namespace.key("audit_open"))])
     under_way = [_record("", json.loads(note)) for note in pairs(stored).values()]
-    return {
-        "records": wanted if after is not None else wanted[::-1],
-        "last": last if after is not None else newest,
-        "unfinished": sorted((each for each in under_way if is_wanted(each)), key=lambda each: each["time"]),
-    }
+    unfinished = sorted((each for each in under_way if is_wanted(each)), key=lambda each: each["time"])
+    if after is not None:
+        return {"records": wanted, "last": last, "first": begun_at or after, "unfinished": unfinished}
+    oldest = None if is_all else last
+    return {"records": wanted[::-1], "last": begun_at or before, "first": oldest, "unfinished": unfinished}
+
+
+def _check(after: str | None, before: str | None) -> None:
+    for name, value, field in (("after", after, "last"), ("before", before, "first")):
+        if value is not None and not _ID.fullmatch(value):
+            raise InvalidArgument(name, f"is no id of a record, such as 1719830000000-0: give `{field}` of a reply")
+    if after is not None and before is not None:
+        raise InvalidArgument("before", "goes back, and after goes on: give one of them")
 
 
 def note_refusals(namespace: Namespace, records: Sequence[Mapping[str, str]]) -> Commands[None]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from broker_sched.contract.types import AuditResult
 from bsched.following import PAGE, show
 from bsched.options.filters import Moment
 from bsched.options.place import Place, place_options
@@ -48,18 +49,24 @@ COLUMNS = (
 @click.option("--since", type=Moment(), help="Since 30m, 1h, 2026-01-31T08:00.")
 @click.option("--who", metavar="NAME", help="Of this user, token, or user@host.")
 @click.option("--method", metavar="NAME", help="Calls of this method, such as change_tasks, or login.")
+@click.option(
+    "--result", type=click.Choice(get_args(AuditResult)), help="Only what was done, refused, or is not known."
+)
 @click.option("--limit", type=click.IntRange(1, PAGE), default=50, show_default=True, help="So many of the last ones.")
 @click.option("--after", metavar="ID", help="Those behind the record with this id, as --json tells it.")
+@click.option("--before", metavar="ID", help="The newest before the record with this id.")
 @place_options
 @json_option
-def audit(follow: bool, limit: int, after: str | None, place: Place, output: Output, **only: Any) -> None:
+def audit(
+    follow: bool, limit: int, after: str | None, before: str | None, place: Place, output: Output, **only: Any
+) -> None:
     """Show who has asked for which change, and what was refused, oldest first.
 
     Over HTTP it wants the role operator or admin. What is not finished yet stands at the end, with the result begun.
     """
     scheduler = place.scheduler()
     filters = {name: value for name, value in only.items() if value is not None}
-    found = scheduler.audit(after=after, limit=limit, **filters)
+    found = scheduler.audit(after=after, before=before, limit=limit, **filters)
     if not follow:
         found = {**found, "records": [*found["records"], *found["unfinished"]]}
     show(
