@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from broker_sched.contract.roles import PAGE_FILES
 from broker_sched.errors import BrokerSchedError, InvalidArgument
 from broker_sched.server.access.caller import caller_of
 from broker_sched.server.access.login import login_routes
@@ -52,9 +53,11 @@ def routes(app: App) -> Starlette:
         return _response(Answer(200, INDEX_HEADERS, files.index(namespace, caller, plain_links(has_login), view)))
 
     async def page_file(request: Request) -> Response:
-        files, given = page_files(), request.path_params
-        accepts_gzip = "gzip" in request.headers.get("accept-encoding", "")
-        answer = None if files is None else files.answer(given["digest"], given["name"], accepts_gzip)
+        # Not the pattern's own: it leaves out a line's end behind the name.
+        path = request.scope["path"].removeprefix(request.scope.get("root_path") or "").removeprefix(PAGE_FILES)
+        digest, _, name = path.partition("/")
+        files, accepts_gzip = page_files(), "gzip" in request.headers.get("accept-encoding", "")
+        answer = None if files is None else files.answer(digest, name, accepts_gzip)
         return await _not_found(request, HTTPException(404)) if answer is None else _response(answer)
 
     async def alive(request: Request) -> Response:
@@ -93,7 +96,7 @@ def routes(app: App) -> Starlette:
     made = Starlette(
         routes=[
             Route("/", page),
-            Route("/page/{digest}/{name:path}", page_file),
+            Route(f"{PAGE_FILES}{{path:path}}", page_file),
             Route("/healthz", alive),
             Route("/readyz", ready),
             Route("/metrics", metrics),

@@ -3,6 +3,7 @@
 import { html, render } from './built/libraries.js';
 import { startClock } from './format.js';
 import { startKeys } from './keys.js';
+import './own_worker.js'; // which takes the only policy there is, before anything else runs
 import { startRouter } from './router.js';
 import { Shell } from './shell.js';
 

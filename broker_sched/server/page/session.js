@@ -4,6 +4,7 @@
  * @typedef {object} Caller
  * @property {string} namespace whose tasks are shown
  * @property {string} version of the server that sent this page
+ * @property {string} page the part of its files' addresses that is another one in another version
  * @property {string} name of the user, token or certificate; empty where nobody has to log in
  * @property {string} role viewer, worker, operator or admin
  * @property {'counts' | 'names' | 'all'} sees how much of the replies they get
@@ -16,6 +17,7 @@ const written = JSON.parse(document.documentElement.dataset.context ?? '{}');
 export const caller = {
   namespace: written.namespace ?? '',
   version: written.version ?? '',
+  page: written.page ?? '',
   name: written.name ?? '',
   role: written.role ?? 'viewer',
   sees: written.sees ?? 'counts',
