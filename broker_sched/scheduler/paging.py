@@ -20,9 +20,9 @@ from broker_sched.redis_backend.namespace import Namespace
 
 # What is sent together is carried out at once. These take about a tenth of a millisecond, in which others wait.
 PACE = 10  # commands
-SMALL_PACE = 20  # of those that read one value
+SMALL_PACE = 40  # of those that read one value
 ENTRIES = 40  # of sorted sets
-SCANNED = 100  # members of a set
+SCANNED = 250  # members of a set
 RawCommand = tuple[str, ...]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.contract.states import STATES
-from broker_sched.scheduler.family_counts import FAMILIES_AT_ONCE
+from broker_sched.scheduler.family_counts import FAMILIES_AT_ONCE, SCRIPTS
 from tests.behaviour.runs import add
 from tests.behaviour.test_flat_cost import commands_of
 
@@ -96,6 +96,16 @@ def test_looking_costs_the_same_at_1000_and_at_100000_tasks(scheduler):
     assert max(large.values()) < 4_000, large
 
 
+def test_ten_thousand_families_are_counted_by_some_hundred_scripts(scheduler):
+    for start in range(0, 10_000, 500):
+        names = [f"F{number}" for number in range(start, start + 500)]
+        scheduler._client.sadd(scheduler.namespace.key("families"), *names)
+    scheduler.add_task(worker="w", task_id="t", family="F0")
+    scheduler._client.config_resetstat()
+    assert [each["family"] for each in scheduler.families()["families"]] == ["F0"]
+    assert scheduler._client.info("commandstats")["cmdstat_evalsha"]["calls"] <= SCRIPTS + 5
+
+
 def test_many_families_are_counted_by_one_script_for_each_few_of_them(scheduler):
     names = [f"F{number}" for number in range(250)]
     tasks = [{"task_id": f"t{name}{number}", "family": name} for name in names for number in range(2)]
@@ -104,7 +114,9 @@ def test_many_families_are_counted_by_one_script_for_each_few_of_them(scheduler)
     for call in (scheduler.overview, scheduler.families, scheduler.tasks):
         scheduler._client.config_resetstat()
         call()
-        assert scheduler._client.info("commandstats")["cmdstat_evalsha"]["calls"] <= 250 // FAMILIES_AT_ONCE + 5, call
+        calls = {name: each["calls"] for name, each in scheduler._client.info("commandstats").items()}
+        assert calls["cmdstat_evalsha"] <= 250 // FAMILIES_AT_ONCE + 5, call
+        assert calls["cmdstat_zcard"] <= 3 * 250, "a family's states are counted until all are found"
     assert scheduler.overview()["tasks"] == {**dict.fromkeys(STATES, 0), "READY": 499, "RUNNING": 1}
     found = scheduler.families(limit=1000)["families"]
     assert sorted(each["family"] for each in found) == sorted(names)
