@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from broker_sched import Scheduler
+from broker_sched.server.page_files import SERVED
 from tests.conftest import running
 from tests.documents import ROOT, commands_of, environment_of
 from tests.harness import ServerProcess
@@ -75,16 +76,25 @@ def test_the_make_targets_exist_and_demo_and_test_are_the_first_two_commands() -
         assert run(["make", "-n", "-C", str(ROOT), target])
 
 
-def test_the_package_installs_the_program_and_neither_cli_nor_tests(tmp_path: Path) -> None:
+def test_the_package_installs_the_program_and_its_page_and_neither_cli_nor_tests(tmp_path: Path) -> None:
+    """The wheel is made of an sdist where there is no Node: the sdist brings the page."""
     assert starting("pip install") == ["pip install '.[embedded]'"]
+    make = "import page_backend, sys; print(page_backend.build_sdist(sys.argv[1]))"
+    backend = str(ROOT / "broker_sched" / "server" / "page")
+    name = run([sys.executable, "-c", make, str(tmp_path)], PYTHONPATH=backend).splitlines()[-1]
     offline = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(tmp_path))
-    run([sys.executable, "-m", "pip", "wheel", *offline, str(ROOT)])
+    run([sys.executable, "-m", "pip", "wheel", *offline, str(tmp_path / name)], PATH="/usr/sbin")
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"broker_sched", "bsched"}
-    assert "broker_sched/lua/get_work.lua" in names
-    assert "broker_sched/lua/lib/core/header.lua" in names
+    package = ROOT / "broker_sched"
+    modules = {*package.rglob("*.lua"), *package.rglob("*.py")} - {*(package / "server" / "page").rglob("*")}
+    assert {path.relative_to(ROOT).as_posix() for path in modules} <= set(names)
     assert "broker_sched/py.typed" in names
+    served = {path.relative_to(ROOT).as_posix() for path in SERVED.rglob("*") if path.is_file()}
+    page = {name for name in names if name.startswith("broker_sched/server/page/")}
+    assert page == {"broker_sched/server/page/index.html", *served}
+    assert {"views/now.js", "licenses.txt"} <= {name.partition("/built/served/")[2] for name in page}
     metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("METADATA"))).decode()
     assert "Provides-Extra: embedded" in metadata
 

@@ -36,11 +36,15 @@ class BuildFailed(Exception):
     """Raised when the page can't be built; the message says what to do."""
 
 
+def is_current() -> bool:
+    """Tell whether `built/served/` was made of the sources as they are."""
+    return _text(BUILT / "made-from") == _digest(*_sources())
+
+
 def build() -> None:
     """Make `built/served/` from the sources, unless it is current. Raises BuildFailed."""
     with _lock():
-        stamp = _digest(*_sources())
-        if _text(BUILT / "made-from") == stamp:
+        if is_current():
             return
         fetch_libraries()
         node, _ = find_node()
@@ -48,13 +52,13 @@ def build() -> None:
         for path in (HERE / "join").glob("*.js"):
             shutil.copy(path, BUILT)
         entries = ["main.js", "theme.js", *(f"views/{path.name}" for path in _views())]
-        entries += [path.name for path in HERE.glob("*_worker.js")]
+        entries += [path.name for path in HERE.glob("*_worker.js") if path.name != "own_worker.js"]  # which starts them
         where = [f"--outdir={SERVED}", f"--outbase={HERE}", "--chunk-names=parts/[hash]"]
         _run([node, *ESBUILD, "--format=esm", "--splitting", *where, *entries])
         _run([node, *ESBUILD, "--loader=css", f"--outfile={SERVED}/style.css"], _styles())
         shutil.copy(HERE / "icon.svg", SERVED)
         (SERVED / "licenses.txt").write_text(_licenses())
-        (BUILT / "made-from").write_text(stamp)
+        (BUILT / "made-from").write_text(_digest(*_sources()))
 
 
 def fetch_libraries(*, with_checker: bool = False) -> None:
