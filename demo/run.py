@@ -33,6 +33,7 @@ PYTHONPATH = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH
 NAMESPACE = "demo"
 TASKS = 309  # in the pipeline; combined tasks of batches come on top
 DAYS, WEEKS = 91, 13
+MAX_BATCH_SIZE = 7  # of CountWords
 FAILING = 13  # tasks that fail at their first attempt
 PATIENCE_SECONDS = 100
 
@@ -185,6 +186,9 @@ def problems(demo: Demo) -> list[str]:
         found.append(f"{len(done)} tasks ran, not {TASKS - 1}")
     if len(failed) != FAILING or set(failed.values()) != {1}:
         found.append(f"{FAILING} tasks should fail once, these did: {dict(failed)}")
+    sizes = [len(run[1].split(",")) for run in runs if run[0] == "CountWords"]
+    if not 1 < max(sizes) <= MAX_BATCH_SIZE:
+        found.append(f"CountWords should run in batches of up to {MAX_BATCH_SIZE}, the largest was of {max(sizes)}")
     if demo.statuses().keys() != {"DONE"}:
         found.append(f"Not every task is DONE: {dict(demo.statuses())}")
     if len([task for task in demo.tasks().values() if "," not in str(task["params"])]) != TASKS:

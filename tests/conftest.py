@@ -38,6 +38,8 @@ ROOMS = [
     *("simulation", "parity", "dialects", "behaviour", "security", "tasks", "unit"),
 ]
 
+MAX_PARAMETER_IN_NAME = 200  # letters
+
 # A machine that stands still for a moment is no fault of an example.
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
@@ -58,6 +60,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     deselect_only_by_night(config, items)
     rank = {room: number for number, room in enumerate(ROOMS)}
     items.sort(key=lambda item: rank.get("".join(item.nodeid.partition("::")[0].split("/")[1:2]), len(rank)))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A test isn't named after megabytes that it is given: every process of the tests sends and keeps all names."""
+    return f"{argname} of {len(val)}" if isinstance(val, str | bytes) and len(val) > MAX_PARAMETER_IN_NAME else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

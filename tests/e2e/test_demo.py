@@ -1,4 +1,7 @@
-"""`make demo` as a test. One test, since the demo runs once: each of its claims is a function below."""
+"""`make demo` as a test. One test, since the demo runs once: each of its claims is a function below.
+
+By night: CI runs `make demo` itself, which compares its own runs, results and counts with what they must be.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from tests.harness import ROOT
+from tests.nightly import only_by_night
 from tests.servers import die_with_parent
 
 FAMILIES = {
@@ -21,6 +25,7 @@ FAILING = 13  # of CountLetters, at the first attempt
 MAX_BATCH_SIZE = 7
 
 
+@only_by_night
 def test_demo_runs_every_task_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
     path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), os.environ.get("PYTHONPATH", "")])
     run = subprocess.run(
