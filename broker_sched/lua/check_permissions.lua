@@ -54,6 +54,7 @@ local TRIED = {
   { 'XDEL', key, '0-1' },
   { 'XLEN', key },
   { 'XRANGE', key, '-', '+' },
+  { 'XREAD', 'STREAMS', key, '0' },
   { 'XREVRANGE', key, '+', '-' },
   { 'XTRIM', key, 'MAXLEN', '1' },
   { 'ZADD', key, '1', 'member' },

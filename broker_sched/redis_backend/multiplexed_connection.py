@@ -12,7 +12,7 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import hiredis
 import redis.exceptions
@@ -267,23 +267,30 @@ class InProcess:
         self._connection.close()
 
 
-def open_connections(url: str | None, prefix: str) -> tuple[AsyncConnection, AsyncConnection, AsyncConnection]:
-    """The connections for calls, for views and for wakeups. Blocks while a `local:` Redis is started or Sentinel asked.
+class Connections(NamedTuple):
+    """The connections of a server. A command waits on the last two, so each is for one purpose."""
 
+    calls: AsyncConnection
+    views: AsyncConnection
+    long_polls: AsyncConnection
+    events: AsyncConnection
+
+
+def open_connections(url: str | None, prefix: str) -> Connections:
+    """Make a server's connections, which open at their first use.
+
+    Blocks while a `local:` Redis is started or Sentinel asked.
     Raises ConfigurationError when the URL can't be used, RedisUnavailable when `local:` does not start. Any other
     Redis that is away is waited for at the first send.
     """
     if is_in_process(url):
         connection = InProcess(SyncConnection(url))
-        return connection, connection, connection
+        return Connections(connection, connection, connection, connection)
 
     def find() -> Endpoint:
         return resolve(url, prefix)
 
     with contextlib.suppress(redis.exceptions.RedisError):
         find()
-    return (
-        MultiplexedConnection(find, "bsched-calls"),
-        MultiplexedConnection(find, "bsched-views"),
-        MultiplexedConnection(find, "bsched-wakeups"),
-    )
+    purposes = ("calls", "views", "wakeups", "events")
+    return Connections(*(MultiplexedConnection(find, f"bsched-{purpose}") for purpose in purposes))

@@ -21,6 +21,7 @@ from broker_sched.redis_backend.multiplexed_connection import AsyncConnection
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 from broker_sched.redis_backend.recovery import SERVER, Configure, LookAnew
 from broker_sched.scheduler.auditing import Asker, audited, is_audited
+from broker_sched.scheduler.event_feed import EventFeed
 from broker_sched.scheduler.execution import Effect, Effects, Execution, FreeCallers, Send, load_scripts, take_lock
 from broker_sched.scheduler.long_poll import LongPolls
 from broker_sched.scheduler.look_budget import LookBudget
@@ -37,10 +38,10 @@ PERMITTED_SECONDS = 10.0  # between two looks of /readyz at what Redis's user ma
 
 
 class AsyncScheduler:
-    """Luigi's scheduler on one namespace, for all the requests of a server: one event loop, three connections.
+    """Luigi's scheduler on one namespace, for all the requests of a server: one event loop, four connections.
 
-    calls, views, long_polls: the connections. A long listing has one of its own, so that it delays no get_work, and so
-        have those who wait for work, since a command waits on it.
+    calls, views, long_polls, events: the connections. A long listing has one of its own, so that it delays no get_work,
+        and so have those who wait for work and those who listen to what changes, since a command waits on it.
     options: name → text, written to the namespace at the first contact.
     resources: limits, likewise.
     user: as whom the connections log in to Redis, '' where that is not known.
@@ -52,6 +53,7 @@ class AsyncScheduler:
         calls: AsyncConnection,
         views: AsyncConnection,
         long_polls: AsyncConnection,
+        events: AsyncConnection,
         options: Mapping[str, str] | None = None,
         resources: Mapping[str, float] | None = None,
         user: str = "",
@@ -61,6 +63,7 @@ class AsyncScheduler:
         self._calls = calls
         self._views = views
         self._long_polls = LongPolls(long_polls, namespace.key("wake", self.id))
+        self.events = EventFeed(events, namespace)
         self._execution = Execution(
             namespace,
             SERVER,
@@ -139,8 +142,9 @@ class AsyncScheduler:
         return await self.drive(take_lock(self.namespace, name, self.id, milliseconds))
 
     def end_waiting(self) -> None:
-        """Answer those who wait for work: this server is about to leave."""
+        """Answer those who wait for work, and those who listen: this server is about to leave."""
         self._long_polls.end_waiting()
+        self.events.end()
 
     async def close(self) -> None:
         """Close the connections for good: what is in flight fails."""
@@ -148,6 +152,7 @@ class AsyncScheduler:
         await self._calls.close()
         await self._views.close()
         await self._long_polls.close()
+        await self.events.close()
 
     async def _look(self, method: Method, checked: Mapping[str, Any]) -> Any:
         """Answer a call that only looks, together with all like it that wait to begin: none gets an older answer."""
@@ -247,7 +252,7 @@ class AsyncScheduler:
         """
         if effect.is_lost and connection is not self._calls:
             return
-        for other in (self._calls, self._views, self._long_polls.connection):
+        for other in (self._calls, self._views, self._long_polls.connection, self.events.connection):
             if not (effect.is_lost and other is connection):  # which is gone, and may be open anew by now
                 other.drop(effect.reason)
 

@@ -376,6 +376,13 @@ KEYS = (
         is_for_servers=True,
     ),
     Key(
+        "ended_logins",
+        "stream",
+        "that sessions or tokens were revoked: time (s). Servers then look who of those that listen may stay",
+        "the last 100 or so",
+        is_for_servers=True,
+    ),
+    Key(
         "logins",
         "zset",
         "SHA-256 of the state of a login under way elsewhere, by when it ends (s)",

@@ -35,7 +35,7 @@ _CHANGING = """
     spop srem sunionstore xadd xdel xtrim zadd zrem zremrangebyscore
 """
 _OF_USE: dict[Use, str] = {
-    "server": f"{_LOOKING} {_CHANGING} blpop client|setname decrby pexpire script|exists",
+    "server": f"{_LOOKING} {_CHANGING} blpop client|setname decrby pexpire script|exists xread",
     "worker": f"{_LOOKING} {_CHANGING} blpop",
     "read-only": f"{_LOOKING} type",
     "admin": f"{_LOOKING} {_CHANGING} blpop scan type unlink zincrby",

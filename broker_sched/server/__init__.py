@@ -30,6 +30,7 @@
 | openapi | `/openapi.json`: what the methods take and reply, for programs |
 | page_files | the web page: its files, and the HTML at `/` that begins it |
 | front_page | the HTML at `/` where the web page is not built |
+| events/ | `/events`: what changes, as server-sent events |
 | metrics/ | `/metrics` for Prometheus, and `/scale` for autoscalers |
 | prune_timer | when the namespace is pruned |
 | announcements | how a process makes itself known to the namespace |

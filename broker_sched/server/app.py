@@ -8,6 +8,7 @@ GET  /healthz           200: the process lives
 GET  /readyz            200 when calls can be served, else 503 and the reason
 GET  /metrics           for Prometheus
 GET  /openapi.json      what methods take and reply, for programs
+GET  /events            what changes, as it does
 GET  /scale?family=     how many slots could be used, for autoscalers
 GET  /openapi.json      the methods, in OpenAPI
      /login, /logout    for people with a browser
@@ -41,9 +42,11 @@ from broker_sched.server.access.viewers import check_path
 from broker_sched.server.announcements import announced
 from broker_sched.server.api import API, Api
 from broker_sched.server.cors import Cors, CorsConfig, parse_cors
+from broker_sched.server.events.endpoint import Events
 from broker_sched.server.frequent_looks import FrequentLooks
 from broker_sched.server.hosts import HostRule
 from broker_sched.server.large_calls import LargeCalls
+from broker_sched.server.limits import Limits, StreamLimit, counted_addresses
 from broker_sched.server.metrics.counters import Counters, telling
 from broker_sched.server.metrics.scraping import Scraping
 from broker_sched.server.prune_timer import prune_for_ever
@@ -69,6 +72,7 @@ class AppConfig:
     hosts: HostRule = field(default_factory=HostRule)
     access: AccessConfig = field(default_factory=AccessConfig)
     cors: CorsConfig | None = None  # None: pages of other sites read nothing
+    streams: StreamLimit | None = None  # of events; None: as many as Limits says that says nothing
     address: str | None = None  # where it listens, for people; None: another ASGI server knows
 
     @staticmethod
@@ -112,6 +116,7 @@ class App:
         self._access: Access | None = None
         self._refusals: Refusals | None = None
         self._cors = None if config.cors is None else Cors(config.cors)
+        self.events = Events(config.streams or StreamLimit(Limits().filled_in(), counted_addresses(())))
         self._routes = routes(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -195,6 +200,7 @@ class App:
             large_calls, looks = _processes_beside(config)
             counters = Counters(scheduler)
             self._scraping = Scraping(scheduler, counters)
+            self.events.begin(scheduler.events, access)
             self._scheduler, self._access, self._refusals = scheduler, access, Refusals(scheduler)
             trusted = () if self._cors is None else self._cors.trusted
             self._api = Api(scheduler, large_calls, looks, counters, trusted)
@@ -214,7 +220,7 @@ class App:
             await scheduler.close()
 
     def end_waiting(self) -> None:
-        """Answer those who wait for work, now and from now on: this process is about to leave."""
+        """Answer those who wait for work, and end streams, now and from now on: this process is about to leave."""
         self.scheduler.end_waiting()
 
 

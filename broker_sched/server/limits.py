@@ -6,9 +6,10 @@ address: many clients may be behind it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,11 +27,16 @@ except ImportError:  # Windows has none
 OTHER_FILES = 128  # that a process has open beside its clients' connections
 MOST_FILES = 65_536  # that it asks for, if it may have them
 WAITS = frozenset({"/api/await_work"})
+STREAMS = "/events"
+MOST_STREAMS = 1000  # unless told otherwise: each is told of every change
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that there may be at a time. 0: as many as the process may open files; of one address half of that."""
+    """The most that there may be at a time. 0: as many as the process may open files; of one address half of that.
+
+    streams: of events, which pages listen to. 0: MOST_STREAMS, if the process may open so many files.
+    """
 
     connections: int = 0
     connections_per_address: int = 0
@@ -38,6 +44,8 @@ class Limits:
     requests_per_address: int = 0
     waiting: int = 0  # long polls
     waiting_per_address: int = 0
+    streams: int = 0
+    streams_per_address: int = 0
 
     @property
     def counts_requests(self) -> bool:
@@ -51,8 +59,8 @@ class Limits:
         """
         most = _files() - OTHER_FILES
         found = {}
-        for name in ("connections", "requests", "waiting"):
-            found[name] = getattr(self, name) or most
+        for name in ("connections", "requests", "waiting", "streams"):
+            found[name] = getattr(self, name) or (min(most, MOST_STREAMS) if name == "streams" else most)
             one = f"{name}_per_address"
             found[one] = getattr(self, one) or max(1, found[name] // 2)
         return Limits(**found)
@@ -129,8 +137,28 @@ class ConnectionLimit:
         return self._refused <= self.TOLD_AT_ONCE
 
 
+class StreamLimit:
+    """Counts streams of events. address_of: by which address a client is counted."""
+
+    def __init__(self, limits: Limits, address_of: Callable[[str], str]) -> None:
+        self._share = Share("streams of events", limits.streams, limits.streams_per_address)
+        self._address_of = address_of
+
+    @contextlib.contextmanager
+    def counted(self, client: tuple[str, int] | None) -> Iterator[None]:
+        """Count a stream as long as the block lasts. Raises RequestRefused when this client may have no more."""
+        address = self._address_of(client[0]) if client else ""
+        refusal = self._share.take(address)
+        if refusal is not None:
+            raise refusal
+        try:
+            yield
+        finally:
+            self._share.give_back(address)
+
+
 class LimitedRequests:
-    """Serves an application with no more requests at a time than there may be.
+    """Serves an application with no more requests at a time than there may be. Streams of events are none of them.
 
     address_of: by which address a client is counted.
     """
@@ -143,6 +171,9 @@ class LimitedRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
+        if scope["path"] == STREAMS:  # which the application counts
+            await self._app(scope, receive, send)
+            return
         client = scope.get("client")
         address = self._address_of(client[0]) if client else ""
         share = self._waiting if scope["path"] in WAITS else self._requests

@@ -53,8 +53,15 @@ OTHERS: Mapping[str, tuple[str, str, tuple[int, ...]]] = {
     "/readyz": ("Whether calls can be served: 503, with the reason, when they can't", "application/json", (503,)),
     "/metrics": ("Metrics for Prometheus", "text/plain", (401, 403, 429, 503)),
     "/scale": ("How many slots could be used now, for autoscalers", "application/json", (400, 401, 403, 429, 503)),
+    "/events": (
+        "What changes, as server-sent events; see docs/events.md",
+        "text/event-stream",
+        (400, 401, 403, 429, 503),
+    ),
     "/openapi.json": ("This document", "application/json", (401, 403, 429)),
 }
+
+OPERATIONS = {"/": "page", "/events": "listen"}  # ids of operations, where the path is not one
 
 
 @cache
@@ -135,7 +142,7 @@ def _operation(method: Method, replies: Any) -> dict[str, Any]:
 def _other(path: str, told: str, media_type: str, failures: Iterable[int]) -> dict[str, Any]:
     """The operation of a path that is no method."""
     operation: dict[str, Any] = {
-        "operationId": path.strip("/").partition(".")[0] or "page",
+        "operationId": OPERATIONS.get(path) or path.strip("/").partition(".")[0],
         "summary": told,
         "tags": ["server"],
         "responses": {"200": {"description": told, "content": {media_type: {}}}, **_failures(failures)},
@@ -152,6 +159,13 @@ def _other(path: str, told: str, media_type: str, failures: Iterable[int]) -> di
         names = {"type": "array", "items": {"type": "string"}}
         told = "count only tasks of these families"
         operation["parameters"] = [{"name": "family", "in": "query", "description": told, "schema": names}]
+    if path == "/events":
+        places = (("after", "query"), ("Last-Event-ID", "header"))
+        schema = {"type": "string", "pattern": "^[0-9]{1,19}-[0-9]{1,19}$"}
+        told = "the id of the event behind which to go on; without it, from now on"
+        operation["parameters"] = [
+            {"name": name, "in": place, "description": told, "schema": schema} for name, place in places
+        ]
     return {"get": operation}
 
 

@@ -101,6 +101,7 @@ def routes(app: App) -> Starlette:
             Route("/readyz", ready),
             Route("/metrics", metrics),
             Route("/scale", scale),
+            Route("/events", app.events),
             Route("/openapi.json", description),
             *login_routes(lambda: app.access, app.note_refused_login),
         ],

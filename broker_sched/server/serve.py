@@ -23,7 +23,7 @@ from broker_sched.server.access.oidc_config import read_oidc_config
 from broker_sched.server.access.users_file import read_users
 from broker_sched.server.app import App, AppConfig, create_app
 from broker_sched.server.hosts import HostRule, is_loopback, rule_for
-from broker_sched.server.limits import ConnectionLimit, LimitedRequests, Limits, counted_addresses
+from broker_sched.server.limits import ConnectionLimit, LimitedRequests, Limits, StreamLimit, counted_addresses
 from broker_sched.server.listening import BACKLOG, listening_socket, shown
 from broker_sched.server.processes import Processes
 from broker_sched.server.protocol import KEEP_ALIVE_SECONDS, Protocol
@@ -75,8 +75,10 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
         listens_at = None if config.unix_socket else listener.getsockname()[0]
         hosts, address = rule_for(listens_at, config.allowed_hosts), shown(listener, tls is not None)
         access = replace(config.app.access, is_open_to_all=_may_be_open(config, listens_at))
-        app = create_app(replace(config.app, hosts=hosts, address=address, access=access))
-        front = _front(config, app, hosts)
+        proxies, limits = Proxies(config.proxies), config.limits.filled_in()
+        streams = StreamLimit(limits, counted_addresses(proxies))
+        app = create_app(replace(config.app, hosts=hosts, address=address, access=access, streams=streams))
+        front = _front(config, app, hosts, proxies, limits)
         where = f"{address}, namespace {config.app.namespace}, Redis {describe(config.app.redis_url)}"
         if config.processes == 1:
             run_loop(serve_on(listener, app, front, lambda: announce(f"bsched server: listening on {where}"), tls=tls))
@@ -96,11 +98,8 @@ class Front(NamedTuple):
     limit: ConnectionLimit
 
 
-def _front(config: ServerConfig, app: App, hosts: HostRule) -> Front:
-    """Raises ConfigurationError for a proxy that is none."""
-    limits = config.limits.filled_in()
+def _front(config: ServerConfig, app: App, hosts: HostRule, proxies: Proxies, limits: Limits) -> Front:
     front: ASGIApp = app
-    proxies = Proxies(config.proxies)
     address_of = counted_addresses(proxies)
     if config.proxies or config.limits.counts_requests:
         front = LimitedRequests(front, limits, address_of)

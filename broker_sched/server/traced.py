@@ -17,7 +17,9 @@ from broker_sched.contract.scheduler_api import METHODS
 log = logging.getLogger("bsched.server")
 
 API = "/api/"
-UNTRACED = "/healthz,/readyz,/metrics,/api/await_work,/api/ping"  # asked for all the time, by nobody who wants to know
+UNTRACED = (
+    "/healthz,/readyz,/metrics,/events,/api/await_work,/api/ping"  # asked for all the time, by nobody who wants to know
+)
 QUERY = "bsched.query_string"  # where the query waits until the instrumentation has looked at the scope
 
 

@@ -49,6 +49,7 @@ PLAIN: dict[str, tuple[str, str]] = {
     "unlink": ("admin", "bsched namespace delete"),
     "xlen": ("server worker read-only admin", "events; verify"),
     "xrange": ("server worker read-only admin", "events"),
+    "xread": ("server", "pages listen to what changes"),
     "xrevrange": ("server worker read-only admin", "events and failures"),
     "zcount": ("server worker read-only admin", "how many tasks a listing has to look at"),
     "zrank": ("read-only", "why: how many go before a task"),

@@ -285,7 +285,7 @@ class Scripted:
 
 
 def scheduler_on(fake: FakeRedis) -> AsyncScheduler:
-    scheduler = AsyncScheduler(Namespace.named("test"), fake.connection(), fake.connection(), fake.connection())
+    scheduler = AsyncScheduler(Namespace.named("test"), *(fake.connection() for _ in range(4)))
     scheduler._execution.is_configured = True
     return scheduler
 
@@ -433,7 +433,7 @@ def test_a_server_that_is_busy_when_it_is_logged_in_to_is_asked_again() -> None:
             return busy.pop() if busy and command[0] == "SELECT" else scripted(command)
 
         async with FakeRedis(answer) as fake:
-            scheduler = AsyncScheduler(Namespace.named("test"), *(fake.connection(db=3) for _ in range(3)))
+            scheduler = AsyncScheduler(Namespace.named("test"), *(fake.connection(db=3) for _ in range(4)))
             scheduler._execution.is_configured = True
             assert await scheduler.invoke(PING, {"worker": "w"}) == {"rpc_messages": []}
             assert len(fake.sent("SELECT")) == 3

@@ -204,7 +204,7 @@ async def direct(fake: FakeRedis) -> Any:
 
 async def served(fake: FakeRedis) -> Any:
     made = AsyncScheduler(
-        Namespace.named("table"), *(fake.connection(reply_seconds=0.3, connect_seconds=1) for _ in range(3))
+        Namespace.named("table"), *(fake.connection(reply_seconds=0.3, connect_seconds=1) for _ in range(4))
     )
     await made.configure()
     fake.commands.clear()
@@ -321,7 +321,7 @@ def test_a_redis_that_is_emptied_while_the_namespace_is_made_ready_is_told_and_n
                 if carrier == "direct":
                     await asyncio.to_thread(Scheduler, f"redis://127.0.0.1:{fake.port}", resources={"db": 2})
                 else:
-                    connections = (fake.connection() for _ in range(3))
+                    connections = (fake.connection() for _ in range(4))
                     made = AsyncScheduler(Namespace.named("table"), *connections, resources={"db": 2})
                     await asyncio.wait_for(made.configure(), 10)
 
@@ -369,13 +369,13 @@ async def direct_pinger(fake: FakeRedis) -> Any:
 
 
 async def served_pinger(fake: FakeRedis) -> Any:
-    made = AsyncScheduler(Namespace.named("table"), *(fake.connection() for _ in range(3)))
+    made = AsyncScheduler(Namespace.named("table"), *(fake.connection() for _ in range(4)))
     await made.configure()
     return lambda: made.invoke(METHODS["ping"], {"worker": "w"})
 
 
 async def served_reader(fake: FakeRedis) -> Any:
-    made = AsyncScheduler(Namespace.named("table"), *(fake.connection() for _ in range(3)))
+    made = AsyncScheduler(Namespace.named("table"), *(fake.connection() for _ in range(4)))
     await made.configure()
     made._calls.drop("the address has moved")
     return lambda: made.invoke(METHODS["is_paused"], {})

@@ -51,9 +51,9 @@ class Site:
 
     def __init__(self, url: str) -> None:
         namespace = Namespace.named(f"t-{uuid.uuid4().hex[:12]}")
-        calls, views, polls = open_connections(url, namespace.prefix)
-        self.held = HeldConnection(calls)
-        self.looking = AsyncScheduler(namespace, self.held, views, polls)
+        opened = open_connections(url, namespace.prefix)
+        self.held = HeldConnection(opened.calls)
+        self.looking = AsyncScheduler(namespace, *opened._replace(calls=self.held))
         self.working = AsyncScheduler(namespace, *open_connections(url, namespace.prefix))
 
     async def add(self, family: str) -> None:

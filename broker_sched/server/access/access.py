@@ -90,6 +90,7 @@ class Access:
         if config.oidc_config is not None:
             self.oidc = _oidc(config.oidc_config, scheduler)
         self.sessions = Sessions(scheduler, config.session, self._tokens, self._users)
+        self._seen_users = None if self._users is None else self._users.all()
 
     async def admit(self, scope: Scope, path: str) -> None:
         """Put the caller into scope["state"], where `caller_of` finds it.
@@ -119,6 +120,16 @@ class Access:
                 "This server knows no users, and so answers at loopback addresses and unix sockets only. Give it "
                 "BSCHED_USERS_FILE, or BSCHED_INSECURE=1 when all who reach it may do everything.",
             )
+
+    def has_changed(self) -> bool:
+        """Tell whether the users file has changed since this was asked last."""
+        former, self._seen_users = self._seen_users, None if self._users is None else self._users.all()
+        return former is not self._seen_users
+
+    def forget_all(self) -> None:
+        """Look in Redis for each login, also for those that were found there half a second ago."""
+        self._tokens.forget_all()
+        self.sessions.forget_all()
 
     def close(self) -> None:
         """End what was started for logins."""

@@ -38,6 +38,10 @@ class Remembered(Generic[T]):
         """Look again when this one is asked for next."""
         self._kept.pop(digest, None)
 
+    def forget_all(self) -> None:
+        """Look again whoever is asked for next."""
+        self._kept.clear()
+
     def _forget_failure(self, digest: str, future: asyncio.Future[T]) -> None:
         if future.cancelled() or future.exception() is not None:
             _, kept = self._kept.get(digest, (0.0, None))

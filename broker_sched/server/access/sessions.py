@@ -82,6 +82,10 @@ class Sessions:
             await self._scheduler.drive(end_session(self._namespace, secret))
             self._proofs.forget(digest_of(secret))
 
+    def forget_all(self) -> None:
+        """Look in Redis again, whoever comes next."""
+        self._proofs.forget_all()
+
     async def _grants_of(self, proof: Proof) -> Grants | None:
         """Return the roles as they are by now; None when what the session goes back to is gone, or is another."""
         if proof.kind == "user":

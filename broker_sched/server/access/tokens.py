@@ -28,6 +28,10 @@ class Tokens:
             return f"This token has expired, {when}. `bsched token create` makes another one."
         return found
 
+    def forget_all(self) -> None:
+        """Look in Redis again, whoever comes next."""
+        self._holders.forget_all()
+
     async def _look(self, digest: str) -> Holder | None:
         return await self._scheduler.drive(find_token(self._scheduler.namespace, digest))
 

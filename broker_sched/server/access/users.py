@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.failed_logins import note_failed_login, note_right_login, seconds_to_wait
@@ -47,6 +48,10 @@ class Users:
         like = (each.password_hash for each in users.values() if each.password_hash)
         is_right = await self._passwords.is_right(name, password, password_hash, begin, note, like)
         return user.grants if is_right and user is not None else None
+
+    def all(self) -> Mapping[str, User]:
+        """Return the users by name: another object once the file has changed."""
+        return self._file.users()
 
     def named(self, name: str) -> User | None:
         """Return the user of this name who has a password, as the file has it; None when there is none."""

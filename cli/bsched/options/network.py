@@ -27,9 +27,9 @@ def network_options(function: F) -> F:
             multiple=True,
             metavar="NAME=NUMBER",
             envvar="BSCHED_LIMIT",
-            help="How many there may be in a process at a time: connections, requests, waiting (long polls), and each "
-            "with _per_address; may be repeated. Without it, connections are as many as the process may open files, "
-            "and half of that from one address.  [env: BSCHED_LIMIT]",
+            help="How many there may be in a process at a time: connections, requests, waiting (long polls), streams "
+            "(of events, for pages), and each with _per_address; may be repeated. Without it, connections are as many "
+            "as the process may open files, streams 1,000, and half of that from one address.  [env: BSCHED_LIMIT]",
         ),
         click.option(
             "--proxy-headers",

@@ -154,7 +154,8 @@ def test_a_get_is_asked_for_its_role_as_a_post_is(cells: Cells, kind: str) -> No
 
 @pytest.mark.parametrize("kind", [None, *WAYS])
 def test_other_paths_are_for_any_role_and_health_is_everybodys(cells: Cells, kind: str | None) -> None:
-    for path in (*OTHER_PATHS, "/nowhere", "/api/nothing"):
+    others = {*OTHER_PATHS} - {"/events"} | {"/events?after=no"}  # whose answer would not end
+    for path in (*sorted(others), "/nowhere", "/api/nothing"):
         if kind is None:
             assert cells.outcome(Login(), "GET", path) == "401", path
             continue
