@@ -9,9 +9,7 @@
 -- @include lib/audit/records.lua
 
 return answer(function()
-  local note = cjson.decode(ARGS.note)
-  note.time = NOW_TEXT
   audit.be_let_pass()
-  call('HSETNX', key('audit_open', ''), ARGS.id, cjson.encode(note))
+  call('HSETNX', key('audit_open', ''), ARGS.id, audit.dated(ARGS.note))
   return ARGS.id
 end)

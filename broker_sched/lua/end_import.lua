@@ -1,13 +1,15 @@
 -- End an import: the namespace becomes one that everybody may work on, or what it was before.
 --
--- @args token outcome option_count fields…
+-- @args token outcome tasks note option_count fields…
 --   outcome       `done`; `given_up`, when what was brought in has been removed
+--   tasks, note   how many tasks were brought in, and who did what: the record of the audit (lib/audit/records.lua)
 --   option_count  how many options there are among the fields
 --   fields        name, value, … of the options that the namespace is to have, then of its resource limits
 -- Reply { how many deferred steps are left; the namespace is not opened before there is none }
 -- Cost  O(fields)
 -- @include lib/core/header.lua
 -- @include lib/core/import_claim.lua
+-- @include lib/audit/records.lua
 
 local SECONDS = '60'
 
@@ -21,6 +23,7 @@ local function open()
   call('HSET', config, 'schema', ARGS.schema_version)
   call('HSETNX', config, 'paused', '0')
   call('HINCRBY', config, 'version', 1)
+  audit.close('', audit.dated(ARGS.note), ARGS.tasks, 'done', '')
   call('HDEL', config, 'import')
   return { 0 }
 end

@@ -76,27 +76,50 @@ def audited(
     method, arguments: what was asked for, as the record shows it. Raises what the commands raise; of an error that
     was found before anything was changed, the record says that it was refused.
     """
-    call_id = uuid.uuid4().hex
-    note = {
+    call_id = yield from begin(asker, method, arguments)
+    counted: list[int] = []
+    try:
+        result = yield from _counting(commands, counted)
+    except BrokerSchedError as error:
+        yield from end_refused(call_id, error)
+        raise
+    by_reply = _BY_REPLY.get(method)
+    yield from end(call_id, sum(counted) if by_reply is None else by_reply(result))
+    return result
+
+
+def begin(asker: Asker, method: str, arguments: Mapping[str, Any]) -> Commands[str]:
+    """Note what is asked for, before anything is changed. Returns by what `end` and `end_refused` find the note."""
+    note = to_json("note", note_of(asker, method, arguments))
+    noted = yield Call("begin_audit", once=True, id=uuid.uuid4().hex, note=note)
+    return str(noted)  # that of the first attempt, when this is another one
+
+
+def end(call_id: str, tasks: int | None) -> Commands[None]:
+    """Make the record of a call that was noted. tasks: how many it has changed; None where nobody knows."""
+    yield Call("end_audit", once=True, id=call_id, tasks="" if tasks is None else str(tasks), result="done", why="")
+
+
+def end_refused(call_id: str, error: BaseException) -> Commands[None]:
+    """Make the record of a call that was noted, and has changed nothing, since this error was found before."""
+    why = redacted(str(error))[:MAX_TEXT]
+    yield Call("end_audit", once=True, id=call_id, tasks="0", result="refused", why=why)
+
+
+def note_of(asker: Asker, method: str, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a record that are known before the end of a call."""
+    return {
         "who": asker.name[:MAX_TEXT],
         "kind": asker.kind,
         "address": asker.address[:MAX_TEXT],
         "method": method,
         "arguments": shown(method, arguments),
     }
-    noted = yield Call("begin_audit", once=True, id=call_id, note=to_json("note", note))
-    call_id = str(noted)  # that of the first attempt, when this is another one
-    counted: list[int] = []
-    try:
-        result = yield from _counting(commands, counted)
-    except BrokerSchedError as error:
-        why = redacted(str(error))[:MAX_TEXT]
-        yield Call("end_audit", once=True, id=call_id, tasks="0", result="refused", why=why)
-        raise
-    by_reply = _BY_REPLY.get(method)
-    tasks = sum(counted) if by_reply is None else by_reply(result)
-    yield Call("end_audit", once=True, id=call_id, tasks="" if tasks is None else str(tasks), result="done", why="")
-    return result
+
+
+def asker_here() -> Asker:
+    """Return who asks for what this process does straight in Redis: its user."""
+    return Asker(user_at_host(), "redis")
 
 
 def audited_here(namespace: Namespace, name: str, arguments: Mapping[str, Any], commands: Commands[T]) -> Commands[T]:
@@ -104,7 +127,12 @@ def audited_here(namespace: Namespace, name: str, arguments: Mapping[str, Any], 
 
     name: what the record has for a method, which it need not be. Raises what the commands raise.
     """
-    return (yield from audited(namespace, Asker(user_at_host(), "redis"), name, arguments, commands))
+    return (yield from audited(namespace, asker_here(), name, arguments, commands))
+
+
+def nothing() -> Commands[None]:
+    """The commands of what is done already, and is to be recorded."""
+    yield from ()
 
 
 def shown(method: str, arguments: Mapping[str, Any]) -> str:

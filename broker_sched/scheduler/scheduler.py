@@ -17,6 +17,7 @@ from broker_sched.redis_backend.commands import Argument, Await, Call, Commands
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.recovery import DIRECT, Configure, Fail, LookAnew, Recovery, SendAgain, failure_in
 from broker_sched.redis_backend.sync_connection import RedisClient, SyncConnection
+from broker_sched.scheduler import auditing
 from broker_sched.scheduler.auditing import audited_here, is_audited
 from broker_sched.scheduler.execution import Effects, Execution, Pause, Send, ThreadCallers, one, take_lock
 from broker_sched.scheduler.integrity.check import Difference, compare
@@ -120,14 +121,15 @@ class Scheduler(SchedulerAPI):
         self.drive(run_deferred(1))
         differences = self._compare()
         if repair:
-            return self._repair() if differences else []
+            return self._repair(len(differences)) if differences else []
         if differences:
             again = {(each.key, repr(each.expected), repr(each.found)) for each in self._compare()}
             differences = [d for d in differences if (d.key, repr(d.expected), repr(d.found)) in again]
         return differences
 
-    def _repair(self) -> list[Difference]:
+    def _repair(self, count: int) -> list[Difference]:
         self.drive(check_permissions(self.namespace, "admin", self._connection.user))
+        call_id = self.drive(auditing.begin(auditing.asker_here(), "verify --repair", {"differences": count}))
         found: list[Difference] = []
         with Repair(self._run, lambda deferred_steps: self.drive(run_deferred(deferred_steps))) as repair:
             for number in range(PASSES):
@@ -136,6 +138,7 @@ class Scheduler(SchedulerAPI):
                 if not differences:
                     break
                 repair.write(commands_of(differences))
+        self.drive(auditing.end(call_id, None))
         return found
 
     def _compare(self) -> list[Difference]:

@@ -42,6 +42,18 @@ def test_making_and_revoking_a_token_is_in_it_and_the_token_is_not(board: Schedu
     assert made["token"] not in json.dumps(found)
 
 
+def test_a_repair_is_in_it_and_what_finds_nothing_is_not(board: Scheduler, on: Bsched) -> None:
+    board.add_task(worker="w", task_id="t", family="A")
+    on("verify")
+    on("verify", "--repair")
+    assert on.json_lines("audit") == []
+    board._client.sadd(board.namespace.key("families"), "nobody's")
+    on("verify", "--repair")
+    (found,) = on.json_lines("audit")
+    assert (found["method"], found["who"], found["kind"]) == ("verify --repair", user_at_host(), "redis")
+    assert (found["arguments"], found["result"]) == ({"differences": 1}, "done")
+
+
 def test_following_shows_what_is_done_meanwhile(board: Scheduler, on: Bsched) -> None:
     board.pause()
     with on_terminal("audit", "--follow", *on.where) as child:

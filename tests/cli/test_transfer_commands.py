@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from broker_sched import Scheduler
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler.transfer.lines import FIRST_NUMBER, FORMAT, HeaderLine, LineWriter, TaskLine
+from broker_sched.this_user import user_at_host
 from bsched.main import cli
 from tests.documents import environment_of
 from tests.dumps import dumps_of, load
@@ -51,6 +52,9 @@ def test_a_file_goes_out_and_in(source: Scheduler, own_redis: RedisProcess, tmp_
     with closing(Scheduler(own_redis.url, "copy")) as copy:
         assert copy.task_list() == source.task_list()
         assert copy.verify() == []
+        (record,) = copy.audit()["records"]
+    assert (record["method"], record["who"], record["tasks"]) == ("import", user_at_host(), 2)
+    assert (record["arguments"], record["result"]) == ({"tasks": 2, "workers": 1}, "done")
 
 
 def test_only_a_file_is_replaced_by_an_export(source: Scheduler, own_redis: RedisProcess, tmp_path: Path) -> None:
@@ -172,3 +176,6 @@ def test_a_namespace_of_an_earlier_release_is_migrated(own_redis: RedisProcess) 
     again = run("migrate", "--json", redis=own_redis, namespace="old")
     assert json.loads(again.stdout) == {"namespace": "old", "from": SCHEMA_VERSION, "to": SCHEMA_VERSION}
     assert run("verify", redis=own_redis, namespace="old").exit_code == 0
+    (record,) = map(json.loads, run("audit", "--json", redis=own_redis, namespace="old").stdout.splitlines())
+    assert (record["method"], record["who"]) == ("migrate", user_at_host())
+    assert record["arguments"] == {"from": "3", "to": SCHEMA_VERSION}

@@ -182,7 +182,7 @@ def test_an_import_that_gave_way_to_another_one_changes_nothing_more(
     assert maintenance._run(Call("begin_import", token="second", **begin))[0] in ("begun", "left")
     with pytest.raises(RedisUnavailable):
         maintenance._run(Call("import_records", token="first", words=[]))
-    fields = {"option_count": "0", "fields": []}
+    fields = {"tasks": "0", "note": "{}", "option_count": "0", "fields": []}
     maintenance._run(Call("end_import", token="second", outcome="given_up", **fields))
     assert other._client.hget(other.namespace.key("config"), "schema") == SCHEMA_VERSION
     maintenance.close()

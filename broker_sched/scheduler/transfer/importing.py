@@ -14,6 +14,7 @@ from broker_sched.config import parse_options, to_text
 from broker_sched.contract.validation import to_json
 from broker_sched.errors import BrokerSchedError, ImportRefused
 from broker_sched.redis_backend.commands import Call
+from broker_sched.scheduler.auditing import asker_here, note_of
 from broker_sched.scheduler.execution import one
 from broker_sched.scheduler.maintenance import Maintenance
 from broker_sched.scheduler.operations.operators import configure
@@ -36,11 +37,11 @@ KEPT = frozenset(
 class Import:
     """Brings tasks, workers and submissions into the scheduler's namespace.
 
-    tasks: how many are there already. is_left: it failed, and could not remove what it had brought in.
+    tasks, workers: how many are there already. is_left: it failed, and could not remove what it had brought in.
     """
 
     def __init__(self, scheduler: Maintenance) -> None:
-        self.tasks = 0
+        self.tasks = self.workers = 0
         self.is_left = False
         self._scheduler = scheduler
         self._token = uuid.uuid4().hex
@@ -57,6 +58,7 @@ class Import:
         self._begin(checked)
         try:
             self._bring_in(_worker_records(checked))
+            self.workers = len(checked.workers)
             for is_pending in (False, True):  # so that it shows at once which are ready
                 self._bring_in(self._task_records(line for line in tasks() if (line.status == "PENDING") == is_pending))
             while self._send([]):
@@ -121,7 +123,16 @@ class Import:
 
     def _end(self, outcome: str, options: list[str], limits: list[str]) -> None:
         count, fields = str(len(options) // 2), [*options, *limits]
-        call = Call("end_import", token=self._token, outcome=outcome, option_count=count, fields=fields)
+        counts = {"tasks": self.tasks, "workers": self.workers}
+        call = Call(
+            "end_import",
+            token=self._token,
+            outcome=outcome,
+            tasks=str(self.tasks),
+            note=to_json("note", note_of(asker_here(), "import", counts)),
+            option_count=count,
+            fields=fields,
+        )
         while self._scheduler.drive(one(call))[0]:
             self._send([])
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from broker_sched.errors import ConfigurationError
+from broker_sched.plain_text import on_one_line
 from broker_sched.server.access.grants import Grants, parse_grants, write_grants
 
 log = logging.getLogger("bsched.server")
@@ -106,7 +107,8 @@ def read_users(path: str) -> dict[str, User]:
 
 
 def check_mode(path: str) -> None:
-    """Log that others may read the file. Raises ConfigurationError when others may write it, and so be whom they like.
+    """Log that others may read the file. Raises ConfigurationError when others than its owner may write it, and so be
+    whom they like.
 
     A file that is not there is passed over, and so is a system without such modes.
     """
@@ -114,8 +116,9 @@ def check_mode(path: str) -> None:
         return
     with contextlib.suppress(OSError):
         mode = stat.S_IMODE(os.stat(path).st_mode)
-        if mode & stat.S_IWOTH:
-            raise ConfigurationError(f"Everybody may write the users file {path}: chmod 600 {path}")
+        if mode & (stat.S_IWOTH | stat.S_IWGRP):
+            who = "Everybody" if mode & stat.S_IWOTH else "Its whole group"
+            raise ConfigurationError(f"{who} may write the users file {path}: chmod 600 {path}")
         if mode & stat.S_IROTH:
             log.warning("Everybody may read the users file %s: chmod 600 %s", path, path)
 
@@ -150,11 +153,11 @@ class UsersFile:
         self._seen = signature
         try:
             check_mode(self._path)
-            self._users = read_users(self._path)
+            before, self._users = self._users, read_users(self._path)
         except ConfigurationError as error:
             log.error("%s The users are those that it had before.", error)
         else:
-            log.info("The users file %s has changed: %d users.", self._path, len(self._users))
+            log.info("The users file %s has changed: %s.", self._path, _changes(before, self._users))
 
     def _signature(self) -> tuple[int, ...] | None:
         try:
@@ -162,6 +165,18 @@ class UsersFile:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev, found.st_mode
+
+
+def _changes(before: Mapping[str, User], now: Mapping[str, User]) -> str:
+    """Say who has come, gone, or is another: names and roles, and no hash."""
+    told = [f"added {on_one_line(name)} ({write_grants(now[name].grants)})" for name in now if name not in before]
+    told += [f"removed {on_one_line(name)}" for name in before if name not in now]
+    for name in (each for each in now if each in before):
+        if now[name].grants != before[name].grants:
+            told.append(f"roles of {on_one_line(name)}: {write_grants(now[name].grants)}")
+        if now[name].password_hash != before[name].password_hash:
+            told.append(f"another password of {on_one_line(name)}")
+    return "; ".join(told) or "nobody is another"
 
 
 @contextlib.contextmanager

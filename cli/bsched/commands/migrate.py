@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
+from broker_sched.scheduler.auditing import audited_here, nothing
 from broker_sched.scheduler.integrity.migrations import Migration
 from broker_sched.scheduler.maintenance import Maintenance
 from bsched.options.namespace import refuse_missing
@@ -33,6 +34,9 @@ def migrate(place: Place, output: Output) -> None:
         live_line(lambda: f"{migration.of - migration.left:,} of {migration.of:,} tasks"),
     ):
         scheduler.drive(migration.commands())
+    if migration.first not in (None, SCHEMA_VERSION):  # before, no script of this release could be run
+        asked = {"from": migration.first, "to": SCHEMA_VERSION}
+        scheduler.drive(audited_here(scheduler.namespace, "migrate", asked, nothing()))
     done = {"namespace": place.namespace, "from": migration.first, "to": SCHEMA_VERSION}
     output.thing(done, lambda: _told(place.namespace, str(migration.first)))
 

@@ -104,6 +104,20 @@ def test_a_file_that_everybody_may_write_by_now_is_not_taken(
     assert list(file.users()) == ["eve"]
 
 
+def test_the_log_says_who_came_and_went_and_shows_no_hash(
+    tmp_path: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "users"
+    path.write_text(user_line("ann", "1", "viewer@*") + user_line("bob", "1", "viewer@*") + f"cem:{HASH}:viewer@*\n")
+    file = UsersFile(str(path), clock)
+    path.write_text(user_line("bob", "2", "viewer@*") + f"cem:{HASH}:admin@etl\n" + user_line("dan", "1", "worker@*"))
+    clock.advance(1)
+    assert list(file.users()) == ["bob", "cem", "dan"]
+    assert "added dan (worker@*); removed ann; another password of bob; roles of cem: admin@etl." in caplog.text
+    assert "argon2" not in caplog.text
+
+
 def test_a_file_that_is_broken_at_first_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="can't be read"):
         UsersFile(str(tmp_path / "none"))
@@ -117,9 +131,10 @@ def test_a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_t
 ) -> None:
     path = tmp_path / "users"
     path.write_text("")
-    path.chmod(0o602)
-    with pytest.raises(ConfigurationError, match="chmod 600"):
-        check_mode(str(path))
+    for mode in (0o602, 0o620, 0o666):
+        path.chmod(mode)
+        with pytest.raises(ConfigurationError, match="chmod 600"):
+            check_mode(str(path))
     path.chmod(0o604)
     check_mode(str(path))
     assert "chmod 600" in caplog.text

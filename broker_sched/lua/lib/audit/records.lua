@@ -17,6 +17,13 @@ function audit.be_let_pass()
   call('HDEL', key('audit_open', ''), '')
 end
 
+-- A note with the time of now.
+function audit.dated(note)
+  local fields = cjson.decode(note)
+  fields.time = NOW_TEXT
+  return cjson.encode(fields)
+end
+
 -- fields  name, value, …
 function audit.add(fields)
   local most = tostring(math.max(1, OPTIONS.audit_max_records or 20000))
