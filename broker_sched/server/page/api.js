@@ -98,6 +98,7 @@ function noteClock(response) {
  * @typedef {object} Asked
  * @property {T | null} data the latest reply; the one before while it is asked again
  * @property {ApiError | null} error why there is no newer reply
+ * @property {boolean} known whether there is a reply, which may be null
  * @property {boolean} loading whether the first reply to these arguments is awaited
  * @property {boolean} stale whether data is the reply to other arguments, or could not be renewed
  * @property {() => void} reload asks again
@@ -131,8 +132,9 @@ export function useCall(method, args, options = {}) {
   return {
     data: key === null ? null : state.data,
     error: state.error,
+    known: key !== null && state.key !== null,
     loading: key !== null && state.key !== key && state.error === null,
-    stale: state.data !== null && (state.key !== key || state.error !== null),
+    stale: state.key !== null && (state.key !== key || state.error !== null),
     reload: () => asking.current?.ask(),
   };
 }

@@ -41,13 +41,9 @@ export function Failure({ error, onRetry }) {
  *   children: makes what is shown of the reply
  */
 export function Answer({ asked, children }) {
-  const { data, error, loading, stale, reload } = asked;
+  const { data, known, error, loading, stale, reload } = asked;
   return html`
     ${error ? html`<${Failure} error=${error} onRetry=${reload} />` : null}
-    ${data === null
-      ? loading
-        ? html`<${Loading} />`
-        : null
-      : html`<div class=${stale ? 'stale' : ''} aria-busy=${stale}>${children(data)}</div>`}
+    ${known ? html`<div class=${stale ? 'stale' : ''} aria-busy=${stale}>${children(data)}</div>` : loading ? html`<${Loading} />` : null}
   `;
 }
