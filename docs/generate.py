@@ -20,6 +20,7 @@ from broker_sched.contract import (
     graph_replies,
     resource_replies,
     submission_replies,
+    timeline_replies,
     types,
     view_replies,
 )
@@ -32,7 +33,7 @@ from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler.keys import KEYS
 
 DOCS = Path(__file__).parent
-REPLIES = (view_replies, resource_replies, submission_replies, graph_replies, audit_replies)
+REPLIES = (view_replies, resource_replies, submission_replies, graph_replies, timeline_replies, audit_replies)
 SHAPES = {name: shape for module in REPLIES for name, shape in vars(module).items()}  # that are shown in full
 NOTE = "<!-- Made by docs/generate.py from the code: change that. -->\n"
 

@@ -1,4 +1,4 @@
-"""The shape of condensed_graph's reply: a part of the graph of deps, small enough to be drawn."""
+"""The shapes of what condensed_graph and critical_path reply: a part of the graph of deps, and a chain in it."""
 
 from __future__ import annotations
 
@@ -57,3 +57,46 @@ class CondensedGraph(TypedDict):
     edges: list[GraphEdge]
     looked_at: int
     complete: bool
+
+
+class PathStep(TypedDict):
+    """A task of a critical path.
+
+    state: as in `tasks`, or MISSING; then status is null. worker, started, ended: of its latest run; null where there
+    was none, and ended while it runs. spent_seconds: what its runs have taken so far. expected_seconds: what is to
+    come; null: nobody knows, since no run of its family was DONE yet, and it counts as 0.
+    """
+
+    task_id: str
+    family: str
+    status: str | None
+    state: str
+    worker: str | None
+    started: float | None
+    ended: float | None
+    spent_seconds: float
+    expected_seconds: float | None
+
+
+class CriticalPath(TypedDict):
+    """The chain of deps that takes longest, in the order in which it runs. task_id: the last of it.
+
+    spent_seconds, expected_seconds: the sums of its steps. looked_at: how many tasks were looked at; complete: whether
+    that is all that they depend on; further: how many deps were left out. unknown_families: up to 20 of those of which
+    nobody knows how long a run takes, n_unknown_families: how many there are. missing: up to 20 deps that are not
+    there, n_missing: how many. cycle: tasks that need each other in a ring, if there are such: the dep of the last of
+    them that closes it is left out.
+    """
+
+    task_id: str | None
+    steps: list[PathStep]
+    spent_seconds: float
+    expected_seconds: float
+    looked_at: int
+    complete: bool
+    further: int
+    unknown_families: list[str]
+    n_unknown_families: int
+    missing: list[str]
+    n_missing: int
+    cycle: list[str]

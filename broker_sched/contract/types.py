@@ -103,6 +103,7 @@ Visibility: TypeAlias = Annotated[
     Literal[0, 1, 2], Meta(title="visibility", description="0 (public), 1 (hidden) or 2 (private)")
 ]
 GraphDirection: TypeAlias = Literal["deps", "dependents"]
+PathMeasure: TypeAlias = Literal["total", "spent", "expected"]
 RefusalScope: TypeAlias = Literal["module", "family"]
 AuditResult: TypeAlias = Literal["done", "refused", "unknown"]
 TaskAction: TypeAlias = Literal["retry", "forgive", "enable", "disable", "done", "stop", "remove"]

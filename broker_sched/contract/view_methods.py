@@ -8,19 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from broker_sched.contract import audit_replies, graph_replies, resource_replies, submission_replies, view_replies
+from broker_sched.contract import (
+    audit_replies,
+    graph_replies,
+    resource_replies,
+    submission_replies,
+    timeline_replies,
+    view_replies,
+)
 from broker_sched.contract.registry import rpc
 from broker_sched.contract.types import (
     JSON,
     AuditResult,
     Cursor,
     ExpandedNodes,
+    Family,
     GraphDirection,
     GraphNodes,
     LinkedStateFilter,
     ListLimit,
     ListOrder,
     Moment,
+    PathMeasure,
     ResourceName,
     SinceSeconds,
     StateFilter,
@@ -190,12 +199,46 @@ class ViewMethods:
         direction: GraphDirection = "deps",
         nodes: GraphNodes = 150,
         expand: ExpandedNodes = (),
+        include_done: bool = True,
     ) -> graph_replies.CondensedGraph | None:
         """Draw what a task depends on, or what depends on it, in few nodes; null when nobody knows the task.
 
         Near the task each node is one task; beyond, the tasks of one family that are in one state. Reads at most 1,000
         tasks, the nearest ones, at most 100 steps away.
         nodes: how many there may be. expand: names of nodes (`group:…`) whose tasks are to be shown one by one, as far
-        as they fit. `more` in a node has the arguments that show more of it.
+        as they fit. `more` in a node has the arguments that show more of it. include_done: false leaves out DONE tasks,
+        but for the one that was asked for, and what is reached through them alone.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True, looks=True)
+    def critical_path(
+        self, task_id: TaskId | None = None, submission: WorkerId | None = None, by: PathMeasure = "total"
+    ) -> graph_replies.CriticalPath | None:
+        """Return the chain of deps that takes longest, and ends with this task, or with one that was submitted.
+
+        How long a task takes: what its last 20 runs took that have ended, and a run to come as long as the last 100 of
+        its family that were DONE, on average; of one that runs what is left of that. by: only what was spent, or only
+        what is expected. It knows nothing of how long a task waits for workers or resources. Looks at the nearest 1,000
+        tasks. null when nobody knows the task, or the submission.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True, looks=True)
+    def timeline(
+        self,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        worker: WorkerId | None = None,
+        family: Family | None = None,
+        cursor: Cursor | None = None,
+        limit: ListLimit = 500,
+    ) -> timeline_replies.Timeline:
+        """Return which runs of tasks ended from `since` to `until`, the last ones first, and which have not ended yet.
+
+        Two sources tell of a run. Each task that is there has its last one, when it is DONE, FAILED or DISABLED by it.
+        The last 10,000 events or so have all of them, of tasks that were removed, too. Of a batch each member has a
+        run. With cursor, that of the reply before, there are only such that have ended. A call looks at up to 1,000
+        tasks and 2,000 events, so its reply may be short, or empty, and have a cursor.
         """
         raise NotImplementedError

@@ -362,9 +362,10 @@ Event = TypedDict(
         "refused": str | None,
         "asked": str | None,
         "by": str | None,
+        "started": float | None,
     },
 )
-Event.__doc__ = """A change of a task's status.
+Event.__doc__ = """A change of a task's status. started: when the run began that ended by it; null: none did.
 
 refused: what was reported for a run that did not count any more. asked: what people did that changed no status. by:
 who of the people did it, "" when that was not told; null: they did not.

@@ -43,6 +43,7 @@ _NAMES = """
     running running_tasks runs seen sentence server servers set_at set_by since size start_time started state status
     steps submission submitted takes task task_id taskFamily taskId taskModule time_running to total unmet until
     updated used value versions waiters wanted worker worker_running
+    all_running expected_seconds missing n_missing n_unknown_families now spent_seconds unknown_families whole_since
 """
 _ALL = """
     displayName display_name error info last_error log message params reason refusal statusMessage

@@ -63,8 +63,8 @@ KEYS = (
     Key(
         "events",
         "stream",
-        "every change of status: task_id, family, from, to, worker, time (s); of a refused report: refused, attempt, "
-        "too; of what people did: by, and asked where no status changed",
+        "every change of status: task_id, family, from, to, worker, time (s); of one that ends a run: started (s), "
+        "too; of a refused report: refused, attempt; of what people did: by, and asked where no status changed",
         "the last 10,000 or so",
     ),
     Key(

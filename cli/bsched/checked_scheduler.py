@@ -29,6 +29,8 @@ SAYS_ITSELF: dict[str, Callable[[Any], bool]] = {
     "condensed_graph": lambda reply: reply is None,  # it shows missing deps, too
     "task_deps": lambda reply: reply is None,  # likewise
     "events": lambda reply: not reply["events"],  # of a task that was removed, too
+    "critical_path": lambda reply: reply is None,
+    "timeline": lambda reply: False,  # it knows of workers that are gone
     "why": lambda reply: False,  # it says what is known of a task that was removed
 }
 FAMILIES = 3  # whose tasks are looked at for those whose ids are nearly the one that is not there

@@ -33,6 +33,8 @@ COMMANDS = {
     "status": "status",
     "task": "task",
     "graph": "graph",
+    "critical-path": "critical_path",
+    "timeline": "timeline",
     "family": "family",
     "failures": "failures",
     "resource": "resource",

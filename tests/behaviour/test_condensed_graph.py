@@ -142,6 +142,32 @@ def test_every_task_is_in_one_node_and_every_dep_in_one_edge(scheduler: Schedule
                 assert node["node"] not in known or len(known) == nodes, "it is taken apart as far as there is room"
 
 
+@pytest.mark.parametrize("seed", range(by_night(60, 6)))
+def test_without_done_tasks_the_graph_is_that_of_the_others(scheduler: Scheduler, seed: int) -> None:
+    chance = random.Random(seed)
+    model = random_graph(scheduler, chance)
+    for _ in range(8):
+        first, direction = chance.choice(list(model.statuses)), chance.choice(["deps", "dependents"])
+        shown = {task for task in {*model.deps, *model.statuses} if task == first or model.statuses[task] != "DONE"}
+        deps = {
+            task: [dep for dep in deps if dep in shown or dep not in model.statuses]
+            for task, deps in model.deps.items()
+            if task in shown
+        }
+        graph = scheduler.condensed_graph(first, direction, 30, include_done=False)
+        assert_shows(graph, Model(deps, model.statuses), first, direction, 30)
+        assert all(node["more"]["include_done"] is False for node in graph["nodes"] if node["more"])
+
+
+def test_of_very_many_deps_the_few_that_are_not_done_are_all_shown(scheduler: Scheduler) -> None:
+    fill(scheduler, [f"Load_{number}" for number in range(LOOKED_AT + 500)], status="DONE")
+    fill(scheduler, ["Bad_1", "Late_1"])
+    fill(scheduler, ["a"], deps=[*(f"Load_{number}" for number in range(LOOKED_AT + 500)), "Bad_1", "Late_1"])
+    graph = scheduler.condensed_graph("a", include_done=False)
+    assert [node["task_id"] for node in graph["nodes"]] == ["a", "Bad_1", "Late_1"]
+    assert (graph["complete"], graph["looked_at"]) == (True, 3)
+
+
 def test_nearer_tasks_are_single_and_a_group_is_of_one_family_and_state(scheduler: Scheduler) -> None:
     fill(scheduler, ["Raw_1", "Raw_2"], status="DONE")
     fill(scheduler, [f"Load_{number}" for number in range(200)], status="DONE", deps=["Raw_1", "Raw_2"])

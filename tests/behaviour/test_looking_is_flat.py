@@ -35,6 +35,7 @@ LOOKS = {
     "workers": {},
     "failures": {},
     "events": {},
+    "critical_path": {"task_id": "t5"},
     "task_details": {"task_id": "t5"},
     "task_deps": {"task_id": "t5"},
     "worker_details": {"worker": "w"},

@@ -136,6 +136,15 @@ def test_options_that_cannot_be_are_wrong_usage(bsched: Bsched, options: list[st
     assert bsched("graph", "Mail", *options).exit_code == 2
 
 
+def test_done_tasks_can_be_left_out(bsched: Bsched) -> None:
+    graph = json.loads(bsched("graph", "Mail", "--nodes", "20", "--without-done", "--json").stdout)
+    assert graph["nodes"] and "DONE" not in {each["state"] for each in graph["nodes"]}
+    assert (
+        "bsched graph Mail --without-done --nodes 20 --expand"
+        in bsched("graph", "Mail", "--nodes", "20", "--without-done").stderr
+    )
+
+
 def test_dot_and_mermaid_have_every_node_and_every_edge(bsched: Bsched) -> None:
     graph = json.loads(bsched("graph", "Mail", "--nodes", "20", "--json").stdout)
     dot, mermaid = (bsched("graph", "Mail", "--nodes", "20", f"--{language}").stdout for language in ("dot", "mermaid"))

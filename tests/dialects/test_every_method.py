@@ -147,12 +147,18 @@ def look(on: Any) -> None:
     on.workers()
     on.worker_details(worker="a")
     on.condensed_graph(task_id="T_1", direction="dependents")
+    on.condensed_graph(task_id="T_4", include_done=False)
+    on.critical_path(task_id="T_4")
+    on.critical_path(submission="later", by="expected")
+    on.timeline()
+    on.timeline(until=1_000_000.0, family="T", worker="a", limit=1)
     seen = on.events(limit=5)
     on.events(after=seen["events"][0]["id"], status="DONE")
     on.events(before=seen["last"], task_id="T_1")
 
 
 WITHOUT_CHANCE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "timeline": lambda answer: {**answer, "cursor": None},  # it has the id of an event
     "overview": lambda answer: {**answer, "redis": None, "namespace": None},
     # Records have the time as their id, and in the same moment an event has the same one, or has not.
     "audit": lambda answer: {**answer, "last": None, "records": [{**each, "id": None} for each in answer["records"]]},

@@ -13,6 +13,7 @@ from broker_sched.scheduler.operations import (
     audit,
     changing,
     condensed_graphs,
+    critical_paths,
     events,
     failures,
     families,
@@ -30,6 +31,7 @@ from broker_sched.scheduler.operations import (
     task_details,
     task_listing,
     tasks,
+    timeline,
     traces,
     why,
     work,
@@ -40,7 +42,7 @@ from broker_sched.scheduler.operations.operators import configure
 MODULES = (
     *(tasks, work, attempts, task_details, task_deps, operators, changing, options, lists, graphs, submissions),
     *(refusals, overview, families, task_listing, single_task, failures, workers, resources, submission_details),
-    *(events, condensed_graphs, why, traces, audit),
+    *(events, condensed_graphs, critical_paths, timeline, why, traces, audit),
 )
 
 

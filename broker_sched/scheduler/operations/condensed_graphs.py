@@ -14,7 +14,7 @@ from broker_sched.contract.states import STATES
 from broker_sched.contract.view_replies import TaskLine
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.scheduler.operations.graph_walk import LookedAt, Walk, walk_from
+from broker_sched.scheduler.operations.graph_walk import LookedAt, Walk, numbers_of, walk_from
 from broker_sched.scheduler.task_lines import read_errors, read_lines
 
 FAILURES = ("FAILED", "DISABLED")
@@ -38,21 +38,21 @@ Call: TypeAlias = dict[str, Any]  # the arguments of a call of condensed_graph
 
 
 def condensed_graph(
-    namespace: Namespace, *, task_id: str, direction: str, nodes: int, expand: Sequence[str]
+    namespace: Namespace, *, task_id: str, direction: str, nodes: int, expand: Sequence[str], include_done: bool
 ) -> Commands[CondensedGraph | None]:
     """Return what the task depends on, or what depends on it, in few nodes; None when nobody knows the task."""
-    n, missing = yield Read(
-        [("HGET", namespace.key("task", task_id), "n"), ("HGET", namespace.key("missing_deps"), task_id)]
-    )
-    if n is None and missing is None:
+    first = yield from numbers_of(namespace, [task_id])
+    if not first:
         return None
-    walk = yield from walk_from(namespace, task_id, n or missing, direction)
+    walk = yield from walk_from(namespace, first, direction, include_done=include_done)
     groups = condense(walk, nodes, expand)
     grouped = {each for members in groups.values() for each in members}
     single = [each for each in walk.tasks if each not in grouped]
     lines = yield from _lines(namespace, [walk.tasks[each] for each in single])
     exact = yield from _exact(namespace, walk, groups)
     call: Call = {"task_id": task_id, "direction": direction, "nodes": nodes}
+    if not include_done:
+        call["include_done"] = False
     shown = [_task(walk, each, lines.get(walk.tasks[each].task_id), call) for each in single]
     shown += [_group(walk, group, members, group in exact, call, expand) for group, members in groups.items()]
     return {

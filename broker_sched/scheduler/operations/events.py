@@ -13,7 +13,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.stream_pages import Entry, StreamPages
 
 KEPT = 10_000  # at least, as lua/lib/core/events.lua has it: a shorter stream is whole
-_ID = re.compile(r"\d{1,19}-\d{1,19}")
+EVENT_ID = re.compile(r"\d{1,19}-\d{1,19}")
 
 
 def events(
@@ -55,7 +55,7 @@ def events(
 
 def _check(after: str | None, before: str | None) -> None:
     for name, value, field in (("after", after, "last"), ("before", before, "first")):
-        if value is not None and not _ID.fullmatch(value):
+        if value is not None and not EVENT_ID.fullmatch(value):
             raise InvalidArgument(name, f"is no id of an event, such as 1719830000000-0: give `{field}` of a reply")
     if after is not None and before is not None:
         raise InvalidArgument("before", "goes back, and after goes on: give one of them")
@@ -85,4 +85,5 @@ def _event(entry: Entry) -> view_replies.Event:
         "refused": fields.get("refused"),
         "asked": fields.get("asked"),
         "by": fields.get("by"),
+        "started": float(fields["started"]) if "started" in fields else None,
     }

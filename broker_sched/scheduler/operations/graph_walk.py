@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from broker_sched.scheduler.records import ids_of
 
 FAMILY_IN_ID = re.compile(r"([^(_]+)[(_]")
 MISSING = "MISSING"  # the state of what is depended on and not there
+READ_IN = "!"  # in unmet:<n> while deps are being read in
 
 LOOKED_AT = 1000  # tasks
 LEVELS = 100  # steps from the first task; each takes three round trips or more
@@ -52,17 +53,28 @@ class Walk:
         return not any(self.further.values())
 
 
-def walk_from(namespace: Namespace, task_id: str, n: str, edges: str) -> Commands[Walk]:
-    """Look at what is reached from the task of this id and number. edges: the sets to follow, deps or dependents."""
+def walk_from(
+    namespace: Namespace, first: Mapping[str, str], edges: str, *, levels: int = LEVELS, include_done: bool = True
+) -> Commands[Walk]:
+    """Look at what is reached from some tasks.
+
+    first: their ids by number. edges: the sets to follow, deps or dependents. levels: how many steps. include_done:
+    else DONE tasks, but for the first ones, are left out, and so is what is reached through them alone.
+    """
     walk = Walk()
-    wave = {n: task_id}
-    seen = {n}
+    wave = dict(first)
+    seen = set(first)
+    left_out: set[str] = set()
     members_left = MEMBERS
-    for distance in range(LEVELS + 1):
+    if edges == "deps" and not include_done:
+        edges = "unmet"  # of very many deps the few that are not DONE
+    for distance in range(levels + 1):
         degrees = yield from _look_at(namespace, wave, edges, distance, walk)
+        if distance and not include_done:
+            left_out |= _drop_done(walk, degrees)
         neighbours = yield from _read_sets(namespace, edges, degrees, members_left)
         members_left -= sum(map(len, neighbours.values()))
-        room = LOOKED_AT - len(seen) if distance < LEVELS else 0
+        room = LOOKED_AT - len(seen) if distance < levels else 0
         taken = [each for each in _in_turn(neighbours.values()) if each not in seen][:room]
         names = yield from ids_of(namespace, taken)
         gone = set(taken) - set(names)  # removed a moment ago
@@ -74,6 +86,7 @@ def walk_from(namespace: Namespace, task_id: str, n: str, edges: str) -> Command
             walk.further[each] = max(0, degrees[each] - len(reached) - len(gone.intersection(found)))
         if not wave:
             break
+    walk.edges = [(each, other) for each, other in walk.edges if other not in left_out]
     return walk
 
 
@@ -83,6 +96,31 @@ def state_of(status: str | None, waits_for: int) -> str:
     waits_for: how many of the keys unmet:<n> and blockers:<n> are there.
     """
     return (PENDING_STATES[waits_for] if status == Status.PENDING else status) or MISSING
+
+
+def numbers_of(namespace: Namespace, ids: Sequence[str]) -> Commands[dict[str, str]]:
+    """Return the ids of those tasks that are there, or that others depend on, by number."""
+    replies = yield from read_paced(
+        [
+            command
+            for task_id in ids
+            for command in (
+                ("HGET", namespace.key("task", task_id), "n"),
+                ("HGET", namespace.key("missing_deps"), task_id),
+            )
+        ],
+        PACE,
+    )
+    found = zip(ids, replies[::2], replies[1::2])
+    return {n or missing: task_id for task_id, n, missing in found if n is not None or missing is not None}
+
+
+def _drop_done(walk: Walk, degrees: dict[str, int]) -> set[str]:
+    """Take the DONE tasks of this wave out of the walk. Returns their numbers."""
+    done = {n for n in degrees if walk.tasks[n].status == Status.DONE}
+    for n in done:
+        del walk.tasks[n], degrees[n]
+    return done
 
 
 def _look_at(
@@ -124,7 +162,8 @@ def _read_sets(
     replies = yield from read_paced(commands, PACE)
     found: dict[str, list[str]] = {n: [] for n in degrees}
     for (n, share), reply in zip(shares.items(), replies):
-        found[n] = sorted(reply if share == degrees[n] else reply[1], key=int)
+        members = reply if share == degrees[n] else reply[1]
+        found[n] = sorted((each for each in members if each != READ_IN), key=int)
     return found
 
 

@@ -11,9 +11,9 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.lists import read_config
 from broker_sched.scheduler.operations.task_details import task_log
 from broker_sched.scheduler.task_lines import read_attempt, read_lines, read_whole_error
+from broker_sched.scheduler.task_runs import LatestRun
 
 MAX_WORKERS = 100  # named
-MAX_ATTEMPTS = 20
 FIELDS = (
     *("module", "created", "workers", "held", "attempt", "disabled_at", "disabled_by", "runner_set"),
     *("accepts_messages", "batch_id"),
@@ -48,6 +48,8 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
     shown["error"] = yield from read_whole_error(namespace, task_id)
     runs = shown["status"] == Status.RUNNING
     accepts_messages = runs and accepts == "1" and (yield from read_config(namespace)).send_messages
+    number = int(attempt) if attempt else None
+    run = LatestRun(shown["status"], shown["family"], shown["updated"], shown["started"], shown["worker"], number)
     return {
         **shown,
         "module": module,
@@ -58,8 +60,8 @@ def task_details(namespace: Namespace, *, task_id: str) -> Commands[view_replies
         "n_deps": deps,
         "n_unmet": unmet,
         "n_dependents": dependents,
-        "attempt": int(attempt) if attempt else None,
-        "attempts": _with_done_run(shown, [read_attempt(text) for text in ended], attempt, host),
+        "attempt": number,
+        "attempts": run.ended_runs([read_attempt(text) for text in ended], host),
         "retry_at": None if retry_at is None else float(retry_at),
         "disabled_until": (yield from _until(namespace, disabled_at)) if disabled_at and not disabled_by else None,
         "disabled_by": disabled_by,
@@ -87,23 +89,3 @@ def _workers(namespace: Namespace, runner_set: str | None, workers: str | None) 
 def _until(namespace: Namespace, disabled_at: str) -> Commands[float]:
     config = yield from read_config(namespace)
     return float(disabled_at) + config.disable_persist
-
-
-def _with_done_run(
-    shown: view_replies.TaskLine, attempts: list[view_replies.RunAttempt], attempt: str | None, host: str | None
-) -> list[view_replies.RunAttempt]:
-    """The attempts, and the run that made the task DONE, which stands in its own fields while it is."""
-    if shown["status"] != Status.DONE or attempt is None or shown["started"] is None:
-        return attempts
-    if attempts and attempts[-1]["attempt"] == int(attempt):  # it ended otherwise: people have made the task DONE
-        return attempts
-    run: view_replies.RunAttempt = {
-        "attempt": int(attempt),
-        "started": shown["started"],
-        "ended": shown["updated"],
-        "outcome": Status.DONE.value,
-        "worker": shown["worker"] or "",
-        "host": host,
-        "error": None,
-    }
-    return [*attempts, run][-MAX_ATTEMPTS:]

@@ -21,6 +21,7 @@ LANGUAGES = {"dot": dot_of, "mermaid": mermaid_of}
 @click.option("--down", "direction", flag_value="dependents", help="What depends on the task.")
 @click.option("--nodes", type=click.IntRange(20, 150), default=150, help="How many there may be.  [20..150]")
 @click.option("--expand", multiple=True, metavar="NODE", help="A node group:… whose tasks are shown one by one.")
+@click.option("--without-done", is_flag=True, help="Leave out DONE tasks, and what is reached through them alone.")
 @click.option("--dot", "language", flag_value="dot", help="Print it for graphviz.")
 @click.option("--mermaid", "language", flag_value="mermaid", help="Print it for mermaid.")
 @place_options
@@ -30,6 +31,7 @@ def graph(
     direction: str,
     nodes: int,
     expand: tuple[str, ...],
+    without_done: bool,
     language: str | None,
     place: Place,
     output: Output,
@@ -42,7 +44,10 @@ def graph(
     """
     if language is not None and output.as_json:
         raise click.UsageError(f"Give one of --{language} and --json.")
-    found = place.scheduler().condensed_graph(task_id=task_id, direction=direction, nodes=nodes, expand=list(expand))
+    filters = {"include_done": False} if without_done else {}  # which a server of an older version does not know
+    found = place.scheduler().condensed_graph(
+        task_id=task_id, direction=direction, nodes=nodes, expand=list(expand), **filters
+    )
     if language is not None:
         echo(LANGUAGES[language](found))
         return
@@ -65,6 +70,7 @@ def _hints(found: Mapping[str, Any], place: Place) -> list[str]:
     more = next((node["more"] for node in found["nodes"] if node["more"]), None)
     if more is not None:
         words = ["--down"] if more["direction"] == "dependents" else []
+        words += ["--without-done"] if more.get("include_done") is False else []
         words += ["--nodes", str(more["nodes"])] if more["nodes"] != 150 else []
         words += [word for node in more.get("expand", ()) for word in ("--expand", node)]
         hints.append(f"To see more: {place.command('graph', more['task_id'], *words)}")

@@ -42,5 +42,6 @@ local function remove_task(task)
   else
     call('HDEL', key('ids', ''), n)
   end
-  record_event(task.id, task.family or '', old, task.status, task.worker_running or '', task.by)
+  record_event(task.id, task.family or '', old, task.status, task.worker_running or '', task.by,
+    RUNNING_STATUSES[old] and task.time_running)
 end

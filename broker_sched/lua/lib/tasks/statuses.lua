@@ -57,14 +57,18 @@ local function enter_status(task)
   if is_orphaned_run(task) then call('SADD', key('orphaned_runs', ''), task.n) end
 end
 
+local RUNNING_STATUSES = { RUNNING = true, BATCH_RUNNING = true }
+
 local function move_status(task, new)
   local old = task.status
+  local ends_run = RUNNING_STATUSES[old] and not RUNNING_STATUSES[new]
   leave_status(task)
   set(task, 'status', new)
   set(task, 'updated', NOW_TEXT)
   if new ~= 'PENDING' and new ~= 'RUNNING' then set(task, 'waits_since', nil) end
   enter_status(task)
-  record_event(task.id, task.family or '', old, new, task.worker_running or '', task.by)
+  record_event(task.id, task.family or '', old, new, task.worker_running or '', task.by,
+    ends_run and task.time_running)
 end
 
 -- A disable by people (field `disabled_by`) is never due, and keeps the task though nobody has a stake in it.
@@ -103,7 +107,6 @@ local function fails_too_often(task)
   return call('LLEN', failures) >= count
 end
 
-local RUNNING_STATUSES = { RUNNING = true, BATCH_RUNNING = true }
 local set_status
 
 -- The members of a batch take the status of the combined task.
