@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from broker_sched import Scheduler
-from bsched.run_lanes import FAILED, IDLE, WIDTH, lanes_of
+from bsched.drawn_runs import FAILED, IDLE, WIDTH, drawn_rows
 from tests.cli.commands import Bsched, column
 
 
@@ -46,8 +46,8 @@ def test_runs_are_drawn_a_line_for_each_worker_or_family(board: Scheduler, on: B
     assert column(rows, "DRAWN")[0] == IDLE * (WIDTH - 1) + FAILED
     assert column(rows, "LONGEST IDLE")[0] in ("1 h", "59 min 59 s", "60 min")
     assert "Drawn from " in on("timeline", "--by", "family").stderr
-    (lane,) = on.json_lines("timeline", "--by", "worker")
-    assert (lane["name"], lane["runs"], lane["failed"]) == ("w", 3, 1)
+    (row,) = on.json_lines("timeline", "--by", "worker")
+    assert (row["name"], row["runs"], row["failed"]) == ("w", 3, 1)
 
 
 def test_a_lane_is_as_high_as_runs_went_side_by_side() -> None:
@@ -55,14 +55,14 @@ def test_a_lane_is_as_high_as_runs_went_side_by_side() -> None:
         return {"worker": worker, "started": started, "ended": ended, "outcome": outcome}
 
     runs = [ran("a", 0, 50), ran("a", 25, 50), ran("a", 75, None, "RUNNING"), ran("b", -10, 10), ran(None, None, 60)]
-    lanes = {each.name: each for each in lanes_of(runs, "worker", 0, 100)}
-    assert list(lanes) == ["(nobody)", "a", "b"]
-    assert set(lanes["a"].drawn()[:12]) == {"▅"} and set(lanes["a"].drawn()[13:25]) == {"█"}
-    assert set(lanes["a"].drawn()[26:37]) == {IDLE}
-    told = lanes["a"].shown()
+    rows = {each.name: each for each in drawn_rows(runs, "worker", 0, 100)}
+    assert list(rows) == ["(nobody)", "a", "b"]
+    assert set(rows["a"].drawn()[:12]) == {"▅"} and set(rows["a"].drawn()[13:25]) == {"█"}
+    assert set(rows["a"].drawn()[26:37]) == {IDLE}
+    told = rows["a"].shown()
     assert (told["busy"], told["longest_idle_seconds"]) == (0.75, 25)
-    assert lanes["b"].shown()["busy"] == pytest.approx(0.1)
-    assert lanes["(nobody)"].drawn().strip(IDLE) == "▁"
+    assert rows["b"].shown()["busy"] == pytest.approx(0.1)
+    assert rows["(nobody)"].drawn().strip(IDLE) == "▁"
 
 
 def test_the_critical_path_is_listed_with_what_is_not_known_of_it(board: Scheduler, on: Bsched) -> None:

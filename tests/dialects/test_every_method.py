@@ -147,6 +147,8 @@ def look(on: Any) -> None:
     on.workers()
     on.worker_details(worker="a")
     on.condensed_graph(task_id="T_1", direction="dependents")
+    on.resource_details(resource="db")
+    on.submission_details(submission="later")
     on.condensed_graph(task_id="T_4", include_done=False)
     on.critical_path(task_id="T_4")
     on.critical_path(submission="later", by="expected")

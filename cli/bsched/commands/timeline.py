@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from bsched.drawn_runs import drawn_rows
 from bsched.options.filters import Moment, paged
 from bsched.options.place import Place, place_options
 from bsched.output import Column, Output, column, distance, duration, json_option, number, when
-from bsched.run_lanes import lanes_of
 
 MOST_DRAWN = 5000  # runs
 
@@ -30,10 +30,10 @@ COLUMNS = (
     column("Task", "task_id"),
     column("Worker"),
 )
-LANE_COLUMNS = (
+DRAWN_COLUMNS = (
     column("Runs", form=number),
     column("Failed", form=number),
-    Column("Busy", lambda lane: f"{lane['busy']:.0%}", is_number=True),
+    Column("Busy", lambda row: f"{row['busy']:.0%}", is_number=True),
     column("Longest idle", "longest_idle_seconds", duration),
     column("Drawn"),
 )
@@ -69,9 +69,9 @@ def timeline(
         return
     end = time.time() if until is None else until
     runs = list(paged(ask, "runs", limit or MOST_DRAWN))
-    lanes = lanes_of(runs, by, since, end)
-    output.rows([each.shown() for each in lanes], (column(by.capitalize(), "name"), *LANE_COLUMNS), "No such runs.")
-    if lanes:
+    rows = drawn_rows(runs, by, since, end)
+    output.rows([each.shown() for each in rows], (column(by.capitalize(), "name"), *DRAWN_COLUMNS), "No such runs.")
+    if rows:
         output.note(f"Drawn from {_moment(since)} to {_moment(end)}.")
     if len(runs) >= (limit or MOST_DRAWN):
         output.note(f"There are more runs than the last {len(runs):,}; --limit {10 * len(runs)} draws as many.")

@@ -12,7 +12,7 @@ FAILURES = ("FAILED", "DISABLED")
 NOBODY = "(nobody)"
 
 
-class Lane(NamedTuple):
+class DrawnRow(NamedTuple):
     """The runs of one worker, or family, in the time from `since` to `until`."""
 
     name: str
@@ -22,7 +22,7 @@ class Lane(NamedTuple):
     until: float
 
     def shown(self) -> dict[str, Any]:
-        """Return what is told of it."""
+        """Return what is told of it by name: runs, failed, busy (0 to 1), longest_idle_seconds, drawn."""
         gaps = list(self._gaps())
         seconds = self.until - self.since
         return {
@@ -35,7 +35,7 @@ class Lane(NamedTuple):
         }
 
     def drawn(self) -> str:
-        """Return the line: how many ran at once on average, against the most of this lane."""
+        """Return the line: how many ran at once on average, against the most of this row."""
         step = max(self.until - self.since, 1e-9) / WIDTH
         amounts = [0.0] * WIDTH
         for start, end in self.runs:
@@ -65,8 +65,8 @@ class Lane(NamedTuple):
             yield free, self.until
 
 
-def lanes_of(runs: Iterable[Mapping[str, Any]], by: str, since: float, until: float) -> list[Lane]:
-    """Return a lane for each worker or family, in the order of their names. by: worker or family.
+def drawn_rows(runs: Iterable[Mapping[str, Any]], by: str, since: float, until: float) -> list[DrawnRow]:
+    """Return a row for each worker or family, in the order of their names. by: worker or family.
 
     A run of which nobody knows when it began is taken for one without length.
     """
@@ -79,4 +79,4 @@ def lanes_of(runs: Iterable[Mapping[str, Any]], by: str, since: float, until: fl
         found.setdefault(name, []).append((min(start, end), end))
         if run["outcome"] in FAILURES:
             failures.setdefault(name, []).append(end)
-    return [Lane(name, found[name], failures.get(name, []), since, until) for name in sorted(found)]
+    return [DrawnRow(name, found[name], failures.get(name, []), since, until) for name in sorted(found)]
