@@ -1,6 +1,6 @@
 # Everything starts from a machine with Python, make and a package registry; the rest goes into .venv.
 #
-#   make demo       a real luigi pipeline on the embedded Redis and `bsched server`
+#   make demo       a real luigi pipeline on the embedded Redis and `bsched server`; KEEP=1 leaves it running, to look around
 #   make test       all tests
 #   make page       fetch and join the libraries of the web page; `make demo` and `make test` do so, too
 #   make check      format, lint, types, all tests: what CI runs after the demo
@@ -31,7 +31,7 @@ NODE := $(if $(shell command -v npm),$(BIN)/python,$(VENV)/.node)
 .PHONY: demo test page types check nightly pythons lowest bench parity clean
 
 demo: $(FOR_DEMO) page
-	$(BIN)/python demo/run.py
+	$(BIN)/python demo/run.py $(if $(KEEP),--keep)
 
 test: $(COMPILED) page
 	$(TEST)

@@ -9,6 +9,7 @@ computation, shows how to look at Redis, and stops what it started. Exits with 1
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -286,9 +287,17 @@ def run(demo: Demo, workers: int, keep: bool) -> int:
             f"\nAll is well after {time.monotonic() - started:.1f} s: the result is the direct computation's, each of "
             f"the {TASKS} tasks is DONE\nand ran once, apart from the {FAILING} that failed once and were tried again."
         )
+    print(f"\nThe web page: {demo.url}/", "" if keep else "  (make demo KEEP=1 leaves it running, to look around)")
     if keep:
-        input(f"\nEverything still runs: {demo.url} · files in {demo.directory} · Enter stops it. ")
+        wait_for_enter(demo)
     return 1 if found else 0
+
+
+def wait_for_enter(demo: Demo) -> None:
+    """Leave everything running until Enter or Ctrl-C is pressed, or until there is nobody who could."""
+    print(f"Everything still runs; files are in {demo.directory}. Enter stops it.", flush=True)
+    with contextlib.suppress(EOFError, KeyboardInterrupt):
+        input()
 
 
 def main() -> int:

@@ -68,7 +68,8 @@ METHOD_RIGHTS: Mapping[str, Right] = dict(
 
 # Paths that need no login. Every other path that is not a method's may be asked for by any role.
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/login", "/logout", "/login/oidc", "/login/callback"})
+LUIGIS_PAGE = "/static/visualiser/index.html"  # of a stock luigid
 OTHER_PATHS: Mapping[str, Right] = {
-    path: Right(_ALL) for path in ("/", "/metrics", "/scale", "/openapi.json", "/events")
+    path: Right(_ALL) for path in ("/", LUIGIS_PAGE, "/metrics", "/scale", "/openapi.json", "/events")
 }
 PAGE_FILES = "/page/"  # below it are the files of the web page, for whoever may have the page at `/`

@@ -28,7 +28,8 @@
 | large_call_process | what that process does |
 | routes | everything but `/api`: the page, metrics, and whether the server is alive and ready |
 | openapi | `/openapi.json`: what the methods take and reply, for programs |
-| page_files | the web page: its files, and the HTML at `/` that begins it |
+| page_routes | `/`, the files of the web page, and the addresses of Luigi's own page |
+| page_files | the files of the web page in memory, and the HTML that begins it |
 | front_page | the HTML at `/` where the web page is not built |
 | events/ | `/events`: what changes, as server-sent events |
 | metrics/ | `/metrics` for Prometheus, and `/scale` for autoscalers |

@@ -4,6 +4,7 @@ POST /api/<method>      data=<JSON> as a form, or a JSON body
 GET  /api/<method>      ?data=<JSON>
 GET  /                  the web page; HEAD answers 204
 GET  /page/<hash>/…     its files
+GET  /static/visualiser/index.html   leads from an address of Luigi's page to the view that shows the same
 GET  /healthz           200: the process lives
 GET  /readyz            200 when calls can be served, else 503 and the reason
 GET  /metrics           for Prometheus

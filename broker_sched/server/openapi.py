@@ -12,7 +12,7 @@ import msgspec
 
 from broker_sched import __version__
 from broker_sched.contract.registry import Method
-from broker_sched.contract.roles import METHOD_RIGHTS, OTHER_PATHS, PUBLIC_PATHS
+from broker_sched.contract.roles import LUIGIS_PAGE, METHOD_RIGHTS, OTHER_PATHS, PUBLIC_PATHS
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.validation import ARGUMENT_TYPES
 
@@ -49,6 +49,7 @@ FAILURE = {
 }
 OTHERS: Mapping[str, tuple[str, str, tuple[int, ...]]] = {
     "/": ("The page, in HTML", "text/html", (401, 403, 429)),
+    LUIGIS_PAGE: ("What leads from an address of Luigi's page to this one, in HTML", "text/html", (401, 403, 429)),
     "/healthz": ("Whether the process lives", "application/json", ()),
     "/readyz": ("Whether calls can be served: 503, with the reason, when they can't", "application/json", (503,)),
     "/metrics": ("Metrics for Prometheus", "text/plain", (401, 403, 429, 503)),
@@ -61,7 +62,11 @@ OTHERS: Mapping[str, tuple[str, str, tuple[int, ...]]] = {
     "/openapi.json": ("This document", "application/json", (401, 403, 429)),
 }
 
-OPERATIONS = {"/": "page", "/events": "listen"}  # ids of operations, where the path is not one
+OPERATIONS = {
+    LUIGIS_PAGE: "luigis_page",
+    "/": "page",
+    "/events": "listen",
+}  # ids of operations, where the path is not one
 
 
 @cache
@@ -151,7 +156,7 @@ def _other(path: str, told: str, media_type: str, failures: Iterable[int]) -> di
         operation["security"] = [{}]
     else:
         operation["x-roles"] = sorted(role.value for role in OTHER_PATHS[path].roles)
-    if path == "/":
+    if media_type == "text/html":
         operation["responses"]["303"] = {"description": "A person without a login is led to it"}
     if path == "/readyz":
         operation["responses"]["503"] = {"description": "The reason", "content": {media_type: {}}}

@@ -38,6 +38,17 @@ KEPT: Header = (b"cache-control", b"private, max-age=31536000, immutable")
 IMPORT = re.compile(r"""\b(?:from|import)\s*["'](\.[^"']+)["']""")  # no `import("…")`, which waits until it is wanted
 
 
+# Where Luigi's own page is: what stands behind the `#` of its addresses is known to the browser only.
+LUIGIS = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>broker_sched</title>
+<script type="module" src="../../page/{digest}/luigi_address.js"></script>
+<p>A stock luigid has its page here. <a href="../../">This scheduler's page</a> needs JavaScript, as Luigi's does.</p>
+</html>
+"""
+
+
 class PageFile(NamedTuple):
     """A file of the page as it is sent: plain, or compressed by gzip."""
 
@@ -97,6 +108,10 @@ class PageFiles:
             preloads="\n".join(f'<link rel="modulepreload" href="{files}/{name}">' for name in needed),
             links=links,
         ).encode()
+
+    def luigis_page(self) -> bytes:
+        """Return the HTML that leads from an address of Luigi's own page to the view that shows the same."""
+        return LUIGIS.format(digest=self.digest).encode()
 
     def needed_by(self, name: str) -> list[str]:
         """Return the modules that are loaded with this one, itself among them."""

@@ -6,10 +6,12 @@ By night: CI runs `make demo` itself, which compares its own runs, results and c
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 
@@ -26,25 +28,41 @@ MAX_BATCH_SIZE = 7
 
 
 @only_by_night
-def test_demo_runs_every_task_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_demo_runs_every_task_once_shows_its_page_and_leaves_nothing_behind(tmp_path: Path) -> None:
     path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), os.environ.get("PYTHONPATH", "")])
-    run = subprocess.run(
-        [sys.executable, str(ROOT / "demo" / "run.py"), "--directory", str(tmp_path)],
+    command = [sys.executable, "-u", str(ROOT / "demo" / "run.py"), "--keep", "--directory", str(tmp_path)]
+    assert " --keep" in subprocess.check_output(["make", "-n", "-C", ROOT, "demo", "KEEP=1"], text=True)
+    run = subprocess.Popen(
+        command,
         env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=200,
         preexec_fn=die_with_parent,
     )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stderr == ""
-    assert_it_says_what_it_did(run.stdout)
+    assert run.stdout is not None
+    said = ""
+    for line in run.stdout:
+        said += line
+        if "Enter stops it" in line:
+            assert_the_page_is_there(said)
+            break
+    rest, complaints = run.communicate("\n", timeout=60)
+    assert (run.returncode, complaints) == (0, ""), said + rest + complaints
+    assert "Everything is stopped." in rest
+    assert_it_says_what_it_did(said)
     runs = [line.split() for line in (tmp_path / "runs.log").read_text().splitlines()]
     assert_every_task_succeeds_once(runs)
     assert_only_the_tasks_that_fail_once_are_retried(runs)
     assert_words_are_counted_in_batches(runs)
     assert_no_process_is_left(tmp_path)
+
+
+def assert_the_page_is_there(said: str) -> None:
+    (address,) = re.findall(r"The web page: (\S+)", said)
+    with urlopen(address, timeout=20) as reply:
+        assert b"demo: broker_sched" in reply.read()
 
 
 def assert_it_says_what_it_did(said: str) -> None:

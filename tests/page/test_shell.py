@@ -54,3 +54,26 @@ def test_keys_lead_to_the_views_and_are_listed_on_a_sheet(page: Page, page_serve
     expect(sheet).to_have_count(0)
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox", name="Task id")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("luigis", "ours"),
+    [
+        ("", "?view=tasks"),
+        ("#tab=workers", "?view=workers"),
+        ("#tab=resources&resources=%5B%22db%22%5D", "?view=resources"),
+        ("#tab=graph&taskId=Load_1&invert=1&visType=svg", "?view=graph&id=Load_1&direction=dependents"),
+        ("#Load_1", "?view=graph&id=Load_1"),
+        (
+            "#search__search=day&family=Extract&statuses=%5B%22UPSTREAM_DISABLED%22%5D&order=4%2Cdesc&filterOnServer=1",
+            "?view=tasks&family=Extract&status=BLOCKED&text=day",
+        ),
+        ("#family=a%26b&statuses=%5B%22DONE%22%2C%22FAILED%22%5D", "?view=tasks&family=a%26b"),
+        ("#%E0%A4&statuses=nonsense", "?view=tasks"),
+    ],
+)
+def test_an_address_of_luigis_page_leads_to_the_view_that_shows_the_same(
+    page: Page, page_server: ServerProcess, luigis: str, ours: str
+) -> None:
+    page.goto(f"{page_server.url}/static/visualiser/index.html{luigis}")
+    expect(page).to_have_url(f"{page_server.url}/{ours}")

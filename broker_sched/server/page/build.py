@@ -51,7 +51,7 @@ def build() -> None:
         shutil.rmtree(SERVED, ignore_errors=True)
         for path in (HERE / "join").glob("*.js"):
             shutil.copy(path, BUILT)
-        entries = ["main.js", "theme.js", *(f"views/{path.name}" for path in _views())]
+        entries = ["main.js", "theme.js", "luigi_address.js", *(f"views/{path.name}" for path in _views())]
         entries += [path.name for path in HERE.glob("*_worker.js") if path.name != "own_worker.js"]  # which starts them
         where = [f"--outdir={SERVED}", f"--outbase={HERE}", "--chunk-names=parts/[hash]"]
         _run([node, *ESBUILD, "--format=esm", "--splitting", *where, *entries])
