@@ -93,6 +93,9 @@ def task_deps(
     sizes = yield Read([("SCARD", namespace.key(kind, number)) for kind in (direction, "unmet")])
     budget = MAX_LOOKED_AT
     while page.part < len(parts) and page.room > 0 and budget > 0:
+        if parts[page.part].states == {DONE} and sizes[0] == sizes[1]:
+            page.part = len(parts)  # none of the deps is DONE
+            break
         budget -= yield from _go_on(namespace, parts[page.part], page, budget)
     counts = page.counts
     if counts is not None and direction == "deps":

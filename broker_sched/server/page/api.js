@@ -94,6 +94,10 @@ function noteClock(response) {
 }
 
 /**
+ * @typedef {number | ((data: any) => number | undefined)} Every
+ */
+
+/**
  * @template [T=any]
  * @typedef {object} Asked
  * @property {T | null} data the latest reply; the one before while it is asked again
@@ -109,8 +113,9 @@ function noteClock(response) {
  * tabs rest, at most one call is on its way; when the server is away, it is tried again until it is back.
  * @param {string} method
  * @param {Record<string, any> | null} args null: nothing is asked
- * @param {{live?: (change: import('./live.js').Change) => boolean, every?: number}} [options]
- *   live: tells whether a change concerns the reply. every: seconds after which it is asked again all the same
+ * @param {{live?: (change: import('./live.js').Change) => boolean, every?: Every}} [options]
+ *   live: tells whether a change concerns the reply. every: seconds after which it is asked again all the same, or a
+ *   function that says so of the latest reply
  * @returns {Asked}
  */
 export function useCall(method, args, options = {}) {
@@ -144,7 +149,7 @@ class Asking {
   /**
    * @param {string} method
    * @param {Record<string, any>} args
-   * @param {{current: {live?: (change: import('./live.js').Change) => boolean, every?: number}}} options
+   * @param {{current: {live?: (change: import('./live.js').Change) => boolean, every?: Every}}} options
    * @param {(data: any, error: ApiError | null) => void} tell
    */
   constructor(method, args, options, tell) {
@@ -153,6 +158,8 @@ class Asking {
     this.options = options;
     this.tell = tell;
     this.abort = new AbortController();
+    /** @type {any} */
+    this.data = null;
     this.isAsking = false;
     this.isDue = false;
     this.failures = 0;
@@ -181,6 +188,7 @@ class Asking {
     try {
       const data = await call(this.method, this.args, { abort: this.abort.signal });
       this.failures = 0;
+      this.data = data;
       this.tell(data, null);
     } catch (error) {
       if (this.abort.signal.aborted) return;
@@ -197,10 +205,11 @@ class Asking {
 
   askLater() {
     const { every } = this.options.current;
+    const seconds = typeof every === 'function' ? every(this.data) : every;
     if (this.isDue || this.failures) this.ask();
-    else if (every) {
+    else if (seconds) {
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.ask(), every * 1000);
+      this.timer = setTimeout(() => this.ask(), seconds * 1000);
     }
   }
 

@@ -144,6 +144,7 @@ export const STATES = /** @type {Record<string, {word: string, mark: string}>} *
   FAILED: { word: 'failed', mark: '✗' },
   DISABLED: { word: 'disabled', mark: '■' },
   UNKNOWN: { word: 'unknown', mark: '?' },
+  MISSING: { word: 'missing', mark: '?' },
 });
 
 /**

@@ -4,6 +4,7 @@ import { html, useState } from '../built/libraries.js';
 import { call } from '../api.js';
 import { may } from '../session.js';
 import { Confirm } from './confirm.js';
+import { copy } from './copy.js';
 import { notify } from './notice.js';
 
 /**
@@ -11,15 +12,7 @@ import { notify } from './notice.js';
  * @param {{line: string}} props
  */
 export function Command({ line }) {
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(line);
-      notify('Copied.');
-    } catch {
-      notify('The browser copies nothing here: select the command and copy it.', 'failed');
-    }
-  };
-  return html`<button type="button" class="command" title="Copy this command" onClick=${copy}><code>${line}</code></button>`;
+  return html`<button type="button" class="command" title="Copy this command" onClick=${() => copy(line)}><code>${line}</code></button>`;
 }
 
 /**

@@ -4,6 +4,7 @@ export { Answer, Empty, Failure, Loading } from './answer.js';
 export { Bar, Meter } from './bar.js';
 export { Button, Command } from './button.js';
 export { Confirm, Dialog } from './confirm.js';
+export { Copy, copy } from './copy.js';
 export { Facts } from './facts.js';
 export { Filters } from './filters.js';
 export { FamilyLink, ResourceLink, SubmissionLink, TaskLink, WorkerLink } from './links.js';

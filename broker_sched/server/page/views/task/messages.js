@@ -1,0 +1,93 @@
+// Messages to a running task, and what it answers.
+
+import { html, useEffect, useRef, useState } from '../../built/libraries.js';
+import { call } from '../../api.js';
+import { command } from '../../commands.js';
+import { Time } from '../../format.js';
+import { may } from '../../session.js';
+import { Command, notify } from '../../ui/index.js';
+
+const LOOK_SECONDS = 1;
+
+/**
+ * @typedef {object} Sent
+ * @property {string} id
+ * @property {string} content
+ * @property {number} at seconds since the epoch
+ * @property {string | null} answer null: none so far
+ */
+
+/** @param {{task: any}} props a running one */
+export function Messages({ task }) {
+  const [sent, setSent] = useState(/** @type {Sent[]} */ ([]));
+  const [content, setContent] = useState('');
+  const [isSending, setSending] = useState(false);
+  const waiting = useRef(/** @type {Sent[]} */ ([]));
+  waiting.current = sent.filter((each) => each.answer === null);
+  useAnswers(task.task_id, waiting, setSent);
+  if (!may('send_scheduler_message') || (!task.accepts_messages && !sent.length)) return null;
+  /** @param {Event} event */
+  const send = async (event) => {
+    event.preventDefault();
+    setSending(true);
+    try {
+      const reply = await call('send_scheduler_message', { worker: task.worker, task: task.task_id, content });
+      if (reply.message_id === null) throw new Error('Messages are off: the option send_messages says so.');
+      setSent((before) => [{ id: reply.message_id, content, at: Date.now() / 1000, answer: null }, ...before]);
+      setContent('');
+    } catch (error) {
+      notify(error instanceof Error ? error.message : String(error), 'failed');
+    }
+    setSending(false);
+  };
+  return html`<section class="card" aria-labelledby="task-messages">
+    <h3 id="task-messages">Messages</h3>
+    <form class="message-form" onSubmit=${send}>
+      <input aria-label="Message to the task" placeholder="Message to the task" value=${content} autocomplete="off"
+        onInput=${(/** @type {Event & {currentTarget: HTMLInputElement}} */ event) => setContent(event.currentTarget.value)} />
+      <button type="submit" disabled=${isSending || !content || !task.accepts_messages}>Send</button>
+    </form>
+    <p class="minor">Its worker takes it with its next heartbeat; the task need not answer.</p>
+    <ul class="messages" aria-live="polite">
+      ${sent.map(
+        (each) => html`<li key=${each.id}>
+          <p><strong>${each.content}</strong> <span class="minor"><${Time} at=${each.at} /></span></p>
+          ${each.answer === null ? html`<p class="none">No answer so far.</p>` : html`<pre class="answer" aria-label="Its answer">${each.answer}</pre>`}
+        </li>`,
+      )}
+    </ul>
+    <${Command} line=${command('task message', { args: [task.task_id, content || 'TEXT'] })} />
+  </section>`;
+}
+
+/**
+ * Asks for answers as long as some are awaited and the task is shown.
+ * @param {string} taskId
+ * @param {{current: Sent[]}} waiting
+ * @param {(change: (before: Sent[]) => Sent[]) => void} setSent
+ */
+function useAnswers(taskId, waiting, setSent) {
+  useEffect(() => {
+    let isShown = true;
+    /** @type {ReturnType<typeof setTimeout>} */
+    let timer;
+    const look = async () => {
+      for (const each of document.hidden ? [] : waiting.current) {
+        try {
+          const { response } = await call('get_scheduler_message_response', { task_id: taskId, message_id: each.id });
+          if (response === null) continue;
+          const answer = typeof response === 'string' ? response : JSON.stringify(response);
+          setSent((before) => before.map((one) => (one.id === each.id ? { ...one, answer } : one)));
+        } catch {
+          break; // the page says that the server is away, and it is asked again
+        }
+      }
+      if (isShown) timer = setTimeout(look, LOOK_SECONDS * 1000);
+    };
+    timer = setTimeout(look, LOOK_SECONDS * 1000);
+    return () => {
+      isShown = false;
+      clearTimeout(timer);
+    };
+  }, [taskId]);
+}
