@@ -12,7 +12,7 @@ from tests.nightly import by_night
 from tests.programs import STDOUT, Program
 from tests.servers import until
 
-LAYERS = by_night(13, 4)
+LAYERS = by_night(13, 2)
 TASKS = LAYERS * WIDTH + 1
 FAILING = sum(fails_once(layer, number) for layer in range(LAYERS) for number in range(WIDTH))
 PIPELINES = Path(__file__).parent / "pipelines"

@@ -20,8 +20,8 @@ from tests.programs import STDOUT, Program, environment_with
 from tests.servers import until
 
 pytestmark = pytest.mark.timeout(240)
-LAYERS, WIDTH, SLOTS = by_night(10, 3), 50, 6
-A_WHILE = by_night(60, 30)  # runs
+LAYERS, WIDTH, SLOTS = by_night(10, 2), 50, 6
+A_WHILE = by_night(60, 20)  # runs
 IDLE_SECONDS = 4.5  # less than what a worker waits that nobody wakes
 MODULE = """
 import os

@@ -17,6 +17,7 @@ from broker_sched import Scheduler
 from tests.documents import environment_of
 from tests.e2e.luigi_run import FAILING, TASKS, LuigiRun
 from tests.harness import RedisProcess, ServerProcess
+from tests.programs import Ended, Program
 from tests.servers import die_with_parent, free_port, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -73,8 +74,7 @@ def test_luigis_workers_go_on_after_the_move_and_nothing_that_was_done_runs_agai
     finally:
         luigid.kill()
     environment = environment_of(tmp_path, BSCHED_REDIS=mortal_redis.url)
-    command = [sys.executable, "-m", "bsched.main", "import-luigi", str(luigid.state), "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = Ended(Program("import-luigi", str(luigid.state), "--json", env=environment))
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["tasks"], told["workers"], told["left"]) == (TASKS, WORKERS, [])

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,8 @@ import pytest
 from broker_sched import Scheduler
 from tests.conftest import running
 from tests.e2e.with_luigi_cfg import PIPELINE, Run, made, namespace, run, started
-from tests.harness import ROOT, ServerProcess
+from tests.harness import ServerProcess
+from tests.programs import Ended, Program, environment_with
 from tests.servers import free_port
 
 __all__ = ["namespace", "run"]  # fixtures
@@ -498,7 +496,8 @@ def test_what_no_encoding_has_is_logged_to_a_file_with_escapes(tmp_path: Path) -
     start_logging(luigi_config.read(), None, "info", directory=sys.argv[1])
     logging.getLogger("bsched").warning("no caf\\udce9.csv")
     """
-    ran = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    (tmp_path / "script.py").write_text(program)
+    ran = Ended(Program(str(tmp_path), program=str(tmp_path / "script.py")))
     assert "Logging error" not in ran.stderr
     assert (tmp_path / "bsched-server.log").read_text().endswith("WARNING bsched: no caf\\udce9.csv\n")
 
@@ -540,13 +539,8 @@ def test_a_worker_beside_luigi_takes_what_luigi_cfg_says_and_others_do_not(
     tmp_path: Path, first: str, arguments: str, environment: dict[str, str], expected: str
 ) -> None:
     (tmp_path / "luigi.cfg").write_text("[core]\ndefault-scheduler-url = http://127.0.0.1:9/\n[worker]\ntimeout = 5\n")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BSCHED", "LUIGI"))}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT.format(first=first, arguments=arguments)],
-        cwd=tmp_path,
-        env={**kept, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(first=first, arguments=arguments))
+    kept = {name: value for name, value in environment_with().items() if not name.startswith(("BSCHED", "LUIGI"))}
+    done = Ended(Program(program=str(script), cwd=tmp_path, env={**kept, **environment}, is_quiet=True))
     assert done.stdout.strip() == expected.strip(), done

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import RedisProcess, ServerProcess
+from tests.nightly import by_night
 from tests.programs import Ended, Program
 
 pytestmark = pytest.mark.timeout(90)
@@ -77,7 +78,7 @@ def test_a_program_ends_at_once_and_says_what_to_change(
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "submit"])
+@pytest.mark.parametrize("command", by_night(["run", "submit"], ["run"]))
 def test_a_task_that_is_too_large_for_the_server_is_named_and_the_others_go_on(tmp_path: Path, command: str) -> None:
     (tmp_path / "my.py").write_text(LARGE)
     own = RedisProcess(tmp_path)

@@ -23,7 +23,7 @@ from broker_sched.server import serve as server_module
 from broker_sched.server.tls import TLS, TLSFiles
 from tests.certificates import Authority, Files
 from tests.harness import PATIENCE_SECONDS, RedisProcess, ServerProcess
-from tests.nightly import NIGHTLY
+from tests.nightly import by_night
 from tests.server.test_ending import Service, with_service
 from tests.servers import until
 
@@ -234,7 +234,7 @@ def test_the_application_hears_of_the_certificate_in_asgis_tls_extension(
 # A new certificate
 
 
-@pytest.mark.parametrize("processes", [1, 3])
+@pytest.mark.parametrize("processes", by_night([1, 3], [3]))
 def test_sighup_changes_the_certificate_without_a_failed_request(
     own_redis: RedisProcess, start_server: Start, tmp_path: Path, processes: int
 ) -> None:
@@ -265,7 +265,7 @@ def test_sighup_changes_the_certificate_without_a_failed_request(
     for thread in threads:
         thread.start()
     try:
-        for _ in range(60 if NIGHTLY else 12):
+        for _ in range(by_night(60, 4)):
             authority.issue("127.0.0.1", to="server")
             fresh = ssl.PEM_cert_to_DER_cert(Path(files.certificate).read_text())
             server.process.send_signal(signal.SIGHUP)
