@@ -74,18 +74,23 @@ const CONNECTIONS = {
   live: { mark: '●', word: 'live' },
   lost: { mark: '⚠', word: 'not live' },
   resting: { mark: '◌', word: 'resting' },
+  away: { mark: '⚠', word: 'Redis is away' },
 };
 
 /** Whether changes come by themselves. */
 function Live() {
-  const { state } = connection.value;
+  const { redisAway, state: ours } = connection.value;
+  const state = redisAway && ours === 'live' ? 'away' : ours;
   const { mark, word } = CONNECTIONS[state];
   return html`<span class=${`live live-${state}`}><span aria-hidden="true">${mark}</span> ${word}</span>`;
 }
 
 /** Says that nothing is handed out, and pauses or goes on. */
 function Pause() {
-  const { data, reload } = useCall('is_paused', {}, { every: PAUSE_SECONDS });
+  const { data, reload } = useCall('is_paused', {}, {
+    every: PAUSE_SECONDS,
+    live: (change) => change.also.has('paused'),
+  });
   if (data === null) return null;
   const isPaused = data.paused;
   const name = isPaused ? 'unpause' : 'pause';

@@ -3,10 +3,12 @@
 import { html, render } from './built/libraries.js';
 import { startClock } from './format.js';
 import { startKeys } from './keys.js';
+import { startLive } from './live.js';
 import './own_worker.js'; // which takes the only policy there is, before anything else runs
 import { startRouter } from './router.js';
 import { Shell } from './shell.js';
 
+startLive();
 startRouter();
 startKeys();
 startClock();

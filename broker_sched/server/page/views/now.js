@@ -12,7 +12,10 @@ const SHOWN_STATES = ['READY', 'WAITING', 'BLOCKED', 'RUNNING', 'BATCH_RUNNING',
 const FAILURES = 12;
 
 export default function Now() {
-  const overview = useCall('overview', {}, { every: EVERY_SECONDS, live: (change) => change.families.size > 0 });
+  const overview = useCall('overview', {}, {
+    every: EVERY_SECONDS,
+    live: (change) => change.families.size > 0 || change.also.size > 0,
+  });
   return html`<${Answer} asked=${overview}>${(/** @type {any} */ data) => html`<${Standing} overview=${data} />`}</${Answer}>`;
 }
 
