@@ -33,7 +33,7 @@ _LOOKING = """
     is_pause_enabled has_task_history resource_list graph dep_graph inverse_dep_graph task_list task_search fetch_error
     superseded_reports done_since_awaited task_statuses task_log submission submission_list why overview families tasks
     task_details task_deps failures workers worker_details resource_details submission_details events condensed_graph
-    critical_path timeline option_list
+    critical_path timeline option_list family_dates
 """
 _WORKING = """
     add_task add_task_batcher announce_scheduling_failure set_task_status_message set_task_progress_percentage

@@ -71,6 +71,13 @@ SinceSeconds: TypeAlias = Annotated[
 Moment: TypeAlias = Annotated[
     float, Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER, description="a time in seconds since the epoch")
 ]
+_DAY = "(0[1-9]|[12][0-9]|3[01])"
+_MONTH = "[0-9]{4}-(0[1-9]|1[0-2])"
+Month: TypeAlias = Annotated[str, Meta(pattern=rf"^{_MONTH}\Z", title="month", description="a month, as in 2024-03")]
+Date: TypeAlias = Annotated[
+    str,
+    Meta(pattern=rf"^{_MONTH}(-{_DAY})?\Z", title="date", description="a day or month, as in 2024-03-01 or 2024-03"),
+]
 
 TraceParent: TypeAlias = Annotated[
     str,

@@ -21,6 +21,7 @@ from broker_sched.contract.types import (
     JSON,
     AuditResult,
     Cursor,
+    Date,
     ExpandedNodes,
     Family,
     GraphDirection,
@@ -29,6 +30,7 @@ from broker_sched.contract.types import (
     ListLimit,
     ListOrder,
     Moment,
+    Month,
     PathMeasure,
     ResourceName,
     SinceSeconds,
@@ -62,6 +64,24 @@ class ViewMethods:
         raise NotImplementedError
 
     @rpc(reads_only=True, looks=True)
+    def family_dates(
+        self,
+        family: str | None = None,
+        month: Month | None = None,
+        cursor: Cursor | None = None,
+        limit: ListLimit = 50,
+    ) -> view_replies.FamilyDates:
+        """Return how many tasks families have for each day of a month, by state; families by name, with those days only
+        for which they have tasks.
+
+        A task is for the day, or month, that its public parameter `date` begins with, as in 2024-03-01, 2024-03-01T05
+        or 2024-03; without such a one, for that of its first other parameter, by name. Families none of whose tasks has
+        a date in this month are left out. family: only this one. month: as in 2024-03; null: the last one for which
+        there are tasks. cursor: that of the reply before, with the same other arguments.
+        """
+        raise NotImplementedError
+
+    @rpc(reads_only=True, looks=True)
     def tasks(
         self,
         family: str | None = None,
@@ -72,6 +92,7 @@ class ViewMethods:
         error: str | None = None,
         failed_since: Moment | None = None,
         updated_since: Moment | None = None,
+        date: Date | None = None,
         order: ListOrder = "newest",
         cursor: Cursor | None = None,
         limit: ListLimit = 50,
@@ -81,9 +102,11 @@ class ViewMethods:
         status: a status, or a state of PENDING tasks: READY, WAITING or BLOCKED. params: the values of public
         parameters, compared as text. worker: it runs the task, or may run it. text: words that all are in the display
         name, whatever their case. error: a text that is in the last line of its error, whatever its case.
-        failed_since: FAILED or DISABLED since then or later. updated_since: its status changed then or later.
-        family, status, failed_since and updated_since cost nothing. For the other filters a call looks at up to 1,000
-        tasks, so its reply may be short, or empty, and have a cursor: looked_at says how far it got.
+        failed_since: FAILED or DISABLED since then or later. updated_since: its status changed then or later. date: the
+        day or month that it is for, as family_dates has it.
+        family, status, failed_since and updated_since cost nothing, nor does a date that up to 1,000 tasks are for. For
+        the other filters a call looks at up to 1,000 tasks, so its reply may be short, or empty, and have a cursor:
+        looked_at says how far it got.
         cursor: that of the reply before, with the same other arguments; it holds when tasks have come and gone.
         """
         raise NotImplementedError

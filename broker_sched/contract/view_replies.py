@@ -139,6 +139,25 @@ class Families(TypedDict):
     cursor: str | None
 
 
+class DatedFamily(TypedDict):
+    """A family with its tasks of a month. dates: day (or the month itself) → state → how many, without zeros."""
+
+    family: str
+    dates: dict[str, dict[str, int]]
+
+
+class FamilyDates(TypedDict):
+    """How many tasks families have for the days of a month. cursor: for the next families; null: there are no more.
+
+    month: null where no task has a date. months: all for which there are tasks, of families that are left out, too.
+    """
+
+    month: str | None
+    months: list[str]
+    families: list[DatedFamily]
+    cursor: str | None
+
+
 class TaskLine(TypedDict):
     """A task in a listing, with its public parameters only.
 

@@ -14,12 +14,12 @@ LEVELS: tuple[Sees, ...] = ("counts", "names", "all")
 
 # The methods that serve a viewer who sees only counts, and those that are about nothing but what is kept back.
 WITH_COUNTS = frozenset("overview superseded_reports is_paused is_pause_enabled has_task_history".split())
-WITH_ALL = frozenset("task_log fetch_error get_task_status_message".split())
+WITH_ALL = frozenset("task_log fetch_error get_task_status_message family_dates".split())
 PATHS_WITH_NAMES = frozenset({"/metrics", "/scale"})  # which name families and resources
 
 # Filters by what is kept back would tell it, one guess at a time.
 TELLING_ARGUMENTS: Mapping[str, frozenset[str]] = {
-    "tasks": frozenset({"params", "text", "error"}),
+    "tasks": frozenset({"params", "text", "error", "date"}),
     "task_list": frozenset({"search"}),  # in names with all parameters
 }
 
@@ -46,7 +46,7 @@ _NAMES = """
     all_running expected_seconds missing n_missing n_unknown_families now spent_seconds unknown_families whole_since
 """
 _ALL = """
-    displayName display_name error info last_error log message params reason refusal statusMessage
+    dates displayName display_name error info last_error log message month months params reason refusal statusMessage
     status_message taskParams tracking_url
 """
 # Fields of replies by who sees them. `a.b` is the field b of what is in a field a, where b alone is something else.

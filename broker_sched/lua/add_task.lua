@@ -3,7 +3,7 @@
 --
 -- @args task_id worker status runnable assistant has_new_deps attempt priority family module params
 -- @args param_visibilities accepts_messages tracking_url batchable batch_id expl resources retry_policy
--- @args replaces_deps deps_token owners deps…
+-- @args replaces_deps deps_token owners date deps…
 --   status          a status, or SUSPENDED
 --   runnable, assistant, has_new_deps: 0, 1
 --   attempt         of the run that is reported on, '' for none
@@ -11,6 +11,7 @@
 --   module, params (JSON), param_visibilities (JSON), tracking_url, batch_id, expl: '' for null, else '=' and the text
 --   accepts_messages, batchable: 0, 1, '' for null
 --   resources, owners: JSON, '' for none
+--   date            that `params` name (scheduler/dates.py), '' for none
 --   retry_policy    '<retry_count>|<disable_hard_timeout>|<disable_window>', each may be empty; '' for none
 --   replaces_deps   1 when `deps` take the place of those that the task has, 0 when they come on top
 --   deps_token      '' when `deps` names them, else the token under which they are staged, see stage_deps.lua

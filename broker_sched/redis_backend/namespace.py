@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from broker_sched.errors import ConfigurationError
 
-SCHEMA_VERSION = "4"  # of what stands in Redis: see scheduler/keys.py
+SCHEMA_VERSION = "5"  # of what stands in Redis: see scheduler/keys.py
 DELETING = "deleting"  # stands in its place while somebody deletes the namespace, so that nobody uses it
 _NAMES = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 

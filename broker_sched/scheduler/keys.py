@@ -126,7 +126,8 @@ KEYS = (
         "status, priority, times (s), family, module, params, workers, runner_set, stakeholder_set, attempt (number of "
         "its latest hand-out), what it holds, since when it waits for deps that its run() wanted (waits_since), where "
         "it is indexed; ready_since (s) while it is READY, and became so later than PENDING, else '' or absent; "
-        "blocked, '1' while it is BLOCKED, else '' or absent; disabled_by: who of the people has disabled it",
+        "blocked, '1' while it is BLOCKED, else '' or absent; date: the day or month that it is for; disabled_by: who "
+        "of the people has disabled it",
         TASK,
     ),
     Key(
@@ -154,6 +155,14 @@ KEYS = (
         USED,
         RECOMPUTED,
     ),
+    Key(
+        "dated:<state>:<date>:<family>",
+        "set",
+        "numbers of the tasks of a state and family that are for this day (2024-03-01) or month (2024-03): field date",
+        USED,
+        RECOMPUTED,
+    ),
+    Key("months:<family>", "hash", "month → how many of the family's tasks have a date in it", USED, RECOMPUTED),
     Key("families", "set", "the families that have tasks", USED, RECOMPUTED),
     Key(
         "family:<family>",

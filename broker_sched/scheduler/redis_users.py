@@ -32,13 +32,13 @@ _LOOKING = """
 """
 _CHANGING = """
     del expire hdel hincrby hset hsetnx hvals incr lindex lpop lpush ltrim persist rename rpush sadd set
-    spop srem sunionstore xadd xdel xtrim zadd zrem zremrangebyscore
+    smove spop srem sunionstore xadd xdel xtrim zadd zrem zremrangebyscore
 """
 _OF_USE: dict[Use, str] = {
     "server": f"{_LOOKING} {_CHANGING} blpop client|setname decrby pexpire script|exists xread",
     "worker": f"{_LOOKING} {_CHANGING} blpop",
     "read-only": f"{_LOOKING} type",
-    "admin": f"{_LOOKING} {_CHANGING} blpop scan type unlink zincrby",
+    "admin": f"{_LOOKING} {_CHANGING} blpop hscan scan type unlink zincrby",
 }
 _COMMANDS = {use: tuple(sorted(names.split())) for use, names in _OF_USE.items()}
 # Who lacks all of these may only look; who lacks some has been given too little.

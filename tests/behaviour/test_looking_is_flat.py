@@ -27,11 +27,14 @@ for number = first, last do
   redis.call('HSET', prefix .. 'task:more' .. number, 'n', n, 'status', state == 'READY' and 'PENDING' or state,
     'priority', '0', 'created', since, 'updated', since, 'family', family, 'params', '{"n":"' .. number .. '"}')
   redis.call('ZADD', prefix .. 'tasks:' .. state .. ':' .. family, since, n)
+  redis.call('SADD', prefix .. 'dated:' .. state .. ':2024-03-01:' .. family, n)
+  redis.call('HINCRBY', prefix .. 'months:' .. family, '2024-03', 1)
 end
 """
 LOOKS = {
     "overview": {},
     "families": {},
+    "family_dates": {},
     "workers": {},
     "failures": {},
     "events": {},
@@ -49,6 +52,7 @@ LISTINGS = [
     {"status": "FAILED"},
     {"family": "F3", "status": "PENDING", "order": "oldest"},
     {"failed_since": 1.0},
+    {"date": "2024-03-01"},
     {"params": {"n": "none has it"}},
     {"text": "none has it"},
     {"error": "none has it"},

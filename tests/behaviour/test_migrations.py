@@ -6,6 +6,7 @@ goes on. A migration may be broken off anywhere, and meanwhile nobody else can c
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from broker_sched import RedisUnavailable, Scheduler, SchemaMismatch
-from broker_sched.redis_backend.commands import Call
 from broker_sched.redis_backend.encoding import to_bytes
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.scheduler.integrity import migrations
@@ -52,6 +52,10 @@ def dumped(scheduler_factory: SchedulerFactory) -> Iterator[Callable[[Path], tup
         maintenance.close()
 
 
+def schema_of(dump: Path) -> str:
+    return dump.parent.name.removeprefix("schema-")
+
+
 def migrate(maintenance: Maintenance) -> None:
     maintenance.drive(Migration(maintenance.namespace).commands())
 
@@ -61,7 +65,9 @@ def test_every_index_is_right_after_a_migration(
     dump: Path, dumped: Callable[[Path], tuple[Scheduler, Maintenance]]
 ) -> None:
     scheduler, maintenance = dumped(dump)
-    with pytest.raises(SchemaMismatch, match=f"has schema version 3, this program needs {SCHEMA_VERSION}.*bsched migr"):
+    with pytest.raises(
+        SchemaMismatch, match=f"has schema version [34], this program needs {SCHEMA_VERSION}.*bsched migr"
+    ):
         scheduler.get_work(worker="w1")
     migrate(maintenance)
     assert scheduler._client.hget(scheduler.namespace.key("config"), "schema") == SCHEMA_VERSION
@@ -110,16 +116,17 @@ def test_work_goes_on_after_a_migration_until_nothing_is_left(
 
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.stem)
 def test_a_migration_that_is_broken_off_goes_on_and_nobody_works_meanwhile(
-    dump: Path, dumped: Callable[[Path], tuple[Scheduler, Maintenance]], monkeypatch: pytest.MonkeyPatch
+    dump: Path, dumped: Callable[[Path], tuple[Scheduler, Maintenance]]
 ) -> None:
     scheduler, maintenance = dumped(dump)
-    left = maintenance._run(Call("migrate_3", count="0"))
-    while left > 0:
-        assert scheduler._client.hget(scheduler.namespace.key("config"), "schema") == "3>4"
-        with pytest.raises(RedisUnavailable, match=r"brought to another schema.*bsched migrate"):
-            scheduler.add_task(worker="w", task_id="new")
-        before, left = left, maintenance._run(Call("migrate_3", count="17"))
-        assert left == max(0, before - 17)
+    for number in range(int(schema_of(dump)), int(SCHEMA_VERSION)):
+        left = maintenance._run(STEPS[str(number)](0))
+        while left > 0:
+            assert scheduler._client.hget(scheduler.namespace.key("config"), "schema") == f"{number}>{number + 1}"
+            with pytest.raises(RedisUnavailable, match=r"brought to another schema.*bsched migrate"):
+                scheduler.add_task(worker="w", task_id="new")
+            before, left = left, maintenance._run(STEPS[str(number)](17))
+            assert left < before
     assert scheduler.verify() == []
 
 
@@ -130,7 +137,7 @@ def test_the_older_release_is_refused_during_and_after_a_migration(
     from broker_sched.redis_backend import script_call
 
     scheduler, maintenance = dumped(DUMPS[0])
-    maintenance._run(Call("migrate_3", count="10"))
+    maintenance._run(STEPS[schema_of(DUMPS[0])](10))
     for _ in range(2):
         before = _content(scheduler)
         monkeypatch.setattr(script_call, "SCHEMA_VERSION", "3")
@@ -147,13 +154,14 @@ def _content(scheduler: Scheduler) -> dict[str, str]:
     return {key: scheduler._client.execute_command("DUMP", to_bytes(key)) for key in sorted(keys)}
 
 
+@pytest.mark.parametrize("schema", STEPS)
 def test_workers_are_not_taken_for_silent_because_of_a_migration(
-    dumped: Callable[[Path], tuple[Scheduler, Maintenance]], clock: FakeClock
+    schema: str, dumped: Callable[[Path], tuple[Scheduler, Maintenance]], clock: FakeClock
 ) -> None:
-    scheduler, maintenance = dumped(next(dump for dump in DUMPS if dump.stem == "everything"))
+    scheduler, maintenance = dumped(next(dump for dump in dumps_of(schema) if dump.stem == "everything"))
     key = scheduler.namespace.key("workers")
     before = dict(scheduler._client.zrange(key, 0, -1, withscores=True))
-    maintenance._run(Call("migrate_3", count="10"))
+    maintenance._run(STEPS[schema](0))
     clock.advance(3600)
     migrate(maintenance)
     after = dict(scheduler._client.zrange(key, 0, -1, withscores=True))
@@ -171,6 +179,35 @@ def test_two_migrations_at_once_do_no_harm(
     for thread in threads:
         thread.join()
     assert scheduler.verify() == []
+
+
+def test_tasks_have_their_dates_after_a_migration(
+    dumped: Callable[[Path], tuple[Scheduler, Maintenance]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many steps that took, and though it was broken off."""
+    scheduler, maintenance = dumped(next(dump for dump in dumps_of("4") if dump.stem == "everything"))
+    client, key = scheduler._client, scheduler.namespace.key
+    for number in range(8):
+        params = json.dumps({"date": f"2024-03-{1 + number % 3:02}", "at": "2024-02", "x": "long " * (number % 2 * 30)})
+        long = number % 2 == 1
+        client.hset(key("detail" if long else "task", f"A_{number}"), "params", params)
+        if long:
+            client.hdel(key("task", f"A_{number}"), "params")
+    client.hset(key("detail", "A_1"), "param_visibilities", '{"date": 1}')
+    client.hset(key("ids"), "9", "x" * 100)  # a hash with such a value is read in pages, however few there are
+    client.hdel(key("ids"), "9")
+    assert maintenance._run(STEPS["4"](3)) > 0
+    monkeypatch.setattr(migrations, "TASKS_AT_ONCE", 3)
+    migrate(maintenance)
+    assert scheduler.verify() == []
+    found = scheduler.family_dates(family="A")
+    assert (found["month"], found["months"]) == ("2024-03", ["2024-02", "2024-03"])
+    assert {date: sum(by.values()) for date, by in found["families"][0]["dates"].items()} == {
+        "2024-03-01": 3,
+        "2024-03-02": 2,
+        "2024-03-03": 2,
+    }
+    assert [task["task_id"] for task in scheduler.tasks(date="2024-02")["tasks"]] == ["A_1"]
 
 
 def test_what_has_the_schema_already_or_one_from_which_no_way_leads_is_left_alone(

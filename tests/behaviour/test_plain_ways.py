@@ -91,6 +91,11 @@ PLAIN = {
     "negative priority, below what was": ([{"task_id": "low", "priority": -9}], {"priority": -3.5}),
     "a dep that waits for another": ([{"task_id": "dep", "deps": ["x"]}], {"deps": ["dep"]}),
     "an empty module": ([], {"module": ""}),
+    "a date": ([], {"family": "F", "params": {"date": "2024-03-01", "x": "1"}, "deps": ["x"]}),
+    "a date among long parameters": (
+        BEFORE["placeholder"],
+        {"params": {"a": "2024-03-01T05", "b": "2024-04", "long": "x" * 100}},
+    ),
     "everything": (
         BEFORE["placeholder"],
         {
@@ -106,6 +111,11 @@ PLAIN = {
 ODD = {
     "batchable": ([], {"batchable": True}),
     "hidden parameters": ([], {"params": {"a": "1"}, "param_visibilities": {"a": 1}}),
+    "a hidden date": ([], {"params": {"a": "2024-03-01"}, "param_visibilities": {"a": 1}}),
+    "a date that an earlier call hides": (
+        [{"task_id": "new", "status": "UNKNOWN", "runnable": False, "param_visibilities": {"date": 2}}],
+        {"params": {"date": "2024-03-01", "x": "2024-03-02"}},
+    ),
     "a tracking URL": ([], {"tracking_url": "http://t"}),
     "an explanation": ([], {"expl": "why"}),
     "not to be run by this worker": ([], {"runnable": False}),

@@ -10,11 +10,13 @@ import random
 import pytest
 
 from broker_sched import InvalidArgument
+from broker_sched.scheduler.operations import task_listing
 from tests.nightly import by_night
 
 FAMILIES = ["Load", "Sum", "", "caf\udce9:x"]
 WORKERS = ["anna", "bob", "Worker(salt=1, host=h)"]
 WORDS = ["day=1", "DAY=2", "load", "sum(", "kind=x", "nobody"]
+DATES = ["2024-02-29", "2024-03-01", "2024-03"]
 ERRORS = ["ValueError: no", "disk full", "Größe"]
 
 
@@ -24,6 +26,7 @@ def add_random_tasks(scheduler, clock, draw, count):
         clock.advance(draw.choice([0, 0, 0.25, 1, 30]))
         family, worker = draw.choice(FAMILIES), draw.choice(WORKERS)
         task = {"family": family, "params": {"day": str(draw.randrange(3)), "kind": draw.choice("xy"), "secret": "s1"}}
+        task["params"] |= draw.choice([{}, {"date": draw.choice(DATES)}, {"at": draw.choice(DATES) + "T05"}])
         task |= {"param_visibilities": {"day": 0, "secret": draw.choice([1, 2])}, "priority": draw.randrange(3)}
         deps = [f"t{draw.randrange(number)}" for _ in range(draw.choice([0, 0, 1, 2]))] if number else []
         scheduler.add_task(worker=worker, task_id=f"t{number}", deps=[*deps, *draw.choice([[], ["gone"]])], **task)
@@ -81,6 +84,8 @@ def is_wanted(task, filters):
         and filters.get("status") in (None, task["status"], task["state"])
         and all(task["params"].get(name) == value for name, value in params.items())
         and all(word in name for word in words)
+        and filters.get("date")
+        in (None, (task["params"].get("date") or task["params"].get("at", ""))[:10].partition("T")[0])
         and (filters.get("error") or "").casefold() in (task["error"] or "").casefold()
         and (worker is None or worker == task["runs_on"] or worker in task["workers"])
         and task["updated"] >= filters.get("updated_since", 0.0)
@@ -109,14 +114,18 @@ def random_filters(draw, clock):
         "worker": [*WORKERS, "nobody"],
         "text": [*WORDS, "x day", "secret=s1"],
         "error": ["no", "DISK FULL", "größe", "never"],
+        "date": [*DATES, "2024-04-01"],
         "failed_since": [clock.now - 100, clock.now - 5],
         "updated_since": [clock.now - 100, clock.now - 5],
     }
     return {name: draw.choice(choices[name]) for name in draw.sample(sorted(choices), draw.choice([0, 1, 1, 2, 3]))}
 
 
+@pytest.mark.parametrize("few", [1000, 0], ids=["by date", "among others"])
 @pytest.mark.parametrize("seed", range(by_night(12, 4)))
-def test_what_all_pages_list_is_what_a_plain_look_finds_in_this_order(scheduler, clock, seed):
+def test_what_all_pages_list_is_what_a_plain_look_finds_in_this_order(scheduler, clock, seed, few, monkeypatch):
+    """few: tasks of a date that are read by it; beyond, they are looked for among the others of their families."""
+    monkeypatch.setattr(task_listing, "MAX_OF_DATE", few)
     draw = random.Random(seed)
     add_random_tasks(scheduler, clock, draw, by_night(150, 60))
     everything = plain_look(scheduler)

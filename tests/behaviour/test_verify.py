@@ -81,7 +81,7 @@ def test_what_does_not_belong_is_reported_and_removed(busy, key, damage):
     assert busy.verify() == []
 
 
-@pytest.mark.parametrize("field", ["tally", "counted", "ready", "batched", "blocked", "ready_since"])
+@pytest.mark.parametrize("field", ["tally", "counted", "ready", "batched", "blocked", "ready_since", "date"])
 def test_a_wrong_note_of_where_a_task_stands_is_reported_and_mended(busy, field):
     key = busy.namespace.key("task", "F_4")
     busy._client.hset(key, field, "77x")

@@ -37,6 +37,7 @@ EXAMPLES = {
     "events": ["events"],
     "export": ["export", "written.jsonl"],
     "failures": ["failures"],
+    "family dates": ["family", "dates"],
     "family list": ["family", "list"],
     "graph": ["graph", TASK],
     "import": ["import", "walked.jsonl"],
@@ -221,7 +222,13 @@ def test_every_command_can_answer_in_json(name: str, own_redis: RedisProcess, tm
     if name == "redis start":
         assert json.loads(run("redis", "stop", "--json", *where).stdout) == {"stopped": True}
     assert result.exit_code == {"redis status": 1, "wait": 25}.get(name, 0), result.output
-    assert result.stdout or name in ("verify", "failures", "events", "session list")  # of which there are none
+    assert result.stdout or name in (
+        "verify",
+        "failures",
+        "family dates",
+        "events",
+        "session list",
+    )  # of which there are none
 
 
 def test_a_server_and_a_namespace_exclude_each_other() -> None:

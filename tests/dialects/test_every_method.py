@@ -135,10 +135,12 @@ def look(on: Any) -> None:
     on.audit(limit=1000, who=user_at_host())
     on.overview()
     on.families()
+    on.family_dates()
     page = on.tasks(limit=3)
     on.tasks(limit=3, cursor=page["cursor"])
     on.tasks(family="T", status="PENDING", params={}, worker="a", text="t(", error="", order="oldest")
     on.tasks(failed_since=0, updated_since=0)
+    on.tasks(date="2024-03-01")
     for task_id in ("T_0", "B_1", "nobody's"):
         on.task_details(task_id=task_id)
         on.task_deps(task_id=task_id)

@@ -55,7 +55,7 @@ PLAIN: dict[str, tuple[str, str]] = {
     "zrank": ("read-only", "why: how many go before a task"),
     "zscan": ("read-only", "looking through workers"),
 }
-ADMINS = set("begin_import end_import export_tasks import_records migrate_3 repair".split())
+ADMINS = set("begin_import end_import export_tasks import_records migrate_3 migrate_4 repair".split())
 SERVERS = set("announce_server post_mails settle_mail take_mails".split())
 # Redis lets everybody send these: with them a connection begins and ends.
 FOR_ALL = {"auth", "hello", "quit", "reset"}

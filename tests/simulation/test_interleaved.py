@@ -52,7 +52,7 @@ def report(chance, tasks):
     if chance.random() < 0.2:
         given.update(family=chance.choice("FG"))
     elif chance.random() < 0.4:
-        given.update(batchable=True, family="F", params={"p": str(number), "q": chance.choice("12")})
+        given.update(batchable=True, family="F", params={"p": str(number), "q": chance.choice("12"), **dated(chance)})
     return given
 
 
@@ -66,6 +66,11 @@ def change(chance, tasks):
     """What people do with some tasks."""
     action = chance.choice(["retry", "forgive", "enable", "disable", "done", "stop", "remove"])
     return {"task_ids": chance.sample(tasks, min(len(tasks), 3)), "action": action, "dry_run": chance.random() < 0.1}
+
+
+def dated(chance):
+    """Parameters of which one may be a date; none of those that a batch combines."""
+    return chance.choice([{}, {"date": "2024-03-01"}, {"from": "2024-02-29T05", "to": "2024-03"}])
 
 
 def random_call(chance, tasks):

@@ -42,7 +42,7 @@ def compare(snapshot: Snapshot) -> list[Difference]:
     return sorted(differences, key=lambda each: each.key)
 
 
-TASK_INDEX_FIELDS = ("tally", "counted", "ready", "batched", "blocked", "ready_since")
+TASK_INDEX_FIELDS = ("tally", "counted", "ready", "batched", "blocked", "ready_since", "date")
 
 
 class AtLeast(set[str]):

@@ -14,6 +14,7 @@ from typing import Any
 
 from broker_sched.contract.types import MAX_SAFE_INTEGER
 from broker_sched.redis_backend.encoding import to_bytes
+from broker_sched.scheduler.dates import date_of
 from broker_sched.scheduler.integrity.snapshot import Snapshot
 
 NOBODY = "0"
@@ -146,8 +147,20 @@ class ExpectedIndexes:
         ready_since = task.get("ready_since") if state == "READY" and _is_time(task.get("ready_since")) else None
         self._zsets[f"tasks:{state}:{family}"][task["n"]] = float(ready_since or task["updated"])
         self._sets["families"].add(family)
+        self._add_date(task_id, task, state, family)
         self.fields[task_id]["blocked"] = "1" if state == "BLOCKED" else None
         self.fields[task_id]["ready_since"] = ready_since
+
+    def _add_date(self, task_id: str, task: dict[str, str], state: str, family: str) -> None:
+        """Where it is listed by its date, which its parameters name."""
+        detail = self.snapshot.hash(f"detail:{task_id}")
+        params = json.loads(task.get("params") or detail.get("params") or "{}")
+        date = date_of(params, json.loads(detail.get("param_visibilities", "{}")))
+        self.fields[task_id]["date"] = date or None
+        if date:
+            self._sets[f"dated:{state}:{date}:{family}"].add(task["n"])
+            months = self._hashes[f"months:{family}"]
+            months[date[:7]] = str(int(months.get(date[:7], "0")) + 1)
 
     def _place_of(self, task: dict[str, str], runner_set: str) -> str:
         """The ready queue it says it stands in, when that is one of the right ones (lua/lib/hand_out/labels.lua)."""

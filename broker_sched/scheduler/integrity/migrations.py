@@ -14,7 +14,10 @@ from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 
 # Schema → the script that brings so many of its tasks to the next one.
-STEPS: dict[str, Callable[[int], Call]] = {"3": lambda count: Call("migrate_3", count=str(count))}
+STEPS: dict[str, Callable[[int], Call]] = {
+    "3": lambda count: Call("migrate_3", count=str(count)),
+    "4": lambda count: Call("migrate_4", count=str(count)),
+}
 TASKS_AT_ONCE = 150  # by one script: some 2 ms
 
 

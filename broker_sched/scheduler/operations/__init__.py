@@ -17,6 +17,7 @@ from broker_sched.scheduler.operations import (
     events,
     failures,
     families,
+    family_dates,
     graphs,
     lists,
     operators,
@@ -41,8 +42,8 @@ from broker_sched.scheduler.operations.operators import configure
 
 MODULES = (
     *(tasks, work, attempts, task_details, task_deps, operators, changing, options, lists, graphs, submissions),
-    *(refusals, overview, families, task_listing, single_task, failures, workers, resources, submission_details),
-    *(events, condensed_graphs, critical_paths, timeline, why, traces, audit),
+    *(refusals, overview, families, family_dates, task_listing, single_task, failures, workers, resources),
+    *(submission_details, events, condensed_graphs, critical_paths, timeline, why, traces, audit),
 )
 
 

@@ -12,6 +12,7 @@ from broker_sched.errors import InvalidArgument, Superseded
 from broker_sched.mails.addresses import addresses_in
 from broker_sched.redis_backend.commands import Call, Calls, Commands
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.dates import date_of
 from broker_sched.scheduler.operations.attempts import attempt_text, refuse_superseded
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ def add_task(
         replaces_deps=truth(deps is not None),
         deps_token=token,
         owners=owners_text(owners),
+        date=date_of(params, param_visibilities),
         deps=named,
     )
     for chunk in chunks(staged, MAX_DEPS_AT_ONCE):

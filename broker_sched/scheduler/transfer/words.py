@@ -8,6 +8,7 @@ from typing import Any
 
 from broker_sched.contract.validation import to_json
 from broker_sched.redis_backend.encoding import to_bytes
+from broker_sched.scheduler.dates import date_of
 from broker_sched.scheduler.operations.tasks import MAX_BATCH_SIZE, needs, number, policy
 from broker_sched.scheduler.records import pairs
 from broker_sched.scheduler.transfer.lines import (
@@ -116,6 +117,7 @@ def _fields(line: TaskLine) -> tuple[dict[str, str], dict[str, str]]:
         "batchable": "1" if line.batchable else "",
         "batch_id": line.batch_id or "",
         "accepts_messages": "1" if line.accepts_messages else "",
+        "date": date_of(line.params, line.param_visibilities),
     }
     detail = {
         "param_visibilities": to_json("", line.param_visibilities) if line.param_visibilities else None,

@@ -1,8 +1,8 @@
-"""`bsched family list`: the families of tasks, with how they fare."""
+"""`bsched family list` and `dates`: the families of tasks, with how they fare, and for which dates they have tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -45,3 +45,39 @@ def family() -> None:
 def list_(limit: int, place: Place, output: Output) -> None:
     """List families, those with most tasks first: tasks by state, mean run time and 95th percentile, failures."""
     output.page(paged(place.scheduler().families, "families", limit + 1), COLUMNS, limit, "No tasks.")
+
+
+DATE_COLUMNS = (
+    Column("Family", lambda each: each["family"] or "(none)"),
+    column("Date"),
+    *map(_count, (*STATES, "UNKNOWN")),
+)
+
+
+@family.command("dates")
+@click.option("--family", "name", metavar="NAME", help="Only this family.")
+@click.option("--month", metavar="MONTH", help="As in 2024-03; without it the last one for which there are tasks.")
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="So many families at the most.")
+@place_options
+@json_option
+def dates(name: str | None, month: str | None, limit: int, place: Place, output: Output) -> None:
+    """Count the tasks of families for each day of a month: by the date in their parameters, as in date=2024-03-01.
+
+    What ran for a day is listed, and changed, with --date: `bsched task retry --family NAME --date 2024-03-01`.
+    """
+    scheduler = place.scheduler()
+
+    def ask(**where: Any) -> Any:
+        return scheduler.family_dates(family=name, month=month, **where)
+
+    families = list(paged(ask, "families", limit + 1))
+    output.rows(_days(families[:limit]), DATE_COLUMNS, "No tasks with a date.")
+    if len(families) > limit and not output.as_json:
+        output.note(f"There are more families; --limit {10 * limit} shows up to as many.")
+
+
+def _days(families: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each date of each family."""
+    for each in families:
+        for date, by_state in each["dates"].items():
+            yield {"family": each["family"], "date": date, "tasks": by_state}

@@ -17,7 +17,7 @@ from bsched.checked_scheduler import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 STATES: tuple[str, ...] = get_args(StateFilter)
-NAMES = ("family", "status", "params", "worker", "text", "error", "failed_since", "updated_since")
+NAMES = ("family", "status", "params", "worker", "text", "error", "failed_since", "updated_since", "date")
 Looked: TypeAlias = Callable[[int, int], None]
 PAGE = 1000  # tasks in one call, at the most
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -110,6 +110,7 @@ def filter_options(function: F) -> F:
             click.option("--error", metavar="TEXT", help="With this text in the last line of the error, in any case."),
             click.option("--failed-since", type=Moment(), help="FAILED or DISABLED since 30m, 1h, 2026-01-31T08:00."),
             click.option("--updated-since", type=Moment(), help="Whose status has changed since then."),
+            click.option("--date", metavar="DATE", help="For this day, as in 2024-03-01, or month: see family dates."),
         )
     ):
         command = decorate(command)

@@ -55,7 +55,11 @@ def plant(scheduler: Scheduler) -> None:
     """Fill a namespace so that every method that looks has something to show."""
 
     def add(task_id: str, **more: Any) -> None:
-        family = {"family": f"{NAME}_family", "module": f"{NAME}_module", "params": {"password": SECRET}}
+        family = {
+            "family": f"{NAME}_family",
+            "module": f"{NAME}_module",
+            "params": {"password": SECRET, "date": "2024-03-01"},
+        }
         scheduler.add_task(worker=WORKER, task_id=task_id, **{**family, **more})
 
     scheduler.add_worker(worker=WORKER, info={"host": f"{NAME}-host", SECRET: {SECRET: SECRET}, "note": SECRET})
@@ -167,7 +171,7 @@ def test_with_names_all_but_the_texts_is_there(servers: dict[Sees, InProcess]) -
     ("method", "argument"), [(m, a) for m, names in TELLING_ARGUMENTS.items() for a in sorted(names)]
 )
 def test_a_filter_by_what_is_kept_back_is_refused(servers: dict[Sees, InProcess], method: str, argument: str) -> None:
-    given = {"params": {"password": SECRET}}.get(argument, SECRET)
+    given = {"params": {"password": SECRET}, "date": "2024-03-01"}.get(argument, SECRET)
     refused = ask(servers["names"], method, **{argument: given})
     assert refused.status == 403 and argument in refused.json()["error"]["message"]
     query = f"/api/{method}?data=" + json.dumps({**ARGUMENTS.get(method, {}), argument: given}).replace(" ", "%20")

@@ -37,10 +37,10 @@ local function read_plain_task(head, worker)
   local n = number_in_rank(head.rank)
   local id = id_of(n)
   local fields = call('HMGET', key('task:', id), 'runner_set', 'stakeholder_set', 'resources', 'counted', 'batchable',
-    'family', 'module', 'params', 'attempt', 'ready_since', 'updated')
+    'family', 'module', 'params', 'attempt', 'ready_since', 'updated', 'date')
   local task = { n = n, id = id, runner_set = fields[1], resources = fields[3] or '', counted = fields[4],
     family = fields[6] or '', module = fields[7] or '', params = fields[8], attempt = attempt_after(fields[9]),
-    ready_since = fields[10], updated = fields[11] }
+    ready_since = fields[10], updated = fields[11], date = fields[12] }
   if fields[5] == '1' or not is_in_worker_set('stakeholder_set', fields[2] or '0', worker.w) then return nil end
   task.params = task.params or call('HGET', key('detail:', id), 'params') or '{}'
   return task
@@ -51,6 +51,10 @@ local function move_to_running(task, head, worker)
   local n, runner_set, queue = task.n, task.runner_set, head.queue
   call('ZREM', key('tasks:', 'READY:' .. task.family), n)
   call('ZADD', key('tasks:', 'RUNNING:' .. task.family), NOW_TEXT, n)
+  if task.date then -- see lib/tasks/dated.lua
+    local day = task.date .. ':' .. task.family
+    call('SMOVE', key('dated:', 'READY:' .. day), key('dated:', 'RUNNING:' .. day), n)
+  end
   call('SADD', key('running:', worker.id), n)
   call('ZADD', key('running', ''), number_text(head.score), head.rank)
   call('HSET', key('runner_set:', runner_set .. ':running'), task.id, worker.id)

@@ -14,9 +14,18 @@
 -- @include lib/tasks/superseded.lua
 -- @include lib/deferred/run_deferred.lua
 -- @lazy leave_batches lib/batches/batch_index.lua
+-- @lazy date_of lib/tasks/dates.lua
 
 local BUDGET = 105
 local HAS_NEW_DEPS = ARGS.has_new_deps == '1'
+
+-- The date in the parameters that the call brings: the caller has found it, but for what an earlier call hides.
+local function date_in_call(task, params, visibilities, are_given)
+  local kept = not are_given or (not visibilities and ARGS.date ~= '' and not task.is_new)
+  kept = kept and call('HGET', key('detail:', task.id), 'param_visibilities')
+  if kept then return date_of(params, kept) end
+  return ARGS.date ~= '' and ARGS.date
+end
 
 -- Luigi: family, module, parameters and visibilities are set only while empty.
 local function describe(task)
@@ -29,7 +38,8 @@ local function describe(task)
   local params, visibilities, detail = optional(ARGS.params), optional(ARGS.param_visibilities), key('detail:', task.id)
   if task.params or (not params and not visibilities) then return end
   if not task.is_new and call('HEXISTS', detail, 'params') == 1 then return end
-  if visibilities then call('HSETNX', detail, 'param_visibilities', visibilities) end
+  local are_given = not visibilities or call('HSETNX', detail, 'param_visibilities', visibilities) == 1
+  if params then set(task, 'date', date_in_call(task, params, visibilities, are_given)) end
   if params and #params > MAX_INLINE then
     call('HSET', detail, 'params', params)
   elseif params then

@@ -12,6 +12,7 @@
 --            <runner_set>@<label>|<needs>: the same for a task that some worker must not have, see labels.lua
 --   batched  1: it is in the index of batch_index.lua
 --   blocked  1: it is listed as BLOCKED, see listing.lua; `ready_since` is there only while it is listed as READY
+--   date     it is listed under this date, see dated.lua
 
 -- @include lib/core/header.lua
 -- @include lib/wakeups/wakeups.lua
@@ -20,6 +21,7 @@
 -- @include lib/tasks/listing.lua
 -- @include lib/tasks/tasks.lua
 -- @include lib/wakeups/wake_up.lua
+-- @lazy list_date lib/tasks/dated.lua
 -- @lazy enter_batches, leave_batches lib/batches/batch_index.lua
 -- @lazy mark_of lib/hand_out/labels.lua
 
@@ -119,7 +121,7 @@ local function enter_listing(n, listing, since)
   entries[#entries + 1], entries[#entries + 2] = since, n
 end
 
--- List it under its state and family. The caller has seen to its ready queue.
+-- List it under its state and family, and its date. The caller has seen to its ready queue.
 local function list_task(task)
   local state, family = wanted_state(task), task.family or ''
   set(task, 'blocked', state == 'BLOCKED' and '1')
@@ -129,8 +131,11 @@ local function list_task(task)
     set(task, 'ready_since', NOW_TEXT)
   end
   local since = task.ready_since or task.updated
-  if state == task.state and family == task.listed_family and since == task.since then return end
+  if state == task.state and family == task.listed_family and since == task.since and task.date == task.listed_date then
+    return
+  end
   local old_state, old_family = task.state, task.listed_family
+  if task.date then list_date(task, old_state, old_family, state, family) end
   task.state, task.listed_family, task.since = state, family, since
   local is_other_family = not state or not old_state or family ~= old_family
   if relisted.tasks[task.n] or relisted.count >= MAX_RELISTED then write_listings() end -- it moves on, or they are many

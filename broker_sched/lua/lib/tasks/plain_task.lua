@@ -5,6 +5,7 @@
 -- @include lib/core/header.lua
 -- @include lib/core/events.lua
 -- @include lib/tasks/listing.lua
+-- @lazy enter_date lib/tasks/dated.lua
 
 local FIELDS_OF_PLACEHOLDER = 7 -- n, rank, status, priority, created, updated, stakeholder set
 
@@ -23,7 +24,7 @@ local function read_placeholder(size, stakeholder_sets, w)
   local is_plain = fields.status == 'UNKNOWN' and fields.stakeholder_set
     and tonumber(fields.priority) == tonumber(ARGS.priority)
     and call('EXISTS', key('deps:', fields.n), key('unlink:', fields.n)) == 0
-    and call('HEXISTS', key('detail:', ARGS.task_id), 'params') == 0
+    and call('EXISTS', key('detail:', ARGS.task_id)) == 0
   if not is_plain then return nil end
   local stakeholder_set = fields.stakeholder_set
   stakeholder_sets[stakeholder_set] = stakeholder_sets[stakeholder_set]
@@ -138,6 +139,10 @@ local function write_task(known, deps, w, stakeholder_set, runner_set)
   local is_ready = write_deps(n, deps, stakeholder_set)
   call('ZADD', key('tasks:', (is_ready and 'READY:' or 'WAITING:') .. ARGS.family), NOW_TEXT, n)
   enter_family(ARGS.family)
+  if ARGS.date ~= '' then
+    enter_date(n, is_ready and 'READY' or 'WAITING', ARGS.date, ARGS.family)
+    fields[#fields + 1], fields[#fields + 2] = 'date', ARGS.date
+  end
   if is_ready then
     write_ready(runner_set .. '|' .. needs, runner_set, known.rank or n)
     fields[#fields + 1], fields[#fields + 2] = 'ready', runner_set .. '|' .. needs

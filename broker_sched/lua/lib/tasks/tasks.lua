@@ -64,7 +64,7 @@ end
 
 -- Where the task is listed, before the script changes it.
 local function note_listing(task)
-  task.state, task.listed_family = state_in_fields(task), task.family or ''
+  task.state, task.listed_family, task.listed_date = state_in_fields(task), task.family or '', task.date
   task.since = task.ready_since or task.updated
 end
 
