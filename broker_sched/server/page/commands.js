@@ -14,15 +14,15 @@ export function quoted(word) {
  * Writes a command as it may be pasted into a shell.
  * @param {string} name such as 'task retry'
  * @param {Record<string, string | number | boolean | null | undefined | (string | number)[]>} [options]
- *   by name: true is a flag, lists are repeated, null, undefined, false and '' are left out; `args` are the arguments
- *   that have no name
+ *   by name: true is a flag, lists are repeated; null, undefined, false and '' are left out, but '' in a list stays;
+ *   `args` are the arguments that have no name
  */
 export function command(name, options = {}) {
   const words = ['bsched', ...name.split(' ')];
   const { args = [], ...named } = options;
   for (const [option, value] of Object.entries(named)) {
-    for (const each of Array.isArray(value) ? value : [value]) {
-      if (each === null || each === undefined || each === false || each === '') continue;
+    for (const each of Array.isArray(value) ? value : [value === '' ? null : value]) {
+      if (each === null || each === undefined || each === false) continue;
       words.push(`--${option.replaceAll('_', '-')}`);
       if (each !== true) words.push(String(each));
     }

@@ -12,7 +12,7 @@
 export const views = {
   now: { title: 'Now', method: 'overview', key: 'n', load: () => import('./now.js') },
   tasks: { title: 'Tasks', method: 'tasks', key: 't', load: () => import('./tasks.js') },
-  grid: { title: 'Grid', method: 'tasks', key: 'f', load: () => import('./grid.js') },
+  grid: { title: 'Grid', method: 'family_dates', key: 'f', load: () => import('./grid.js') },
   task: { title: 'Task', method: 'task_details', load: () => import('./task.js') },
   graph: { title: 'Graph', method: 'condensed_graph', load: () => import('./graph.js') },
   timeline: { title: 'Timeline', method: 'events', key: 'l', load: () => import('./timeline.js') },

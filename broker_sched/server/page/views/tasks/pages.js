@@ -1,0 +1,198 @@
+// A list of tasks, page by page, which stays as it is while the tasks change.
+
+import { useEffect, useRef, useState } from '../../built/libraries.js';
+import { ApiError, call } from '../../api.js';
+import { now } from '../../format.js';
+import { onChange } from '../../live.js';
+
+const FIRST_ROWS = 100;
+const MORE_ROWS = 1000;
+const CALLS = 10; // that are made on their own for one part of the list, where few of the tasks that are looked at are listed
+const MOST_RENEWED = 1000; // tasks in one call of task_statuses
+const MOST_NOTED = 10_000; // changed tasks
+const RENEW_GAP_MS = 1000;
+
+/**
+ * @typedef {object} Pages
+ * @property {any[]} rows
+ * @property {string | null} cursor null where there are no more
+ * @property {number} lookedAt
+ * @property {number} of how many tasks there are to be looked at
+ * @property {boolean} isLoading
+ * @property {boolean} isThere whether the first part has come
+ * @property {ApiError | null} error
+ * @property {number} changed how many tasks have changed, others than those that are shown
+ * @property {() => void} more loads the next part
+ * @property {() => void} reload loads the list anew, as long as it is
+ */
+
+/**
+ * Loads tasks for which a choice holds. Those that are shown are renewed in place; what else has changed is counted.
+ * @param {import('./filters.js').Choice} choice
+ * @param {'newest' | 'oldest'} order
+ * @returns {Pages}
+ */
+export function usePages(choice, order) {
+  const [, draw] = useState(0);
+  const list = useRef(/** @type {Listing | null} */ (null));
+  useEffect(() => {
+    if (choice.wrong) return undefined;
+    const made = new Listing(choice, order, () => draw((n) => n + 1));
+    list.current = made;
+    made.load(FIRST_ROWS);
+    return () => made.end();
+  }, [choice.key, choice.wrong, order]);
+  const made = list.current;
+  return {
+    rows: made?.rows ?? [],
+    cursor: made?.cursor ?? null,
+    lookedAt: made?.lookedAt ?? 0,
+    of: made?.of ?? 0,
+    isLoading: made?.isLoading ?? false,
+    isThere: made?.isThere ?? false,
+    error: made?.error ?? null,
+    changed: made?.changed.size ?? 0,
+    more: () => made?.load(MORE_ROWS),
+    reload: () => made?.reload(),
+  };
+}
+
+class Listing {
+  /**
+   * @param {import('./filters.js').Choice} choice
+   * @param {'newest' | 'oldest'} order
+   * @param {() => void} draw
+   */
+  constructor(choice, order, draw) {
+    this.choice = choice;
+    this.order = order;
+    this.draw = draw;
+    this.args = choice.args(); // of one moment for all pages, or the cursor would not hold
+    /** @type {any[]} */
+    this.rows = [];
+    this.places = new Map(); // task id → its place among the rows
+    this.cursor = /** @type {string | null} */ (null);
+    this.lookedAt = 0;
+    this.of = 0;
+    this.isLoading = false;
+    this.isThere = false;
+    this.error = /** @type {ApiError | null} */ (null);
+    /** @type {Set<string>} */
+    this.changed = new Set(); // tasks that are not shown
+    /** @type {Set<string>} */
+    this.due = new Set(); // tasks that are shown, and to be renewed
+    this.isRenewing = false;
+    this.abort = new AbortController();
+    this.unsubscribe = onChange((change) => this.note(change));
+  }
+
+  /**
+   * Loads so many rows more, from the place where it ended.
+   * @param {number} wanted
+   * @param {boolean} [anew] in place of the rows that there are, once the first of them have come
+   */
+  async load(wanted, anew = false) {
+    if (this.isLoading) return;
+    this.isLoading = true;
+    this.error = null;
+    this.draw();
+    try {
+      let cursor = anew ? null : this.cursor;
+      let left = wanted;
+      for (let calls = 0; left > 0 && calls < CALLS; calls += 1) {
+        const args = { ...this.args, order: this.order, cursor, limit: Math.min(left, MORE_ROWS) };
+        const page = await call('tasks', args, { abort: this.abort.signal });
+        if (anew && calls === 0) this.clear();
+        this.add(page.tasks);
+        left -= page.tasks.length;
+        this.lookedAt = page.looked_at;
+        this.of = page.of;
+        this.isThere = true;
+        this.cursor = page.cursor;
+        cursor = page.cursor;
+        this.draw();
+        if (cursor === null) break;
+      }
+    } catch (error) {
+      if (this.abort.signal.aborted) return;
+      this.error = error instanceof ApiError ? error : new ApiError(0, 'Bug', String(error));
+    }
+    this.isLoading = false;
+    this.draw();
+  }
+
+  reload() {
+    this.args = this.choice.args();
+    this.load(Math.max(FIRST_ROWS, this.rows.length), true);
+  }
+
+  clear() {
+    this.rows = [];
+    this.places.clear();
+    this.changed.clear();
+    this.due.clear();
+  }
+
+  /** @param {any[]} tasks */
+  add(tasks) {
+    const rows = [...this.rows];
+    for (const task of tasks) {
+      if (this.places.has(task.task_id)) continue; // it has moved on, and is met a second time
+      this.places.set(task.task_id, rows.length);
+      rows.push(task);
+    }
+    this.rows = rows;
+  }
+
+  /** @param {import('../../live.js').Change} change */
+  note(change) {
+    const { family } = this.choice;
+    if (change.reset) for (const id of this.places.keys()) this.due.add(id);
+    if (family && !change.families.has(family) && !change.reset) return;
+    for (const id of change.tasks) {
+      if (this.places.has(id)) this.due.add(id);
+      else if (this.changed.size < MOST_NOTED) this.changed.add(id);
+    }
+    this.draw();
+    this.renew();
+  }
+
+  /** Asks how those tasks stand that are shown and have changed, so that rows are true and stay where they are. */
+  async renew() {
+    if (this.isRenewing || this.due.size === 0 || this.abort.signal.aborted) return;
+    this.isRenewing = true;
+    const ids = [...this.due].slice(0, MOST_RENEWED);
+    for (const id of ids) this.due.delete(id);
+    try {
+      this.renewRows(ids, await call('task_statuses', { task_ids: ids }, { abort: this.abort.signal }));
+    } catch {
+      // The frame of the page tells when the server is away; the next change asks again.
+    }
+    setTimeout(() => {
+      this.isRenewing = false;
+      this.renew();
+    }, RENEW_GAP_MS);
+  }
+
+  /**
+   * @param {string[]} ids
+   * @param {Record<string, {status: string}>} standings
+   */
+  renewRows(ids, standings) {
+    const rows = [...this.rows];
+    for (const id of ids) {
+      const place = this.places.get(id);
+      const row = place === undefined ? null : rows[place];
+      if (!row) continue;
+      const status = standings[id]?.status ?? 'REMOVED';
+      if (status !== row.status) rows[place] = { ...row, status, state: status, since: now.peek(), isRenewed: true };
+    }
+    this.rows = rows;
+    this.draw();
+  }
+
+  end() {
+    this.abort.abort();
+    this.unsubscribe();
+  }
+}
