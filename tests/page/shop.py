@@ -16,6 +16,25 @@ DAYS = [f"2026-03-{day:02}" for day in range(1, 32)]
 SOURCES = ("orders", "stock", "visits")
 SLOTS = {"build-1": 3, "build-2": 3, "gpu-1": 1}
 SECONDS = {"Extract": 300.0, "Clean": 200.0, "Load": 420.0, "Report": 60.0, "Train": 900.0}
+# Addresses of the page, by what they show.
+VIEWS = {
+    "now": "view=now",
+    "families": "view=tasks",
+    "tasks": "view=tasks&status=FAILED",
+    "grid": "view=grid&family=Clean",
+    "task": f"view=task&id=Clean_{DAYS[21]}",
+    "graph": f"view=graph&id=Report_{DAYS[26]}",
+    "timeline": "view=timeline",
+    "workers": "view=workers",
+    "worker": "view=worker&id=build-1",
+    "resources": "view=resources",
+    "resource": "view=resource&name=gpu",
+    "submissions": "view=submissions",
+    "submission": "view=submission&id=nightly-31",
+    "events": "view=events&family=Report",
+    "settings": "view=settings&change=retry_delay",
+    "audit": "view=audit",
+}
 STEP_SECONDS = 20.0
 LASTS_SECONDS = 7200.0
 DOWN = "requests.exceptions.ConnectionError: visits.shop.example: connection refused"

@@ -38,10 +38,11 @@ export function Table(props) {
   const [at, setAt] = useState(-1);
   const view = useWindow(box, rows.length);
   useTableKeys(props, box, at, setAt);
+  const isScrolled = useOverflow(box) || view.isWindowed;
   const first = onSelect ? 1 : 0;
   const shown = rows.slice(view.from, view.to);
-  return html`<div class=${`table-box ${view.isWindowed ? 'windowed' : ''}`} ref=${box} tabindex=${view.isWindowed ? 0 : undefined}
-      role="region" aria-label=${props.label}>
+  return html`<div class=${`table-box ${view.isWindowed ? 'windowed' : ''}`} ref=${box} tabindex=${isScrolled ? 0 : undefined}
+      role=${isScrolled ? 'region' : undefined} aria-label=${isScrolled ? `${props.label}: the table` : undefined}>
     <table aria-rowcount=${(props.total ?? rows.length) + 1} aria-label=${props.label}>
       <thead>
         <tr aria-rowindex="1">
@@ -97,6 +98,23 @@ function useWindow(box, length) {
   if (!isWindowed) return { isWindowed, from: 0, to: length };
   const from = Math.min(seen.from, Math.max(0, length - 1));
   return { isWindowed, from, to: Math.min(length, seen.to) };
+}
+
+/**
+ * Whether the table is wider than its room, so that it scrolls: then it can be reached and scrolled by keys.
+ * @param {{current: HTMLDivElement | null}} box
+ */
+function useOverflow(box) {
+  const [isWider, setWider] = useState(false);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return undefined;
+    const observer = new ResizeObserver(() => setWider(element.scrollWidth > element.clientWidth));
+    observer.observe(element);
+    if (element.firstElementChild) observer.observe(element.firstElementChild);
+    return () => observer.disconnect();
+  }, []);
+  return isWider;
 }
 
 /** @param {{rows: number, columns: number}} props the room of rows that are not drawn */
