@@ -6,6 +6,7 @@ import contextlib
 import re
 import socket
 import ssl
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -29,6 +30,16 @@ def connected(server: ServerProcess) -> socket.socket:
     if server.trusting is None:
         return link
     return server.trusting.wrap_socket(link, server_hostname=parts.hostname)
+
+
+def is_read(link: socket.socket) -> bool:
+    """Whether the server has taken the connection, and all that was sent on it (Linux)."""
+    port = f":{link.getsockname()[1]:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, _, remote, _, queues, _, _, _, _, inode, *_ = line.split()
+        if remote.endswith(port):  # the server's end
+            return inode != "0" and queues.endswith(":00000000")
+    return False
 
 
 def get(path: bytes, headers: bytes = b"", verb: bytes = b"GET") -> bytes:

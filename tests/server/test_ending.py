@@ -37,7 +37,7 @@ pytestmark = [
 class Service:
     """A server whose paths say what is answered: /long much, /stuck never, everything else its own body.
 
-    /early is answered before all of the request has come.
+    /early is answered before all of the request has come, /held when `release` is set.
     """
 
     tls: ClassVar[TLS | None] = None
@@ -45,7 +45,9 @@ class Service:
 
     def __init__(self) -> None:
         self.requests: list[str] = []
+        self.answered: list[str] = []
         self.cancelled = 0
+        self.release = asyncio.Event()
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.address = self.socket.getsockname()
         self.started = asyncio.Event()
@@ -66,10 +68,13 @@ class Service:
             except asyncio.CancelledError:
                 self.cancelled += 1
                 raise
+        if path == "/held":
+            await self.release.wait()
         body = b"x" * LONG if path == "/long" else path.encode()
         length = [(b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": length})
         await send({"type": "http.response.body", "body": body})
+        self.answered.append(path)
 
     def stop(self) -> None:
         self.server.handle_exit(signal.SIGTERM, None)
@@ -96,6 +101,11 @@ class Service:
     async def asked(self, count: int) -> None:
         """Until so many requests have come."""
         while len(self.requests) < count:
+            await asyncio.sleep(0.01)
+
+    async def accepts_nothing(self) -> None:
+        """Until it has begun to end: nobody can connect any more."""
+        while self.socket.fileno() != -1:
             await asyncio.sleep(0.01)
 
     async def serves_others(self) -> None:
@@ -151,7 +161,7 @@ def test_a_slow_reader_gets_all_of_it_in_order(run: Any) -> None:
         async with service.client() as (reader, writer):
             writer.write((GET % b"long" + GET % b"short") * 5)
             for _ in range(5):
-                await asyncio.sleep(0.02)
+                await service.serves_others()
                 assert len(await body_of(reader)) == LONG
                 assert await body_of(reader) == b"/short"
 
@@ -227,18 +237,22 @@ def test_idle_connections_are_closed_after_a_while(run: Any, monkeypatch: Any, b
 
 def test_a_stopped_server_waits_for_those_at_work_and_not_for_those_that_came_just_then(run: Any) -> None:
     async def act(service: Service) -> None:
-        async with service.client() as (reader, writer):
+        async with service.client() as (reader, writer), service.client() as (other_reader, other_writer):
             writer.write(GET % b"stuck")
-            await service.asked(1)
+            other_writer.write(GET % b"held")
+            await service.asked(2)
             late = [socket.create_connection(service.address) for _ in range(10)]
             service.stop()
-            await asyncio.sleep(0.3)
-            assert not service.task.done()
+            await service.accepts_nothing()
             for each in late:
-                each.setblocking(False)
+                if service.tls:  # whose greeting was not answered yet: there is nothing to wait for
+                    each.setblocking(False)
                 with contextlib.suppress(ConnectionResetError, *([BlockingIOError] if service.tls else [])):
-                    assert each.recv(1) == b""
+                    assert await asyncio.to_thread(each.recv, 1) == b""
                 each.close()
+            service.release.set()
+            assert await body_of(other_reader) == b"/held"
+            assert not service.task.done()
             service.stop()
             await service.task
             assert await reader.read() == b""
@@ -263,14 +277,14 @@ def test_a_stopped_server_does_not_wait_for_ever(run: Any, monkeypatch: Any) -> 
 def test_a_request_whose_client_has_gone_is_waited_for(run: Any) -> None:
     async def act(service: Service) -> None:
         async with service.client() as (_, writer):
-            writer.write(GET % b"stuck")
+            writer.write(GET % b"held")
             await service.asked(1)
         service.stop()
-        await asyncio.sleep(0.3)
-        assert not service.task.done()
-        service.stop()
+        await service.accepts_nothing()
+        service.release.set()
+        await service.task
 
-    assert with_service(run, act).cancelled == 1
+    assert with_service(run, act).answered == ["/held"]
 
 
 # Half a request
@@ -368,7 +382,7 @@ def test_the_rest_of_a_request_that_comes_in_time_is_answered_by_a_server_that_e
             writer.write(BEGUN + b"Content-Length: 20\r\nExpect: 100-continue\r\n\r\n")
             assert b"100" in await reader.readuntil(b"\r\n\r\n")
             service.stop()
-            await asyncio.sleep(0.3)
+            await service.accepts_nothing()
             writer.write(b"x" * 20)
             assert await body_of(reader) == b"/begun"
 

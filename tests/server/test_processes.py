@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 from broker_sched import RemoteScheduler
 from broker_sched.server.serve import Server
 from tests.harness import RedisProcess, ServerProcess
-from tests.server.raw import answers, connected, post, until_closed
+from tests.server.raw import answers, connected, is_read, post, until_closed
 from tests.servers import is_alive, until
 
 Start = Callable[..., ServerProcess]
@@ -85,7 +84,7 @@ def test_a_signal_ends_all_of_them_in_good_order(three: ServerProcess, is_sent_t
         waiting.sendall(post(b"/api/await_work", b'{"worker":"w","seconds":30}'))
         half.sendall(post(b"/api/ping", b'{"worker":"w"}')[:-1])
         until(lambda: three.call("worker_list"), "it waits")
-        time.sleep(0.2)  # the half request has no effect that could be waited for
+        until(lambda: is_read(half), "the half request has come, too")
         for process in [psutil.Process(three.process.pid), *(processes if is_sent_to_all else [])]:
             process.send_signal(signal.SIGINT if is_sent_to_all else signal.SIGTERM)
         half.sendall(b"}")
