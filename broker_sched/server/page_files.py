@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from functools import cache
 from html import escape
@@ -35,7 +34,6 @@ INDEX_HEADERS: tuple[Header, ...] = ((b"content-type", b"text/html; charset=UTF-
 # What a worker may load is said by the answer with its script.
 FILE_POLICY: Header = (b"content-security-policy", b"default-src 'none'; script-src 'self'; frame-ancestors 'none'")
 KEPT: Header = (b"cache-control", b"private, max-age=31536000, immutable")
-IMPORT = re.compile(r"""\b(?:from|import)\s*["'](\.[^"']+)["']""")  # no `import("…")`, which waits until it is wanted
 
 
 # Where Luigi's own page is: what stands behind the `#` of its addresses is known to the browser only.
@@ -61,7 +59,6 @@ class PageFiles:
     """All files of the page, and the HTML that begins it. digest: of all files, a part of their addresses."""
 
     def __init__(self, contents: Mapping[str, bytes], template: str) -> None:
-        self._contents = contents
         self._template = template
         digest = hashlib.sha256(template.encode())
         for name in sorted(contents):
@@ -69,9 +66,9 @@ class PageFiles:
         self.digest = digest.hexdigest()[:16]
         self._files = {name: _file(name, content) for name, content in contents.items()}
 
-    def size(self) -> int:
-        """Return how many bytes a browser fetches when it has seen all of the page."""
-        return sum(len(file.compressed) for file in self._files.values())
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes each file has as it is sent, compressed."""
+        return {name: len(file.compressed) for name, file in self._files.items()}
 
     def answer(self, digest: str, name: str, accepts_gzip: bool) -> Answer | None:
         """Return the answer with this file; None when there is none, or only in another version of the page."""
@@ -82,11 +79,8 @@ class PageFiles:
             return Answer(200, (*file.headers, (b"content-encoding", b"gzip")), file.compressed)
         return Answer(200, file.headers, file.plain)
 
-    def index(self, namespace: str, caller: Caller, links: str, view: str) -> bytes:
-        """Return the HTML of the page.
-
-        links: HTML for browsers without JavaScript. view: the one that is shown first, whose files are fetched at once.
-        """
+    def index(self, namespace: str, caller: Caller, links: str) -> bytes:
+        """Return the HTML of the page. links: HTML for browsers without JavaScript."""
         context = {
             "namespace": namespace,
             "version": __version__,
@@ -97,32 +91,16 @@ class PageFiles:
             "methods": allowed_methods(caller),
             "has_login": caller.kind == "session",
         }
-        needed = self.needed_by("main.js")
-        if f"views/{view}.js" in self._contents:
-            needed = sorted({*needed, *self.needed_by(f"views/{view}.js")})
-        files = f"page/{self.digest}"
         return self._template.format(
             context=escape(json.dumps(context, separators=(",", ":"))),
             namespace=escape(namespace),
-            files=files,
-            preloads="\n".join(f'<link rel="modulepreload" href="{files}/{name}">' for name in needed),
+            files=f"page/{self.digest}",
             links=links,
         ).encode()
 
     def luigis_page(self) -> bytes:
         """Return the HTML that leads from an address of Luigi's own page to the view that shows the same."""
         return LUIGIS.format(digest=self.digest).encode()
-
-    def needed_by(self, name: str) -> list[str]:
-        """Return the modules that are loaded with this one, itself among them."""
-        found: set[str] = set()
-        wanted = [name]
-        while wanted:
-            name = wanted.pop()
-            if name not in found and name in self._contents:
-                found.add(name)
-                wanted += [_resolved(name, target) for target in IMPORT.findall(self._contents[name].decode())]
-        return sorted(found)
 
 
 @cache
@@ -149,14 +127,3 @@ def _file(name: str, content: bytes) -> PageFile:
     media_type = TYPES[Path(name).suffix]
     headers = ((b"content-type", media_type), FILE_POLICY, KEPT, (b"vary", b"Accept-Encoding"))
     return PageFile(headers, content, gzip.compress(content, 9, mtime=0))
-
-
-def _resolved(name: str, target: str) -> str:
-    """The module that `import … from 'target'` means in this one."""
-    parts = name.split("/")[:-1]
-    for part in target.split("/"):
-        if part == "..":
-            parts.pop()
-        elif part != ".":
-            parts.append(part)
-    return "/".join(parts)

@@ -25,8 +25,7 @@ def page_routes(namespace_of: Callable[[], str]) -> list[Route]:
         has_login = caller.kind == "session"
         if files is None:
             return to_response(Answer(200, PAGE_HEADERS, front_page(namespace_of(), has_login)))
-        html = files.index(namespace_of(), caller, plain_links(has_login), request.query_params.get("view", "now"))
-        return to_response(Answer(200, INDEX_HEADERS, html))
+        return to_response(Answer(200, INDEX_HEADERS, files.index(namespace_of(), caller, plain_links(has_login))))
 
     async def luigis_page(request: Request) -> Response:
         files = page_files()

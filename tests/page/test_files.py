@@ -47,10 +47,10 @@ def addresses(html: bytes) -> list[str]:
 
 
 def test_every_file_that_the_page_names_is_kept_for_ever_and_compressed(page_server: ServerProcess) -> None:
-    begun = page_server.request("GET", "/?view=tasks")
+    begun = page_server.request("GET", "/")
     assert begun.headers["cache-control"] == "no-store", "it says which version of the files there is"
     named = addresses(begun.body)
-    assert any(name.endswith("/views/tasks.js") for name in named) and len(named) > 5
+    assert {name.rpartition("/")[2] for name in named} == {"main.js", "theme.js", "style.css", "icon.svg"}
     for name in named:
         plain, packed = (page_server.request("GET", f"/{name}", headers=headers) for headers in ({}, GZIP))
         assert (plain.status, packed.status) == (200, 200), name
@@ -64,13 +64,6 @@ def test_every_file_that_the_page_names_is_kept_for_ever_and_compressed(page_ser
     assert types == {
         "js": "text/javascript; charset=UTF-8", "css": "text/css; charset=UTF-8", "svg": "image/svg+xml",
     }  # fmt: skip
-
-
-def test_the_modules_that_a_view_needs_are_named_at_once_and_no_others(page_server: ServerProcess) -> None:
-    """So that the browser fetches all of them together, instead of finding one in another."""
-    named = [name.split("/", 2)[2] for name in addresses(page_server.request("GET", "/?view=workers").body)]
-    assert [name for name in named if name.startswith("views/")] == ["views/workers.js"]
-    assert "views/../main.js" not in addresses(page_server.request("GET", "/?view=../main").body)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +134,9 @@ def test_files_are_for_whoever_may_have_the_page_and_others_are_led_to_the_login
 
 def test_markup_in_a_name_stays_text(files: PageFiles) -> None:
     name = """'"><script>alert(1)</script>{context}&amp;"""
-    html = files.index(f"n{name}", Caller(name, "user", Role.VIEWER, "all", ""), "", name)
+    html = files.index(f"n{name}", Caller(name, "user", Role.VIEWER, "all", ""), "")
     assert (context_of(html)["name"], context_of(html)["namespace"]) == (name, f"n{name}")
-    assert b"alert(1)</script>" not in html and addresses(html) == addresses(files.index("n", caller(), "", ""))
+    assert b"alert(1)</script>" not in html and addresses(html) == addresses(files.index("n", caller(), ""))
 
 
 # Not built

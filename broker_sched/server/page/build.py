@@ -51,10 +51,9 @@ def build() -> None:
         shutil.rmtree(SERVED, ignore_errors=True)
         for path in (HERE / "join").glob("*.js"):
             shutil.copy(path, BUILT)
-        entries = ["main.js", "theme.js", "luigi_address.js", *(f"views/{path.name}" for path in _views())]
+        entries = ["main.js", "theme.js", "luigi_address.js"]
         entries += [path.name for path in HERE.glob("*_worker.js") if path.name != "own_worker.js"]  # which starts them
-        where = [f"--outdir={SERVED}", f"--outbase={HERE}", "--chunk-names=parts/[hash]"]
-        _run([node, *ESBUILD, "--format=esm", "--splitting", *where, *entries])
+        _run([node, *ESBUILD, "--format=esm", f"--outdir={SERVED}", *entries])
         _run([node, *ESBUILD, "--loader=css", f"--outfile={SERVED}/style.css"], _styles())
         shutil.copy(HERE / "icon.svg", SERVED)
         (SERVED / "licenses.txt").write_text(_licenses())
@@ -101,11 +100,6 @@ def _sources() -> list[Path]:
     for folder in ("join", "ui", "views", "style"):
         found += (HERE / folder).rglob("*.*")
     return sorted(found)
-
-
-def _views() -> list[Path]:
-    """The modules that are loaded when their view is shown first; what else they need comes with them."""
-    return sorted({*(HERE / "views").glob("*.js")} - {HERE / "views" / "index.js"})
 
 
 def _styles() -> str:

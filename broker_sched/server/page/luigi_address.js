@@ -1,7 +1,7 @@
 // Leads from an address of Luigi's own page to the view that shows the same. What stands behind its `#` never reaches a
 // server, so that has to be done here.
 
-import { href } from './router.js';
+import { href } from './addresses.js';
 
 // What a stock luigid calls the states of tasks that wait for one which failed, or is disabled.
 const STATES = /** @type {Record<string, string>} */ ({ UPSTREAM_FAILED: 'WAITING', UPSTREAM_DISABLED: 'BLOCKED' });

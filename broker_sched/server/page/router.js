@@ -1,10 +1,12 @@
 // Which view is shown: `?view=<name>&…` in the address. Links are plain ones; a plain click in one is carried out here.
 
+import { addParams, href } from './addresses.js';
 import { signal, useEffect } from './built/libraries.js';
 import { caller } from './session.js';
 
-/** @typedef {string | number | boolean | null | undefined} Value */
-/** @typedef {Record<string, Value | Value[]>} Params values of null, undefined and '' are left out; lists are repeated */
+export { href };
+
+/** @typedef {import('./addresses.js').Params} Params */
 
 export const DEFAULT_VIEW = 'now';
 
@@ -17,22 +19,6 @@ function fromAddress() {
 
 /** The view that is shown, and its parameters. */
 export const route = signal(fromAddress());
-
-/**
- * Makes the address of a view, relative, so that it holds behind a proxy that adds a path.
- * @param {string} view
- * @param {Params | URLSearchParams} [params]
- */
-export function href(view, params = {}) {
-  const query = new URLSearchParams({ view });
-  const entries = params instanceof URLSearchParams ? params.entries() : Object.entries(params);
-  for (const [name, value] of entries) {
-    for (const each of Array.isArray(value) ? value : [value]) {
-      if (each !== null && each !== undefined && each !== '') query.append(name, String(each));
-    }
-  }
-  return `?${query}`;
-}
 
 /**
  * Shows another view.
@@ -52,12 +38,8 @@ export function go(view, params, how) {
 export function setParams(changes, how) {
   const { view, params } = route.peek();
   const kept = new URLSearchParams(params);
-  for (const [name, value] of Object.entries(changes)) {
-    kept.delete(name);
-    for (const each of Array.isArray(value) ? value : [value]) {
-      if (each !== null && each !== undefined && each !== '') kept.append(name, String(each));
-    }
-  }
+  for (const name of Object.keys(changes)) kept.delete(name);
+  addParams(kept, Object.entries(changes));
   if (String(kept) !== String(params)) follow(href(view, kept), how);
 }
 

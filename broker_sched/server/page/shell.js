@@ -1,6 +1,6 @@
 // The frame around each view: header, what is wrong with the server, the view, notices.
 
-import { html, useEffect, useState } from './built/libraries.js';
+import { html, useErrorBoundary, useState } from './built/libraries.js';
 import { lostSince } from './api.js';
 import { duration, now } from './format.js';
 import { Header } from './header.js';
@@ -8,7 +8,7 @@ import { Help } from './help.js';
 import { useKeys } from './keys.js';
 import { go, route, useTitle } from './router.js';
 import { may } from './session.js';
-import { Empty, Loading, Notices } from './ui/index.js';
+import { Empty, Notices } from './ui/index.js';
 import { views } from './views/index.js';
 
 const PATIENCE_SECONDS = 2; // without an answer, before it is said
@@ -52,35 +52,28 @@ function Lost() {
   </div>`;
 }
 
-/** The view that the address names, once its file is there. */
+/** The view that the address names, unless the caller may not see it. */
 function CurrentView() {
-  const { view: name } = route.value;
+  const { view: name, params } = route.value;
   const view = Object.hasOwn(views, name) ? views[name] : null;
-  const [loaded, setLoaded] = useState(/** @type {{name: string, View: any} | null} */ (null));
-  const [failed, setFailed] = useState('');
   useTitle(view?.title ?? 'Nothing here');
-  useEffect(() => {
-    let isWanted = true;
-    setFailed('');
-    view?.load().then(
-      (module) => isWanted && setLoaded({ name, View: module.default }),
-      () => isWanted && setFailed(name),
-    );
-    return () => {
-      isWanted = false;
-    };
-  }, [name]);
   if (!view) return html`<${Empty}>There is no view named “${name}”.</${Empty}>`;
   if (!may(view.method)) {
     return html`<${Empty}>Your role here does not see ${view.title}: it may not call ${view.method}.</${Empty}>`;
   }
-  if (failed === name) {
-    return html`<div class="failure" role="alert">
-      <p>The files of this view could not be loaded: the server does not answer, or has been renewed meanwhile.</p>
-      <button type="button" onClick=${() => location.reload()}>Load the page anew</button>
-    </div>`;
-  }
-  if (loaded?.name !== name) return html`<${Loading} />`;
   return html`<h1 class="aloud">${view.title}</h1>
-    <${loaded.View} key=${name} params=${route.value.params} />`;
+    <${Guarded} key=${name} View=${view.View} params=${params} />`;
+}
+
+/**
+ * A view that can't take the others down with it when it fails.
+ * @param {{View: any, params: URLSearchParams}} props
+ */
+function Guarded({ View, params }) {
+  const [error] = useErrorBoundary();
+  if (!error) return html`<${View} params=${params} />`;
+  return html`<div class="failure" role="alert">
+    <p>This view has failed, which is a fault of the page: ${String(error?.message ?? error)}</p>
+    <button type="button" onClick=${() => location.reload()}>Load the page anew</button>
+  </div>`;
 }

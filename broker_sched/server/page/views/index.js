@@ -1,28 +1,44 @@
-// The views: one line each. `load` fetches the file of a view when it is shown first.
+// The views: one line each.
+
+import Audit from './audit.js';
+import Events from './events.js';
+import Graph from './graph.js';
+import Grid from './grid.js';
+import Now from './now.js';
+import Resource from './resource.js';
+import Resources from './resources.js';
+import Settings from './settings.js';
+import Submission from './submission.js';
+import Submissions from './submissions.js';
+import Task from './task.js';
+import Tasks from './tasks.js';
+import Timeline from './timeline.js';
+import Worker from './worker.js';
+import Workers from './workers.js';
 
 /**
  * @typedef {object} View
  * @property {string} title
  * @property {string} method the caller must be allowed, to see the view
  * @property {string} [key] goes to it after `g`; only views that need no parameter have one, and a place in the header
- * @property {() => Promise<{default: any}>} load
+ * @property {any} View the component, which is given `params`, the rest of the address
  */
 
 /** @type {Record<string, View>} */
 export const views = {
-  now: { title: 'Now', method: 'overview', key: 'n', load: () => import('./now.js') },
-  tasks: { title: 'Tasks', method: 'tasks', key: 't', load: () => import('./tasks.js') },
-  grid: { title: 'Grid', method: 'family_dates', key: 'f', load: () => import('./grid.js') },
-  task: { title: 'Task', method: 'task_details', load: () => import('./task.js') },
-  graph: { title: 'Graph', method: 'condensed_graph', load: () => import('./graph.js') },
-  timeline: { title: 'Timeline', method: 'events', key: 'l', load: () => import('./timeline.js') },
-  workers: { title: 'Workers', method: 'workers', key: 'w', load: () => import('./workers.js') },
-  worker: { title: 'Worker', method: 'worker_details', load: () => import('./worker.js') },
-  resources: { title: 'Resources', method: 'overview', key: 'r', load: () => import('./resources.js') },
-  resource: { title: 'Resource', method: 'resource_details', load: () => import('./resource.js') },
-  submissions: { title: 'Submissions', method: 'submission_list', key: 's', load: () => import('./submissions.js') },
-  submission: { title: 'Submission', method: 'submission_details', load: () => import('./submission.js') },
-  events: { title: 'Events', method: 'events', key: 'e', load: () => import('./events.js') },
-  settings: { title: 'Settings', method: 'option_list', key: 'o', load: () => import('./settings.js') },
-  audit: { title: 'Audit', method: 'audit', key: 'a', load: () => import('./audit.js') },
+  now: { title: 'Now', method: 'overview', key: 'n', View: Now },
+  tasks: { title: 'Tasks', method: 'tasks', key: 't', View: Tasks },
+  grid: { title: 'Grid', method: 'family_dates', key: 'f', View: Grid },
+  task: { title: 'Task', method: 'task_details', View: Task },
+  graph: { title: 'Graph', method: 'condensed_graph', View: Graph },
+  timeline: { title: 'Timeline', method: 'events', key: 'l', View: Timeline },
+  workers: { title: 'Workers', method: 'workers', key: 'w', View: Workers },
+  worker: { title: 'Worker', method: 'worker_details', View: Worker },
+  resources: { title: 'Resources', method: 'overview', key: 'r', View: Resources },
+  resource: { title: 'Resource', method: 'resource_details', View: Resource },
+  submissions: { title: 'Submissions', method: 'submission_list', key: 's', View: Submissions },
+  submission: { title: 'Submission', method: 'submission_details', View: Submission },
+  events: { title: 'Events', method: 'events', key: 'e', View: Events },
+  settings: { title: 'Settings', method: 'option_list', key: 'o', View: Settings },
+  audit: { title: 'Audit', method: 'audit', key: 'a', View: Audit },
 };
