@@ -86,10 +86,6 @@ class AsyncScheduler:
         errors, self._execution.redis_errors = self._execution.redis_errors, 0
         return errors
 
-    def give_back_redis_errors(self, errors: int) -> None:
-        """Count errors of Redis once more that take_redis_errors() has returned."""
-        self._execution.redis_errors += errors
-
     async def invoke(
         self,
         method: Method,
@@ -114,9 +110,12 @@ class AsyncScheduler:
             return await self._carry(self._execution.run(commands, request), self._calls)
         return await self._carry_view(self._execution.run(commands))
 
-    async def drive(self, commands: Commands[T]) -> T:
-        """Carry out a method's commands and return its result. Raises as `invoke`."""
-        return await self._carry(self._execution.run(commands), self._calls)
+    async def drive(self, commands: Commands[T], request: Request | None = None) -> T:
+        """Carry out a method's commands and return its result. Raises as `invoke`.
+
+        request: the name of a call that must not be carried out twice, though it is made again.
+        """
+        return await self._carry(self._execution.run(commands, request), self._calls)
 
     async def configure(self) -> None:
         """Load the scripts, make the namespace ready and write the options. Raises SchemaMismatch, RedisUnavailable.

@@ -42,11 +42,19 @@ def histogram(fields: Mapping[str, float], kind: str, ends: tuple[float, ...], s
     return Histogram(ends, list(accumulate(counts)), fields.get(sum_field, 0.0))
 
 
-def add_up(counted: Mapping[str, float]) -> Commands[None]:
-    """Have the scripts' notes added up, and what a server process has counted since it told last, by field."""
+def add_up() -> Commands[None]:
+    """Have the scripts' notes added up."""
+    while (yield from add_counted({})) >= NOTES:
+        pass
+
+
+def add_counted(counted: Mapping[str, float]) -> Commands[int]:
+    """Add what a server process has counted, by field of `server_metrics`, and some of the scripts' notes.
+
+    One script, which is not to be carried out twice. Returns how many notes are left.
+    """
     flat = [text for field, amount in counted.items() for text in (field, repr(amount))]
-    while (yield Call("count_metrics", once=True, count=str(NOTES), counted=flat)) >= NOTES:
-        flat = []
+    return int((yield Call("count_metrics", once=True, count=str(NOTES), counted=flat)))
 
 
 def read_metric_counts(namespace: Namespace) -> Commands[MetricCounts]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from broker_sched.contract.states import Status, status_of
@@ -36,13 +35,10 @@ class MetricsReading(NamedTuple):
     superseded: int
 
 
-def read_metrics(namespace: Namespace, counted: Mapping[str, float]) -> Commands[MetricsReading]:
+def read_metrics(namespace: Namespace) -> Commands[MetricsReading]:
     """Return what /metrics tells. Reads some keys of each family, worker and ready queue, and no tasks but where
-    resources are scarce.
-
-    counted: what this server process has counted since it told last, by field of `server_metrics`.
-    """
-    yield from add_up(counted)
+    resources are scarce."""
+    yield from add_up()
     now = float((yield Call("read_clock")))
     counts = yield from read_counts(namespace)
     by_state = totals(counts)

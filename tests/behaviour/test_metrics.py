@@ -15,7 +15,7 @@ from tests.behaviour.test_flat_cost import SLACK, commands_of
 
 
 def read(scheduler):
-    return scheduler.drive(read_metrics(scheduler.namespace, {}))
+    return scheduler.drive(read_metrics(scheduler.namespace))
 
 
 def counts(scheduler, family="F"):

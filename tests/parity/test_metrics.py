@@ -69,7 +69,7 @@ class Watched:
         return Side(self._url, clock, options)
 
     def compare(self, ours: Ours) -> None:
-        families = ours.scheduler.drive(read_metrics(ours.scheduler.namespace, {})).counts.families
+        families = ours.scheduler.drive(read_metrics(ours.scheduler.namespace)).counts.families
         told = Counter({(what, family): int(fields[what]) for family, fields in families.items()
                         for what in COUNTED if what in fields})  # fmt: skip
         if told != self._collector.told:

@@ -10,13 +10,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker_sched.contract.roles import Role
 from broker_sched.errors import RedisUnavailable
+from broker_sched.redis_backend.multiplexed_connection import open_connections
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.metric_counts import OTHER
 from broker_sched.server import routes
 from broker_sched.server.access.caller import Caller, Sees
@@ -228,6 +231,43 @@ def test_who_asks_while_others_do_waits_for_their_reading() -> None:
         return scheduler.readings
 
     assert asyncio.run(scrape_together()) == 1
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("ends", ["unanswered", "cancelled"])
+def test_what_was_counted_is_told_once_whatever_becomes_of_the_answer(
+    own_redis: RedisProcess, arrives: bool, ends: str
+) -> None:
+    namespace = Namespace.named(f"told-{ends}-{arrives}")
+
+    async def tell_twice() -> None:
+        scheduler = AsyncScheduler(namespace, *open_connections(own_redis.url, namespace.prefix))
+        counters, drive = Counters(scheduler), scheduler.drive
+        sent = asyncio.Event()
+
+        async def lose(*given: Any) -> Any:
+            if arrives:
+                await drive(*given)
+            sent.set()
+            if ends == "unanswered":
+                raise RedisUnavailable("the answer is lost")
+            await asyncio.Event().wait()
+
+        counters.note_call("ping", 0.01)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(scheduler, "drive", lose)
+            telling = asyncio.create_task(counters.tell())
+            await sent.wait()
+            telling.cancel()
+            await asyncio.wait({telling})
+        counters.note_call("ping", 0.01)
+        for _ in range(2):
+            await counters.tell()
+        await scheduler.close()
+
+    asyncio.run(tell_twice())
+    counted = own_redis.client.hgetall(namespace.key("server_metrics"))
+    assert sum(float(count) for field, count in counted.items() if field.startswith("rpc:ping:")) == 2
 
 
 def test_the_library_is_loaded_when_somebody_asks_for_metrics() -> None:

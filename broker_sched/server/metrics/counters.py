@@ -1,31 +1,45 @@
 """What a server process counts itself: how long calls took, and how often Redis failed it.
 
 It is added to the namespace every few seconds, and before metrics are read. So all servers say the same, and a process
-that is killed takes with it what it counted in these seconds; no count goes back.
+that is killed takes with it what it counted in these seconds; no count goes back. What was sent, and has no answer yet,
+is sent again under its name: so it is counted once, whatever becomes of who waited for the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from bisect import bisect_left
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
+from broker_sched.contract.request_ids import Request
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.errors import BrokerSchedError
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
-from broker_sched.scheduler.metric_counts import RPC_ENDS, add_up
+from broker_sched.scheduler.metric_counts import RPC_ENDS, add_counted
 
 INTERVAL_SECONDS = 5.0
 LEAVING_SECONDS = 0.5  # that a process which ends may take to tell the last
 
 
+class _Sent(NamedTuple):
+    """What was counted, by field, and the number under which it is sent."""
+
+    number: int
+    counted: dict[str, float]
+
+
 class Counters:
-    """Counts calls by method and duration, until they are taken."""
+    """Counts calls by method and duration, until they are told."""
 
     def __init__(self, scheduler: AsyncScheduler) -> None:
         self._scheduler = scheduler
         self._calls: dict[str, list[float]] = {}  # by method: how many in each bucket, then the sum (s)
+        self._numbers = itertools.count()
+        self._unanswered: _Sent | None = None
+        self._turn = asyncio.Lock()
 
     def note_call(self, method: str, seconds: float) -> None:
         """Count a call that took so long. Unknown methods are not counted: their names are the callers'."""
@@ -37,7 +51,21 @@ class Counters:
         counts[bisect_left(RPC_ENDS, seconds)] += 1
         counts[-1] += seconds
 
-    def take(self) -> dict[str, float]:
+    async def tell(self) -> None:
+        """Add what was counted to the namespace. Raises BrokerSchedError when that is not possible; nothing is lost."""
+        async with self._turn:
+            if self._unanswered is not None:
+                await self._send(self._unanswered, is_repetition=True)
+            if counted := self._take():
+                self._unanswered = _Sent(next(self._numbers), counted)
+                await self._send(self._unanswered, is_repetition=False)
+
+    async def _send(self, sent: _Sent, is_repetition: bool) -> None:
+        request = Request(f"{self._scheduler.id}.counters", str(sent.number), is_repetition)
+        await self._scheduler.drive(add_counted(sent.counted), request)
+        self._unanswered = None
+
+    def _take(self) -> dict[str, float]:
         """Return what was counted since the last time, by field of `server_metrics`; it is counted here no more."""
         calls, self._calls = self._calls, {}
         taken: dict[str, float] = {}
@@ -47,26 +75,6 @@ class Counters:
         if errors := self._scheduler.take_redis_errors():
             taken["redis_errors"] = float(errors)
         return taken
-
-    def give_back(self, taken: dict[str, float]) -> None:
-        """Count once more what could not be told."""
-        for field, amount in taken.items():
-            kind, _, rest = field.partition(":")
-            method, _, number = rest.partition(":")
-            if kind == "redis_errors":
-                self._scheduler.give_back_redis_errors(int(amount))
-                continue
-            counts = self._calls.setdefault(method, [0.0] * (len(RPC_ENDS) + 2))
-            counts[int(number) - 1 if number else -1] += amount
-
-    async def tell(self) -> None:
-        """Add what was counted to the namespace. Raises BrokerSchedError when that is not possible; nothing is lost."""
-        taken = self.take()
-        try:
-            await self._scheduler.drive(add_up(taken))
-        except BaseException:
-            self.give_back(taken)
-            raise
 
 
 @contextlib.asynccontextmanager

@@ -54,12 +54,8 @@ class Scraping:
         return await asyncio.shield(self._reading)
 
     async def _read_now(self) -> MetricsReading:
-        taken = self._counters.take()
-        try:
-            return await self._scheduler.drive(read_metrics(self._scheduler.namespace, taken))
-        except BaseException:
-            self._counters.give_back(taken)
-            raise
+        await self._counters.tell()
+        return await self._scheduler.drive(read_metrics(self._scheduler.namespace))
 
     def _after_reading(self, task: asyncio.Task[MetricsReading]) -> None:
         self._reading = None
