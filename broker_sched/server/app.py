@@ -52,6 +52,7 @@ from broker_sched.server.metrics.counters import Counters, telling
 from broker_sched.server.metrics.scraping import Scraping
 from broker_sched.server.prune_timer import prune_for_ever
 from broker_sched.server.refusals import Refusals, telling_refusals
+from broker_sched.server.requests import path_of
 from broker_sched.server.responses import answer_to, secured
 from broker_sched.server.routes import routes
 
@@ -132,9 +133,7 @@ class App:
             if refusal is not None:
                 await answer_to(refusal, scope).send(send)
                 return
-            path = scope["path"]
-            if root := scope.get("root_path"):
-                path = path.removeprefix(root)
+            path = path_of(scope)
             method = path[len(API) :] if path.startswith(API) else None
             if self._cors is not None and method is not None:
                 send = self._cors.granting(scope, send)
@@ -193,32 +192,41 @@ class App:
             self._namespace, *connections, config.options, config.resources, user_of(config.redis_url)
         )
         try:
-            access = Access(config.access, scheduler)
-            try:
-                await scheduler.configure()
-            except RedisUnavailable as error:
-                log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
-            large_calls, looks = _processes_beside(config)
-            counters = Counters(scheduler)
-            self._scraping = Scraping(scheduler, counters)
-            self.events.begin(scheduler.events, access)
-            self._scheduler, self._access, self._refusals = scheduler, access, Refusals(scheduler)
-            trusted = () if self._cors is None else self._cors.trusted
-            self._api = Api(scheduler, large_calls, looks, counters, trusted)
-            pruner = asyncio.create_task(prune_for_ever(scheduler))
-            mailing = _start_mailing(config.mails, scheduler)
-            try:
-                async with announced(scheduler, config.address), telling(counters), telling_refusals(self._refusals):
+            with contextlib.closing(Access(config.access, scheduler)) as access:
+                try:
+                    await scheduler.configure()
+                except RedisUnavailable as error:
+                    log.warning("Calls are answered with 503 until Redis can be reached: %s", error)
+                async with self._serving(scheduler, access):
                     yield
-            finally:
-                pruner.cancel()
-                access.close()
-                if large_calls is not None and looks is not None:
-                    await asyncio.gather(large_calls.close(), looks.close())
-                if mailing is not None:
-                    await asyncio.to_thread(mailing.stop)
         finally:
             await scheduler.close()
+
+    @contextlib.asynccontextmanager
+    async def _serving(self, scheduler: AsyncScheduler, access: Access) -> AsyncIterator[None]:
+        """What begins when the namespace is ready, and ends before the connections are closed."""
+        large_calls, looks = _processes_beside(self._config)
+        counters = Counters(scheduler)
+        self._scraping = Scraping(scheduler, counters)
+        self.events.begin(scheduler.events, access)
+        self._scheduler, self._access, self._refusals = scheduler, access, Refusals(scheduler)
+        trusted = () if self._cors is None else self._cors.trusted
+        self._api = Api(scheduler, large_calls, looks, counters, trusted)
+        pruner = asyncio.create_task(prune_for_ever(scheduler))
+        mailing = _start_mailing(self._config.mails, scheduler)
+        try:
+            async with (
+                announced(scheduler, self._config.address),
+                telling(counters),
+                telling_refusals(self._refusals),
+            ):
+                yield
+        finally:
+            pruner.cancel()
+            if large_calls is not None and looks is not None:
+                await asyncio.gather(large_calls.close(), looks.close())
+            if mailing is not None:
+                await asyncio.to_thread(mailing.stop)
 
     def end_waiting(self) -> None:
         """Answer those who wait for work, and end streams, now and from now on: this process is about to leave."""

@@ -17,6 +17,7 @@ from broker_sched.server.responses import RequestRefused
 
 NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\Z")
 ANY = "*"
+NETWORK_BITS = 64  # of an IPv6 address: whoever has one has all of its network
 KNOWN_AT_MOST = 1000  # Host headers that are remembered as good
 
 
@@ -88,6 +89,15 @@ def is_loopback(name: str) -> bool:
         mapped = getattr(address, "ipv4_mapped", None)
         return bool((mapped or address).is_loopback)
     return name == "localhost" or name.endswith(".localhost")
+
+
+def network_of(address: str) -> str:
+    """Return the address by which a client is counted: of IPv6 its network; of what is no address, itself."""
+    found = _address(address)
+    if found is None or found.version == 4:  # a unix socket has none
+        return address
+    mapped = found.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((found, NETWORK_BITS), strict=False).network_address)
 
 
 def _checked(name: str) -> str:

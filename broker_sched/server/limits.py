@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broker_sched.errors import ConfigurationError
-from broker_sched.scheduler.failed_logins import network_of
-from broker_sched.server.hosts import is_loopback
+from broker_sched.server.hosts import is_loopback, network_of
+from broker_sched.server.requests import path_of
 from broker_sched.server.responses import RETRY_AFTER, RequestRefused, answer_to
 
 try:
@@ -176,7 +176,7 @@ class LimitedRequests:
             return
         client = scope.get("client")
         address = self._address_of(client[0]) if client else ""
-        share = self._waiting if scope["path"] in WAITS else self._requests
+        share = self._waiting if path_of(scope) in WAITS else self._requests
         refusal = share.take(address)
         if refusal is not None:
             await answer_to(refusal, scope).send(send)

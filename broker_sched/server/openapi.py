@@ -100,7 +100,7 @@ def openapi() -> bytes:
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "bearer": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-bsched"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-bsched_session-<namespace>"},
                 "certificate": {"type": "mutualTLS"},
             },
         },

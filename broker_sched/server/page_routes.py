@@ -12,6 +12,7 @@ from broker_sched.contract.roles import LUIGIS_PAGE, PAGE_FILES
 from broker_sched.server.access.caller import caller_of
 from broker_sched.server.front_page import PAGE_HEADERS, front_page, plain_links
 from broker_sched.server.page_files import INDEX_HEADERS, page_files
+from broker_sched.server.requests import path_of
 from broker_sched.server.responses import Answer, RequestRefused
 
 
@@ -35,7 +36,7 @@ def page_routes(namespace_of: Callable[[], str]) -> list[Route]:
 
     async def file(request: Request) -> Response:
         # Not the pattern's own: it leaves out a line's end behind the name.
-        path = request.scope["path"].removeprefix(request.scope.get("root_path") or "").removeprefix(PAGE_FILES)
+        path = path_of(request.scope).removeprefix(PAGE_FILES)
         digest, _, name = path.partition("/")
         files, accepts_gzip = page_files(), "gzip" in request.headers.get("accept-encoding", "")
         answer = None if files is None else files.answer(digest, name, accepts_gzip)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
+from starlette.types import Scope
 
 from broker_sched.errors import InvalidArgument
 
@@ -18,6 +19,13 @@ LONGEST_NAME = len("%64%61%74%61") + 1  # bytes of a field's name that may be `d
 MAX_DOUBTFUL = 20_000  # signs of escapes in a value where not all are escapes: others would wait for more than 10 ms
 FORM = b"application/x-www-form-urlencoded"
 JSON_TYPE = b"application/json"
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path that is asked for, without what stands before it where an ASGI server mounts the application."""
+    path: str = scope["path"]
+    root = scope.get("root_path")
+    return path.removeprefix(root) if root else path
 
 
 class UnsupportedType(InvalidArgument):

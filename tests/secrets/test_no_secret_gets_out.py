@@ -186,6 +186,7 @@ def requests(planted: Planted, server: ServerProcess, token: str) -> list[Reply]
     def basic(name: str, word: str) -> str:
         return "Basic " + base64.b64encode(f"{name}:{word}".encode()).decode()
 
+    session = f"__Host-bsched_session-{NAMESPACE}-{urlsplit(server.url).port}"
     logins = {
         "right": {"Authorization": basic("ann", planted["basic"])},
         "wrong": {"Authorization": basic("ann", planted["wrong_basic"])},
@@ -194,7 +195,7 @@ def requests(planted: Planted, server: ServerProcess, token: str) -> list[Reply]
         "bearer": {"Authorization": f"Bearer {planted['wrong_bearer']}"},
         "token": {"Authorization": f"Bearer {token}"},
         "token as password": {"Authorization": basic("token", token)},
-        "cookie": {"Cookie": f"__Host-bsched={planted['cookie']}; bsched_session={planted['cookie']}"},
+        "cookie": {"Cookie": f"{session}={planted['cookie']}; other={planted['cookie']}"},
         "strange": {"Authorization": planted["wrong_bearer"], "X-Request-Id": "planted"},
     }
     paths = ("/", "/metrics", "/nowhere", "/api/task_list", "/api/no_such_method")

@@ -107,7 +107,7 @@ def lonely() -> Iterator[InProcess]:
         yield server
 
 
-@pytest.mark.parametrize("name", ["session", "bsched_session", "__Host-bsched", "user", "remember_token"])
+@pytest.mark.parametrize("name", ["session", "bsched_session-default", "bsched_session", "user", "remember_token"])
 @pytest.mark.parametrize(
     "value", ["eyJfcGVybWFuZW50Ijp0cnVlLCJ1c2VyX2lkIjoiMSJ9.YRZQ.c2lnbmVk", "admin", "1", "", "null", "' OR 1=1 --"]
 )

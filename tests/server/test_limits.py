@@ -143,7 +143,8 @@ def test_requests_and_long_polls_are_counted_apart() -> None:
         front: Any = LimitedRequests(app, limits, str)
 
         def asked(path: str, client: str) -> asyncio.Task[None]:
-            scope = {"type": "http", "method": "POST", "path": path, "client": (client, 1), "headers": []}
+            where = {"root_path": "/mounted", "path": f"/mounted{path}"}
+            scope = {"type": "http", "method": "POST", **where, "client": (client, 1), "headers": []}
             return asyncio.create_task(front(scope, receive, send))
 
         tasks = [asked("/api/await_work", "a") for _ in range(4)]

@@ -24,6 +24,7 @@ from broker_sched.server.access.sessions import SessionConfig, Sessions, stamp_o
 from broker_sched.server.access.tokens import Tokens, is_token
 from broker_sched.server.access.viewers import check_method
 from broker_sched.server.hosts import is_loopback
+from broker_sched.server.requests import path_of
 from broker_sched.server.responses import RequestRefused
 from broker_sched.truth_words import truth_of
 
@@ -253,7 +254,7 @@ def login_wanted(namespace: str, scope: Scope) -> RequestRefused:
     """Make the refusal of a request without a proof. A person's browser that opens a page is led to the login."""
     headers = dict(scope["headers"])
     if scope["method"] == "GET" and b"text/html" in headers.get(b"accept", b""):
-        path = scope["path"].removeprefix(scope.get("root_path") or "")
+        path = path_of(scope)
         query = scope["query_string"].decode("latin-1")
         target = quote(f"{path}?{query}" if query else path, safe="")
         up = "../" * max(0, path.count("/") - 1)  # relative, so that it holds behind a proxy that adds a path

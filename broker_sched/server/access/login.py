@@ -17,7 +17,6 @@ from starlette.types import Scope
 from broker_sched.errors import RedisUnavailable
 from broker_sched.server.access.access import Access
 from broker_sched.server.access.login_page import PAGE_HEADERS, error_page, form_page, going_on_page, logged_in_page
-from broker_sched.server.access.sessions import set_cookie
 from broker_sched.server.cross_site import is_foreign
 from broker_sched.server.responses import JSON_HEADERS, RETRY_AFTER, Header, RequestRefused, to_json
 
@@ -72,7 +71,7 @@ def login_routes(access_of: Callable[[], Access], note: Callable[[Scope, str, Ba
         access = _wanting(access_of())
         refuse_foreign(request.scope)
         await access.sessions.end(request.scope)
-        headers = [(b"set-cookie", set_cookie(request.scope, "").encode())]
+        headers = [(b"set-cookie", access.sessions.set_cookie(request.scope, "").encode())]
         if "text/html" in request.headers.get("accept", ""):
             return _response(303, b"", [*headers, (b"location", b"login")])
         return _response(204, b"", headers)

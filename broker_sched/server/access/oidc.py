@@ -26,7 +26,7 @@ from broker_sched.server.access.grants import role_in
 from broker_sched.server.access.id_tokens import LoginFailed
 from broker_sched.server.access.oidc_config import EMAIL, OidcConfig, roles_by
 from broker_sched.server.access.oidc_provider import Provider, ProviderAway
-from broker_sched.server.access.sessions import cookie_header, cookie_in
+from broker_sched.server.access.sessions import cookie_header, cookie_in, cookie_name
 
 log = logging.getLogger("bsched.server")
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Oidc:
             }
         )
         separator = "&" if "?" in metadata.authorization_endpoint else "?"
-        cookie = cookie_header(scope, cookie_name(scope), browser, "Lax", LOGIN_SECONDS)
+        cookie = cookie_header(scope, self._cookie_name(scope), browser, "Lax", LOGIN_SECONDS)
         return f"{metadata.authorization_endpoint}{separator}{query}", cookie
 
     async def finish(self, scope: Scope, given: dict[str, str]) -> tuple[Proof, str]:
@@ -79,7 +79,7 @@ class Oidc:
         login = await self._scheduler.drive(take_login(self._scheduler.namespace, state)) if state else None
         if login is None:
             raise LoginFailed("this login is over, or was used already")
-        if not hmac.compare_digest(digest_of(cookie_in(scope, cookie_name(scope)) or ""), login["browser"]):
+        if not hmac.compare_digest(digest_of(cookie_in(scope, self._cookie_name(scope)) or ""), login["browser"]):
             raise LoginFailed("this login was begun by another browser")
         if given.get("iss", self._config.issuer) != self._config.issuer:
             raise LoginFailed("the answer is by another issuer (iss)")
@@ -91,7 +91,11 @@ class Oidc:
 
     def gone_cookie(self, scope: Scope) -> str:
         """Return the Set-Cookie header that takes away the cookie of a login that is over."""
-        return cookie_header(scope, cookie_name(scope), "", "Lax", 0)
+        return cookie_header(scope, self._cookie_name(scope), "", "Lax", 0)
+
+    def _cookie_name(self, scope: Scope) -> str:
+        """Return the name of the cookie that binds a login to the browser which began it."""
+        return cookie_name(scope, "login", self._scheduler.namespace.name)
 
     def close(self) -> None:
         """End the threads, and close the connections to the provider."""
@@ -128,8 +132,3 @@ class Oidc:
         self._waiting -= 1
         if not asked.cancelled():
             asked.exception()  # whoever waited has it
-
-
-def cookie_name(scope: Scope) -> str:
-    """Return the name of the cookie that binds a login to the browser which began it."""
-    return "__Host-bsched-login" if scope.get("scheme") == "https" else "bsched_login"

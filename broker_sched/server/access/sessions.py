@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ from broker_sched.server.access.tokens import Tokens
 if TYPE_CHECKING:
     from broker_sched.server.access.users import Users
 
-NAME = "bsched_session"
-SECURE_NAME = "__Host-bsched"  # a browser takes one of this name over TLS and from this host only
+SECURE = "__Host-"  # a browser takes what is called so over TLS and from this host only
+PORT = re.compile(r"[0-9]{1,5}")
 MAX_COOKIE = 200  # characters; ours has 43
 MAX_BROWSER = 200  # characters kept of how a browser calls itself
 
@@ -64,11 +65,11 @@ class Sessions:
                 most_seconds=self._config.most_seconds,
             )
         )
-        return set_cookie(scope, secret)
+        return self.set_cookie(scope, secret)
 
     async def find(self, scope: Scope) -> tuple[str, Grants] | None:
         """Return who has logged in with this browser, and their roles; None when nobody has, or that is over."""
-        secret = cookie_in(scope)
+        secret = cookie_in(scope, self._name(scope))
         if secret is None:
             return None
         proof = await self._proofs.find(digest_of(secret))
@@ -77,7 +78,7 @@ class Sessions:
 
     async def end(self, scope: Scope) -> None:
         """End this browser's session, if it has one."""
-        secret = cookie_in(scope)
+        secret = cookie_in(scope, self._name(scope))
         if secret is not None:
             await self._scheduler.drive(end_session(self._namespace, secret))
             self._proofs.forget(digest_of(secret))
@@ -85,6 +86,13 @@ class Sessions:
     def forget_all(self) -> None:
         """Look in Redis again, whoever comes next."""
         self._proofs.forget_all()
+
+    def set_cookie(self, scope: Scope, secret: str) -> str:
+        """Return the Set-Cookie header of a session; an empty secret takes the cookie away."""
+        return cookie_header(scope, self._name(scope), secret, "Strict", None if secret else 0)
+
+    def _name(self, scope: Scope) -> str:
+        return cookie_name(scope, "session", self._namespace.name)
 
     async def _grants_of(self, proof: Proof) -> Grants | None:
         """Return the roles as they are by now; None when what the session goes back to is gone, or is another."""
@@ -106,12 +114,21 @@ def stamp_of(password_hash: str | None) -> str:
     return hashlib.sha256((password_hash or "").encode()).hexdigest()
 
 
-def cookie_in(scope: Scope, name: str | None = None) -> str | None:
-    """Return what the cookie holds that a browser has of us; None when it has none.
+def cookie_name(scope: Scope, what: str, namespace: str) -> str:
+    """Return the name of a cookie of ours: session or login.
 
-    name: of another cookie than that of the session.
+    A browser sends all cookies of a host to each of its ports, and to all that is behind one proxy there. So the name
+    has the namespace, and the port that the browser asks for: of two servers, each has its own.
     """
-    wanted = f"{name or _name_for(scope)}="
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    port = host.rpartition(b":")[2].decode("latin-1")
+    begin = f"{SECURE if scope.get('scheme') == 'https' else ''}bsched_{what}-{namespace}"
+    return f"{begin}-{port}" if PORT.fullmatch(port) else begin
+
+
+def cookie_in(scope: Scope, name: str) -> str | None:
+    """Return what the cookie of this name holds; None when the browser has none."""
+    wanted = f"{name}="
     for header, value in scope["headers"]:
         if header == b"cookie":
             for part in value.decode("latin-1").split(";"):
@@ -121,17 +138,8 @@ def cookie_in(scope: Scope, name: str | None = None) -> str | None:
     return None
 
 
-def set_cookie(scope: Scope, secret: str) -> str:
-    """Return the Set-Cookie header of a session; an empty secret takes the cookie away."""
-    return cookie_header(scope, _name_for(scope), secret, "Strict", None if secret else 0)
-
-
 def cookie_header(scope: Scope, name: str, value: str, same_site: str, max_age: int | None) -> str:
     """Return a Set-Cookie header: no script reads the cookie, and over TLS it never goes without."""
     secure = "; Secure" if scope.get("scheme") == "https" else ""
     age = "" if max_age is None else f"; Max-Age={max_age}"
     return f"{name}={value}; Path=/; HttpOnly; SameSite={same_site}{age}{secure}"
-
-
-def _name_for(scope: Scope) -> str:
-    return SECURE_NAME if scope.get("scheme") == "https" else NAME

@@ -10,6 +10,7 @@ from broker_sched.scheduler.failed_logins import note_failed_login, note_right_l
 from broker_sched.server.access.grants import Grants
 from broker_sched.server.access.passwords import LONGEST, Passwords
 from broker_sched.server.access.users_file import User, UsersFile
+from broker_sched.server.hosts import network_of
 from broker_sched.server.responses import RequestRefused
 
 
@@ -34,16 +35,16 @@ class Users:
         password_hash = user.password_hash if user else None
         if len(password) > LONGEST:
             return None
-        namespace = self._scheduler.namespace
+        namespace, counted = self._scheduler.namespace, network_of(address)
 
         async def begin() -> None:
-            seconds = await self._scheduler.drive(seconds_to_wait(namespace, name, address))
+            seconds = await self._scheduler.drive(seconds_to_wait(namespace, name, counted))
             if seconds > 0:
                 raise _too_often(math.ceil(seconds))
 
         async def note(is_right: bool) -> None:
             noting = note_right_login if is_right else note_failed_login
-            await self._scheduler.drive(noting(namespace, name, address))
+            await self._scheduler.drive(noting(namespace, name, counted))
 
         like = (each.password_hash for each in users.values() if each.password_hash)
         is_right = await self._passwords.is_right(name, password, password_hash, begin, note, like)

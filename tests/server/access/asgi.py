@@ -65,7 +65,8 @@ class InProcess:
         extensions: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Answer one request, which comes from the address `client`."""
-        given = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        named = {"host": "localhost", **{name.lower(): value for name, value in (headers or {}).items()}}
+        given = [(name.encode(), value.encode("latin-1")) for name, value in named.items()]
         where, _, query = path.partition("?")
         scope = {
             "type": "http",
@@ -76,7 +77,7 @@ class InProcess:
             "raw_path": where.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [(b"host", b"localhost"), (b"content-length", b"%d" % len(body)), *given],
+            "headers": [(b"content-length", b"%d" % len(body)), *given],
             "client": (client, 50000),
             "server": (server, 8082),
             "extensions": dict(extensions or {}),

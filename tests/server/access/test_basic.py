@@ -6,14 +6,19 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
+from broker_sched.errors import SchemaMismatch
+from broker_sched.redis_backend.clients import connect
+from broker_sched.redis_backend.namespace import SCHEMA_VERSION
 from broker_sched.server.access import passwords
 from broker_sched.server.access.access import AccessConfig, login_in
+from broker_sched.server.access.users import Users
 from broker_sched.server.app import AppConfig
 from tests.conftest import DEFAULT_KIND, running
 from tests.server.access.asgi import CHEAP, InProcess, basic, user_line
@@ -44,6 +49,22 @@ def place(tmp_path: Path) -> Iterator[Place]:
     )
     with InProcess(config) as server:
         yield Place(server, users, config)
+
+
+def test_what_was_started_for_logins_ends_with_a_server_that_does_not_start(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    monkeypatch.setattr(Users, "close", lambda users: closed.append(users))
+    key = place.server.app.scheduler.namespace.key("config")
+    with closing(connect(place.config.redis_url)) as client:
+        client.hset(key, "schema", "1000")
+        try:
+            with pytest.raises(SchemaMismatch), InProcess(place.config):
+                pass
+        finally:
+            client.hset(key, "schema", SCHEMA_VERSION)
+    assert len(closed) == 1
 
 
 def test_a_user_may_do_what_the_role_says(place: Place) -> None:

@@ -195,7 +195,8 @@ def test_a_sample_of_cells_is_the_same_over_a_socket(cells: Cells) -> None:
         for kind in ("basic", "session", "bearer"):
             for role in Role:
                 for method in ("is_paused", "ping", "pause", "update_options"):
-                    headers = {"content-type": "application/json", **cells.logins[kind, HERE, role].headers}
+                    login = cells.logins[kind, HERE, role].headers
+                    headers = {"content-type": "application/json", "host": "localhost", **login}  # as it logged in
                     reply = server.request("POST", f"/api/{method}", json.dumps({}).encode(), headers)
                     assert outcome(reply) == wanted(kind, HERE, role, METHOD_RIGHTS[method].roles), (kind, role, method)
         assert server.request("POST", "/api/is_paused", b"{}", {"content-type": "application/json"}).status == 401

@@ -146,7 +146,7 @@ def test_the_session_is_one_like_any_other(place: Place) -> None:
 
 
 def session_of(reply: Reply) -> str:
-    found = re.search(r"bsched_session=[\w-]{43}", reply.headers["set-cookie"])
+    found = re.search(r"bsched_session-[\w.-]+=[\w-]{43}", reply.headers["set-cookie"])
     assert found, reply
     return found[0]
 
@@ -444,14 +444,18 @@ def test_a_real_server_that_speaks_tls_gives_cookies_that_only_it_can_set(
         place.provider.claims = OPERATOR
         begun = server.request("GET", "/login/oidc")
         binding = begun.headers["set-cookie"]
-        assert binding.startswith("__Host-bsched-login=") and binding.endswith("; Max-Age=300; Secure")
+        assert re.match(r"__Host-bsched_login-[\w-]+-\d+=[\w-]+;", binding) and binding.endswith(
+            "; Max-Age=300; Secure"
+        )
         path = at_provider(begun.headers["location"])
         connection = server._connection()
         with closing(connection):
             connection.request("GET", path, headers={"Cookie": binding.partition(";")[0]})
             cookies = connection.getresponse().headers.get_all("set-cookie") or []
-        assert cookies[0].startswith("__Host-bsched-login=; ") and "Max-Age=0" in cookies[0]
-        assert re.fullmatch(r"__Host-bsched=[\w-]{43}; Path=/; HttpOnly; SameSite=Strict; Secure", cookies[1])
+        assert re.match(r"__Host-bsched_login-[\w-]+-\d+=; ", cookies[0]) and "Max-Age=0" in cookies[0]
+        assert re.fullmatch(
+            r"__Host-bsched_session-[\w-]+-\d+=[\w-]{43}; Path=/; HttpOnly; SameSite=Strict; Secure", cookies[1]
+        )
         session = {"Cookie": cookies[1].partition(";")[0]}
         assert server.request("GET", "/api/is_paused", headers=session).status == 200
         assert b'href="login"' in server.request("GET", "/", headers=session).body

@@ -20,7 +20,7 @@ from broker_sched.scheduler.operations.sessions import list_sessions, revoke_ses
 from broker_sched.scheduler.operations.tokens import create_token, revoke_token
 from broker_sched.server.access.access import AccessConfig
 from broker_sched.server.access.login import own_path
-from broker_sched.server.access.sessions import SessionConfig, cookie_in, set_cookie
+from broker_sched.server.access.sessions import SessionConfig, cookie_header, cookie_in, cookie_name
 from broker_sched.server.app import AppConfig
 from tests.conftest import DEFAULT_KIND, running
 from tests.harness import FORM, RedisProcess, Reply, ServerProcess
@@ -65,7 +65,8 @@ def cookie_of(reply: Reply) -> str:
 def test_who_logs_in_gets_a_cookie_that_no_script_and_no_other_site_has(place: Place) -> None:
     reply = place.log_in()
     assert (reply.status, reply.headers["location"]) == (303, "./")
-    assert re.fullmatch(r"bsched_session=[\w-]{43}; Path=/; HttpOnly; SameSite=Strict", reply.headers["set-cookie"])
+    name = f"bsched_session-{place.scheduler.namespace.name}"
+    assert re.fullmatch(rf"{name}=[\w-]{{43}}; Path=/; HttpOnly; SameSite=Strict", reply.headers["set-cookie"])
     cookie = cookie_of(reply)
     assert [place.status(cookie), place.status(cookie, "pause"), place.status(cookie, "update_options")] == [
         200,
@@ -77,10 +78,39 @@ def test_who_logs_in_gets_a_cookie_that_no_script_and_no_other_site_has(place: P
 
 
 def test_over_tls_the_cookie_is_this_hosts_alone_and_never_goes_without() -> None:
-    assert set_cookie({"scheme": "https"}, "x") == "__Host-bsched=x; Path=/; HttpOnly; SameSite=Strict; Secure"
-    headers = [(b"cookie", b"bsched_session=plain; __Host-bsched=secure")]
-    assert cookie_in({"scheme": "https", "headers": headers}) == "secure"
-    assert cookie_in({"scheme": "http", "headers": headers}) == "plain"
+    scope = {"scheme": "https", "headers": [(b"host", b"s.example")]}
+    name = cookie_name(scope, "session", "etl")
+    assert cookie_header(scope, name, "x", "Strict", None) == (
+        "__Host-bsched_session-etl=x; Path=/; HttpOnly; SameSite=Strict; Secure"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        (b"s.example", "bsched_session-etl"),
+        (b"s.example:8082", "bsched_session-etl-8082"),
+        (b"[::1]:8083", "bsched_session-etl-8083"),
+        (b"[2001:db8::1]", "bsched_session-etl"),
+        (b"s.example:80; x=y", "bsched_session-etl"),
+        (b"s.example:123456", "bsched_session-etl"),
+    ],
+)
+def test_servers_on_one_host_have_cookies_of_their_own(host: bytes, name: str) -> None:
+    scope = {"scheme": "http", "headers": [(b"host", host)]}
+    assert cookie_name(scope, "session", "etl") == name
+    assert cookie_name(scope, "login", "etl") == name.replace("session", "login")
+    cookies = [(b"cookie", b"bsched_session-etl-9=other; %s=mine; bsched_session-ml=third" % name.encode())]
+    assert cookie_in({**scope, "headers": cookies}, name) == "mine"
+
+
+def test_who_is_logged_in_at_one_server_logs_in_at_another_of_the_host_and_is_in_at_both(place: Place) -> None:
+    first, second = (cookie_of(place.log_in(headers={"host": f"localhost:{port}"})) for port in (8082, 8083))
+    both = f"{first}; {second}"
+    for port in (8082, 8083):
+        headers = {"cookie": both, "host": f"localhost:{port}"}
+        assert place.server.call("is_paused", headers).status == 200
+    assert place.status(both) == 401, "another port, for which there is none"
 
 
 def test_a_program_logs_in_with_json_and_is_told_its_role(place: Place) -> None:
@@ -103,7 +133,7 @@ def test_a_wrong_login_shows_the_form_again_and_sets_no_cookie(
 
 
 def test_each_login_has_a_new_id_and_ends_the_one_before(place: Place) -> None:
-    chosen = "bsched_session=" + 43 * "a"
+    chosen = f"bsched_session-{place.scheduler.namespace.name}=" + 43 * "a"
     first = cookie_of(place.log_in(headers={"cookie": chosen}))
     assert first != chosen and place.status(chosen) == 401, "an attacker's choice is none"
     second = cookie_of(place.log_in(headers={"cookie": first}))
@@ -118,7 +148,8 @@ def test_logging_out_ends_the_session_and_takes_the_cookie(place: Place) -> None
     assert b"ann is operator" in page.body and b"Log out" in page.body
     reply = place.server.request("POST", "/logout", b"", {**BROWSER, "cookie": cookie})
     assert (reply.status, reply.headers["location"]) == (303, "login")
-    assert "bsched_session=; Path=/" in reply.headers["set-cookie"] and "Max-Age=0" in reply.headers["set-cookie"]
+    taken = reply.headers["set-cookie"]
+    assert taken.startswith(f"{cookie.partition('=')[0]}=; Path=/") and "Max-Age=0" in taken
     assert place.status(cookie) == 401
     assert place.server.request("GET", "/logout").status == 405
 
@@ -228,9 +259,10 @@ def test_what_is_no_login_is_a_4xx(place: Place, body: bytes, kind: str, status:
     assert place.server.request("POST", "/login", body, {"content-type": kind}).status == status
 
 
-@pytest.mark.parametrize("cookie", ["bsched_session=", "bsched_session=x", "bsched_session", ";;=", "__Host-bsched=x"])
+@pytest.mark.parametrize("cookie", ["{}=", "{}=x", "{}", ";;=", "__Host-{}=x", "bsched_session=x"])
 def test_a_cookie_that_is_none_of_ours_is_nobodys(place: Place, cookie: str) -> None:
-    assert place.status(cookie) == 401
+    name = f"bsched_session-{place.scheduler.namespace.name}"
+    assert place.status(cookie.format(name)) == 401
 
 
 def test_a_session_ends_when_it_is_not_used(tmp_path: Path) -> None:
@@ -258,7 +290,12 @@ def test_a_revoked_session_is_refused_by_all_servers_within_a_second(
     cookie = cookie_of(servers[0].request("POST", "/login", body, {"Content-Type": FORM}))
 
     def statuses() -> list[int]:
-        return [each.request("GET", "/api/is_paused", headers={"Cookie": cookie}).status for each in servers]
+        ports = [urlsplit(each.url).port for each in servers]  # the name of the cookie has the one that is asked
+        cookies = [cookie.replace(f"-{ports[0]}=", f"-{port}=") for port in ports]
+        return [
+            each.request("GET", "/api/is_paused", headers={"Cookie": shown}).status
+            for each, shown in zip(servers, cookies)
+        ]
 
     assert statuses() == [200, 200]
     with closing(Scheduler(own_redis.url, "sessions")) as scheduler:
