@@ -259,7 +259,11 @@ def when(seconds: float | None) -> str:
     """Return a moment in local time, and how far it is: `2026-01-31 14:03:12 (5 min ago)`."""
     if seconds is None:
         return NONE
-    return f"{datetime.fromtimestamp(seconds).isoformat(' ', 'seconds')} ({distance(seconds)})"
+    try:
+        moment = datetime.fromtimestamp(seconds).isoformat(" ", "seconds")
+    except (ValueError, OverflowError, OSError):  # behind the year 9999, as after a retry_delay of 1e12
+        moment = f"{seconds:.6g} s after 1970"
+    return f"{moment} ({distance(seconds)})"
 
 
 def distance(seconds: float | None) -> str:

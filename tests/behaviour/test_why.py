@@ -506,3 +506,9 @@ def test_no_script_of_it_reads_very_many_deps_and_all_are_read_in_the_end(schedu
     told = scheduler.why("top")
     assert (told["looked_at"], told["complete"]) == (1 + 8 + 450, True)
     assert [(each["family"], each["others"]) for each in told["causes"]] == [("Leaf", 449)]
+
+
+def test_a_time_beyond_the_calendar_is_told_in_seconds(scheduler_factory):
+    scheduler = scheduler_factory(retry_delay=1e17)
+    scheduler.add_task(worker="w", task_id="t", status="FAILED", expl='"no"')
+    assert "It is retried at 1e+17 s after 1970" in scheduler.why("t")["sentence"]

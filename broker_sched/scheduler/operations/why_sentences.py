@@ -50,7 +50,11 @@ def utc(seconds: float | None) -> str:
     """Return a time as 2026-11-28 06:05:23 UTC."""
     if seconds is None:
         return "an unknown time"
-    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    try:
+        moment = datetime.fromtimestamp(seconds, timezone.utc)
+    except (ValueError, OverflowError, OSError):  # behind the year 9999, as after a retry_delay of 1e12
+        return f"{seconds:.6g} s after 1970"
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def duration(seconds: float) -> str:

@@ -129,7 +129,18 @@ export function relativeTime(at) {
 export function Time({ at, exact = false }) {
   if (at === null || at === undefined) return html`<span class="none">–</span>`;
   const told = exactTime(at);
-  return html`<time datetime=${new Date(at * 1000).toISOString()} title=${told}>${exact ? told : relativeTime(at)}</time>`;
+  const date = new Date(at * 1000);
+  if (Number.isNaN(date.getTime())) return html`<span>${told}</span>`; // hundreds of thousands of years away
+  return html`<time datetime=${date.toISOString()} title=${told}>${exact ? told : relativeTime(at)}</time>`;
+}
+
+/**
+ * Returns what a task is called: its family and parameters, or its id where no more is known of it.
+ * @param {string} id
+ * @param {string | null | undefined} displayName
+ */
+export function nameOfTask(id, displayName) {
+  return displayName && !displayName.startsWith('(') ? displayName : id;
 }
 
 /** States of tasks in words, and the mark of each: no state is told by its colour alone. */

@@ -7,7 +7,9 @@ import { startLive } from './live.js';
 import './own_worker.js'; // which takes the only policy there is, before anything else runs
 import { startRouter } from './router.js';
 import { Shell } from './shell.js';
+import { startVisibleText } from './visible_text.js';
 
+startVisibleText();
 startLive();
 startRouter();
 startKeys();

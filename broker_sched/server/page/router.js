@@ -1,6 +1,6 @@
 // Which view is shown: `?view=<name>&…` in the address. Links are plain ones; a plain click in one is carried out here.
 
-import { addParams, href } from './addresses.js';
+import { addParams, href, ViewParams } from './addresses.js';
 import { signal, useEffect } from './built/libraries.js';
 import { caller } from './session.js';
 
@@ -11,7 +11,7 @@ export { href };
 export const DEFAULT_VIEW = 'now';
 
 function fromAddress() {
-  const params = new URLSearchParams(location.search);
+  const params = new ViewParams(location.search);
   const view = params.get('view') || DEFAULT_VIEW;
   params.delete('view');
   return { view, params };

@@ -1,5 +1,5 @@
 // The libraries of all modules, as built/libraries.js.
 export { html } from 'htm/preact';
-export { render } from 'preact';
+export { options, render } from 'preact';
 export { useCallback, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 export { batch, computed, effect, signal, untracked, useComputed, useSignal } from '@preact/signals';

@@ -1,13 +1,14 @@
 // Links to what has a view of its own. Names are cut by the style where they are long, never in the text.
 
 import { html } from '../built/libraries.js';
+import { nameOfTask } from '../format.js';
 import { href } from '../router.js';
 
 /**
  * @param {{id: string, name?: string | null}} props name: what to show, such as the display name; else the id
  */
 export function TaskLink({ id, name }) {
-  return html`<a class="id" href=${href('task', { id })} title=${id}>${name || id}</a>`;
+  return html`<a class="id" href=${href('task', { id })} title=${id}>${nameOfTask(id, name)}</a>`;
 }
 
 /** @param {{family: string, status?: string}} props status: only its tasks in this state */

@@ -2,6 +2,7 @@
 
 import { html } from '../built/libraries.js';
 import { useCall } from '../api.js';
+import { nameOfTask } from '../format.js';
 import { useKeys } from '../keys.js';
 import { useTitle } from '../router.js';
 import { caller } from '../session.js';
@@ -36,7 +37,7 @@ function Task({ id }) {
     every: (task) => (task && RUNS.has(task.status) ? RUNNING_SECONDS : OTHERWISE_SECONDS),
   });
   const task = details.data;
-  useTitle(task?.display_name || id);
+  useTitle(nameOfTask(id, task?.display_name));
   if (task === null && details.loading) return html`<${Loading} />`;
   return html`<article class="task">
     ${details.error ? html`<${Failure} error=${details.error} onRetry=${details.reload} />` : null}
@@ -61,7 +62,7 @@ function Known({ task, reload }) {
   ]);
   return html`
     <header class="task-head">
-      <h2><${State} state=${task.state} /> <span class="task-name">${task.display_name || task.task_id}</span></h2>
+      <h2><${State} state=${task.state} /> <span class="task-name">${nameOfTask(task.task_id, task.display_name)}</span></h2>
       <p class="task-id"><code>${task.task_id}</code> <${Copy} text=${task.task_id} what="the task's id" /></p>
       <${KeptBack} />
       <${Why} task=${task} onChange=${reload} />

@@ -18,22 +18,23 @@ export const NOTHING_KEPT = { run: null, text: '', size: 0, missing: 0 };
 /**
  * Adds a reply of task_log, which has the end of what a run wrote, to what is known of it from replies before.
  * @param {Kept} kept
- * @param {{run: number | null, log: string | null, size: number}} reply
+ * @param {{run: number | null, log: string | null, size: number | string}} reply
  * @returns {Kept}
  */
 export function added(kept, reply) {
   const end = reply.log ?? '';
   const characters = [...end];
-  const fresh = reply.size - kept.size;
+  const size = Number(reply.size); // a text beyond 2^53
+  const fresh = size - kept.size;
   if (reply.run !== kept.run || fresh < 0 || !kept.size) {
-    return { run: reply.run, text: end, size: reply.size, missing: Math.max(0, reply.size - characters.length) };
+    return { run: reply.run, text: end, size, missing: Math.max(0, size - characters.length) };
   }
   if (!fresh) return kept;
   const gap = fresh - characters.length;
   const more = gap > 0 ? `\n… ${gap.toLocaleString('en-US')} characters were not seen here …\n${end}` : characters.slice(-fresh).join('');
   const text = kept.text + more;
   const cut = Math.max(0, text.length - MOST_KEPT);
-  return { run: kept.run, text: text.slice(cut), size: reply.size, missing: kept.missing + cut };
+  return { run: kept.run, text: text.slice(cut), size, missing: kept.missing + cut };
 }
 
 /**
