@@ -18,6 +18,7 @@ from broker_sched.redis_backend.commands import RawCommand
 from broker_sched.redis_backend.multiplexed_connection import AsyncConnection
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.recovery import ReplyError
+from broker_sched.scheduler.feed_position import Position, position_of
 from broker_sched.scheduler.recent_changes import KEPT, Change, Place, RecentChanges, change_in, id_at
 from broker_sched.scheduler.records import pairs
 
@@ -32,7 +33,8 @@ ROUNDS_TO_FIND = 2  # in the second read that ends from now on, or before, is al
 WOKEN_AT_ONCE = 10  # listeners; what each does takes the process some 50 µs, and calls for work come in between
 WAKE_SECONDS = 0.005  # between so many
 
-STREAMS = ("events", "audit", "ended_logins")
+AUDIT = "audit"  # a subject, too: there is another record
+STREAMS = ("events", AUDIT, "ended_logins")
 COUNTERS = ("task", "worker")  # of the hash `counters`: numbers given to new tasks, new workers and new submissions
 # What a counter, or a method that the audit tells of, says has changed beside tasks' statuses.
 SUBJECTS_OF_COUNTERS = {"task": ("tasks",), "worker": ("workers", "submissions")}
@@ -44,7 +46,6 @@ SUBJECTS_OF_METHODS = {
     "update_options": "options",
     "send_scheduler_message": "messages",
 }
-AUDIT = "audit"  # a subject, too: there is another record
 Subjects: TypeAlias = "dict[str, int]"  # subject → the round in which it changed last
 
 
@@ -97,6 +98,13 @@ class EventFeed:
     def last(self) -> Place:
         """The place of the newest change that was read."""
         return self.recent.last
+
+    @property
+    def position(self) -> Position | None:
+        """How far all that is read has been read; None while nothing is."""
+        if not self.has_begun:
+            return None
+        return position_of((self._places["events"], self._places[AUDIT]), self._counters)
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Listener]:

@@ -24,6 +24,7 @@
 | responses | how a result or an error becomes status, headers and JSON |
 | refusals | what is told to the audit of what was refused |
 | frequent_looks | when calls that only look are passed on to a process of their own |
+| shared_looks | which calls of pages that only look are answered together |
 | large_calls | how a large call is passed on to a process of its own |
 | large_call_process | what that process does |
 | routes | everything but `/api`: the page, metrics, and whether the server is alive and ready |

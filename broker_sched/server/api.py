@@ -48,6 +48,7 @@ from broker_sched.server.responses import (
     success,
     wrong_verb,
 )
+from broker_sched.server.shared_looks import SEEN, SharedLooks
 
 log = logging.getLogger("bsched.server")
 
@@ -68,18 +69,20 @@ class Api:
         scheduler: AsyncScheduler,
         large_calls: LargeCalls | None = None,
         looks: FrequentLooks | None = None,
+        shared: SharedLooks | None = None,
         counters: Counters | None = None,
         trusted_origins: Collection[bytes] = (),
     ) -> None:
         """Answer calls by this scheduler.
 
         large_calls: carries out those with large bodies. looks: those that only look and come often. None: this process
-        does. counters: count the calls for /metrics; None: nobody does. trusted_origins: whose pages may do
-        what this server's own may.
+        does. shared: answers equal ones of pages together; None: nobody does. counters: count the calls for /metrics;
+        None: nobody does. trusted_origins: whose pages may do what this server's own may.
         """
         self._scheduler = scheduler
         self._large_calls = large_calls
         self._looks = looks
+        self._shared = shared
         self._counters = counters
         self._trusted_origins = trusted_origins
         self._bodies, self._answers = Budget(BODIES_BYTES), Budget(ANSWERS_BYTES)
@@ -149,10 +152,8 @@ class Api:
             raise RequestRefused(
                 400, "Upgrade", "Only HTTP/1.1 is spoken here; send the request without the Upgrade header."
             )
-        if self._looks is not None and method.looks:
-            answer = await self._looks.answer(name, scope, [body])
-            if answer is not None:
-                return answer
+        if method.looks:
+            return await self._look(method, scope, headers, body)
         arguments = from_body(headers.get(b"content-type", b""), body, query) if verb == "POST" else from_query(query)
         if method.name == "await_work":
             return success(await self._await_work(method, arguments, receive))
@@ -162,9 +163,32 @@ class Api:
             return await self._view(method, arguments, sees)
         asker = _asker(scope) if name in AUDITED else None
         reply = await self._scheduler.invoke(method, arguments, _numbered(headers), asker)
-        if self._looks is not None and method.looks:
-            await self._looks.turn()
         return success(left_for(sees, name, reply))
+
+    async def _look(self, method: Method, scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
+        """Answer a call that only looks, together with equal ones of pages that ask since the same change."""
+        seen = headers.get(SEEN)
+        if seen is None or self._shared is None:
+            return await self._look_alone(method, scope, headers, body)
+        kind = headers.get(b"content-type", b"")
+        question = (method.name, caller_of(scope).sees, scope["method"], scope["query_string"], kind, body)
+        answer = await self._shared.answer(question, seen, lambda: self._look_alone(method, scope, headers, body))
+        if self._looks is not None:
+            await self._looks.turn()
+        return answer
+
+    async def _look_alone(self, method: Method, scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
+        if self._looks is not None and (answer := await self._looks.answer(method.name, scope, [body])) is not None:
+            return answer
+        query = scope["query_string"]
+        is_post = scope["method"] == "POST"
+        arguments = from_body(headers.get(b"content-type", b""), body, query) if is_post else from_query(query)
+        sees = caller_of(scope).sees
+        check_arguments(sees, method.name, arguments)
+        reply = await self._scheduler.invoke(method, arguments, _numbered(headers))
+        if self._looks is not None:
+            await self._looks.turn()
+        return success(left_for(sees, method.name, reply))
 
     def _checked_method(self, name: str, verb: str, headers: Mapping[bytes, bytes]) -> Method:
         """Return the method, unless a browser asks for it that may be misused. Raises RequestRefused, UnknownMethod."""

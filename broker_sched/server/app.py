@@ -55,6 +55,7 @@ from broker_sched.server.refusals import Refusals, telling_refusals
 from broker_sched.server.requests import path_of
 from broker_sched.server.responses import answer_to, secured
 from broker_sched.server.routes import routes
+from broker_sched.server.shared_looks import SharedLooks
 
 log = logging.getLogger("bsched.server")
 
@@ -211,7 +212,7 @@ class App:
         self.events.begin(scheduler.events, access)
         self._scheduler, self._access, self._refusals = scheduler, access, Refusals(scheduler)
         trusted = () if self._cors is None else self._cors.trusted
-        self._api = Api(scheduler, large_calls, looks, counters, trusted)
+        self._api = Api(scheduler, large_calls, looks, SharedLooks(scheduler.events), counters, trusted)
         pruner = asyncio.create_task(prune_for_ever(scheduler))
         mailing = _start_mailing(self._config.mails, scheduler)
         try:

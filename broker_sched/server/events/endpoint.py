@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from broker_sched.contract.visibility import Sees
 from broker_sched.errors import InvalidArgument
 from broker_sched.scheduler.event_feed import EventFeed
+from broker_sched.scheduler.feed_position import position_text
 from broker_sched.scheduler.recent_changes import Change, Place, place_of
 from broker_sched.server.access.access import Access
 from broker_sched.server.access.caller import caller_of
@@ -86,9 +87,14 @@ class Events:
         if found is None:
             subjects = [subject for subject, changed in feed.subjects.items() if changed > seen_round]
             is_empty = not changes and not subjects
-            found = b"" if is_empty else frames.changed(changes, subjects, sees, feed.last, feed.listeners)
+            found = b"" if is_empty else frames.changed(changes, subjects, sees, self.reach())
             self._frames[key] = found
         return found
+
+    def reach(self) -> frames.Reach:
+        """Return how far this process has read by now."""
+        feed = self.feed
+        return frames.Reach(feed.last, position_text(feed.position or ()), feed.listeners)
 
     def _note_round(self) -> bool:
         """Tell whether it is to be looked again who may listen: logins were revoked, or the users have changed."""

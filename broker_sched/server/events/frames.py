@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from broker_sched.contract.visibility import Sees
 from broker_sched.scheduler.event_feed import BEAT_SECONDS
@@ -22,32 +22,47 @@ RETRY_MS = (100, 1000)  # after which a page comes again, each after another tim
 COMMENT = b":\n\n"  # shows that the connection is alive
 
 
-def start(place: Place, is_resumed: bool, listeners: int) -> bytes:
+class Reach(NamedTuple):
+    """Says how far this process has read, and how many listen to it.
+
+    last: the newest change. position: of all that is read, which pages give back when they ask for something.
+    """
+
+    last: Place
+    position: str
+    listeners: int
+
+    def told(self) -> dict[str, Any]:
+        """Return what nearly every event tells of it."""
+        return {"seen": self.position, "pace_seconds": pace_seconds(self.listeners)}
+
+
+def start(place: Place, is_resumed: bool, reach: Reach) -> bytes:
     """Return the first event: behind which event the stream begins. is_resumed: that is the one the page has named."""
-    told = {"resumed": is_resumed, "beat_seconds": BEAT_SECONDS, "pace_seconds": pace_seconds(listeners)}
+    told = {"resumed": is_resumed, "beat_seconds": BEAT_SECONDS, **reach.told()}
     return retry() + event("start", told, place)
 
 
-def changed(changes: Sequence[Change], subjects: Iterable[str], sees: Sees, place: Place, listeners: int) -> bytes:
+def changed(changes: Sequence[Change], subjects: Iterable[str], sees: Sees, reach: Reach) -> bytes:
     """Return the event that tells of these changes, merged, and of what else has changed.
 
     sees: how much its reader is shown. Of too many families, it is the event `reset`.
     """
-    told: dict[str, Any] = {"also": sorted(subjects), "pace_seconds": pace_seconds(listeners)}
+    told: dict[str, Any] = {"also": sorted(subjects), **reach.told()}
     if sees == "counts":
-        return event("change", {**told, "counts": _sums(changes)}, place)
+        return event("change", {**told, "counts": _sums(changes)}, reach.last)
     families = _families(changes)
     if len(families) > MOST_FAMILIES or sum(map(len, families)) > MOST_LETTERS:
-        return reset(place, listeners)
+        return reset(reach)
     tasks = {change.task_id: change.status for change in changes}
     is_complete = len(tasks) <= MOST_TASKS and sum(map(len, tasks)) <= MOST_LETTERS
     told |= {"families": families, "tasks": tasks if is_complete else {}, "complete": is_complete}
-    return event("change", told, place)
+    return event("change", told, reach.last)
 
 
-def reset(place: Place, listeners: int) -> bytes:
+def reset(reach: Reach) -> bytes:
     """Return the event that tells a page to look anew at all that it shows: it can't be told what has changed."""
-    return event("reset", {"pace_seconds": pace_seconds(listeners)}, place)
+    return event("reset", reach.told(), reach.last)
 
 
 def redis(is_away: bool) -> bytes:

@@ -84,11 +84,11 @@ class Stream:
             self._has_started = True
             if self._place is None:
                 self._place, self._seen_round = feed.last, feed.round
-            told = frames.start(self._place, self._is_resumed, feed.listeners)
+            told = frames.start(self._place, self._is_resumed, self._events.reach())
         assert self._place is not None
         changes = changes_between(feed, listener, self._place)
         if changes is None:
-            told += frames.reset(feed.last, feed.listeners)
+            told += frames.reset(self._events.reach())
         elif changes or self._seen_round < feed.round:
             told += self._events.frame(self._place, self._seen_round, changes, caller_of(self._scope).sees)
         if changes is None or changes:

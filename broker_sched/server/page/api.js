@@ -2,7 +2,7 @@
 
 import { signal, useEffect, useRef, useState } from './built/libraries.js';
 import { exactNumbers } from './exact_numbers.js';
-import { onChange } from './live.js';
+import { heard, onChange } from './live.js';
 
 const GAP_SECONDS = 0.25; // between an answer and the next question at least
 const SHARE_OF_TIME = 0.25; // at most so much of the time is spent on waiting for answers to one question
@@ -39,7 +39,8 @@ export const clockAhead = signal(0);
  * Throws ApiError; who has to log in is led to the login, and back.
  * @param {string} method
  * @param {Record<string, any>} [args] by name; null and undefined are left out
- * @param {{abort?: AbortSignal}} [options]
+ * @param {{abort?: AbortSignal, seen?: string}} [options] seen: as a change of live.js told it; an answer will do that
+ *   shows all of that change, and that may be another page's
  * @returns {Promise<any>}
  */
 export async function call(method, args = {}, options = {}) {
@@ -51,7 +52,7 @@ export async function call(method, args = {}, options = {}) {
   try {
     response = await fetch(`api/${method}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...(options.seen ? { 'bsched-seen': options.seen } : {}) },
       body: JSON.stringify(given),
       signal: options.abort,
     });
@@ -162,20 +163,31 @@ class Asking {
     this.data = null;
     this.isAsking = false;
     this.isDue = false;
+    this.seen = '';
     this.failures = 0;
     this.earliest = 0; // milliseconds since the page began
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
     this.unsubscribe = onChange((change) => {
-      if (change.reset || this.options.current.live?.(change)) this.ask();
+      if (change.reset || this.options.current.live?.(change)) this.ask(change.seen);
     });
-    document.addEventListener('visibilitychange', () => this.isDue && this.ask(), { signal: this.abort.signal });
+    document.addEventListener('visibilitychange', () => this.isDue && this.wait(), { signal: this.abort.signal });
     this.ask();
   }
 
-  /** Asks as soon as that may be: not in a hidden tab, one question at a time, and not all of the time. */
-  ask() {
+  /**
+   * Asks as soon as that may be.
+   * @param {string} [seen] as a change told it: an answer will do that shows all of that change; by default it shall
+   *   show all that has happened by now
+   */
+  ask(seen = '') {
+    this.seen = this.isDue && this.seen === '' ? '' : seen;
     this.isDue = true;
+    this.wait();
+  }
+
+  /** Waits until it may ask: not in a hidden tab, one question at a time, and not all of the time. */
+  wait() {
     if (this.isAsking || this.abort.signal.aborted || document.hidden) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.askNow(), Math.max(0, this.earliest - performance.now()));
@@ -186,7 +198,7 @@ class Asking {
     this.isDue = false;
     const started = performance.now();
     try {
-      const data = await call(this.method, this.args, { abort: this.abort.signal });
+      const data = await call(this.method, this.args, { abort: this.abort.signal, seen: this.seen });
       this.failures = 0;
       this.data = data;
       this.tell(data, null);
@@ -206,10 +218,11 @@ class Asking {
   askLater() {
     const { every } = this.options.current;
     const seconds = typeof every === 'function' ? every(this.data) : every;
-    if (this.isDue || this.failures) this.ask();
+    if (this.isDue) this.wait();
+    else if (this.failures) this.ask();
     else if (seconds) {
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.ask(), seconds * 1000);
+      this.timer = setTimeout(() => this.ask(heard()), seconds * 1000);
     }
   }
 

@@ -14,6 +14,8 @@ const MOST_TASKS = 1000; // named in one change; of more, any may have changed
  * @property {Set<string>} also what else changed: tasks (new ones), workers, submissions, resources, paused, options,
  *   messages, audit
  * @property {boolean} reset whether more has changed than was told: all that is shown may be old
+ * @property {string} seen how far the server has read; who asks anew since this change says so, and is answered together
+ *   with other pages
  */
 
 /** Ids of tasks that changed. Of too many to be named, `has` says yes to each. */
@@ -55,9 +57,15 @@ let lastId = null; // of the events that this tab has heard
 /** @type {Change | null} */
 let pending = null; // what was heard and is not told yet
 let tellsAt = 0; // milliseconds since the page began, before which nothing more is told
+let seen = ''; // how far the server had read when it told of the last event
 let pace = 0; // milliseconds between two changes that are told
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
+
+/** How far the server had read when it told of the last event; empty when it has told of none. */
+export function heard() {
+  return seen;
+}
 
 /** Begins to listen: one of the visible tabs does so for all of them. */
 export function startLive() {
@@ -116,6 +124,7 @@ function take({ name, id, data }) {
   const isFirst = lastId === null;
   lastId = id ?? lastId;
   pace = (data.pace_seconds ?? pace / 1000) * 1000;
+  seen = data.seen ?? seen;
   if (name === 'start') {
     stand('live', false);
     if (isFirst || !data.resumed) note((change) => (change.reset = true)); // what was read before may be old
@@ -147,7 +156,8 @@ function merge(change, data) {
  * @param {(change: Change) => void} add
  */
 function note(add) {
-  pending ??= { families: new Map(), tasks: new TaskIds(), also: new Set(), reset: false };
+  pending ??= { families: new Map(), tasks: new TaskIds(), also: new Set(), reset: false, seen };
+  pending.seen = seen;
   add(pending);
   tellSoon();
 }

@@ -115,7 +115,14 @@ class HTTPPage(Heard):
 class AppPage(Heard):
     """A page that listens at an application in this event loop. is_slow: it reads nothing until told to."""
 
-    def __init__(self, app: App, path: str = "/events", headers: Mapping[str, str] | None = None, **scope: Any) -> None:
+    def __init__(
+        self,
+        app: App,
+        path: str = "/events",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        **scope: Any,
+    ) -> None:
         super().__init__()
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
@@ -123,6 +130,7 @@ class AppPage(Heard):
         self._reads = asyncio.Event()
         self._reads.set()
         self._has_asked = False
+        self._body = body
         where, _, query = path.partition("?")
         given = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
         made = {
@@ -134,7 +142,7 @@ class AppPage(Heard):
             "raw_path": where.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [(b"host", b"localhost"), *given],
+            "headers": [(b"host", b"localhost"), (b"content-length", b"%d" % len(body)), *given],
             "client": ("192.0.2.1", 50000),
             "server": ("127.0.0.1", 8082),
             "extensions": {},
@@ -158,7 +166,7 @@ class AppPage(Heard):
     async def _receive(self) -> dict[str, Any]:
         if not self._has_asked:
             self._has_asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": self._body, "more_body": False}
         await self._gone.wait()
         return {"type": "http.disconnect"}
 
