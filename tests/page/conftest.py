@@ -27,9 +27,12 @@ NewPage = Callable[..., Page]
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium, one for each process that runs tests."""
+    """A headless Chromium, one for each process that runs tests of the page.
+
+    It ends before others run: playwright keeps an event loop in this thread, and `asyncio.run` would start no other.
+    """
     program = debian_program("chromium-headless-shell")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
