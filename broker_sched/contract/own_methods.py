@@ -17,9 +17,11 @@ from broker_sched.contract.types import (
     RefusalSeconds,
     RefusedIds,
     Size,
+    StartId,
     TaskId,
     TaskIds,
     TraceParent,
+    Wanted,
     WorkerId,
 )
 
@@ -32,6 +34,28 @@ class OwnMethods:
         """Do add_task for each of up to 1,000 tasks, in this order.
 
         tasks: the arguments of add_task, without the worker. When one of them is wrong, nothing is changed.
+        """
+        raise NotImplementedError
+
+    @rpc(allow_null=False)
+    def exchange(
+        self,
+        worker: WorkerId,
+        reports: AddTaskArguments = (),
+        wanted: Wanted = 1,
+        host: str | None = None,
+        assistant: bool | None = False,
+        current_tasks: Sequence[TaskId] | None = None,
+        start_id: StartId | None = None,
+    ) -> replies.Exchange:
+        """Do add_task for each report, in this order, and then get_work until there are `wanted` tasks, in one call.
+
+        reports: the arguments of add_task, without the worker. When one of them is wrong, nothing is changed. Each is
+        one step by itself, and so is each hand-out. A report on a run that does not count any more changes nothing, and
+        keeps the others from nothing: superseded has its task's id, and why.
+        wanted: 0 only reports. work: replies of get_work: one for each task that was handed out, and one more, without
+        a task, where there was none left for this worker.
+        The other arguments are those of get_work; current_tasks is what runs after the reports.
         """
         raise NotImplementedError
 

@@ -32,6 +32,16 @@ class Work(PendingCounts, total=False):
     batch_task_ids: list[str]
 
 
+class Exchange(TypedDict):
+    """What became of a worker's reports, and what it is to run next.
+
+    superseded: task id → why its report changed nothing. work: replies of get_work, in the order of the hand-outs.
+    """
+
+    superseded: dict[str, str]
+    work: list[Work]
+
+
 class Awaited(TypedDict):
     """How a wait for work ended: `ready` says that the worker should ask now."""
 

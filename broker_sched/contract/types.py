@@ -58,6 +58,7 @@ BatchSize: TypeAlias = Annotated[
 ]
 Size: TypeAlias = Annotated[int, Meta(ge=0)]
 GraphNodes: TypeAlias = Annotated[int, Meta(ge=20, le=150)]  # fewer could not tell the states apart
+Wanted: TypeAlias = Annotated[int, Meta(ge=0, le=100, description="a whole number from 0 to 100")]
 AwaitSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=30, description="a number of seconds from 0 to 30")]
 RefusalSeconds: TypeAlias = Annotated[float, Meta(ge=0, le=3600, description="a number of seconds from 0 to 3600")]
 DrainSeconds: TypeAlias = Annotated[

@@ -35,9 +35,9 @@ class Call:
 
 
 class Calls(NamedTuple):
-    """Run scripts that may be repeated in one round trip, each run atomic, in this order; the reply is a list.
+    """Run scripts in one round trip, each run atomic, in this order; the reply is a list.
 
-    All are runs of one script.
+    After a loss all are sent again: those that must not run twice with their request ids.
     """
 
     calls: list[Call]

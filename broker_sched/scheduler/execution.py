@@ -201,7 +201,7 @@ class Execution:
         def again(is_repetition: bool) -> list[list[Argument]]:
             return [self._evalsha(call, repeated(request_id) if is_repetition and request_id else request_id)[1]]
 
-        return (yield from self._recover(outcome, again, script, call.script in READING))[0]
+        return (yield from self._recover(outcome, again, (script,), call.script in READING))[0]
 
     def send(self, commands: Sequence[RawCommand], reads_only: bool) -> Effects[list[Any]]:
         """Send commands that are no scripts, and return their replies."""
@@ -210,7 +210,7 @@ class Execution:
         outcome = yield Send(commands, reads_only)
         if failure_in(outcome) is None:
             return outcome  # type: ignore[no-any-return]  # what is sent to a generator is untyped
-        return (yield from self._recover(outcome, lambda is_repetition: commands, None, reads_only))
+        return (yield from self._recover(outcome, lambda is_repetition: commands, (), reads_only))
 
     def _run(self, commands: Commands[T], request: Request | None) -> Effects[T]:
         reply: Any = None
@@ -224,22 +224,33 @@ class Execution:
             elif isinstance(command, Await):
                 reply = yield command
             elif isinstance(command, Calls):
-                reply = yield from self._call_together(command.calls)
+                reply = yield from self._call_together(command.calls, request)
             else:
                 reply = yield from self.send(command.commands, isinstance(command, Read))
 
-    def _call_together(self, calls: list[Call]) -> Effects[list[Any]]:
+    def _call_together(self, calls: list[Call], request: Request | None) -> Effects[list[Any]]:
         if not calls:
             return []
-        (script, _), reads_only = self._evalsha(calls[0], ""), calls[0].script in READING
-
-        def commands() -> list[list[Argument]]:
-            return [self._evalsha(call, "")[1] for call in calls]
-
-        outcome = yield Send(commands(), reads_only)
+        if self.may_only_look and any(each.script not in READING for each in calls):
+            raise only_looking(self.user, calls[0].script)
+        own = self._callers.new() if request is None and any(each.once for each in calls) else None
+        named = request or own
+        ids = [named.next_id(each.script) if each.once and named else "" for each in calls]
+        first = [self._evalsha(each, request_id) for each, request_id in zip(calls, ids)]
+        reads_only = all(each.script in READING for each in calls)
+        outcome = yield Send([command for _, command in first], reads_only)
         if failure_in(outcome) is None:
+            if own is not None:
+                self._callers.note_answer(own)
             return outcome  # type: ignore[no-any-return]  # as above
-        return (yield from self._recover(outcome, lambda is_repetition: commands(), script, reads_only))
+
+        def again(is_repetition: bool) -> list[list[Argument]]:
+            # Some may have run although another one of them failed: so each is a repetition, whatever the failure was.
+            sent = [repeated(request_id) if request_id else "" for request_id in ids]
+            return [self._evalsha(each, request_id)[1] for each, request_id in zip(calls, sent)]
+
+        scripts = tuple({script.sha: script for script, _ in first}.values())
+        return (yield from self._recover(outcome, again, scripts, reads_only))
 
     def _evalsha(self, call: Call, request_id: str) -> tuple[Script, list[Argument]]:
         return evalsha(self.namespace, self._clock, call, request_id)
@@ -248,11 +259,11 @@ class Execution:
         self,
         outcome: Any,
         make: Callable[[bool], Sequence[RawCommand]],
-        script: Script | None,
+        scripts: Sequence[Script],
         reads_only: bool,
     ) -> Effects[list[Any]]:
         """Do what the policy says until there is no error. make: the commands anew, told whether they may have run."""
-        recovery = Recovery(self.limits, script)
+        recovery = Recovery(self.limits, scripts[0] if scripts else None)
         is_repetition = False
         first: list[RawCommand] = []
         while (failure := failure_in(outcome)) is not None:
@@ -262,7 +273,7 @@ class Execution:
             if isinstance(verdict, Fail):
                 raise self._noted(verdict.error, str(failure))
             if isinstance(verdict, LoadScript):
-                first = [("SCRIPT", "LOAD", verdict.script.source)]
+                first = [("SCRIPT", "LOAD", each.source) for each in scripts]
             else:
                 is_repetition = is_repetition or not isinstance(verdict, Configure)
                 if isinstance(verdict, LookAnew) and verdict.is_lost:

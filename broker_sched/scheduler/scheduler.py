@@ -35,6 +35,7 @@ T = TypeVar("T")
 PRUNE_LOCK_MILLISECONDS = 1000
 PRUNE_AGAIN_SECONDS = 0.3  # when something is due, and another process has just pruned
 MIN_WAIT_SECONDS = 0.01  # of a blocking command, for which 0 is for ever
+HANDING_OUT = ("get_work", "exchange")
 
 
 class Scheduler(SchedulerAPI):
@@ -91,7 +92,7 @@ class Scheduler(SchedulerAPI):
 
     def _invoke(self, method: Method, arguments: dict[str, Any]) -> Any:
         checked = check(method, arguments)
-        if method.name == "get_work":
+        if method.name in HANDING_OUT:
             self._prune_when_due()
         commands = OPERATIONS[method.name](self.namespace, **checked)
         if is_audited(method, checked):

@@ -41,6 +41,13 @@ def all_classes() -> list[type[Any]]:
     return list(_CLASSES.values())
 
 
+def forget_instances() -> None:
+    """Let go of the tasks of luigi's that were made so far: luigi keeps each one, for whoever makes it again."""
+    register: Any = getattr(sys.modules.get("luigi.task_register"), "Register", None)
+    if register is not None:
+        register.clear_instance_cache()
+
+
 def load_task(module: str | None, family: str, params: TextParams, task_id: str | None = None) -> TaskLike:
     """Import the module, find the class of the family, make a task of it from text: the one that was scheduled.
 

@@ -94,6 +94,7 @@ class Task(EventSource):
         (
             *("priority", "disabled", "resources", "worker_timeout", "max_batch_size", "batchable", "retry_count"),
             *("disable_hard_timeout", "disable_window", "owner_email", "accepts_messages", "task_namespace"),
+            "fresh_process",
         )
     )
     priority: float = 0  # higher runs earlier
@@ -106,6 +107,7 @@ class Task(EventSource):
     disable_window: float | None = None  # seconds; older failures don't count
     owner_email: str | Sequence[str] | None = None  # who gets mails about it; a text may have several, with commas
     accepts_messages: bool = False  # of users, while it runs: self.scheduler_messages
+    fresh_process: bool = False  # where a worker runs tasks in processes: in one that has run no other
     task_namespace: str = ""  # stands before the class's name in the family, with a dot
 
     # What a worker sets while the task runs

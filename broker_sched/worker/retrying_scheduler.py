@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import time
@@ -37,7 +38,8 @@ class RetryingScheduler:
 
     wait: passes that many seconds usefully; called between two attempts of a method. is_pointless: whether a call of
     this method is not worth waiting for any more. on_superseded: called with the task's id and the attempt when what
-    its run reports is refused, as it does not count.
+    its run reports is refused, as it does not count. carry_out: makes a call of
+    a method, by a function, and returns its reply.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class RetryingScheduler:
         wait: Callable[[float, str], None],
         is_pointless: Callable[[str], bool],
         on_superseded: Callable[[str, int | None], None],
+        carry_out: Callable[[str, Callable[[], Any]], Any] = lambda method, call: call(),
     ) -> None:
         self.scheduler = scheduler
         self.is_retrying = False
@@ -55,6 +58,7 @@ class RetryingScheduler:
         self._wait = wait
         self._is_pointless = is_pointless
         self._on_superseded = on_superseded
+        self._carry_out = carry_out
         self._told: set[str] = set()  # what was said of this outage: each thing once
         self._unknown: set[str] = set()  # methods that the scheduler does not have
 
@@ -68,7 +72,7 @@ class RetryingScheduler:
         wait, began, refused_alone = FIRST_WAIT_SECONDS, time.monotonic(), 0
         while True:
             try:
-                answer = getattr(self.scheduler, method)(**arguments)
+                answer = self._carry_out(method, functools.partial(getattr(self.scheduler, method), **arguments))
                 self._was_answered = True
                 self._note_answer()
                 return answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing.connection
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from broker_sched import interrupts
@@ -34,6 +34,7 @@ class RunningTasks:
     def __init__(self) -> None:
         self._processes: dict[str, TaskRun] = {}
         self._leaving: list[TaskRun] = []  # have told their result, and must still end
+        self._ended: list[TaskRun] = []  # of all of these, those that have
         self.scheduler_calls: deque[SchedulerCall] = (
             deque()
         )  # what they asked for, to be passed on to the scheduler in this order
@@ -79,15 +80,16 @@ class RunningTasks:
         """Return the run of a task; None when it does not run here."""
         return self._processes.get(task_id)
 
-    def wait_for_news(self, seconds: float, *also: Any) -> None:
+    def wait_for_news(self, seconds: float, *also: Any, though_some_are_done: bool = False) -> None:
         """Wait until a run has news or one of `also` is readable, for so many seconds at the most; then poll all runs.
 
+        though_some_are_done: also while there are runs whose result is known already.
         Raises the KeyboardInterrupt that was kept.
         """
         interrupts.raise_due()
-        everyone = [*self._processes.values(), *self._leaving]
+        everyone = [each for each in (*self._processes.values(), *self._leaving) if each not in self._ended]
         lefts = [left for process in everyone if (left := process.seconds_left()) is not None]
-        if not self._is_somebody_done():
+        if though_some_are_done or not self._is_somebody_done():
             things = [process.waitables() for process in everyone]
             if not all(things):  # of some only the programs are left, which nothing tells of
                 seconds = min(seconds, LOOK_SECONDS)
@@ -96,9 +98,8 @@ class RunningTasks:
         for process in everyone:
             has_ended = process.poll()
             self._collect_calls(process)
-            if has_ended and process in self._leaving:
-                self._leaving.remove(process)
-                process.clean_up()
+            if has_ended:
+                self._ended.append(process)
 
     @interrupts.whole
     def take_finished(self) -> Iterator[TaskRun]:
@@ -113,10 +114,19 @@ class RunningTasks:
                 with with_fields(task_id=task_id):
                     yield process
 
+    def clean_up_ended(self, unreported: Collection[str] = ()) -> None:
+        """Give back what runs hold that have ended, and were taken. unreported: task ids of those that keep it yet."""
+        for process in [each for each in self._ended if each in self._leaving]:
+            if process.task.task_id not in unreported:
+                self._ended.remove(process)
+                self._leaving.remove(process)
+                process.clean_up()
+
     def wait_for_leaving(self) -> None:
         """Wait until the runs whose result is known have ended, as long as they may take for it."""
-        while self._leaving:
+        while not all(each in self._ended for each in self._leaving):
             self.wait_for_news(CHECK_SECONDS)
+        self.clean_up_ended()
 
     @interrupts.whole
     def stop_all(self) -> None:
@@ -134,7 +144,7 @@ class RunningTasks:
                 left[-1].wait_until_ended()
                 self._collect_calls(left[-1])
                 left.pop().clean_up()
-        self._processes, self._leaving = {}, []
+        self._processes, self._leaving, self._ended = {}, [], []
 
     def _collect_calls(self, process: TaskRun) -> None:
         """Take over the calls that a run asks for.

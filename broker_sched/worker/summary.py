@@ -57,6 +57,7 @@ class RunHistory:
     root_ids: Sequence[str]  # what was asked for
     run_succeeded: bool
     standings: Mapping[str, Standing] = field(default_factory=dict)  # of tasks that have not ended here
+    forgotten: int = 0  # tasks of others whose runs here ended, and which are not among these any more
 
 
 class RunStatus(enum.Enum):
@@ -105,6 +106,7 @@ class ExecutionSummary:
     other_workers: Mapping[str, int] = field(default_factory=dict)  # worker id → how many of these tasks it ran
     root_is_done: bool = True  # all that was asked for is; also when nothing was
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # lines that explain a group
+    forgotten: int = 0  # tasks of others that ended here earlier, and are in no group
 
     @property
     def counts(self) -> dict[str, int]:
@@ -136,6 +138,8 @@ class ExecutionSummary:
         lines += [f"Worker {one_value(worker)} ran {count} of them." for worker, count in others[:TASKS_SHOWN]]
         if len(others) > TASKS_SHOWN:
             lines.append(f"… and {len(others) - TASKS_SHOWN} more workers ran some.")
+        if self.forgotten:
+            lines.append(f"{self.forgotten} tasks that others scheduled ended here before, and are not listed.")
         return "\n".join([*lines, self._verdict()])
 
     def _verdict(self) -> str:
@@ -213,6 +217,7 @@ def summarize(history: RunHistory) -> ExecutionSummary:
         workers,
         root_is_done=all(root in done for root in history.root_ids),
         notes=_notes(groups, history.standings),
+        forgotten=history.forgotten,
     )
 
 

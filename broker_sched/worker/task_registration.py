@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 import traceback
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +23,7 @@ from broker_sched.errors import (
     WorkerError,
 )
 from broker_sched.mails.texts import public_name
-from broker_sched.tasks.loading import load_task
+from broker_sched.tasks.loading import forget_instances, load_task
 from broker_sched.tasks.protocol import TaskLike, check_task, logged_name, owners_of, visibilities_of
 from broker_sched.worker.add_task_buffer import AddTaskBuffer
 from broker_sched.worker.attempt_traces import AttemptTraces
@@ -41,6 +41,7 @@ from broker_sched.worker.text_limits import shortened
 from broker_sched.worker.traversal import Finding, examine, over_limit
 
 log = logging.getLogger("bsched.worker")
+MOST_FOREIGN = 1000  # runs of tasks that others scheduled
 MOST_OF_REASON = 1000  # characters of the reason
 
 
@@ -64,6 +65,8 @@ class TaskRegistration:
         self.succeeded = True
         self.check: Callable[[TaskLike], None] | None = None
         self._own: set[str] = set()  # ids of what was scheduled here, and not by others
+        self._foreign = deque[str]()  # ids of those that others scheduled, and whose runs here have ended
+        self._forgotten = Counter[str]()  # status → how many of these are not in `scheduled` any more
         self._standings: dict[str, Standing] = {}
         self._scheduler = scheduler
         self._worker_id = worker_id
@@ -267,9 +270,27 @@ class TaskRegistration:
         if status != "PENDING":
             self._awaited_deps.forget_task(task.task_id)
         self._note(task, status, False)
+        if task.task_id not in self._own:
+            self._foreign.append(task.task_id)
         self._batch_ids.pop(task.task_id, None)
         for member in self._batches.pop(task.task_id, ()):
             self._note(member, status, True)
+
+    def forget_ended(self, handed_out: Collection[str]) -> None:
+        """Forget the oldest runs of tasks that others scheduled, when there are many: a worker may stay for years.
+
+        MOST_FOREIGN of them are kept for the summary, and twice as many at times. handed_out: ids of tasks that are
+        here again.
+        """
+        if len(self._foreign) < 2 * MOST_FOREIGN:
+            return
+        old = {self._foreign.popleft() for _ in range(MOST_FOREIGN)} - self._own - set(handed_out) - set(self._foreign)
+        for task_id in old:
+            self.scheduled.pop(task_id, None)
+            self._forgotten[self.latest.pop(task_id, "")] += 1
+        self.reports[:] = [report for report in self.reports if report.task.task_id not in old]
+        if not self._own:
+            forget_instances()
 
     def release(self, task: TaskLike, attempt: int | None) -> bool:
         """Give a running task back, so that others run it at once. False: the scheduler (luigid) can't do that."""
@@ -333,18 +354,18 @@ class TaskRegistration:
 
     def counts(self, running: int) -> dict[str, int]:
         """Return how many tasks are scheduled, done, running and failed, by the last status reported of each."""
-        latest = list(self.latest.copy().values())
+        latest = Counter(self.latest.copy().values()) + self._forgotten
         return {
-            "scheduled": len(latest),
-            "done": latest.count("DONE"),
+            "scheduled": latest.total(),
+            "done": latest["DONE"],
             "running": running,
-            "failed": latest.count("FAILED"),
+            "failed": latest["FAILED"],
         }
 
     def history(self, responses: tuple[Response, ...], run_succeeded: bool) -> RunHistory:
         """Return what was scheduled and reported, with these replies of get_work, for the summary."""
         scheduled = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
-        return RunHistory(self._worker_id, *scheduled, run_succeeded, self._standings)
+        return RunHistory(self._worker_id, *scheduled, run_succeeded, self._standings, sum(self._forgotten.values()))
 
     def has_own_of(self, module: str, family: str) -> bool:
         """Return whether tasks of that module or family were scheduled here that are yet to be run."""

@@ -9,11 +9,12 @@ import contextlib
 import json
 import logging
 import traceback
+from collections import deque
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from broker_sched.errors import BrokerSchedError, LoginRefused, Superseded, UnknownMethod, Unreachable
+from broker_sched.errors import BrokerSchedError, LoginRefused, Refused, Superseded, UnknownMethod, Unreachable
 from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.config import WorkerConfig
@@ -38,6 +39,18 @@ class Work(NamedTuple):
     n_last_scheduled: int = 0
     is_disabled: bool = False
     is_unusable: bool = False  # something was handed out that can't be run here, or not any more
+
+
+class Reports(Protocol):
+    """Reports on runs that wait to be sent."""
+
+    waiting: list[Any]
+
+    def note_sent(self, sent: list[Any], superseded: dict[str, str]) -> None:
+        """Note that the scheduler has had them. superseded: task id → why its report changed nothing."""
+
+    def send_singly(self) -> None:
+        """Send them one after the other."""
 
 
 class WorkSource:
@@ -68,23 +81,75 @@ class WorkSource:
         self._refused_elsewhere = Refusals(scheduler, worker_id)  # by where tasks run, when that is not here
         self._unreported: dict[str, TaskLike] = {}  # handed out, and how it ended was not told yet
         self._attempts: dict[str, int | None] = {}  # of these
+        self._handed = deque[Work]()  # out by the last answer, and not begun
+        self.can_exchange = hasattr(scheduler.scheduler, "exchange")  # as far as is known
+        self._wanted = 0  # so many tasks were asked for last
         self._question: dict[str, Any] | None = None  # to which there may be an answer that was not read to its end
 
-    def ask_for_work(self, **question: Any) -> Work:
-        """Ask for work by get_work with these arguments, and return it.
+    def next_work(self, reports: Reports, wanted: int, running: list[str], who: dict[str, Any]) -> Work:
+        """Return the next of what was handed out, or that there is nothing; the scheduler is asked where need be.
 
         Its task is in the registration's `scheduled` then.
+
+        reports: some of it may wait to be sent; it goes along. wanted: how many tasks may be started now. running: ids
+        of those that run. who: the other arguments of get_work.
         """
-        self._question = question
-        reply = self._scheduler.call("get_work", **question)
-        work = self.work_from_reply(reply)
-        if work.task_id is not None:
-            self._unreported[work.task_id] = self._registration.scheduled[work.task_id]
-            self._attempts[work.task_id] = reply.get("attempt")
-            task_ids = reply.get("batch_task_ids") or [work.task_id]
-            self._traces.begin(self._unreported[work.task_id], task_ids, reply.get("attempt"))
+        if not self._handed or (self._handed[0].task_id is None and reports.waiting):
+            self._handed.clear()
+            self._ask(reports, wanted, {**who, "current_tasks": running})
+        return self._handed.popleft()
+
+    def _ask(self, reports: Reports, wanted: int, question: dict[str, Any]) -> None:
+        self._question, self._wanted = question, wanted
+        told = self._exchange(reports, wanted, question) if self.can_exchange else None
+        if told is None:
+            reports.send_singly()
+            told = [self._scheduler.call("get_work", **question)]
+        for reply in told:
+            work = self.work_from_reply(reply)
+            if work.task_id is not None:
+                self._unreported[work.task_id] = self._registration.scheduled[work.task_id]
+                self._attempts[work.task_id] = reply.get("attempt")
+                task_ids = reply.get("batch_task_ids") or [work.task_id]
+                self._traces.begin(self._unreported[work.task_id], task_ids, reply.get("attempt"))
+            self._handed.append(work)
         self._question = None
+
+    def _exchange(self, reports: Reports, wanted: int, question: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """Send the reports that wait, with a question for so many tasks, and return the replies to it.
+
+        None where the scheduler does not know how, or refuses them together.
+        """
+        sent = list(reports.waiting)
+        told = [each.arguments for each in sent]
+        try:
+            answer = self._scheduler.call("exchange", reports=told, wanted=wanted, **question)
+        except UnknownMethod:
+            self.can_exchange = False
+            return None
+        except Refused as error:  # because of a report, maybe; one after the other it is known which
+            if not sent or isinstance(error, LoginRefused):
+                raise
+            log.debug("%d reports and a question together are refused: %s", len(sent), error)
+            return None
+        reports.note_sent(sent, answer["superseded"])
+        work: list[dict[str, Any]] = answer["work"]
         return work
+
+    def send_reports(self, reports: Reports) -> None:
+        """Send the reports that wait, without a question for work."""
+        if reports.waiting and (
+            not self.can_exchange or self._exchange(reports, 0, {"worker": self._worker_id}) is None
+        ):
+            reports.send_singly()
+
+    def release_handed(self) -> None:
+        """Give back what was handed out and not begun, since the worker begins nothing more."""
+        while self._handed:
+            task_id = self._handed.popleft().task_id
+            task = self._unreported.get(task_id) if task_id is not None else None
+            if task is not None and self._registration.release(task, self.attempt_of(task)):
+                self.forget_task(task)
 
     @property
     def unreported(self) -> tuple[str, ...]:
@@ -105,14 +170,15 @@ class WorkSource:
         self._attempts.pop(task.task_id, None)
         self._traces.end(task.task_id, self._registration.latest.get(task.task_id))
 
-    def give_back_or_warn(self, is_heard: bool, pass_on: Callable[[], None]) -> None:
+    def give_back_or_warn(self, is_heard: bool, pass_on: Callable[[], None], reports: Reports) -> None:
         """Give back what is left, where the scheduler is heard, and log what could not be given back.
 
-        pass_on: passes on what the tasks have asked for last.
+        pass_on: passes on what the tasks have asked for last. reports: those of tasks that are DONE are sent before.
         """
         why = "the scheduler does not answer"
         try:
             if is_heard:
+                self.send_reports(reports)
                 self.give_back()
                 pass_on()
         except BrokerSchedError as error:
@@ -131,9 +197,13 @@ class WorkSource:
             self.forget_task(task)
         question, self._question = self._question, None
         if question is not None and self._release([NO_TASK]):  # a luigid can't
-            # The answer was lost: asked again by a worker without tasks, it hands out the same.
-            reply = self._scheduler.call("get_work", **{**question, "current_tasks": []})
-            self._release(reply.get("batch_task_ids") or [reply["task_id"]], **attempt_argument(reply.get("attempt")))
+            # The answer was lost: asked again by a worker without tasks, the scheduler hands out the same.
+            for _ in range(self._wanted):
+                reply = self._scheduler.call("get_work", **{**question, "current_tasks": []})
+                task_ids = reply.get("batch_task_ids") or [reply["task_id"]]
+                if task_ids == [None]:
+                    break
+                self._release(task_ids, **attempt_argument(reply.get("attempt")))
 
     def _release(self, task_ids: list[str | None], **more: int) -> bool:
         try:

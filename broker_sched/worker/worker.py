@@ -6,33 +6,36 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import multiprocessing
 import random
 import socket
 import time
 import traceback
-from typing import Any, cast
+from typing import Any
 
 from broker_sched import interrupts
 from broker_sched.contract.scheduler_api import SchedulerAPI
-from broker_sched.errors import BrokerSchedError, LoginRefused, Unreachable
 from broker_sched.mails.settings import MailSettings
 from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker import identity
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.executors.own_process import OwnProcess
-from broker_sched.worker.executors.protocol import Executor, TaskProcesses, TaskRun
+from broker_sched.worker.executors.protocol import Executor, TaskProcesses
 from broker_sched.worker.failure_mails import FailureMails
 from broker_sched.worker.heartbeat import Heartbeat
 from broker_sched.worker.keep_alive import KeepAlive
 from broker_sched.worker.module_trial import ModuleTrial
 from broker_sched.worker.retrying_scheduler import RetryingScheduler, scheduler_of
+from broker_sched.worker.run_reports import RunReports
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.run_task import RunOptions, read
 from broker_sched.worker.running_tasks import RunningTasks
+from broker_sched.worker.scheduler_thread import SchedulerThread
 from broker_sched.worker.shutdown import Shutdown
-from broker_sched.worker.summary import SUPERSEDED, ExecutionSummary, summarize
+from broker_sched.worker.summary import ExecutionSummary, summarize
 from broker_sched.worker.task_registration import TaskRegistration
+from broker_sched.worker.wakeup_socket import WakeupSocket
 from broker_sched.worker.work_source import Work, WorkSource
 from broker_sched.worker.work_waiter import WorkWaiter
 from broker_sched.worker.worker_start import WorkerStart
@@ -40,6 +43,7 @@ from broker_sched.worker.worker_start import WorkerStart
 log = logging.getLogger("bsched.worker")
 
 NAP_SECONDS = 0.2  # a worker without its scheduler looks so often what its task processes do
+MOST_WANTED = 100  # tasks that one question asks for
 MAX_REST_SECONDS = 10.0  # then a worker that can be woken asks all the same: it may have no reason to stay
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # of the machine, for now
 ASKING = ("get_work", "count_pending", "add_worker", "task_statuses", "dep_graph")  # not when the worker is to leave
@@ -79,7 +83,9 @@ class Worker:
         self.worker_processes = int(worker_processes)
         self._running = RunningTasks()
         patience, waits = self._config.patience, (self._hold_out, self._is_pointless)
-        self._scheduler = RetryingScheduler(scheduler_of(scheduler), patience, *waits, self._running.supersede)
+        self._calls = SchedulerThread(self._watch, self._is_pointless)
+        more = (self._running.supersede, self._calls.carry_out)
+        self._scheduler = RetryingScheduler(scheduler_of(scheduler), patience, *waits, *more)
         info = identity.worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or identity.worker_id(info)
         self._worker_start = WorkerStart(self._scheduler, self.id, info, self._config, *waits)
@@ -92,7 +98,7 @@ class Worker:
         self._registration = TaskRegistration(self._scheduler, self.id, self._config, self._context, self._mails)
         trial = ModuleTrial(self._context, self._config, self._wait, lambda: self.is_stopping)
         self._work_source = WorkSource(self._scheduler, self.id, self._registration, self._config, trial)
-        self.run_succeeded = True
+        self._reports = RunReports(self._registration, self._work_source, assistant)
         self._work_waiter = WorkWaiter(self._scheduler.scheduler, self.id, assistant)
         self._shutdown = Shutdown(self._work_waiter.wake_worker)
         self._own = OwnProcess(self._scheduler, self.id, self._config)
@@ -119,8 +125,9 @@ class Worker:
         ends the task processes and gives their tasks back, and a second Ctrl-C kills them.
         """
         log.info("Running worker %s with %d processes", self.id, self.worker_processes)
-        self.run_succeeded, self._work_source.failures = True, 0
+        self._reports.succeeded, self._work_source.failures = True, 0
         self._scheduler.is_retrying = True
+        self._calls.start_watching()
         interrupts.expect_another()
         try:
             with contextlib.nullcontext() if self._heartbeat else self:
@@ -128,12 +135,13 @@ class Worker:
                 self._loop()
                 self._running.wait_for_leaving()
                 self._pass_on()
-                self.run_succeeded &= self._registration.look_back()
+                self._reports.succeeded &= self._registration.look_back()
                 self._mails.await_sending(self.is_stopping)
         finally:
             self._scheduler.is_retrying = False
+            self._calls.stop_watching()
             interrupts.raise_due()
-        self.run_succeeded &= not self._work_source.failures
+        self._reports.succeeded &= not self._work_source.failures
         return self.run_succeeded
 
     def _loop(self) -> None:
@@ -143,12 +151,11 @@ class Worker:
                 self._heartbeat.check_name()
             if self._may_be_forgotten():
                 self._announce_again()
-            is_full = len(self._running) >= self._executor.capacity(self.worker_processes)
-            if is_full and (len(self._running) or not self.is_stopping):
+            if self._free_slots() < 1 and (len(self._running) or not self.is_stopping):
                 self._wait(self._config.wait_interval, self._work_waiter)
                 self._work_waiter.clear_wakeup()
                 continue
-            work = self._ask()
+            work = self._next_work()
             if work.is_disabled:
                 self.stop_asking()
             if work.task_id is not None:
@@ -164,12 +171,23 @@ class Worker:
             else:
                 self._rest(random.uniform(0, self._config.wait_jitter))
 
-    def _ask(self) -> Work:
+    def _free_slots(self) -> float:
+        return self._executor.capacity(self.worker_processes) - len(self._running)
+
+    def _next_work(self) -> Work:
+        """Return the next task that was handed out, or the news that there is none, for which the scheduler is asked.
+
+        Reports that wait go along with the question.
+        """
         if self.is_stopping:
+            self._work_source.release_handed()
+            self._work_source.send_reports(self._reports)
             return Work(None)
         if self.worker_processes == 0:
             return self._work_source.work_from_reply(self._scheduler.call("count_pending", worker=self.id))
-        return self._work_source.ask_for_work(**self._who, current_tasks=self._running.task_ids())
+        left = math.inf if self._config.max_tasks is None else self._config.max_tasks - self.runs
+        wanted = max(1, min(self._free_slots(), left, MOST_WANTED))
+        return self._work_source.next_work(self._reports, int(wanted), self._running.task_ids(), self._who)
 
     def _start(self, task_id: str) -> None:
         task = self._registration.scheduled[task_id]
@@ -185,11 +203,11 @@ class Worker:
         options = RunOptions.of(self.id, config, self._registration.known, self._work_source.traceparent_of(task))
         timeout = read(task, "worker_timeout", config.timeout)
         if isinstance(timeout, RunResult):
-            self._finish(task, timeout)
+            self._reports.note_result(task, timeout)
         elif timeout or self.worker_processes > 1 or config.force_multiprocessing or self._executor.is_elsewhere:
             self._start_process(task, options, timeout or 0.0)
         else:
-            self._finish(task, self._own.run_task(task, options, self._work_source.attempt_of(task)))
+            self._reports.note_result(task, self._own.run_task(task, options, self._work_source.attempt_of(task)))
         if config.max_tasks is not None and self.runs >= config.max_tasks:
             self.stop_asking()
 
@@ -203,7 +221,7 @@ class Worker:
                 self._work_source.forget_task(task)
                 self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
                 return
-            self._finish(task, RunResult(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
+            self._reports.note_result(task, RunResult(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
 
     @interrupts.whole
     def _started(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
@@ -225,59 +243,16 @@ class Worker:
         if len(self._running):
             self._keep_alive.note_busy()
         self._shutdown.carry_out_requests(self._running)
+        self._running.clean_up_ended(self._reports.waiting_ids())
         self._running.wait_for_news(min(seconds, self._shutdown.seconds_left()), *also)
         self._pass_on()
         for process in self._running.take_finished():
-            self._after(process)
+            self._reports.note_run(process)
 
     def _pass_on(self) -> None:
         while self._running.scheduler_calls:
             call = self._running.scheduler_calls.popleft()
             self._scheduler.pass_on(call.method, call.arguments)
-
-    def _after(self, process: TaskRun) -> None:
-        """Report what became of a run whose result is known; its process has ended, or will soon."""
-        task = process.task
-        if process.is_superseded:
-            self._registration.note_end(task, SUPERSEDED)
-            self._work_source.forget_task(task)
-            return
-        attempt = self._work_source.attempt_of(task)
-        if process.death is not None:
-            event = "event.core.timeout" if process.is_timed_out else "event.core.process_failure"
-            log.error("%s", process.death)
-            task.trigger_event(event, task, process.death)
-            if process.is_released and self._registration.release(task, attempt):
-                self._work_source.forget_task(task)
-                self.run_succeeded &= self._registration.latest[task.task_id] == SUPERSEDED
-                return
-        result = cast(RunResult, process.result)
-        if not self._work_source.gives_back_unloadable(task, result):
-            self._finish(task, result)
-        if process.death is not None and process.is_to_be_disabled:
-            self._registration.report(task, "DISABLED", attempt, assistant=self._assistant)
-
-    def _finish(self, task: TaskLike, result: RunResult) -> None:
-        """Report what became of a run, and schedule anew what it asked for."""
-        if self._registration.known is not None:
-            self._registration.known.update(result.complete_ids)
-        status, expl, new_deps = str(result.status), result.expl, list[str]()
-        try:
-            new_deps = self._registration.add_new_deps(task, result.new_deps)
-        except (KeyboardInterrupt, Unreachable, LoginRefused):
-            raise
-        except BaseException as error:
-            log.error("What %s asked for can't be scheduled, or waited for: %s", logged_name(task), error)
-            is_told = isinstance(error, BrokerSchedError)
-            status, expl = "FAILED", json.dumps(str(error) if is_told else traceback.format_exc())
-        more: dict[str, Any] = {"expl": expl, "new_deps": new_deps, "assistant": self._assistant}
-        status = self._registration.report(task, status, self._work_source.attempt_of(task), **more)
-        self._work_source.forget_task(task)
-        if status == SUPERSEDED:
-            return
-        if result.missing and self._registration.may_reschedule(result.missing):
-            self._registration.add_again(task)
-        self.run_succeeded &= status == "DONE" or (status == "PENDING" and bool(new_deps))
 
     def _rest(self, jitter: float) -> None:
         """Wait until a run has news or there may be work, where the scheduler wakes workers; else for the interval."""
@@ -311,6 +286,7 @@ class Worker:
             "The scheduler was silent for long, and may have forgotten this worker: telling it everything again."
         )
         self._introduce()
+        self._work_source.send_reports(self._reports)
         running = self._running.attempts()
         self._registration.announce_again(running, self._assistant, self.is_stopping, self._running.supersede)
         if self._heartbeat is not None:
@@ -320,13 +296,17 @@ class Worker:
         """Told to leave, a worker needs no more work; what has become of tasks it reports as long as it may."""
         return self._shutdown.is_out_of_time or (self.is_stopping and method in ASKING and not len(self._running))
 
+    def _watch(self, answered: WakeupSocket) -> None:
+        """Look after the runs until the scheduler has answered a call."""
+        self._shutdown.carry_out_requests(self._running)
+        seconds = min(NAP_SECONDS, self._shutdown.seconds_left())
+        self._running.wait_for_news(seconds, answered, though_some_are_done=True)
+
     def _hold_out(self, seconds: float, method: str) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._is_pointless(method):
             self._shutdown.carry_out_requests(self._running)
-            self._running.wait_for_news(min(left, NAP_SECONDS))
-            if len(self._running) and left > NAP_SECONDS:
-                time.sleep(min(NAP_SECONDS, max(0.0, until - time.monotonic())))
+            self._running.wait_for_news(min(left, NAP_SECONDS), though_some_are_done=True)
 
     def _handle_message(self, message: dict[str, Any]) -> None:
         name = message["name"]
@@ -395,11 +375,17 @@ class Worker:
                 last.callback(self._give_back, heartbeat)
                 last.callback(heartbeat.stop_pinging)
                 last.callback(lambda: self._work_waiter.stop_thread(heartbeat.is_heard()))
+            last.callback(self._executor.end_idle)
             last.callback(self._running.stop_all)
 
     @interrupts.open_in_whole
     def _give_back(self, heartbeat: Heartbeat) -> None:
-        self._work_source.give_back_or_warn(heartbeat.is_heard(), self._pass_on)
+        self._work_source.give_back_or_warn(heartbeat.is_heard(), self._pass_on, self._reports)
+
+    @property
+    def run_succeeded(self) -> bool:
+        """Whether all that ran in the last run() ended well."""
+        return self._reports.succeeded
 
     @property
     def add_succeeded(self) -> bool:

@@ -58,6 +58,12 @@ def no_worker_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def done_in(arguments: dict[str, Any]) -> list[str]:
+    """The ids of the tasks that a call reports as DONE: add_task, or exchange with its reports."""
+    reports = [arguments, *arguments.get("reports", ())]
+    return [each["task_id"] for each in reports if each.get("status") == "DONE"]
+
+
 @contextlib.contextmanager
 def ended_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Within the context workers may run in threads; then those that still do are told to leave, and have left."""

@@ -20,6 +20,8 @@ from fakeredis.commands_mixins.scripting_mixin import ScriptingCommandsMixin
 from broker_sched import Scheduler, interrupts
 from broker_sched.errors import Unreachable
 from broker_sched.redis_backend.clients import connect
+from broker_sched.worker.executors.process_pool import ReusedProcess
+from broker_sched.worker.executors.reused_run import ReusedRun
 from broker_sched.worker.executors.task_process import TaskProcess
 from broker_sched.worker.heartbeat import Heartbeat
 from tests.servers import until
@@ -66,15 +68,17 @@ def nothing_is_left() -> Any:
 
 
 MOMENTS: dict[str, tuple[Any, str, bool]] = {  # where, which call, and whether it is before the call or after it
-    "a process is to be started": (TaskProcess, "start", True),
-    "a process was started": (TaskProcess, "start", False),
+    "a process is to be started": (ReusedProcess, "__init__", True),
+    "a process was started": (ReusedProcess, "__init__", False),
+    "a task is to be given to a process": (ReusedRun, "start", True),
+    "a task was given to a process": (ReusedRun, "start", False),
     "a process is looked at": (TaskProcess, "poll", True),
     "a thread is to be started": (threading.Thread, "start", True),
     "a thread was started": (threading.Thread, "start", False),
     "the heartbeat is to be started": (Heartbeat, "start_pinging", True),
     "the heartbeat was started": (Heartbeat, "start_pinging", False),
-    "work is to be handed out": (Scheduler, "get_work", True),
-    "work was handed out": (Scheduler, "get_work", False),
+    "work is to be handed out": (Scheduler, "exchange", True),
+    "work was handed out": (Scheduler, "exchange", False),
 }
 
 
@@ -116,21 +120,24 @@ def test_an_exception_of_a_handler_of_the_users_own(
     assert statuses(local, task) == ["PENDING"]
 
 
-def test_what_is_done_and_not_reported_is_given_back(
+def test_what_is_done_and_not_reported_is_reported_before_the_worker_leaves(
     local: Scheduler, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task, add_task = native_tasks.Write(directory, "x"), local.add_task
+    task, exchange = native_tasks.Write(directory, "x"), local.exchange
 
     def interrupted(**arguments: Any) -> Any:
-        if arguments.get("status") == "DONE":
+        if arguments["reports"] and not interruptions:
+            interruptions.append("before the report arrives")
             ctrl_c()
-        return add_task(**arguments)
+            raise Unreachable("nobody hears")
+        return exchange(**arguments)
 
-    monkeypatch.setattr(local, "add_task", interrupted)
+    interruptions = list[str]()
+    monkeypatch.setattr(local, "exchange", interrupted)
     with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2) as worker:
         worker.add(task)
         worker.run()
-    assert statuses(local, task) == ["PENDING"]
+    assert interruptions and statuses(local, task) == ["DONE"]
 
 
 def test_the_second_ctrl_c_kills_what_takes_its_time_to_end(local: Scheduler, directory: str) -> None:
@@ -235,10 +242,10 @@ def test_an_interruption_is_not_hidden_by_another_exception(
         raise Unreachable("gone")
 
     def interrupted() -> None:
-        monkeypatch.setattr(local, "get_work", lost)
+        monkeypatch.setattr(local, "exchange", lost)
         ctrl_c()
 
-    monkeypatch.setattr(TaskProcess, "start", around(TaskProcess.start, nothing, once(interrupted)))
+    monkeypatch.setattr(ReusedRun, "start", around(ReusedRun.start, nothing, once(interrupted)))
     with worker_on(local, worker_processes=2, patience=0) as worker:
         worker.add(native_tasks.Endless(directory, "x"))
         with pytest.raises(KeyboardInterrupt):
@@ -258,7 +265,7 @@ class Nested(native_tasks.Write):
 
 def test_a_worker_within_a_task_of_a_worker(local: Scheduler, directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Nested, "scheduler", local, raising=False)
-    monkeypatch.setattr(TaskProcess, "start", around(TaskProcess.start, nothing, once(ctrl_c)))
+    monkeypatch.setattr(ReusedRun, "start", around(ReusedRun.start, nothing, once(ctrl_c)))
     task = Nested(directory, "outside")
     with pytest.raises(KeyboardInterrupt), worker_on(local) as worker:
         worker.add(task)

@@ -19,7 +19,7 @@ from tests.harness import ServerProcess
 from tests.servers import RunningRedis, any_server, free_port, until
 from tests.worker import bodies
 from tests.worker.bodies import runs_of
-from tests.worker.conftest import statuses, worker_on
+from tests.worker.conftest import done_in, statuses, worker_on
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -194,7 +194,7 @@ class Failing:
         real = getattr(self.inner, name)
 
         def call(**arguments: Any) -> Any:
-            if self.until is None and arguments.get("status") == "DONE":
+            if self.until is None and done_in(arguments):
                 self.until = time.monotonic() + self.seconds
             if self.until is not None and time.monotonic() < self.until:
                 raise RedisUnavailable("an outage")

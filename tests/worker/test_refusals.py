@@ -17,7 +17,7 @@ from broker_sched.worker.summary import ReturnCodes, return_code
 from broker_sched.worker.text_limits import MAX_TEXT, explanation, shortened, shortened_explanation, shortened_value
 from tests.servers import until
 from tests.worker.bodies import runs_of
-from tests.worker.conftest import WITHOUT_RETRIES, statuses, worker_on
+from tests.worker.conftest import WITHOUT_RETRIES, done_in, statuses, worker_on
 
 pytestmark = pytest.mark.timeout(90)
 EACH_MODE = pytest.mark.parametrize("processes", [1, 2])
@@ -111,8 +111,7 @@ def test_a_proxy_that_refuses_one_report_does_not_end_the_worker(
     root, other = tasks.Write(directory, "refused"), tasks.Write(directory, "other")
 
     def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
-        is_it = arguments.get("task_id") == root.task_id and arguments.get("status") == "DONE"
-        return refused if is_it else None
+        return refused if root.task_id in done_in(arguments) else None
 
     gate.refuses = refuses
     with worker_on(gate) as worker:
@@ -222,8 +221,8 @@ def test_a_login_that_is_refused_for_a_moment_costs_nothing(
 
     def refuses(name: str, arguments: dict[str, Any]) -> Exception | None:
         nonlocal refused
-        refused += arguments.get("status") == "DONE"
-        return LoginRefused("(403)") if arguments.get("status") == "DONE" and refused in (1, 2) else None
+        refused += bool(done_in(arguments))
+        return LoginRefused("(403)") if done_in(arguments) and refused in (1, 2) else None
 
     gate.refuses = refuses
     with worker_on(gate) as worker:

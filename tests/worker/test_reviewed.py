@@ -20,6 +20,7 @@ import pytest
 
 from broker_sched import DynamicRequirements, LocalTarget, Scheduler, Task
 from broker_sched.worker import heartbeat
+from broker_sched.worker.executors.reused_run import ReusedRun
 from broker_sched.worker.executors.task_process import SchedulerCall, TaskProcess
 from broker_sched.worker.status_reporter import StatusReporter
 from tests.servers import until
@@ -255,15 +256,15 @@ def test_where_the_machine_is_exhausted_the_task_waits_for_room(
     local: Scheduler, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, other = tasks.Slow(directory, "a"), tasks.Slow(directory, "b")
-    real, starts = TaskProcess.start, []
+    real, starts = ReusedRun.start, []
 
-    def start(self: TaskProcess) -> None:
+    def start(self: ReusedRun) -> None:
         starts.append(self.task.task_id)
         if len(starts) == 2:
             raise OSError(errno.EMFILE, "Too many open files")
         real(self)
 
-    monkeypatch.setattr(TaskProcess, "start", start)
+    monkeypatch.setattr(ReusedRun, "start", start)
     with worker_on(local, worker_processes=2) as worker:
         for task in (slow, other):
             worker.add(task)

@@ -36,9 +36,9 @@ def counted(thing: Any, name: str) -> list[None]:
     """A list that grows with each call of a method."""
     real, calls = getattr(thing, name), []
 
-    def call(*args: Any) -> Any:
+    def call(*args: Any, **named: Any) -> Any:
         calls.append(None)
-        return real(*args)
+        return real(*args, **named)
 
     setattr(thing, name, call)
     return calls

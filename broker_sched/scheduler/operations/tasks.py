@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.validation import check, to_json
@@ -98,47 +98,72 @@ def add_tasks(namespace: Namespace, *, worker: str, tasks: Sequence[Mapping[str,
 
     That one is superseded keeps the others from nothing; it is raised at the end.
     """
-    begun = [_begun(namespace, worker, index, task) for index, task in enumerate(tasks)]  # all are checked first
-    together: list[tuple[Commands[None], Call]] = []
-    refused: list[Superseded] = []
-    for commands, call in begun:
-        if call.script == "add_task" and not call.once:
-            together.append((commands, call))
+    superseded: dict[str, Superseded] = {}
+    last = yield from report_all(namespace, worker, tasks, "tasks", superseded)
+    yield from _send(last, superseded)
+    if superseded:
+        raise next(iter(superseded.values()))
+
+
+class Begun(NamedTuple):
+    """An add_task that has begun: its commands, and the first of them, which is to be carried out next."""
+
+    task_id: str
+    commands: Commands[None]
+    call: Call
+
+    def resume(self, reply: Any, superseded: dict[str, Superseded]) -> Commands[None]:
+        """Carry out what follows on the first command's reply. superseded: gets the error where the report is."""
+        while True:
+            try:
+                command = self.commands.send(reply)
+            except StopIteration:
+                return
+            except Superseded as error:
+                superseded[self.task_id] = error
+                return
+            reply = yield command
+
+
+def report_all(
+    namespace: Namespace,
+    worker: str,
+    tasks: Sequence[Mapping[str, Any]],
+    argument: str,
+    superseded: dict[str, Superseded],
+) -> Commands[list[Begun]]:
+    """Do add_task for each, but for the last ones, which are returned: they may be sent together with something else.
+
+    argument: which one of the method these are. superseded: gets the errors of those that do not count any more.
+    """
+    begun = [_begun(namespace, worker, f"{argument}[{index}]", task) for index, task in enumerate(tasks)]
+    together: list[Begun] = []
+    for each in begun:  # all of them were checked by now
+        if each.call.script == "add_task" and not each.call.once:
+            together.append(each)
             continue
-        yield from _send(together, refused)
+        yield from _send(together, superseded)
         together = []
-        yield from _resumed(commands, (yield call), refused)
-    yield from _send(together, refused)
-    if refused:
-        raise refused[0]
+        yield from each.resume((yield each.call), superseded)
+    most = len(together) - len(together) % MAX_TASKS_AT_ONCE
+    yield from _send(together[:most], superseded)
+    return together[most:]
 
 
-def _begun(namespace: Namespace, worker: str, index: int, task: Mapping[str, Any]) -> tuple[Commands[None], Call]:
-    """Return one task's commands and the first of them, which must be carried out next."""
+def _begun(namespace: Namespace, worker: str, where: str, task: Mapping[str, Any]) -> Begun:
     try:
-        commands = add_task(namespace, **check(METHODS["add_task"], {**task, "worker": worker}))
-        return commands, next(commands)  # type: ignore[return-value]  # add_task begins with a Call
+        checked = check(METHODS["add_task"], {**task, "worker": worker})
+        commands = add_task(namespace, **checked)
+        return Begun(checked["task_id"], commands, next(commands))  # type: ignore[arg-type]  # it begins with a Call
     except InvalidArgument as error:
-        raise InvalidArgument(f"tasks[{index}].{error.field}", error.message) from None
+        raise InvalidArgument(f"{where}.{error.field}", error.message) from None
 
 
-def _send(together: list[tuple[Commands[None], Call]], refused: list[Superseded]) -> Commands[None]:
+def _send(together: list[Begun], superseded: dict[str, Superseded]) -> Commands[None]:
     for some in chunks(together, MAX_TASKS_AT_ONCE):
-        replies = yield Calls([call for _, call in some])
-        for (commands, _), reply in zip(some, replies):
-            yield from _resumed(commands, reply, refused)
-
-
-def _resumed(commands: Commands[None], reply: Any, refused: list[Superseded]) -> Commands[None]:
-    while True:
-        try:
-            command = commands.send(reply)
-        except StopIteration:
-            return
-        except Superseded as error:
-            refused.append(error)
-            return
-        reply = yield command
+        replies = yield Calls([each.call for each in some])
+        for each, reply in zip(some, replies):
+            yield from each.resume(reply, superseded)
 
 
 def add_task_batcher(

@@ -10,12 +10,12 @@ from typing import Any
 
 from broker_sched.contract import replies as replies
 from broker_sched.contract.validation import to_json
-from broker_sched.errors import InvalidArgument, NameTaken
-from broker_sched.redis_backend.commands import Await, Call, Commands, Read
+from broker_sched.errors import InvalidArgument, NameTaken, Superseded
+from broker_sched.redis_backend.commands import Await, Call, Calls, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.operators import prune
 from broker_sched.scheduler.operations.refusals import module_filter
-from broker_sched.scheduler.operations.tasks import optional, run_deferred, truth
+from broker_sched.scheduler.operations.tasks import Begun, optional, report_all, run_deferred, truth
 
 MAX_CALLS_SETTING_APART = 2000  # scripts in one call that only set apart what the worker must not have
 MANY_TASKS = 1000  # of more that a worker names, the script is told only those that run there
@@ -70,6 +70,67 @@ def get_work(
         work["attempt"] = int(handed[5])
         yield from _name_batch(work, handed[0], json.loads(handed[3]), handed[4])
     return work
+
+
+def exchange(
+    namespace: Namespace,
+    *,
+    worker: str,
+    reports: Sequence[Mapping[str, Any]],
+    wanted: int,
+    host: str | None,
+    assistant: bool | None,
+    current_tasks: Sequence[str] | None,
+    start_id: str | None,
+) -> Commands[replies.Exchange]:
+    """add_task for each report, then get_work. What may be repeated of the reports goes with the first get_work."""
+    superseded: dict[str, Superseded] = {}
+    last = yield from report_all(namespace, worker, reports, "reports", superseded)
+    running = None if current_tasks is None else list(current_tasks)
+    work: list[replies.Work] = []
+    while last or len(work) < wanted:
+        question: Commands[replies.Work] | None = None
+        if len(work) < wanted:
+            more = {"assistant": assistant, "current_tasks": running, "worker": worker, "start_id": start_id}
+            question = get_work(namespace, host=host, **more)  # type: ignore[arg-type]  # as they are named
+        answer = yield from _sent_with(last, question, superseded)
+        last = []
+        if answer is None:
+            continue
+        work.append(answer)
+        task_id = answer["task_id"]
+        handed = answer.get("batch_task_ids") or ([] if task_id is None else [task_id])
+        if not handed:
+            break
+        if running is not None:
+            running += handed
+    return {"superseded": {task_id: str(error) for task_id, error in superseded.items()}, "work": work}
+
+
+def _sent_with(
+    last: list[Begun], question: Commands[replies.Work] | None, superseded: dict[str, Superseded]
+) -> Commands[replies.Work | None]:
+    """Send the last reports and the question in one round trip, and return the answer to the question."""
+    first = next(question) if question is not None else None
+    calls = [each.call for each in last]
+    if isinstance(first, Call):
+        calls.append(first)
+    told = yield Calls(calls)
+    for each, reply in zip(last, told):
+        yield from each.resume(reply, superseded)
+    if question is None:
+        return None
+    reply = told[-1] if isinstance(first, Call) else (yield first)  # type: ignore[misc]  # the first command
+    return (yield from _answer(question, reply))
+
+
+def _answer(question: Commands[replies.Work], reply: Any) -> Commands[replies.Work]:
+    while True:
+        try:
+            command = question.send(reply)
+        except StopIteration as answered:
+            return answered.value  # type: ignore[no-any-return]  # StopIteration carries Any
+        reply = yield command
 
 
 def _running_of(namespace: Namespace, worker: str, named: Sequence[str]) -> Commands[list[str]]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import Any, Protocol
 
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.config import WorkerConfig
+from broker_sched.worker.executors.process_pool import ProcessPool
+from broker_sched.worker.executors.reused_run import ReusedRun
 from broker_sched.worker.executors.task_process import SchedulerCall, TaskProcess
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.run_task import RunOptions
@@ -90,9 +93,17 @@ class Executor(Protocol):
     def run_of(self, task: TaskLike, options: RunOptions, timeout_seconds: float) -> TaskRun:
         """Make a run of the task that is yet to be started. timeout_seconds: how long it may take; 0 for no limit."""
 
+    def end_idle(self) -> None:
+        """End what waits for tasks: the worker leaves, and no run of it is left."""
+
 
 class TaskProcesses:
-    """Runs each task in a process of this machine. context: of multiprocessing, which says how a process is started."""
+    """Runs tasks in processes of this machine: several one after another, or each in one of its own.
+
+    context: of multiprocessing, which says how a process is started. config: its tasks_per_process; 1, or a true
+    attribute `fresh_process` of a task, lets each have a process that has run nothing else. So has one that can't be
+    pickled.
+    """
 
     is_elsewhere = False
     runs_on = "process"
@@ -100,6 +111,7 @@ class TaskProcesses:
     def __init__(self, context: Any, config: WorkerConfig) -> None:
         self._context = context
         self._config = config
+        self._pool = ProcessPool(context, config)
 
     def capacity(self, processes: int) -> float:
         """Return the worker's own number.
@@ -109,6 +121,21 @@ class TaskProcesses:
         return processes or math.inf
 
     def run_of(self, task: TaskLike, options: RunOptions, timeout_seconds: float) -> TaskRun:
-        """Make a process that is yet to be started. Raises OSError when the machine has no more files."""
+        """Make a run that is yet to be started. Raises OSError when the machine has no more files."""
         config = self._config
-        return TaskProcess(task, options, self._context, timeout_seconds, config.kill_after, config.capture_output)
+        given = (task, options, self._context, timeout_seconds, config.kill_after, config.capture_output)
+        pickled = self._pickled(task) if config.tasks_per_process > 1 else None
+        return TaskProcess(*given) if pickled is None else ReusedRun(self._pool, pickled, *given)
+
+    def end_idle(self) -> None:
+        """End the processes that wait for a task."""
+        self._pool.end_idle()
+
+    def _pickled(self, task: TaskLike) -> bytes | None:
+        if not self._pool.can_be_sent(task) or getattr(task, "fresh_process", False):
+            return None
+        try:
+            return pickle.dumps(task)
+        except Exception as error:  # what it holds decides that
+            self._pool.note_unsendable(task, f"{type(error).__name__}: {error}")
+            return None

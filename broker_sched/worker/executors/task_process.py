@@ -15,6 +15,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import psutil
@@ -83,39 +84,50 @@ class TaskProcess:
         self._kill_after_seconds = kill_after_seconds
         self._terminated: list[psutil.Process] = []
         self._deadline = time.monotonic() + timeout_seconds if timeout_seconds else None
-        ours, self._childs_end = socket.socketpair()
-        self._connection = WorkersEnd(ours)
+        self._is_through = False  # nothing more comes of it, though its process goes on to other tasks
+        self._context = context
+        self._options = options
+        self._connection: WorkersEnd
         self._output: Output | None = None
-        self._traceparent = options.traceparent
         self._source: Any
         self._childs_pipe: Any
         self._source, self._childs_pipe = context.Pipe(duplex=False) if captures else (None, None)
-        given = command_line.installed()
-        arguments = (task, options, self._childs_end, ours, os.getpid(), self._childs_pipe, given)
         self._root: psutil.Process | None = None  # the process, as nobody else is who gets its number later
-        self._process = context.Process(target=_child, args=arguments, name=task.task_id)
+        self._process: Any = None
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make what the start takes, as long as there are files for it."""
+        ours, self._childs_end = socket.socketpair()
+        self._connection = WorkersEnd(ours)
+        given = command_line.installed()
+        arguments = (self.task, self._options, self._childs_end, ours, os.getpid(), self._childs_pipe, given)
+        self._process = self._context.Process(target=_child, args=arguments, name=self.task.task_id)
 
     def start(self) -> None:
         """Start the process. Raises what that raises, such as PicklingError where multiprocessing spawns."""
-        if self._childs_pipe is not None:  # before the process is there: without its thread there shall be none
-            self._output = Output(self.task.task_id, self._source, fields=tracing.ids_of(self._traceparent))
+        self._read_output()  # before the process is there: without its thread there shall be none
         try:
             self._process.start()
-            self._root = _process(self._process.pid)
+            self._root = process_of(self._process.pid)
         finally:
             self._childs_end.close()
             if self._childs_pipe is not None:
                 self._childs_pipe.close()
 
+    def _read_output(self) -> None:
+        if self._childs_pipe is not None:
+            self._output = Output(self.task.task_id, self._source, fields=tracing.ids_of(self._options.traceparent))
+
     @property
     def pid(self) -> int | None:
         """The process's id; None before it was started."""
-        return self._process.pid  # type: ignore[no-any-return]  # contexts are untyped
+        return None if self._process is None else self._process.pid
 
     @interrupts.whole
     def waitables(self) -> list[Any]:
         """Return the objects that multiprocessing.connection.wait shall wait for."""
-        if self.result is not None and not self._process.is_alive():  # only its programs are waited for
+        if self.result is not None and self._has_ended():  # only its programs are waited for
             return []
         return [self._process.sentinel] if self._connection.is_at_end else [self._process.sentinel, self._connection]
 
@@ -127,7 +139,7 @@ class TaskProcess:
     def take_scheduler_calls(self) -> list[SchedulerCall]:
         """Return the calls that the task asked for since the last time, without those that later ones overwrite."""
         calls, self.scheduler_calls = self.scheduler_calls, []
-        tail = self._output.new_tail(not self._process.is_alive()) if self._output else None
+        tail = self._output.new_tail(self._has_ended()) if self._output else None
         if tail is not None:
             calls.append(SchedulerCall("set_task_log", {"task_id": self.task.task_id, **tail._asdict()}))
         return without_overwritten(calls)
@@ -140,15 +152,15 @@ class TaskProcess:
         it.
         """
         self._connection.flush()
-        has_ended = not self._process.is_alive()  # asked first, so that its last words are received below
-        for received in self._connection.receive(everything=has_ended):
+        has_ended = self._has_ended()  # asked first, so that its last words are received below
+        for received in self._receive(everything=has_ended):
             if isinstance(received, RunResult):
                 self.result = received
             else:
                 self.scheduler_calls.append(received)
-        if has_ended:
+        if has_ended or self._is_through:
             self._conclude()
-            return self._is_all_gone()
+            return self._has_ended() and self._is_all_gone()  # it may have begun anew
         if self._deadline is not None and time.monotonic() >= self._deadline:
             if not self.is_timed_out and self.reason is None and self.result is None:
                 self.is_timed_out = True
@@ -158,6 +170,13 @@ class TaskProcess:
         elif self.result is not None and self._deadline is None:  # reported, and still not gone
             self._deadline = time.monotonic() + self._kill_after_seconds
         return False
+
+    def _has_ended(self) -> bool:
+        return self._is_through or not self._process.is_alive()
+
+    def _receive(self, everything: bool) -> Iterator[Any]:
+        """Yield what the task has sent: a RunResult, and before it SchedulerCalls."""
+        return self._connection.receive(everything)
 
     def end_run(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
         """Terminate the process for this reason, unless its result is known or it is being ended.
@@ -185,6 +204,8 @@ class TaskProcess:
 
     def wait_until_ended(self) -> None:
         """Wait until the deadline that terminate() has set, then kill what is left."""
+        if self._is_through:
+            return
         self._process.join(self.seconds_left())
         while self._process.exitcode is not None and not self._is_all_gone():
             time.sleep(LOOK_SECONDS)
@@ -203,7 +224,7 @@ class TaskProcess:
 
     def _tree(self) -> list[psutil.Process]:
         """The process and all it started; nothing before its start and after its end."""
-        if self._root is None or not self._process.is_alive() or not self._root.is_running():
+        if self._root is None or self._has_ended() or not self._root.is_running():
             return []
         found = [self._root]
         with contextlib.suppress(psutil.Error):
@@ -211,14 +232,15 @@ class TaskProcess:
         return found
 
     def _conclude(self) -> None:
-        self._process.join()
+        if not self._is_through:
+            self._process.join()
         if self.result is None:
             self.death = self._reason()
             self.result = RunResult(self.task.task_id, "FAILED", json.dumps(self.death))
 
     def _is_all_gone(self) -> bool:
         """Whether the programs of a terminated task have ended, too. They have as long for it as the task had."""
-        if not any(_lives(process) for process in self._terminated):
+        if not any(lives(process) for process in self._terminated):
             return True
         if time.monotonic() < (self._deadline or 0.0):
             return False
@@ -244,8 +266,7 @@ class TaskProcess:
     def clean_up(self) -> None:
         """Give back what the operating system holds for the process, after its end."""
         self._connection.close()
-        with contextlib.suppress(ValueError):  # another thread is just learning that it has ended
-            self._process.close()
+        close_process(self._process)
 
 
 def _child(
@@ -263,13 +284,8 @@ def _child(
     if pipe is not None:
         write_to(pipe)
         log_lines.write_text()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the worker's handlers
-    # Ctrl-C, a closed terminal, or a SIGUSR1 to the process group, is for the worker, which ends its task processes or
-    # lets them finish. Not SIG_IGN, which programs that the task starts would inherit; as they do from nohup.
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda number, frame: None)
-    random.seed(os.getpid() * time.time())  # forked processes would draw the same numbers
+    take_childs_signals()
+    seed_random()
     connection = TasksEnd(own_end)
 
     def tell(method: str, arguments: dict[str, Any]) -> None:
@@ -281,6 +297,27 @@ def _child(
     tracing.flush()  # a fork ends without what atexit does
 
 
+def take_childs_signals() -> None:
+    """Have this process, which runs tasks, ended by SIGTERM, and by nothing that is meant for its worker."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has the worker's handlers
+    # Ctrl-C, a closed terminal, or a SIGUSR1 to the process group, is for the worker, which ends its task processes or
+    # lets them finish. Not SIG_IGN, which programs that the task starts would inherit; as they do from nohup.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
+
+
+def seed_random() -> None:
+    """Begin another sequence of random numbers: forked processes would draw the same ones."""
+    random.seed(os.getpid() * time.time())
+
+
+def close_process(process: Any) -> None:
+    """Give back what the operating system holds for a process that has ended."""
+    with contextlib.suppress(ValueError):  # another thread is just learning that it has ended
+        process.close()
+
+
 def resident_bytes(process: psutil.Process | None) -> int | None:
     """Return the resident bytes of a process; None when there is none, or none any more."""
     try:
@@ -289,31 +326,38 @@ def resident_bytes(process: psutil.Process | None) -> int | None:
         return None
 
 
-def _process(pid: int) -> psutil.Process | None:
+def process_of(pid: int) -> psutil.Process | None:
+    """Return the process that has this id now; None when there is none."""
     try:
         return psutil.Process(pid)
     except psutil.Error:
         return None
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process | None) -> bool:
+    """Return whether this very process is there, and more than a zombie."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
 
 def _listen(connection: TasksEnd, reporter: StatusReporter, worker_pid: int) -> None:
     """Pass messages on. Ends the process when the worker is gone: the scheduler gives the task to others then."""
-    worker = _process(worker_pid)
-    while worker is not None and _lives(worker):
+    worker = process_of(worker_pid)
+    while lives(worker):
         try:
             reporter.receive(*connection.receive(WATCH_SECONDS))
         except TimeoutError:
             continue
         except OSError:
             time.sleep(WATCH_SECONDS)
-    log.error("The worker of this task (pid %d) is gone: the task ends, too.", worker_pid)
+    end_with_worker(worker_pid)
+
+
+def end_with_worker(worker_pid: int) -> None:
+    """End this process and all that it started, since its worker is gone."""
+    log.error("The worker of this process (pid %d) is gone: what it runs ends, too.", worker_pid)
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             process.kill()

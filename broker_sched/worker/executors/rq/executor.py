@@ -89,3 +89,6 @@ class RqExecutor:
         arguments = arguments_of(task, options, self._namespace)
         more = (timeout_seconds, self._kill_after_seconds, self._job_supervisor.supervise, self._wakeup_socket)
         return RqRun(task, json.loads(json.dumps(arguments)), *more)
+
+    def end_idle(self) -> None:
+        """Nothing waits for tasks here but rq's workers, which are not this worker's."""

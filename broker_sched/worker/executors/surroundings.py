@@ -1,0 +1,141 @@
+"""What a task can change of its process besides its memory: noted before a run, put back after it where possible."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+# Not those whose handlers Python never tells, or that can't be handled.
+HANDLED = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
+LIMITS = tuple(sorted(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")))
+TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+MOST_GROWTH = 256 << 20  # bytes; a process that has grown by so much since its start is left
+
+
+class Surroundings:
+    """How a process is at the moment of its making, and how to make it so again.
+
+    started_with: the resident bytes at the start of the process, which its growth is counted from.
+    """
+
+    def __init__(self, started_with: int) -> None:
+        self._started_with = started_with
+        self._folder = _folder()
+        self._variables = dict(os.environ)
+        self._handlers = [(each, signal.getsignal(each)) for each in HANDLED]
+        self._import_path = list(sys.path)
+        self._streams = (sys.stdin, sys.stdout, sys.stderr)
+        self._socket_timeout = socket.getdefaulttimeout()
+        self._recursion_limit = sys.getrecursionlimit()
+        self._umask = _umask()
+        self._rights = _rights()
+        self._threads = set(threading.enumerate())
+
+    def put_back(self) -> list[str]:
+        """Put back what has changed, as far as it can be. Returns what that was, in words."""
+        changed = []
+        for what, put in self._changes():
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                put()
+                changed.append(what)
+        return changed
+
+    def why_to_leave(self) -> str | None:
+        """Return why no other task should run in this process; None when another one may."""
+        left = [each.name for each in threading.enumerate() if each not in self._threads]
+        if left:
+            return f"it left {len(left)} thread{'s' * (len(left) > 1)} behind ({', '.join(left[:3])})"
+        if _has_children():
+            return "it left programs behind that still run"
+        if self._rights != _rights():
+            return "it changed limits, priority or user of its process"
+        if any(True for _ in self._changes()):
+            return "what it changed of its process can't be put back"
+        grown = resident_bytes_of_self() - self._started_with
+        if grown > MOST_GROWTH:
+            return f"its process has grown by {grown >> 20} MiB"
+        return None
+
+    def _changes(self) -> list[tuple[str, Callable[[], object]]]:
+        found: list[tuple[str, Callable[[], object]]] = []
+        if self._folder != _folder():
+            found.append(("the working directory", lambda: os.chdir(self._folder or "")))
+        if self._variables != os.environ:
+            found.append(("environment variables", self._put_variables_back))
+        handlers = [(each, before) for each, before in self._handlers if signal.getsignal(each) != before]
+        if handlers:
+            found.append(("signal handlers", lambda: _set_handlers(handlers)))
+        if any(signal.getitimer(each)[0] for each in TIMERS):
+            found.append(("a timer", lambda: [signal.setitimer(each, 0) for each in TIMERS]))
+        if self._import_path != sys.path:
+            found.append(("sys.path", self._put_import_path_back))
+        if self._streams != (sys.stdin, sys.stdout, sys.stderr):
+            found.append(("sys.stdin, sys.stdout or sys.stderr", self._put_streams_back))
+        if self._socket_timeout != socket.getdefaulttimeout():
+            found.append(("the timeout of sockets", lambda: socket.setdefaulttimeout(self._socket_timeout)))
+        if self._recursion_limit != sys.getrecursionlimit():
+            found.append(("the limit of recursion", lambda: sys.setrecursionlimit(self._recursion_limit)))
+        if self._umask != _umask():
+            found.append(("the umask", lambda: os.umask(self._umask)))
+        return found
+
+    def _put_variables_back(self) -> None:
+        for name in set(os.environ) - set(self._variables):
+            del os.environ[name]
+        for name, value in self._variables.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+    def _put_import_path_back(self) -> None:
+        sys.path[:] = self._import_path
+
+    def _put_streams_back(self) -> None:
+        sys.stdin, sys.stdout, sys.stderr = self._streams
+
+
+def resident_bytes_of_self() -> int:
+    """Return the resident bytes of this process; 0 where the system does not tell it cheaply."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _set_handlers(handlers: Sequence[tuple[int, Any]]) -> None:
+    for number, before in handlers:
+        signal.signal(number, before)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _rights() -> tuple[Any, ...]:
+    limits = tuple(resource.getrlimit(each) for each in LIMITS)
+    return limits, os.getpriority(os.PRIO_PROCESS, 0), os.getresuid(), os.getresgid(), os.getgroups()
+
+
+def _has_children() -> bool:
+    """Whether a child is there that runs, or that nobody has waited for."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
