@@ -16,6 +16,7 @@ import psutil
 
 from benchmarks import reading
 from benchmarks.callers import OverHTTP, open_caller
+from benchmarks.end_to_end import is_installed, rate
 from benchmarks.loading import fill, luigid_state, worker_ids
 from benchmarks.longest_script import SLOWLOG_US, Longest, LongestScript
 from benchmarks.processes import Luigid, Program, Redis, Server
@@ -39,6 +40,8 @@ class Scale:
     cycles: int = 500  # of each client, in one round
     fleet: int = 50  # idle workers
     idle_seconds: float = 20.0
+    files: int = 3_000  # that a worker writes
+    worker_rounds: int = 3
 
 
 FULL = Scale()
@@ -53,6 +56,8 @@ QUICK = Scale(
     cycles=50,
     fleet=4,
     idle_seconds=3.0,
+    files=200,
+    worker_rounds=1,
 )
 CLIENTS = 4
 
@@ -159,6 +164,47 @@ def get_work(bench: Bench, shape: str) -> Iterator[Result]:
             middle["HTTP", size],
             middle["luigid", size],
         )
+
+
+def end_to_end(bench: Bench) -> Iterator[Result]:
+    """Whole workers with four processes each, which write small files."""
+    scale, redis = bench.scale, bench.redis()
+    url = f"http://127.0.0.1:{bench.server(redis, 'end')}"
+    places = {
+        "ours, straight to Redis": ("ours", redis.url),
+        "ours, HTTP": ("ours", url),
+        "luigi with luigid": ("luigi", f"http://127.0.0.1:{bench.luigid('flat', 1)}"),
+        "luigi with bsched server": ("luigi", url),
+        **{name: (name, redis.url) for name in ("rq", "celery", "dask") if is_installed(name)},
+    }
+    rates: dict[str, list[float]] = {name: [] for name in places}
+    for number in range(scale.worker_rounds):
+        for name, (runner, where) in places.items():
+            bench.say(f"end to end, {name}: round {number + 1} of {scale.worker_rounds}")
+            directory = bench.directory / f"files-{number}-{name.replace(' ', '-')}"
+            count = scale.files if runner == "ours" else scale.files // 2
+            rates[name].append(rate(runner, where, directory, count))
+    middle = {name: median(found) for name, found in rates.items()}
+    luigid = middle["luigi with luigid"]
+    for name, least in (("ours, straight to Redis", 1000), ("ours, HTTP", 700)):
+        what = f"tasks a second, four processes, {name}"
+        yield Result(what, f"≥ {least}", f"{middle[name]:,.0f} /s", f"{luigid:,.0f} /s", "", middle[name] >= least)
+        yield Result(
+            f"{what}: ÷ luigi with luigid", "≥ 10", "", "", f"{middle[name] / luigid:.1f}", middle[name] / luigid >= 10
+        )
+    for name in places:
+        if not name.startswith("ours") and name != "luigi with luigid":
+            fastest = middle["ours, straight to Redis"]
+            is_rival = name in ("celery", "dask")
+            ratio = fastest / middle[name]
+            yield Result(
+                f"tasks a second, four processes: ours, straight to Redis ÷ {name}",
+                "≥ 1" if is_rival else "",
+                f"{fastest:,.0f} ÷ {middle[name]:,.0f} /s",
+                "",
+                f"{ratio:.1f}",
+                ratio >= 1 or not is_rival,
+            )
 
 
 def add_task(bench: Bench) -> Iterator[Result]:
@@ -327,6 +373,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "get-work-flat": lambda bench: get_work(bench, "flat"),
     "get-work-layered": lambda bench: get_work(bench, "layered"),
     "get-work-resources": lambda bench: get_work(bench, "resources"),
+    "end-to-end": end_to_end,
     "add-task": add_task,
     "cycles-http": cycles_http,
     "cycles-direct": cycles_direct,
