@@ -4,8 +4,8 @@
 --   month                    that all of the dates are in, or are
 --   state_count, date_count  so many of the names are states, the first ones, and then so many dates; the others are
 --                            families
--- Reply { position of the family, of the date, of the state, how many tasks, … }, each from 1 on among its like; what has
---       no tasks is left out
+-- Reply { position of the family, of the date, of the state, how many tasks, … }, each from 1 on among its like; what
+--       has no tasks is left out
 -- Cost  O(states × dates × families) at the most: of a family no more states are looked at than its tasks of the month
 --       are in, so those that most tasks are in should come first
 -- @include lib/core/header.lua

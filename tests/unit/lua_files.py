@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 
 from broker_sched.lua import loader
@@ -24,19 +25,22 @@ FILLED_IN = re.compile(r"^\s*(?:function (\w+)[.:]|(\w+)\.\w+ = function\b)", re
 KEEPS = re.compile(r"^(?:local [a-z]\w* = \{|local [a-z]\w*(?: --.*)?$|at_end\[)", re.MULTILINE)
 
 
+@cache
 def text_of(source: str) -> str:
     return LUA.joinpath(source).read_text()
 
 
+@cache
 def code_of(text: str) -> str:
     """Without comments that take the whole line."""
     return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
 
 
-def defined_in(text: str) -> set[str]:
+@cache
+def defined_in(text: str) -> frozenset[str]:
     """The functions and variables that others, which include it, can use."""
     found = (TOP_LEVEL.match(line) for line in text.splitlines())
-    return {name for match in found if match for name in (match[1] or match[2]).split(", ")}
+    return frozenset(name for match in found if match for name in (match[1] or match[2]).split(", "))
 
 
 def included_in(text: str) -> list[str]:
@@ -48,6 +52,7 @@ def lazy_in(text: str) -> dict[str, set[str]]:
     return {match[2]: set(match[1].split(", ")) for match in map(LAZY.match, text.splitlines()) if match}
 
 
+@cache
 def taken_and_written(text: str) -> tuple[set[str], set[str]]:
     """The names that the file uses and does not define; those that it assigns to and does not define."""
     taken, written = globals_of(re.sub(r"\bARGS\.\w+", "ARGV", code_of(text)))

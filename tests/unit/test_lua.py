@@ -16,30 +16,29 @@ from tests.unit.lua_files import LUA, SOURCES, STANDARD, code_of, text_of
 from tests.unit.lua_globals import globals_of
 
 
-@pytest.mark.parametrize("name", loader.names())
-def test_a_script_writes_no_global_and_reads_only_those_every_server_has(name):
-    read, written = globals_of(loader.load(name).source)
-    assert written == set()
-    assert read <= STANDARD
+def test_a_script_writes_no_global_and_reads_only_those_every_server_has():
+    for name in loader.names():
+        read, written = globals_of(loader.load(name).source)
+        assert written == set(), name
+        assert read <= STANDARD, name
 
 
 def test_the_globals_check_sees_both_kinds():
     assert globals_of("local a = b; c = a; return function() d = e end") == ({"b", "e"}, {"c", "d"})
 
 
-@pytest.mark.parametrize("name", loader.names())
-def test_a_script_opens_with_its_guarantee_its_arguments_its_reply_and_its_cost(name):
-    header = [line for line in LUA.joinpath(f"{name}.lua").read_text().splitlines() if line.startswith("--")]
-    text = "\n".join(header)
-    for heading in ("@args", "Reply", "Cost"):
-        assert re.search(rf"^-- {heading}\b", text, re.M), heading
+def test_a_script_opens_with_its_guarantee_its_arguments_its_reply_and_its_cost():
+    for name in loader.names():
+        text = "\n".join(line for line in text_of(f"{name}.lua").splitlines() if line.startswith("--"))
+        for heading in ("@args", "Reply", "Cost"):
+            assert re.search(rf"^-- {heading}\b", text, re.M), (name, heading)
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_a_file_can_be_read_in_one_sitting_with_short_lines(source):
-    lines = LUA.joinpath(source).read_text().splitlines()
-    assert len(lines) <= 400
-    assert max(map(len, lines)) <= 120
+def test_a_file_can_be_read_in_one_sitting_with_short_lines():
+    for source in SOURCES:
+        lines = text_of(source).splitlines()
+        assert len(lines) <= 400, source
+        assert max(map(len, lines)) <= 120, source
 
 
 def test_an_error_names_file_and_line_instead_of_a_line_of_the_whole():
@@ -62,11 +61,11 @@ def test_no_number_of_an_argument_stands_in_any_file():
     assert [source for source in SOURCES if "ARGV" in LUA.joinpath(source).read_text()] == []
 
 
-@pytest.mark.parametrize("name", loader.names())
-def test_every_argument_that_a_script_declares_is_read(name):
-    arguments = loader.load(name).arguments
-    used = set(re.findall(r"\bARGS\.(\w+)", "".join(code_of(text_of(file)) for file in files_of(name))))
-    assert used >= {*arguments.names, *filter(None, [arguments.tail])}
+def test_every_argument_that_a_script_declares_is_read():
+    for name in loader.names():
+        arguments = loader.load(name).arguments
+        used = set(re.findall(r"\bARGS\.(\w+)", "".join(code_of(text_of(file)) for file in files_of(name))))
+        assert used >= {*arguments.names, *filter(None, [arguments.tail])}, name
 
 
 def files_of(name):

@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from broker_sched.lua import loader
 from tests.unit.lua_files import (
     LIBRARIES,
@@ -21,30 +19,30 @@ from tests.unit.lua_files import (
 READ_AGAIN = {"lib/hand_out/streams.lua", "lib/hand_out/restrictions.lua", "lib/hand_out/paused_families.lua"}
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_a_file_includes_every_file_of_which_it_uses_something(source):
-    text = text_of(source)
-    taken, _ = taken_and_written(text)
-    by_include = [defined_in(text_of(file)) for file in included_in(text)]
-    assert taken - set().union(*by_include, *lazy_in(text).values()) == set()
+def test_a_file_includes_every_file_of_which_it_uses_something():
+    for source in SOURCES:
+        text = text_of(source)
+        taken, _ = taken_and_written(text)
+        by_include = [defined_in(text_of(file)) for file in included_in(text)]
+        assert taken - set().union(*by_include, *lazy_in(text).values()) == set(), source
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_a_file_includes_nothing_that_neither_it_nor_what_it_makes_lazily_uses(source):
-    text = text_of(source)
-    taken, _ = taken_and_written(text)
-    for names in lazy_in(text).values():
-        assert names <= taken
-    for file in lazy_in(text):
-        taken |= taken_and_written(text_of(file))[0]
-    unused = [file for file in included_in(text) if not defined_in(text_of(file)) & taken]
-    assert [file for file in unused if defined_in(text_of(file))] == []
+def test_a_file_includes_nothing_that_neither_it_nor_what_it_makes_lazily_uses():
+    for source in SOURCES:
+        text = text_of(source)
+        taken, _ = taken_and_written(text)
+        for names in lazy_in(text).values():
+            assert names <= taken, source
+        for file in lazy_in(text):
+            taken = taken | taken_and_written(text_of(file))[0]
+        unused = [file for file in included_in(text) if not defined_in(text_of(file)) & taken]
+        assert [file for file in unused if defined_in(text_of(file))] == [], source
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_what_is_made_lazily_is_defined_by_the_file_that_is_named(source):
-    for file, names in lazy_in(text_of(source)).items():
-        assert names <= defined_in(text_of(file))
+def test_what_is_made_lazily_is_defined_by_the_file_that_is_named():
+    for source in SOURCES:
+        for file, names in lazy_in(text_of(source)).items():
+            assert names <= defined_in(text_of(file)), source
 
 
 def test_no_file_includes_itself_by_way_of_others():
@@ -65,20 +63,20 @@ def test_a_name_that_others_use_is_defined_by_one_file_only():
         assert len([file for file in LIBRARIES if name in defined_in(text_of(file))]) == 1, name
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_no_file_fills_in_what_another_one_declares(source):
-    text = text_of(source)
-    _, written = taken_and_written(text)
-    assert written == set()
-    assert set(filled_in(text)) <= defined_in(text)
+def test_no_file_fills_in_what_another_one_declares():
+    for source in SOURCES:
+        text = text_of(source)
+        _, written = taken_and_written(text)
+        assert written == set(), source
+        assert set(filled_in(text)) <= defined_in(text), source
 
 
-@pytest.mark.parametrize("name", loader.names())
-def test_a_file_that_keeps_something_stands_in_a_script_once(name):
+def test_a_file_that_keeps_something_stands_in_a_script_once():
     """Else what one copy has read, counted or left for later, the other would not know."""
-    beginnings = [origin.removesuffix(":1") for origin in loader.load(name).origins if origin.endswith(".lua:1")]
-    twice = {file for file in beginnings if beginnings.count(file) > 1}
-    assert [file for file in twice - READ_AGAIN if keeps_something(text_of(file))] == []
+    for name in loader.names():
+        beginnings = [origin.removesuffix(":1") for origin in loader.load(name).origins if origin.endswith(".lua:1")]
+        twice = {file for file in beginnings if beginnings.count(file) > 1}
+        assert [file for file in twice - READ_AGAIN if keeps_something(text_of(file))] == [], name
 
 
 def test_these_checks_see_what_they_look_for():
@@ -103,12 +101,12 @@ wakeups.y = function() end
     ]
 
 
-@pytest.mark.parametrize("name", loader.names())
-def test_a_script_that_may_make_work_possible_wakes_those_who_wait(name):
+def test_a_script_that_may_make_work_possible_wakes_those_who_wait():
     """What makes it possible: a task enters a ready queue, a resource is given back, a task counts no more."""
-    files = {origin.split(":")[0] for origin in loader.load(name).origins}
-    causes = [file for file in files if makes_work_possible(text_of(file))]
-    assert not causes or "lib/wakeups/wake_up.lua" in files
+    for name in loader.names():
+        files = {origin.split(":")[0] for origin in loader.load(name).origins}
+        causes = [file for file in files if makes_work_possible(text_of(file))]
+        assert not causes or "lib/wakeups/wake_up.lua" in files, name
 
 
 def makes_work_possible(text):
