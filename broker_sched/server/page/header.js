@@ -9,7 +9,6 @@ import { caller, may } from './session.js';
 import { chooseTheme, chooseZone, theme, zone } from './settings.js';
 import { Button, notify } from './ui/index.js';
 
-const PAUSE_SECONDS = 60; // others may pause, too
 const THEMES = { system: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' };
 
 /**
@@ -51,6 +50,7 @@ function Search() {
       if (found) go('task', { id: wanted });
       else go('tasks', { text: wanted });
       setText('');
+      document.getElementById('view')?.focus(); // keys are for the view again
     } catch (error) {
       notify(error instanceof Error ? error.message : String(error), 'failed');
     }
@@ -87,10 +87,7 @@ function Live() {
 
 /** Says that nothing is handed out, and pauses or goes on. */
 function Pause() {
-  const { data, reload } = useCall('is_paused', {}, {
-    every: PAUSE_SECONDS,
-    live: (change) => change.also.has('paused'),
-  });
+  const { data, reload } = useCall('is_paused', {}, { live: (change) => change.also.has('paused') });
   if (data === null) return null;
   const isPaused = data.paused;
   const name = isPaused ? 'unpause' : 'pause';

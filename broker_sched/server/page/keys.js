@@ -1,6 +1,6 @@
 // Keys that do something, wherever the focus is: components say which, the help sheet lists them.
 
-import { signal, useEffect, useRef } from './built/libraries.js';
+import { signal, useLayoutEffect, useRef } from './built/libraries.js';
 
 const SEQUENCE_MS = 1500; // so long the second key of `g t` may take
 
@@ -29,7 +29,7 @@ export function knownKeys() {
 export function useKeys(keys) {
   const layer = useRef(keys);
   layer.current = keys;
-  useEffect(() => {
+  useLayoutEffect(() => {
     layers.value = [...layers.peek(), layer];
     return () => {
       layers.value = layers.peek().filter((each) => each !== layer);

@@ -34,7 +34,7 @@ export const views = {
   timeline: { title: 'Timeline', method: 'events', key: 'l', View: Timeline },
   workers: { title: 'Workers', method: 'workers', key: 'w', View: Workers },
   worker: { title: 'Worker', method: 'worker_details', View: Worker },
-  resources: { title: 'Resources', method: 'overview', key: 'r', View: Resources },
+  resources: { title: 'Resources', method: 'resource_details', key: 'r', View: Resources },
   resource: { title: 'Resource', method: 'resource_details', View: Resource },
   submissions: { title: 'Submissions', method: 'submission_list', key: 's', View: Submissions },
   submission: { title: 'Submission', method: 'submission_details', View: Submission },
