@@ -15,6 +15,7 @@ from broker_sched import Scheduler
 DAYS = [f"2026-03-{day:02}" for day in range(1, 32)]
 SOURCES = ("orders", "stock", "visits")
 SLOTS = {"build-1": 3, "build-2": 3, "gpu-1": 1}
+PING_SECONDS = {"build-1": 600, "build-2": 30, "gpu-1": 600}
 SECONDS = {"Extract": 300.0, "Clean": 200.0, "Load": 420.0, "Report": 60.0, "Train": 900.0}
 # Addresses of the page, by what they show.
 VIEWS = {
@@ -67,7 +68,12 @@ def fill(url: str, namespace: str) -> None:
 
 def _schedule(scheduler: Scheduler) -> None:
     for worker, slots in SLOTS.items():
-        info = {"workers": slots, "host": f"{worker}.shop.example", "version": "0.1.0", "ping_interval": 30}
+        info = {
+            "workers": slots,
+            "host": f"{worker}.shop.example",
+            "version": "0.1.0",
+            "ping_interval": PING_SECONDS[worker],
+        }
         scheduler.add_worker(worker=worker, info=info)
     scheduler.update_resources(db=2, gpu=1)
     scheduler.add_worker(worker="nightly-31", info={"host": "cron.shop.example"})

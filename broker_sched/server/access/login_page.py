@@ -7,9 +7,11 @@ from html import escape
 from broker_sched.server.responses import Header, page_policy
 
 STYLE = (
+    ":root { color-scheme: light dark; background: Canvas; color: CanvasText } "
     "body { font: 1rem/1.5 system-ui, sans-serif; max-width: 22rem; margin: 4rem auto; padding: 0 1rem } "
     "label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit } "
-    "input, button { padding: .4rem; margin: 0 0 .8rem } .error { color: #a00 }"
+    "input, button { padding: .4rem; margin: 0 0 .8rem } .error { color: #a00 } "
+    "@media (prefers-color-scheme: dark) { .error { color: #ff9a94 } a { color: #7fb0f5 } }"
 )
 # With no-referrer, a browser would say `Origin: null` of our own form, as a foreign page does.
 PAGE_HEADERS: tuple[Header, ...] = (
@@ -23,8 +25,10 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 {head}<title>{title}: broker_sched</title>
 <style>{style}</style>
+<main>
 <h1>{title}</h1>
 {body}
+</main>
 </html>
 """
 _FORM = """<form method="post" action="login">

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef } from '../built/libraries.js';
 
 /**
- * Asks in a dialog; Escape and Cancel are a no. The focus goes back to where it was.
+ * Asks in a dialog; Escape and Cancel, which has the focus, are a no. The focus goes back to where it was.
  * @param {{title: string, yes: string, onYes: () => void, onNo: () => void, children?: any}} props
  *   yes: what the button says, such as 'Remove 12 tasks'
  */
@@ -12,7 +12,7 @@ export function Confirm({ title, yes, onYes, onNo, children }) {
     ${children}
     <p class="actions">
       <button type="button" class="danger" onClick=${onYes}>${yes}</button>
-      <button type="button" onClick=${onNo}>Cancel</button>
+      <button type="button" autofocus onClick=${onNo}>Cancel</button>
     </p>
   </${Dialog}>`;
 }

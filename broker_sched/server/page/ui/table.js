@@ -35,9 +35,10 @@ const BEYOND = 15; // rows above and below those that can be seen
 export function Table(props) {
   const { columns, rows, keyOf, selected, onSelect } = props;
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [at, setAt] = useState(-1);
+  const [chosen, setChosen] = useState({ key: '', at: -1 });
+  const at = placeOf(chosen, rows, keyOf);
   const view = useWindow(box, rows.length);
-  useTableKeys(props, box, at, setAt);
+  useTableKeys(props, box, at, (place) => setChosen({ key: rows[place] ? keyOf(rows[place]) : '', at: place }));
   const isScrolled = useOverflow(box) || view.isWindowed;
   const first = onSelect ? 1 : 0;
   const shown = rows.slice(view.from, view.to);
@@ -162,7 +163,6 @@ function toggled(selected, key) {
  */
 function useTableKeys(props, box, at, setAt) {
   const { rows, keyOf, selected, onSelect, onOpen } = props;
-  const current = Math.min(at, rows.length - 1);
   /** @param {number} to */
   const move = (to) => {
     const next = Math.max(0, Math.min(rows.length - 1, to));
@@ -176,7 +176,7 @@ function useTableKeys(props, box, at, setAt) {
     requestAnimationFrame(() => rowOf(element, keyOf(rows[next]))?.focus());
   };
   const open = () => {
-    const row = rows[current];
+    const row = rows[at];
     if (!row) return;
     if (onOpen) onOpen(row);
     else rowOf(box.current, keyOf(row))?.querySelector('a')?.click();
@@ -185,14 +185,27 @@ function useTableKeys(props, box, at, setAt) {
     props.keys === false
       ? []
       : [
-          { keys: 'j', does: 'Next row', act: () => move(current + 1) },
-          { keys: 'k', does: 'Row before', act: () => move(current - 1) },
+          { keys: 'j', does: 'Next row', act: () => move(at + 1) },
+          { keys: 'k', does: 'Row before', act: () => move(at - 1) },
           { keys: 'Enter', does: 'Open the row', act: open },
           ...(onSelect
-            ? [{ keys: 'x', does: 'Choose the row', act: () => rows[current] && onSelect(toggled(selected, keyOf(rows[current]))) }]
+            ? [{ keys: 'x', does: 'Choose the row', act: () => rows[at] && onSelect(toggled(selected, keyOf(rows[at]))) }]
             : []),
         ],
   );
+}
+
+/**
+ * Where the row that was chosen by keys stands now: others may have come or gone above it. Of one that is gone, the row
+ * that stands in its place.
+ * @param {{key: string, at: number}} chosen
+ * @param {any[]} rows
+ * @param {(row: any) => string} keyOf
+ */
+function placeOf(chosen, rows, keyOf) {
+  if (chosen.at < 0 || (rows[chosen.at] && keyOf(rows[chosen.at]) === chosen.key)) return chosen.at;
+  const place = rows.findIndex((row) => keyOf(row) === chosen.key);
+  return place < 0 ? Math.min(chosen.at, rows.length - 1) : place;
 }
 
 /**

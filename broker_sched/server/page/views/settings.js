@@ -32,7 +32,7 @@ export default function Settings() {
 function Option({ option, reload }) {
   const isOpen = route.value.params.get('change') === option.name;
   const isDefault = option.value === option.default;
-  return html`<li class=${isDefault ? 'setting' : 'setting changed'}>
+  return html`<li class=${isDefault ? 'setting' : 'setting is-set'}>
     <div class="what">
       <h2><code>${option.name}</code></h2>
       <p>${option.meaning}</p>

@@ -88,7 +88,7 @@ function countOf(row, state) {
 /** @param {any} row */
 function failedOf(row) {
   if (row.last_failed === null) return html`<span class="none">–</span>`;
-  return html`<span title=${row.last_error ?? ''}>${row.failed_last_hour ? `${count(row.failed_last_hour)} in the last hour, ` : ''}<${Time} at=${row.last_failed} /></span>`;
+  return html`<span title=${row.last_error ?? ''}>${row.failed_last_hour ? `${count(row.failed_last_hour)}× in 1 h, ` : ''}<${Time} at=${row.last_failed} /></span>`;
 }
 
 /**
