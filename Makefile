@@ -50,7 +50,7 @@ check: $(FOR_TESTS)
 
 nightly: parity
 	NIGHTLY=1 $(TEST) --timeout 1200
-	BSCHED_TEST_REDIS_USERS=1 $(TEST) tests/behaviour tests/server
+	BSCHED_TEST_REDIS_USERS=1 $(TEST) tests/behaviour tests/server tests/executors
 	$(MAKE) pythons lowest
 
 pythons:

@@ -16,7 +16,7 @@ from broker_sched import Scheduler
 from broker_sched.redis_backend.clients import connect
 from broker_sched.scheduler.integrity.check import Difference
 from broker_sched.scheduler.maintenance import Maintenance
-from broker_sched.scheduler.redis_users import Use, rule, user_name
+from broker_sched.scheduler.redis_users import Use, rq_rule, rq_user_name, rule, user_name
 
 AS_USERS = os.environ.get("BSCHED_TEST_REDIS_USERS") == "1"
 PASSWORD = "geheim/@:"
@@ -24,12 +24,21 @@ PASSWORD = "geheim/@:"
 
 def make_user(url: str, use: Use, namespace: str) -> str:
     """Make the user in the Redis at this URL, in its file of users too, and return the URL with which it logs in."""
+    return _made(url, rule(use, namespace, password=PASSWORD), user_name(use, namespace))
+
+
+def make_rq_user(url: str, namespace: str) -> str:
+    """Likewise the user for RQ's Redis."""
+    return _made(url, rq_rule(namespace, password=PASSWORD), rq_user_name(namespace))
+
+
+def _made(url: str, command: str, name: str) -> str:
     with redis.Redis.from_url(url) as client:
-        client.execute_command(*rule(use, namespace, password=PASSWORD).split())
+        client.execute_command(*command.split())
         if client.config_get("aclfile").get("aclfile"):
             client.acl_save()
     scheme, _, rest = url.partition("://")
-    return f"{scheme}://{user_name(use, namespace)}:{quote(PASSWORD, safe='')}@{rest.rpartition('@')[2]}"
+    return f"{scheme}://{name}:{quote(PASSWORD, safe='')}@{rest.rpartition('@')[2]}"
 
 
 def refused(url: str) -> list[str]:

@@ -6,6 +6,7 @@
 | worker | `bsched worker`, `run` and `submit`, a program's own `Scheduler`, operators' commands, straight to Redis |
 | read-only | whoever only looks, straight to Redis: `bsched status`, `top`, `task list`, `task why`, `events`, … |
 | admin | besides that, what is done to a namespace as a whole: verify, migrate, export, import, delete |
+| rq | stock rq workers, and a supervisor's connection to RQ's Redis (`bsched worker --executor rq --rq-redis …`) |
 
 Redis checks each command of a script as if the user had sent it. So what a script calls is granted by name, too, and a
 user who may only read can run any script, which then reads. The lists are held by tests/dialects/test_redis_users.py:
@@ -22,6 +23,7 @@ from broker_sched.scheduler.keys import KEYS
 
 Use: TypeAlias = Literal["server", "worker", "read-only", "admin"]
 USES: tuple[Use, ...] = get_args(Use)
+RQ = "rq"  # no use of a namespace's keys, but of RQ's
 PASSWORD = "PASSWORD"  # stands where a password is to be put
 
 # Nothing of it changes what stands in Redis. A script must be loaded before it is run: Redis keeps it until it ends.
@@ -40,6 +42,13 @@ _OF_USE: dict[Use, str] = {
     "read-only": f"{_LOOKING} type",
     "admin": f"{_LOOKING} {_CHANGING} blpop hscan scan type unlink zincrby",
 }
+# What RQ 3 sends, its scripts included, and what our jobs and supervisors do (worker/executors/rq/run_records.py).
+_OF_RQ = """
+    blmove blpop client|info client|setinfo client|setname del evalsha exec exists expire get hdel hexists hget hgetall
+    hincrby hincrbyfloat hmget hset info llen lmove lpop lpos lpush lrange lrem ltrim multi persist psubscribe
+    pubsub|numsub punsubscribe rpush sadd scard script|exists script|load select set smembers srem subscribe time
+    unsubscribe unwatch watch xadd xrevrange zadd zcard zcount zrange zrangebyscore zrem zremrangebyscore zscore
+"""
 _COMMANDS = {use: tuple(sorted(names.split())) for use, names in _OF_USE.items()}
 # Who lacks all of these may only look; who lacks some has been given too little.
 _TELLING = frozenset({"DEL", "EXPIRE", "HDEL", "LPOP", "RENAME", "SREM", "ZREM"})
@@ -80,6 +89,34 @@ def rule(use: Use, namespace: str, *, password: str = PASSWORD, is_cluster: bool
     keys = " ".join(f"~{pattern}" for pattern in patterns_of(use, namespace))
     granted = " ".join(f"+{name}" for name in (*commands_of(use), *(OF_CLUSTER if is_cluster else ())))
     return f"ACL SETUSER {user_name(use, namespace)} reset on >{password} {keys} -@all {granted}"
+
+
+def rq_commands() -> tuple[str, ...]:
+    """Return what is sent to RQ's Redis, sorted."""
+    return tuple(sorted(_OF_RQ.split()))
+
+
+def rq_patterns(namespace: str) -> list[str]:
+    """Return the patterns of the keys in RQ's Redis: RQ's own, and what supervisors and jobs leave for each other.
+
+    Raises ConfigurationError for a name that no namespace can have.
+    """
+    prefix_of(namespace)
+    return ["rq:*", f"bsched-rq:{namespace}:*"]
+
+
+def rq_rule(namespace: str, *, password: str = PASSWORD) -> str:
+    """Return the command that makes the user for RQ's Redis: `ACL SETUSER bsched-<namespace>-rq …`."""
+    keys = " ".join(f"~{pattern}" for pattern in rq_patterns(namespace))
+    granted = " ".join(f"+{name}" for name in rq_commands())
+    return (
+        f"ACL SETUSER {rq_user_name(namespace)} reset on >{password} {keys} resetchannels &rq:pubsub:* -@all {granted}"
+    )
+
+
+def rq_user_name(namespace: str) -> str:
+    """Return what the user for RQ's Redis is called, where nobody calls it otherwise."""
+    return f"bsched-{namespace}-{RQ}"
 
 
 def tried_of(use: Use) -> list[str]:

@@ -21,6 +21,7 @@ from broker_sched.worker.executors.rq.executor import RqExecutor
 from tests.conftest import running
 from tests.harness import ROOT
 from tests.programs import Program
+from tests.redis_users import AS_USERS, make_rq_user
 from tests.servers import until
 
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1}
@@ -30,12 +31,15 @@ PRELOADED = ("-c", "tests.executors.preload")  # of an rq worker whose runs begi
 class RqFleet:
     """Processes on one queue and one namespace."""
 
-    def __init__(self, directory: Path, retry_delay: float = 60.0, url: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, retry_delay: float = 60.0, url: str | None = None, as_user: bool = False
+    ) -> None:
         self.directory = directory
         name = uuid.uuid4().hex[:8]
         self.namespace, self.queue = f"rq-{name}", f"queue-{name}"
         schedulers_redis = running("redis8").url
         self.url = url or schedulers_redis
+        self.rq_url = make_rq_user(self.url, self.namespace) if AS_USERS or as_user else self.url  # for those at work
         self.scheduler = Scheduler(
             schedulers_redis, self.namespace, retry_delay=retry_delay, worker_disconnect_delay=5.0
         )
@@ -53,17 +57,19 @@ class RqFleet:
     def rq_worker(self, *more: str, path: str = str(ROOT)) -> Program:
         """A stock rq worker."""
         serializer = ("--serializer", "json")
-        return self.start("rq.cli", "worker", "--url", self.url, *serializer, *more, self.queue, path=path)
+        return self.start("rq.cli", "worker", "--url", self.rq_url, *serializer, *more, self.queue, path=path)
 
     def supervisor(self, *more: str) -> Program:
         """`bsched worker --executor rq`."""
         where = ("--redis", self.url, "--namespace", self.namespace, "--rq-queue", self.queue)
+        if self.rq_url != self.url:
+            where += ("--rq-redis", self.rq_url)
         settings = [word for pair in ("wait_interval=0.05", "wait_jitter=0") for word in ("--set", pair)]
         return self.start("bsched.main", "worker", "--executor", "rq", *where, *settings, *more)
 
     def executor(self, **options: Any) -> RqExecutor:
         """One in this process."""
-        return RqExecutor(self.url, self.queue, self.namespace, **options)
+        return RqExecutor(self.rq_url, self.queue, self.namespace, **options)
 
     def run(self, *tasks: Any, executor_options: Mapping[str, Any] = {}, **options: Any) -> bool:
         """Schedule and supervise them in this process, to the end."""
