@@ -26,13 +26,13 @@ SERVED = PAGE / "built" / "served"
 TYPES = {".js": b"text/javascript; charset=UTF-8", ".css": b"text/css; charset=UTF-8", ".svg": b"image/svg+xml"}
 POLICY: Header = (
     b"content-security-policy",
-    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; worker-src 'self'; "
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
-    b"trusted-types own-worker",  # with 'none' no worker can be started; page/own_worker.js takes this one
+    b"trusted-types 'none'",
 )
 INDEX_HEADERS: tuple[Header, ...] = ((b"content-type", b"text/html; charset=UTF-8"), POLICY)
-# What a worker may load is said by the answer with its script.
-FILE_POLICY: Header = (b"content-security-policy", b"default-src 'none'; script-src 'self'; frame-ancestors 'none'")
+# A file that is opened by itself may load nothing.
+FILE_POLICY: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 KEPT: Header = (b"cache-control", b"private, max-age=31536000, immutable")
 
 

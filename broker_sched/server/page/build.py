@@ -52,7 +52,6 @@ def build() -> None:
         for path in (HERE / "join").glob("*.js"):
             shutil.copy(path, BUILT)
         entries = ["main.js", "theme.js", "luigi_address.js"]
-        entries += [path.name for path in HERE.glob("*_worker.js") if path.name != "own_worker.js"]  # which starts them
         _run([node, *ESBUILD, "--format=esm", f"--outdir={SERVED}", *entries])
         _run([node, *ESBUILD, "--loader=css", f"--outfile={SERVED}/style.css"], _styles())
         shutil.copy(HERE / "icon.svg", SERVED)
@@ -109,7 +108,7 @@ def _styles() -> str:
 
 def _licenses() -> str:
     """The licenses of the libraries, which go wherever their code goes."""
-    names = ("preact", "htm", "@preact/signals", "@preact/signals-core", "@dagrejs/dagre")
+    names = ("preact", "htm", "@preact/signals", "@preact/signals-core")
     return "\n\n".join(f"{name}\n\n{(MODULES / name / 'LICENSE').read_text()}" for name in names)
 
 

@@ -4,7 +4,6 @@ import { html, render } from './built/libraries.js';
 import { startClock } from './format.js';
 import { startKeys } from './keys.js';
 import { startLive } from './live.js';
-import './own_worker.js'; // which takes the only policy there is, before anything else runs
 import { startRouter } from './router.js';
 import { Shell } from './shell.js';
 import { startVisibleText } from './visible_text.js';
