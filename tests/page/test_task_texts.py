@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broker_sched.server.page import build
-
-VIEW = Path(build.__file__).parent / "views" / "task"
-# Reads a list of [module, function, argument…] and writes the list of what they return.
-RUN = """
-const calls = JSON.parse(require('fs').readFileSync(0, 'utf8'));
-Promise.all(calls.map(async ([file, name, ...given]) => (await import(file))[name](...given)))
-  .then((replies) => process.stdout.write(JSON.stringify(replies)));
-"""
+from tests.page.modules import called
 
 OWN = '  File "/home/me/etl/load.py", line 3, in load\n    raise ValueError("no")'
 LUIGIS = '  File "/usr/lib/python3/dist-packages/luigi/worker.py", line 210, in run\n    task.run()'
@@ -95,10 +85,7 @@ def replies() -> dict[str, list[Any]]:
         "places": [["log_text.js", "places", "A.b a.B axb", "a.b", 9], ["log_text.js", "places", "x", "", 9]],
         "endOf": [["log_text.js", "endOf", "one\ntwo\nthree", n] for n in (9, 5, 100)],
     }
-    flat = [[str(VIEW / file), *rest] for group in calls.values() for file, *rest in group]
-    node, _ = build.find_node()
-    ran = subprocess.run([node, "-e", RUN], input=json.dumps(flat), capture_output=True, text=True, check=True)
-    told = iter(json.loads(ran.stdout))
+    told = iter(called([(f"views/task/{file}", *rest) for group in calls.values() for file, *rest in group]))
     return {name: [next(told) for _ in group] for name, group in calls.items()}
 
 

@@ -1,6 +1,7 @@
 // Calls of the scheduler's methods, and components that show their replies.
 
 import { signal, useEffect, useRef, useState } from './built/libraries.js';
+import { noteClock } from './clock.js';
 import { exactNumbers } from './exact_numbers.js';
 import { heard, onChange } from './live.js';
 
@@ -30,9 +31,6 @@ export class ApiError extends Error {
 
 /** Since when the server does not answer (milliseconds since the epoch); null while it does. */
 export const lostSince = signal(/** @type {number | null} */ (null));
-
-/** How far the server's clock is ahead of this browser's, in seconds. */
-export const clockAhead = signal(0);
 
 /**
  * Calls a method and returns its reply. Whole numbers beyond 2^53 are texts in it, digit for digit.
@@ -84,14 +82,6 @@ function parsed(text) {
   } catch {
     return null; // of a proxy, not of ours
   }
-}
-
-/** @param {Response} response */
-function noteClock(response) {
-  const told = Date.parse(response.headers.get('date') ?? '');
-  if (Number.isNaN(told)) return;
-  const ahead = (told - Date.now()) / 1000;
-  if (Math.abs(ahead - clockAhead.peek()) > 2) clockAhead.value = ahead;
 }
 
 /**

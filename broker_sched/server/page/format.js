@@ -1,8 +1,10 @@
 // Numbers, sizes and times as people read them.
 
-import { effect, html, signal } from './built/libraries.js';
-import { clockAhead } from './api.js';
+import { html } from './built/libraries.js';
+import { now } from './clock.js';
 import { zone } from './settings.js';
+
+export { now };
 
 const UNITS = /** @type {const} */ ([
   ['d', 86400],
@@ -77,20 +79,6 @@ export function bytes(n) {
     unit += 1;
   }
   return `${unit ? short.format(size) : size} ${SIZES[unit]}`;
-}
-
-/** What the server's clock shows, in seconds since the epoch, a second at a time; it rests in a hidden tab. */
-export const now = signal(Date.now() / 1000 + clockAhead.value);
-
-function tick() {
-  now.value = Date.now() / 1000 + clockAhead.value;
-}
-
-/** Begins to count times on: one timer for the whole page. */
-export function startClock() {
-  setInterval(() => document.hidden || tick(), 1000);
-  document.addEventListener('visibilitychange', tick);
-  effect(tick); // also when the server's clock is found to be another one
 }
 
 /** @param {number} n */

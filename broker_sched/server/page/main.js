@@ -1,7 +1,7 @@
 // Where the page begins.
 
 import { html, render } from './built/libraries.js';
-import { startClock } from './format.js';
+import { startClock } from './clock.js';
 import { startKeys } from './keys.js';
 import { startLive } from './live.js';
 import { startRouter } from './router.js';
