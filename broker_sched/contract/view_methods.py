@@ -104,8 +104,8 @@ class ViewMethods:
         name, whatever their case. error: a text that is in the last line of its error, whatever its case.
         failed_since: FAILED or DISABLED since then or later. updated_since: its status changed then or later. date: the
         day or month that it is for, as family_dates has it.
-        family, status, failed_since and updated_since cost nothing, nor does a date that up to 1,000 tasks are for. For
-        the other filters a call looks at up to 1,000 tasks, so its reply may be short, or empty, and have a cursor:
+        family, status, failed_since and updated_since cost nothing, nor does a date that up to 10,000 tasks are for.
+        For the other filters a call looks at up to 1,000 tasks, so its reply may be short, or empty, and have a cursor:
         looked_at says how far it got.
         cursor: that of the reply before, with the same other arguments; it holds when tasks have come and gone.
         """

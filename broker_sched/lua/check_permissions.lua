@@ -63,6 +63,7 @@ local TRIED = {
   { 'ZCARD', key },
   { 'ZCOUNT', key, '0', '0' },
   { 'ZINCRBY', key, '1', 'member' },
+  { 'ZMSCORE', key, 'member' },
   { 'ZRANGE', key, '0', '0' },
   { 'ZRANGEBYSCORE', key, '0', '0' },
   { 'ZRANK', key, 'member' },

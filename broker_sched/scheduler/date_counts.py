@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from broker_sched.redis_backend.commands import Call, Commands
+from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.merged_sets import Member
 from broker_sched.scheduler.paging import SMALL_PACE, Place, read_paced, scan_set
 
+SCORES_AT_ONCE = 100  # entries of a sorted set that are looked up together: some hundredths of a millisecond
 PLACES_AT_ONCE = 300  # (state, date, family) that are counted by one script: about a tenth of a millisecond
 # All states, those first in which most tasks of a month are that is not quite new: where they are all in the first
 # ones, the others are not asked for.
@@ -98,7 +99,10 @@ class MembersOfDate:
         for number, (state, family) in enumerate(self._sets):
             numbers = sorted(set((yield from scan_set(self._namespace, "dated", state, self._date, family))))
             listing = self._namespace.key("tasks", state, family)
-            since = yield from read_paced([("ZSCORE", listing, n) for n in numbers], SMALL_PACE)
+            since: list[Any] = []
+            for start in range(0, len(numbers), SCORES_AT_ONCE):
+                (some,) = yield Read([("ZMSCORE", listing, *numbers[start : start + SCORES_AT_ONCE])])
+                since += some
             for n, score in zip(numbers, since):  # without one it has moved on since its number was read
                 if score is not None and (self._least is None or float(score) >= self._least):
                     found.append(Member(number, Place(_text(score), n)))

@@ -29,8 +29,8 @@ PASSWORD = "PASSWORD"  # stands where a password is to be put
 # Nothing of it changes what stands in Redis. A script must be loaded before it is run: Redis keeps it until it ends.
 _LOOKING = """
     client|setinfo evalsha exists get hexists hget hgetall hkeys hlen hmget info llen lrange role scard
-    script|load select sinter sismember smembers srandmember sscan time xlen xrange xrevrange zcard zcount zrange
-    zrangebyscore zrank zrevrangebyscore zscan zscore
+    script|load select sinter sismember smembers srandmember sscan time xlen xrange xrevrange zcard zcount zmscore
+    zrange zrangebyscore zrank zrevrangebyscore zscan zscore
 """
 _CHANGING = """
     del expire hdel hincrby hset hsetnx hvals incr lindex lpop lpush ltrim persist rename rpush sadd set

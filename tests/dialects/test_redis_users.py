@@ -52,6 +52,7 @@ PLAIN: dict[str, tuple[str, str]] = {
     "xread": ("server", "pages listen to what changes"),
     "xrevrange": ("server worker read-only admin", "events and failures"),
     "zcount": ("server worker read-only admin", "how many tasks a listing has to look at"),
+    "zmscore": ("server worker read-only admin", "the tasks of a day, in their order"),
     "zrank": ("read-only", "why: how many go before a task"),
     "zscan": ("read-only", "looking through workers"),
 }

@@ -20,7 +20,7 @@ from broker_sched.scheduler.records import ids_of
 from broker_sched.scheduler.task_lines import Line, read_errors, read_lines
 
 MAX_LOOKED_AT = 1000  # tasks in one call
-MAX_OF_DATE = 1000  # tasks of a date that are read by it; more of them are looked for among all of their families
+MAX_OF_DATE = 10_000  # tasks of a date that are read by it; more of them are looked for among all of their families
 BATCH = 100  # tasks looked at in one go
 FAILURES = ("FAILED", "DISABLED")
 

@@ -63,6 +63,7 @@ export class BulkChange {
     this.changed = 0;
     this.next = 0; // the place among them where changing goes on
     this.refused = /** @type {Map<string, Refused>} */ (new Map());
+    this.found = new Set(); // ids of all: one that changes its state meanwhile may be met twice
     this.abort = new AbortController();
   }
 
@@ -90,7 +91,7 @@ export class BulkChange {
     let cursor = null;
     do {
       const page = await call('tasks', { ...this.args, status, cursor, limit: AT_ONCE }, { abort: this.abort.signal });
-      if (page.tasks.length) await this.#ask(page.tasks.map((/** @type {any} */ task) => task.task_id));
+      await this.#ask(page.tasks.map((/** @type {any} */ task) => task.task_id));
       this.done.value = before.done + page.looked_at;
       this.of.value = before.of + page.of;
       cursor = page.cursor;
@@ -99,7 +100,10 @@ export class BulkChange {
 
   /** @param {string[]} ids */
   async #ask(ids) {
-    const reply = await this.#call(ids, true);
+    const others = ids.filter((id) => !this.found.has(id));
+    if (!others.length) return;
+    for (const id of others) this.found.add(id);
+    const reply = await this.#call(others, true);
     for (const id of reply.changed) this.eligible.push(id);
     this.#note(reply.unchanged);
   }
