@@ -137,6 +137,22 @@ def test_thousands_of_rows_are_loaded_and_only_those_that_are_seen_are_drawn(
     expect(page).to_have_url(re.compile(r"\?view=task&id="))
 
 
+def test_a_row_that_changes_is_renewed_where_it_stands_and_others_are_counted(
+    page: Page, page_server: ServerProcess, page_scheduler: Scheduler
+) -> None:
+    opened(page, page_server, "tasks&family=Family5&order=oldest")
+    expect(rows(page).first).to_have_attribute("data-key", "Family5_5")
+    page_scheduler.change_tasks(task_ids=["Family5_5", "Family5_2985"], action="done")
+    expect(rows(page).first).to_contain_text("done")
+    expect(rows(page).first).to_have_attribute("data-key", "Family5_5")
+    page_scheduler.add_task(**{"worker": "w", **task(5), "task_id": "Family5_new"})
+    page_scheduler.change_tasks(task_ids=["Family5_new"], action="disable")
+    page.get_by_role("button", name="2 other tasks have changed: show").click()
+    expect(rows(page).first).to_have_attribute("data-key", "Family5_25")
+    expect(page.get_by_role("button", name="changed: show")).to_have_count(0)
+    page_scheduler.change_tasks(task_ids=["Family5_new"], action="remove")
+
+
 def test_all_that_match_are_retried_and_nothing_else(
     page: Page, page_server: ServerProcess, page_scheduler: Scheduler
 ) -> None:
@@ -228,7 +244,6 @@ def test_the_grid_counts_a_family_by_day_and_a_cell_leads_to_its_tasks(
     page.keyboard.press("ArrowRight")
     expect(cell).to_be_focused()
     page_scheduler.change_tasks(task_ids=["Family13_93"], action="retry")
-    page.reload()
     expect(grid.get_by_role("link", name="Family13, 2024-03-05: 4 failed, 1 ready", exact=True)).to_be_visible()
     grid.get_by_role("link", name="Family13, 2024-03-05").click()
     expect(page).to_have_url(re.compile(r"\?view=tasks&family=Family13&date=2024-03-05$"))

@@ -22,7 +22,7 @@ const MOVES = /** @type {Record<string, [number, number]>} */ ({
 export default function Grid({ params }) {
   const [limit, setLimit] = useState(FIRST);
   const [month, family] = [params.get('month'), params.get('family') || null];
-  const asked = useCall('family_dates', { month, family, limit }, { live: (change) => change.families.size > 0 });
+  const asked = useCall('family_dates', { month, family, limit }, { live: (change) => change.families.size > 0 || change.also.has('tasks') });
   return html`
     <${Answer} asked=${asked}>${(/** @type {any} */ reply) => html`
       <div class="grid-bar">

@@ -13,10 +13,13 @@ const MOST = 1000; // in one call
 const EVERY_SECONDS = 30; // mean times, and failures of the last hour, change without an event
 const ALWAYS = ['READY', 'RUNNING', 'DONE', 'FAILED'];
 
+/** @param {import('../../live.js').Change} change */
+const concerns = (change) => change.families.size > 0 || change.also.has('tasks') || change.also.has('paused');
+
 /** The table of families; each number leads to the tasks that it counts. */
 export function Families() {
   const [limit, setLimit] = useState(FIRST);
-  const asked = useCall('families', { limit }, { live: (change) => change.families.size > 0, every: EVERY_SECONDS });
+  const asked = useCall('families', { limit }, { live: concerns, every: EVERY_SECONDS });
   return html`<${Answer} asked=${asked}>${(/** @type {any} */ reply) =>
     reply.families.length
       ? html`<${FamilyTable} families=${reply.families} isAll=${reply.cursor === null} reload=${asked.reload} />

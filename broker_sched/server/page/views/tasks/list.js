@@ -26,8 +26,8 @@ export function TaskList({ choice, order }) {
   return html`<div class="task-list">
     <div class="actions">
       <${HowMany} pages=${pages} choice=${choice} />
-      ${pages.changed
-        ? html`<button type="button" class="changed" onClick=${reload}>${some(pages.changed, 'other task')} ${pages.changed === 1 ? 'has' : 'have'} changed: show</button>`
+      ${pages.changed || pages.hasNew
+        ? html`<button type="button" class="changed" onClick=${reload}>${news(pages)}: show</button>`
         : null}
       <span class="grow"></span>
       <${Command} line=${lineFor(choice, order, pages.rows.length)} />
@@ -42,6 +42,16 @@ export function TaskList({ choice, order }) {
         ? html`<${Rows} pages=${pages} order=${order} selected=${selected} setSelected=${setSelected} />`
         : html`<${Empty}>No such tasks.</${Empty}>`}
   </div>`;
+}
+
+/**
+ * What has changed besides the rows, which stay as they are.
+ * @param {import('./pages.js').Pages} pages
+ */
+function news({ changed, hasNew }) {
+  if (!changed) return 'Tasks were added';
+  const others = changed === Infinity ? 'Many other tasks' : some(changed, 'other task');
+  return `${others} ${changed === 1 ? 'has' : 'have'} changed${hasNew ? ', and some were added' : ''}`;
 }
 
 /**

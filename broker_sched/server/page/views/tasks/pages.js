@@ -21,7 +21,8 @@ const RENEW_GAP_MS = 1000;
  * @property {boolean} isLoading
  * @property {boolean} isThere whether the first part has come
  * @property {ApiError | null} error
- * @property {number} changed how many tasks have changed, others than those that are shown
+ * @property {number} changed how many tasks have changed, others than those that are shown; infinite where they are many
+ * @property {boolean} hasNew whether tasks have been added
  * @property {() => void} more loads the next part
  * @property {() => void} reload loads the list anew, as long as it is
  */
@@ -51,7 +52,8 @@ export function usePages(choice, order) {
     isLoading: made?.isLoading ?? false,
     isThere: made?.isThere ?? false,
     error: made?.error ?? null,
-    changed: made?.changed.size ?? 0,
+    changed: made?.isUncounted ? Infinity : (made?.changed.size ?? 0),
+    hasNew: made?.hasNew ?? false,
     more: () => made?.load(MORE_ROWS),
     reload: () => made?.reload(),
   };
@@ -79,6 +81,8 @@ class Listing {
     this.error = /** @type {ApiError | null} */ (null);
     /** @type {Set<string>} */
     this.changed = new Set(); // tasks that are not shown
+    this.isUncounted = false; // whether more have changed than were named
+    this.hasNew = false;
     /** @type {Set<string>} */
     this.due = new Set(); // tasks that are shown, and to be renewed
     this.isRenewing = false;
@@ -130,6 +134,8 @@ class Listing {
     this.rows = [];
     this.places.clear();
     this.changed.clear();
+    this.isUncounted = false;
+    this.hasNew = false;
     this.due.clear();
   }
 
@@ -148,13 +154,23 @@ class Listing {
   note(change) {
     const { family } = this.choice;
     if (change.reset) for (const id of this.places.keys()) this.due.add(id);
-    if (family && !change.families.has(family) && !change.reset) return;
-    for (const id of change.tasks) {
-      if (this.places.has(id)) this.due.add(id);
-      else if (this.changed.size < MOST_NOTED) this.changed.add(id);
-    }
+    else if (!family || change.families.has(family)) this.noteTasks(change.tasks);
+    if (change.also.has('tasks') && !family) this.hasNew = true; // of which family they are is not told
     this.draw();
     this.renew();
+  }
+
+  /** @param {import('../../live.js').TaskIds} changed */
+  noteTasks(changed) {
+    if (!changed.isComplete) {
+      this.isUncounted = true;
+      for (const id of this.places.keys()) this.due.add(id);
+    }
+    for (const id of changed) {
+      if (this.places.has(id)) this.due.add(id);
+      else if (this.changed.size < MOST_NOTED) this.changed.add(id);
+      else this.isUncounted = true;
+    }
   }
 
   /** Asks how those tasks stand that are shown and have changed, so that rows are true and stay where they are. */
