@@ -13,13 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.bench import FULL, QUICK, Bench, Result
 from benchmarks.processes import processors_kept_awake
-from benchmarks.rows import FULL, QUICK, ROWS, Bench, Result
+from benchmarks.rows import ROWS
 
 # Rows that are measured without what keeps processors awake. That adds 1 to 3 ms to a script, here and there. And where
 # Linux shares the processor among sessions (autogroup), it takes as much as the server's process for looks, which is a
 # session of its own.
-AS_IT_IS = ("longest-script", "looking")
+AS_IT_IS = ("longest-script", "looking", "pages")
 
 
 def main() -> int:

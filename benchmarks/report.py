@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.bench import Result
 from benchmarks.longest_script import SLOWLOG_US, Longest
-from benchmarks.rows import Result
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 HEADERS = ("what", "target", "ours", "luigid", "ratio", "reached")

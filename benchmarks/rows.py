@@ -2,127 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import psutil
 
+from benchmarks import pages as open_pages
 from benchmarks import reading
+from benchmarks.bench import FULL, Bench, Result
 from benchmarks.callers import OverHTTP, open_caller
 from benchmarks.end_to_end import is_installed, rate
-from benchmarks.loading import fill, luigid_state, worker_ids
-from benchmarks.longest_script import SLOWLOG_US, Longest, LongestScript
-from benchmarks.processes import Luigid, Program, Redis, Server
+from benchmarks.loading import worker_ids
+from benchmarks.longest_script import SLOWLOG_US, LongestScript
+from benchmarks.processes import Server
 from benchmarks.tasks import layered
 from benchmarks.timing import Rate, Site, cycles
 from benchmarks.waking import Fleet, typical
 from broker_sched import RemoteScheduler, Scheduler
 
-
-@dataclass(frozen=True)
-class Scale:
-    """How much is measured."""
-
-    small: int = 1_000  # pending tasks
-    medium: int = 10_000
-    large: int = 100_000
-    huge: int = 1_000_000
-    hub: int = 20_000  # deps or dependents of one task
-    rounds: int = 5  # the candidates take turns, so that a noisy moment hits all
-    samples: int = 60  # of a call, in one round
-    cycles: int = 500  # of each client, in one round
-    fleet: int = 50  # idle workers
-    idle_seconds: float = 20.0
-    files: int = 3_000  # that a worker writes
-    worker_rounds: int = 3
-
-
-FULL = Scale()
-QUICK = Scale(
-    small=200,
-    medium=1_000,
-    large=4_000,
-    huge=20_000,
-    hub=1_000,
-    rounds=2,
-    samples=20,
-    cycles=50,
-    fleet=4,
-    idle_seconds=3.0,
-    files=200,
-    worker_rounds=1,
-)
 CLIENTS = 4
-
-
-@dataclass(frozen=True)
-class Result:
-    """One line of the table."""
-
-    what: str
-    target: str
-    ours: str
-    luigid: str  # '' where there is nothing to compare with
-    ratio: str
-    reached: bool
-
-
-class Bench:
-    """The programs that the rows share a directory for, and how to end them."""
-
-    def __init__(self, scale: Scale, say: Callable[[str], None]) -> None:
-        self.scale = scale
-        self.say = say
-        self.directory = Path(tempfile.mkdtemp(prefix="bsched-bench-"))
-        self._programs: list[Program] = []
-        self._number = 0
-        self.redis_version = ""
-        self.events: list[Longest] = []  # what the longest script was measured on
-
-    def redis(self, slowlog_us: int = -1) -> Redis:
-        """A fresh Redis."""
-        self._number += 1
-        started = Redis(self.directory / f"redis-{self._number}", slowlog_us)
-        self._programs.append(started)
-        self.redis_version = started.version
-        return started
-
-    def server(self, redis: Redis, namespace: str) -> int:
-        """The port of a server."""
-        started = Server(self.directory, redis.url, namespace)
-        self._programs.append(started)
-        return started.port
-
-    def luigid(self, shape: str, size: int, workers: int = 1) -> int:
-        """The port of a luigid that is filled alike."""
-        self.say(f"filling luigid: {size:,} tasks, {shape}")
-        state = luigid_state(self.directory / f"{shape}-{size}-{workers}.pickle", shape, size, workers)
-        started = Luigid(self.directory, state)
-        self._programs.append(started)
-        return started.port
-
-    def fill(self, redis: Redis, namespace: str, shape: str, size: int, workers: int = 1) -> None:
-        """Fill a namespace of ours."""
-        self.say(f"filling ours: {size:,} tasks, {shape}")
-        fill(redis.url, namespace, shape, size, workers)
-
-    def stop(self) -> None:
-        """End every program, and wait until what they wrote is on the disk: it shall not disturb what comes next."""
-        while self._programs:
-            self._programs.pop().stop()
-        os.sync()
-
-    def close(self) -> None:
-        """End every program and remove the files."""
-        self.stop()
-        shutil.rmtree(self.directory)
 
 
 def get_work(bench: Bench, shape: str) -> Iterator[Result]:
@@ -369,6 +270,41 @@ def looking(bench: Bench) -> Iterator[Result]:
         yield Result(what, "≤ 1.1", f"{us(then)} ÷ {us(usual)}", "", f"{then / usual:.2f}", then <= 1.1 * usual)
 
 
+def pages(bench: Bench) -> Iterator[Result]:
+    """Many open pages while tasks change, over HTTP: what they cost get_work and Redis, and how soon they hear."""
+    scale, redis = bench.scale, bench.redis()
+    bench.say(f"pages: filling ours, {scale.huge:,} tasks in {reading.FAMILIES} families")
+    reading.fill(redis.url, "pages", scale.huge)
+    port = bench.server(redis, "pages")
+    alone: list[float] = []
+    beside: list[float] = []
+    heard: list[float] = []
+    with open_pages.changing(redis.url, "pages"):
+        for number in range(scale.rounds):
+            bench.say(f"pages: round {number + 1} of {scale.rounds}")
+            alone += reading.times_of_get_work(port, scale.cycles)
+            with open_pages.open_pages(port, scale.pages):
+                beside += reading.times_of_get_work(port, scale.cycles)
+                heard += open_pages.times_to_hear(port, redis.url, "pages", scale.samples // 3)
+        with open_pages.open_pages(port, scale.pages):
+            commands = open_pages.commands_of_streams(redis, scale.idle_seconds)
+    what = f"with {scale.pages} open pages and {open_pages.CHANGES_A_SECOND} changes a second"
+    usual, then = (reading.percentile(times, 0.99) for times in (alone, beside))
+    ours = f"{us(then)} ÷ {us(usual)}"
+    yield Result(
+        f"get_work, HTTP, {what}: its 99th percentile ÷ without pages",
+        "≤ 1.1",
+        ours,
+        "",
+        f"{then / usual:.2f}",
+        then <= 1.1 * usual,
+    )
+    yield Result(f"Redis commands of a server's streams, {what}", "≤ 5 /s", f"{commands:.2f} /s", "", "", commands <= 5)
+    most = reading.percentile(heard, 0.95)
+    ours = f"{most * 1000:.0f} ms (median: {median(heard) * 1000:.0f} ms)"
+    yield Result(f"a page hears of a change, {what}: 95 %", "≤ 500 ms", ours, "", "", most <= 0.5)
+
+
 ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "get-work-flat": lambda bench: get_work(bench, "flat"),
     "get-work-layered": lambda bench: get_work(bench, "layered"),
@@ -380,6 +316,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "waking": waking,
     "bulk": bulk,
     "looking": looking,
+    "pages": pages,
     "memory": memory,
     "longest-script": longest_script,
 }
