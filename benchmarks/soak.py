@@ -11,7 +11,7 @@ import sys
 import time
 from statistics import median
 
-from benchmarks.rows import QUICK, Bench
+from benchmarks.bench import QUICK, Bench
 from benchmarks.stamps import Stamp
 from benchmarks.waking import Fleet
 
