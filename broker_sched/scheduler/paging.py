@@ -65,6 +65,13 @@ def scan_sorted_set(namespace: Namespace, *parts: str) -> Commands[list[str]]:
     return [member for member, _ in entries] if entries and not isinstance(entries[0], str) else entries[::2]
 
 
+def scan_scores(namespace: Namespace, *parts: str) -> Commands[dict[str, float]]:
+    """Return all members of a sorted set with their scores, which are read a page at a time."""
+    entries = yield from _scan("ZSCAN", namespace.key(*parts))
+    pairs = zip(entries[::2], entries[1::2]) if entries and isinstance(entries[0], str) else entries
+    return {member: float(score) for member, score in pairs}
+
+
 def _scan(command: str, key: str) -> Commands[list[Any]]:
     found: list[Any] = []
     cursor = "0"

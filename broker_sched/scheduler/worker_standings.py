@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.scheduler.paging import read_paced, scan_set, scan_sorted_set
+from broker_sched.scheduler.paging import read_paced, scan_scores, scan_set
 from broker_sched.scheduler.records import IDS_AT_ONCE
 
 # As lua/lib/workers/replaced_worker.lua has them.
@@ -17,8 +17,7 @@ SILENT_SECONDS = 5.0  # a worker that pings each second, and was not heard of fo
 MISSED_PINGS = 2  # and one that told of a longer ping_interval, when so many of them failed to come
 FIELDS = ("w", "started", "disabled", "assistant", "submission", "slots", "host", "refuses")
 INFO = ("host", "version", "ping_interval")
-READS = 4  # commands for one worker
-TOGETHER = 4  # workers read at once
+TOGETHER = 4  # workers read at once, by three or four commands each
 
 
 class WorkerStanding(NamedTuple):
@@ -36,22 +35,32 @@ class WorkerStanding(NamedTuple):
     running: int
 
 
-def read_worker_ids(namespace: Namespace) -> Commands[list[str]]:
-    """Return the ids of all workers and submissions, sorted."""
-    found = set((yield from scan_sorted_set(namespace, "workers")))
+def read_contacts(namespace: Namespace) -> Commands[dict[str, float | None]]:
+    """Return when each worker called last (s), by its id, sorted; None of a submission, which never calls."""
+    found: dict[str, float | None] = {**(yield from scan_scores(namespace, "workers"))}
     numbers = sorted(set((yield from scan_set(namespace, "submissions"))))
     for start in range(0, len(numbers), IDS_AT_ONCE):
         (submissions,) = yield Read([("HMGET", namespace.key("worker_ids"), *numbers[start : start + IDS_AT_ONCE])])
-        found.update(each for each in submissions if each is not None)
-    return sorted(found)
+        found.update((each, found.get(each)) for each in submissions if each is not None)
+    return dict(sorted(found.items()))
 
 
-def read_standings(namespace: Namespace, ids: Sequence[str], now: float) -> Commands[list[WorkerStanding]]:
-    """Return how these workers stand, in this order; unknown ones are left out. now: by the scheduler's clock."""
-    commands = [command for each in ids for command in _commands(namespace, each)]
-    replies = yield from read_paced(commands, pace=READS * TOGETHER)
-    rows = (replies[start : start + READS] for start in range(0, len(replies), READS))
-    return [_standing(worker, row, now) for worker, row in zip(ids, rows) if row[0][0] is not None]
+def read_standings(
+    namespace: Namespace, ids: Sequence[str], now: float, contacts: Mapping[str, float | None] | None = None
+) -> Commands[list[WorkerStanding]]:
+    """Return how these workers stand, in this order; unknown ones are left out.
+
+    now: by the scheduler's clock. contacts: what read_contacts has returned; None: it is read of each worker, too.
+    """
+    commands = [list(_commands(namespace, each, contacts is None)) for each in ids]
+    reads = len(commands[0]) if commands else 1
+    replies = yield from read_paced([command for some in commands for command in some], pace=reads * TOGETHER)
+    rows = (replies[start : start + reads] for start in range(0, len(replies), reads))
+    return [
+        _standing(worker, row, now, row[3] if contacts is None else contacts[worker])
+        for worker, row in zip(ids, rows)
+        if row[0][0] is not None
+    ]
 
 
 def plain_label(label: str) -> str:
@@ -59,15 +68,16 @@ def plain_label(label: str) -> str:
     return ":".join(unquote(part, errors="surrogateescape") for part in label.split(":"))
 
 
-def _commands(namespace: Namespace, worker: str) -> Iterator[tuple[str, ...]]:
+def _commands(namespace: Namespace, worker: str, with_contact: bool) -> Iterator[tuple[str, ...]]:
     yield ("HMGET", namespace.key("worker", worker), *FIELDS)
     yield ("HMGET", namespace.key("worker_info", worker), *INFO)
-    yield ("ZSCORE", namespace.key("workers"), worker)
     yield ("SCARD", namespace.key("running", worker))
+    if with_contact:
+        yield ("ZSCORE", namespace.key("workers"), worker)
 
 
-def _standing(worker: str, row: list[Any], now: float) -> WorkerStanding:
-    fields, info, last_contact, running = dict(zip(FIELDS, row[0])), dict(zip(INFO, row[1])), row[2], row[3]
+def _standing(worker: str, row: list[Any], now: float, last_contact: str | float | None) -> WorkerStanding:
+    fields, info, running = dict(zip(FIELDS, row[0])), dict(zip(INFO, row[1])), row[2]
     told = {name: json.loads(text or "null") for name, text in info.items()}
     interval = told["ping_interval"] if isinstance(told["ping_interval"], (int, float)) else 0.0
     contact = None if last_contact is None else float(last_contact)

@@ -126,3 +126,14 @@ def test_many_families_are_counted_by_one_script_for_each_few_of_them(scheduler)
     found = scheduler.families(limit=1000)["families"]
     assert sorted(each["family"] for each in found) == sorted(names)
     assert all(sum(each["tasks"].values()) == 2 for each in found)
+
+
+@pytest.mark.parametrize("method", ["overview", "workers"])
+def test_of_each_worker_three_keys_are_read(scheduler, method):
+    def ask_with(first, last):
+        for number in range(first, last):
+            scheduler.ping(worker=f"w{number}")
+        return commands_of(scheduler, partial(getattr(scheduler, method)))
+
+    few = ask_with(0, 10)
+    assert ask_with(10, 60) - few <= 3 * 50 + 1, "and one more page of their ids"

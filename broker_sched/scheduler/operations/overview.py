@@ -17,7 +17,7 @@ from broker_sched.scheduler.keys import SERVER_SECONDS
 from broker_sched.scheduler.paging import SMALL_PACE, read_paced
 from broker_sched.scheduler.records import ids_of, nearest_amount, pairs
 from broker_sched.scheduler.redis_state import redis_state
-from broker_sched.scheduler.worker_standings import WorkerStanding, read_standings, read_worker_ids
+from broker_sched.scheduler.worker_standings import WorkerStanding, read_contacts, read_standings
 
 MAX_BEHIND_FAILED = 1000  # tasks that are looked at for UPSTREAM_FAILED
 MAX_STEPS = 50  # from dep to dependent, likewise
@@ -71,8 +71,8 @@ def overview(namespace: Namespace) -> Commands[view_replies.Overview]:
 
 def read_workers(namespace: Namespace, now: float) -> Commands[list[WorkerStanding]]:
     """Return how all workers and submissions stand. now: by the scheduler's clock."""
-    ids = yield from read_worker_ids(namespace)
-    return (yield from read_standings(namespace, ids, now))
+    contacts = yield from read_contacts(namespace)
+    return (yield from read_standings(namespace, list(contacts), now, contacts))
 
 
 def _count_workers(workers: Sequence[WorkerStanding]) -> view_replies.WorkerCounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from broker_sched.contract import view_replies
 from broker_sched.redis_backend.commands import Call, Commands, Read
@@ -12,7 +13,7 @@ from broker_sched.scheduler.failed_runs import STREAM, as_failure
 from broker_sched.scheduler.paging import make_cursor, read_cursor, read_paced
 from broker_sched.scheduler.records import ids_of, pairs
 from broker_sched.scheduler.stream_pages import StreamPages
-from broker_sched.scheduler.worker_standings import WorkerStanding, plain_label, read_standings, read_worker_ids
+from broker_sched.scheduler.worker_standings import WorkerStanding, plain_label, read_contacts, read_standings
 
 MAX_RUNNING = 1000  # tasks shown of a worker
 MAX_FAILURES = 20
@@ -23,10 +24,10 @@ ALLOWED = "allow_modules"
 def workers(namespace: Namespace, *, cursor: str | None, limit: int) -> Commands[view_replies.Workers]:
     """Return a page of the workers. Reads all ids, a few keys of each worker shown, and counts of the last hour."""
     after = read_cursor("workers", None, cursor, (str,))[0] if cursor is not None else ""
-    ids = yield from read_worker_ids(namespace)
-    behind = [each for each in ids if each > after]
+    contacts = yield from read_contacts(namespace)
+    behind = [each for each in contacts if each > after]
     shown = behind[:limit]
-    lines = yield from _lines(namespace, shown)
+    lines = yield from _lines(namespace, shown, contacts)
     more = make_cursor("workers", None, (shown[-1],)) if len(behind) > limit else None
     return {"workers": lines, "cursor": more}
 
@@ -58,9 +59,11 @@ def worker_details(namespace: Namespace, *, worker: str) -> Commands[view_replie
     }
 
 
-def _lines(namespace: Namespace, ids: list[str]) -> Commands[list[view_replies.WorkerLine]]:
+def _lines(
+    namespace: Namespace, ids: list[str], contacts: Mapping[str, float | None] | None = None
+) -> Commands[list[view_replies.WorkerLine]]:
     now = float((yield Call("read_clock")))
-    standings = yield from read_standings(namespace, ids, now)
+    standings = yield from read_standings(namespace, ids, now, contacts)
     if not standings:
         return []
     ended = yield from read_ended_runs(namespace, now)
