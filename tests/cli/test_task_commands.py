@@ -347,8 +347,10 @@ def test_what_a_task_waits_for_is_listed_and_what_waits_for_it(load: Scheduler, 
 def test_a_running_task_is_sent_a_message_and_its_answer_is_shown(
     load: Scheduler, on: Bsched, own_redis: RedisProcess
 ) -> None:
-    assert "Load_2 takes no messages" in on.error("task", "message", "Load_2", "how far?")
+    assert "Load_2 has not said that it takes messages; --force" in on.error("task", "message", "Load_2", "how far?")
     assert "Load_1 does not run: it is PENDING" in on.error("task", "message", "Load_1", "how far?")
+    assert on.json("task", "message", "Load_2", "how far?", "--wait", "0", "--force")["message_id"]
+    assert len(load.ping(worker="w")["rpc_messages"]) == 1
     load.add_task(worker="w", task_id="Load_2", status="RUNNING", accepts_messages=True)
     sent = on.json("task", "message", "Load_2", "how far?", "--wait", "0")
     assert sent["response"] is None

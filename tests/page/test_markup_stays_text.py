@@ -26,7 +26,8 @@ SHOWN = "<img src=x onerror=alert(1)><script>alert(2)</script>"  # the beginning
 SEEN = re.compile(f"{re.escape(SHOWN)}|This view is not there yet")
 FOREIGN = (
     "img, iframe, object, embed, base, style, template, .foreign, [onerror], [onload], [onclick], "
-    "script:not([src^='page/']), link:not([href^='page/']), a[href^='javascript' i], a[href^='data:' i], body title"
+    "script:not([src^='page/']), link:not([href^='page/']), a[href^='javascript' i], a[href^='data:' i], "
+    "body title:not(svg title)"
 )
 
 

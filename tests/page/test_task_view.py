@@ -90,10 +90,10 @@ def test_a_failed_task_is_explained_down_to_the_users_own_line(
     facts = page.get_by_label("Facts about the task")
     for told in ("day", "2026-03-01", "Load", "etl", "in 14 min", WORKER):
         expect(facts).to_contain_text(told)
-    runs = page.get_by_role("region", name="Runs of the task").locator("tbody tr")
+    runs = page.get_by_role("table", name="Runs of the task").locator("tbody tr")
     expect(runs).to_have_count(2)
     expect(runs.first).to_contain_text("etl1")
-    changes = page.get_by_role("region", name="Changes of the task, newest first")
+    changes = page.get_by_role("table", name="Changes of the task, newest first")
     expect(changes.locator("tbody tr")).to_have_count(5)
     expect(changes.get_by_role("row", name="failed → pending")).to_contain_text("ann")
 
@@ -328,4 +328,5 @@ def test_a_viewer_who_sees_names_is_told_what_is_kept_back(
         expect(page.get_by_text(kept_back)).to_have_count(0)
     expect(page.get_by_role("group", name="What can be done")).to_have_count(0)
     expect(page.get_by_role("region", name=re.compile("^Log"))).to_have_count(0)
+    page.close()  # it would ask on
     assert server.stop() == 0

@@ -26,18 +26,20 @@ LOOK_SECONDS = 0.2  # between two looks for the answer
     metavar="SECONDS",
     help="Wait so long for an answer; 0: don't.",
 )
+@click.option("--force", is_flag=True, help="Send it though the task has not said that it takes messages.")
 @place_options
 @json_option
-def message(task_id: str, content: str, wait: float, place: Place, output: Output) -> None:
+def message(task_id: str, content: str, wait: float, force: bool, place: Place, output: Output) -> None:
     """Send TEXT to a running task that takes messages, and show its answer.
 
     Its worker takes the message with its next heartbeat. A task need not answer. Exits with 1 when the task does not
-    run or takes no messages.
+    run, or has not said that it takes messages: stock Luigi forgets that when a task sets its tracking URL.
     """
     scheduler = place.scheduler()
     task = scheduler.task_details(task_id=task_id)
-    if not task["accepts_messages"]:
-        why = "takes no messages" if task["status"] == "RUNNING" else f"does not run: it is {task['status']}"
+    is_running = task["status"] == "RUNNING"
+    if not (task["accepts_messages"] or (force and is_running)):
+        why = "has not said that it takes messages; --force" if is_running else f"does not run: it is {task['status']}"
         output.thing({"message_id": None, "response": None}, lambda: ())
         output.note(f"Nothing was sent: {task_id} {why}.")
         click.get_current_context().exit(REFUSED)

@@ -32,11 +32,13 @@ export default function View({ params }) {
 
 /** @param {{id: string}} props */
 function Task({ id }) {
+  let isUnknown = true;
   const details = useCall('task_details', { task_id: id }, {
-    live: (change) => change.tasks.has(id),
+    live: (change) => change.tasks.has(id) || (isUnknown && change.also.has('tasks')),
     every: (task) => (task && RUNS.has(task.status) ? RUNNING_SECONDS : OTHERWISE_SECONDS),
   });
   const task = details.data;
+  isUnknown = task === null;
   useTitle(nameOfTask(id, task?.display_name));
   if (task === null && details.loading) return html`<${Loading} />`;
   return html`<article class="task">
@@ -53,9 +55,12 @@ function Task({ id }) {
 function Known({ task, reload }) {
   const isRunning = task.status === 'RUNNING';
   const isToCome = task.status === 'PENDING' || task.status === 'UNKNOWN';
-  const error = html`<${ErrorText} task=${task} />`;
-  const log = task.attempt === null && task.log_size === null ? null : html`<${Log} id=${task.task_id} isRunning=${isRunning} size=${task.log_size} />`;
-  const deps = html`<${Deps} task=${task} />`;
+  const error = html`<${ErrorText} key="error" task=${task} />`;
+  const log = task.attempt === null && task.log_size === null ? null : html`<${Log} key="log" id=${task.task_id} isRunning=${isRunning} size=${task.log_size} />`;
+  const messages = html`<${Messages} key="messages" task=${task} />`;
+  const deps = html`<${Deps} key="deps" task=${task} />`;
+  // By what they are, so that nothing is lost of what was typed and seen when the task goes on to another state.
+  const parts = isToCome ? [deps, error, log, messages] : isRunning ? [log, messages, error] : [error, log, messages];
   useKeys([
     { keys: 'l', does: 'Go to the log', act: () => jump('task-log') },
     { keys: 'd', does: 'Go to what it needs', act: () => jump('task-deps') },
@@ -71,7 +76,7 @@ function Known({ task, reload }) {
     </header>
     <div class="task-columns">
       <div class="task-main">
-        ${isToCome ? html`${deps}${error}${log}` : isRunning ? html`${log}<${Messages} task=${task} />${error}` : html`${error}${log}`}
+        ${parts}
       </div>
       <${Facts} task=${task} />
     </div>

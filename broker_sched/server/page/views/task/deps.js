@@ -44,12 +44,13 @@ export function Direction({ id, direction, known, unmet, isGone = false }) {
   const ids = useRef(/** @type {Set<string>} */ (new Set()));
   const isNone = known === 0;
   const asked = useCall('task_deps', isNone ? null : { task_id: id, direction, status, limit }, {
-    live: (change) => change.tasks.has(id) || [...change.tasks].some((each) => ids.current.has(each)),
+    live: (change) => change.tasks.has(id) || [...ids.current].some((each) => change.tasks.has(each)),
     every: EVERY_SECONDS,
   });
   /** @type {any[]} */
   const first = asked.data?.tasks ?? [];
   ids.current = new Set(first.map((each) => each.task_id));
+  if (asked.known && asked.data === null) return null; // it was removed a moment ago
   if (isGone && !asked.data?.total) return null;
   const title = html`<h3>${TITLES[direction]}${known === undefined ? '' : ` (${count(known)})`}</h3>`;
   if (isNone) return html`<p class="none">${NOTHING[direction]}</p>`;

@@ -8,6 +8,7 @@ import { may } from '../../session.js';
 import { Command, notify } from '../../ui/index.js';
 
 const LOOK_SECONDS = 1;
+const PATIENCE_SECONDS = 600; // after which an answer is not awaited any more
 
 /**
  * @typedef {object} Sent
@@ -17,15 +18,16 @@ const LOOK_SECONDS = 1;
  * @property {string | null} answer null: none so far
  */
 
-/** @param {{task: any}} props a running one */
+/** @param {{task: any}} props */
 export function Messages({ task }) {
   const [sent, setSent] = useState(/** @type {Sent[]} */ ([]));
   const [content, setContent] = useState('');
   const [isSending, setSending] = useState(false);
   const waiting = useRef(/** @type {Sent[]} */ ([]));
-  waiting.current = sent.filter((each) => each.answer === null);
+  waiting.current = sent.filter((each) => each.answer === null && Date.now() / 1000 - each.at < PATIENCE_SECONDS);
+  const isRunning = task.status === 'RUNNING';
   useAnswers(task.task_id, waiting, setSent);
-  if (!may('send_scheduler_message') || (!task.accepts_messages && !sent.length)) return null;
+  if (!may('send_scheduler_message') || (!isRunning && !sent.length)) return null;
   /** @param {Event} event */
   const send = async (event) => {
     event.preventDefault();
@@ -40,23 +42,33 @@ export function Messages({ task }) {
     }
     setSending(false);
   };
-  return html`<section class="card" aria-labelledby="task-messages">
-    <h3 id="task-messages">Messages</h3>
-    <form class="message-form" onSubmit=${send}>
+  const form = html`<form class="message-form" onSubmit=${send}>
       <input aria-label="Message to the task" placeholder="Message to the task" value=${content} autocomplete="off"
         onInput=${(/** @type {Event & {currentTarget: HTMLInputElement}} */ event) => setContent(event.currentTarget.value)} />
-      <button type="submit" disabled=${isSending || !content || !task.accepts_messages}>Send</button>
-    </form>
-    <p class="minor">Its worker takes it with its next heartbeat; the task need not answer.</p>
+      <button type="submit" disabled=${isSending || !content}>Send</button>
+    </form>`;
+  const line = command('task message', { force: !task.accepts_messages, args: [task.task_id, content || 'TEXT'] });
+  return html`<section class="card" aria-labelledby="task-messages">
+    <h3 id="task-messages">Messages</h3>
+    ${!isRunning
+      ? null
+      : task.accepts_messages
+      ? form
+      : html`<details>
+          <summary>It has not said that it takes messages. Send one all the same</summary>
+          <p class="minor">Stock Luigi forgets that a task takes messages when the task sets its tracking URL.</p>
+          ${form}
+        </details>`}
+    ${isRunning ? html`<p class="minor">Its worker takes it with its next heartbeat; the task need not answer.</p>` : null}
     <ul class="messages" aria-live="polite">
       ${sent.map(
         (each) => html`<li key=${each.id}>
           <p><strong>${each.content}</strong> <span class="minor"><${Time} at=${each.at} /></span></p>
-          ${each.answer === null ? html`<p class="none">No answer so far.</p>` : html`<pre class="answer" aria-label="Its answer">${each.answer}</pre>`}
+          ${each.answer === null ? html`<p class="none">${isRunning ? 'No answer so far.' : 'No answer: the run has ended.'}</p>` : html`<pre class="answer" aria-label="Its answer">${each.answer}</pre>`}
         </li>`,
       )}
     </ul>
-    <${Command} line=${command('task message', { args: [task.task_id, content || 'TEXT'] })} />
+    ${isRunning ? html`<${Command} line=${line} />` : null}
   </section>`;
 }
 

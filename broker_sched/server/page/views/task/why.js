@@ -16,7 +16,7 @@ const SHOWN = 10; // causes, holders, workers
 /** @param {{task: any, onChange: () => void}} props */
 export function Why({ task, onChange }) {
   const why = useCall('why', { task_id: task.task_id }, {
-    live: (change) => change.tasks.has(task.task_id) || causes.some((cause) => change.tasks.has(cause.task_id)),
+    live: (change) => change.tasks.has(task.task_id) || causes.some((cause) => change.tasks.has(cause.task_id)) || mayFree(change),
     every: (reply) => (reply?.status === 'PENDING' ? PENDING_SECONDS : OTHERWISE_SECONDS),
   });
   /** @type {any[]} */
@@ -49,6 +49,11 @@ export function Why({ task, onChange }) {
     </ol>
     <${LookedAt} why=${why.data} />
   </div>`;
+}
+
+/** @param {import('../../live.js').Change} change whether it may end what a task waits for though no task of its causes changed */
+function mayFree(change) {
+  return ['workers', 'resources', 'paused', 'options'].some((each) => change.also.has(each));
 }
 
 /**
