@@ -113,9 +113,9 @@ def _run(job: Job, connection: TasksEnd, desk: _Desk, started_with: int) -> Ende
 
     before = Surroundings(started_with)
     try:
-        if job.given != command_line.installed():
-            command_line.install(job.given)
         task: TaskLike = pickle.loads(job.task)
+        if job.given or command_line.installed():
+            command_line.install(job.given)  # also when they are: luigi is told, where the task has brought it along
     except Exception as error:
         return Ended(None, why_unreadable=f"{type(error).__name__}: {error}")
     connection.send((job.number, Begun()))
