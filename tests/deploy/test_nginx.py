@@ -1,4 +1,4 @@
-"""deploy/nginx.conf in a real nginx: long polls, what it says about clients, limits, and the wire corpus through it."""
+"""deploy/nginx.conf in a real nginx: long polls, events, who asks, limits, and the wire corpus through it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.debian_programs import debian_program
 from tests.deploy.test_deploy import nginx_conf
 from tests.harness import PATIENCE_SECONDS, RedisProcess, ServerProcess
 from tests.server.access.asgi import basic, user_line
+from tests.server.events.pages import HTTPPage
 from tests.server.raw import CLOSE, HOST, answers, get, post, until_closed
 from tests.server.test_http import LAST, NONSENSE, PING, PONG, SMUGGLING
 from tests.servers import die_with_parent, free_port, until
@@ -95,6 +96,19 @@ def test_calls_and_long_polls_pass(port: int) -> None:
         assert found == [{"ready": True}]
         remote.add_tasks(worker="w", tasks=[{"task_id": "u", "params": {"p": "x" * 2_000_000}}])
         assert set(remote.task_list()) == {"t", "u"}
+
+
+def test_events_pass_as_they_come_and_end_when_their_listener_goes(behind: ServerProcess, port: int) -> None:
+    page = HTTPPage(f"http://{PROXY}:{port}")
+    page.until(lambda: page.named("start"), "it begins")
+    behind.call("add_task", worker="w", task_id="heard", family="Heard", status="FAILED")
+    page.until(lambda: "Heard" in page.counts, "it hears of a change, which nginx does not keep back")
+    after = page.last_id
+    page.close()
+    again = HTTPPage(f"http://{PROXY}:{port}", after=after)
+    again.until(lambda: again.named("start"), "it begins again")
+    assert again.named("start")[0].data["resumed"]
+    again.close()
 
 
 def test_a_body_beyond_the_limit_is_413(port: int) -> None:

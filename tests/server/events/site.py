@@ -43,12 +43,12 @@ class Site:
         """Carry out the commands of an operation, as another program does."""
         return await self.app.scheduler.drive(commands(self.app.scheduler.namespace))
 
-    def put_events(self, count: int, family: str = "F") -> None:
-        """Add so many entries to the stream at once."""
+    def put_events(self, count: int, family: str = "F", task_id: str = "t") -> None:
+        """Add so many entries to the stream at once. task_id: how their ids begin."""
         namespace = self.app.scheduler.namespace
         with running(DEFAULT_KIND).client() as client, client.pipeline(transaction=False) as pipeline:
             for number in range(count):
-                fields = {"task_id": f"t{number}", "family": family, "from": "PENDING", "to": "DONE"}
+                fields = {"task_id": f"{task_id}{number}", "family": family, "from": "PENDING", "to": "DONE"}
                 pipeline.xadd(namespace.key("events"), {**fields, "worker": "", "time": "1"})
             pipeline.execute()
 

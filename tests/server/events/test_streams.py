@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from broker_sched.scheduler import event_feed
 from broker_sched.scheduler.operations.sessions import revoke_sessions
 from broker_sched.scheduler.operations.tokens import create_token, list_tokens, revoke_token
 from broker_sched.scheduler.recent_changes import KEPT
+from broker_sched.server import protocol, serve
 from broker_sched.server.access.access import AccessConfig
 from broker_sched.server.limits import Limits, StreamLimit
 from tests.conftest import DEFAULT_KIND, KINDS, running
@@ -348,6 +351,37 @@ def test_nothing_is_kept_for_a_page_that_reads_slowly_and_others_wait_for_nobody
             assert len(slow.named("change")) < len(quick.named("change"))
             for page in (slow, quick):
                 await page.leave()
+
+    run(act)
+
+
+def test_a_page_that_reads_nothing_is_cut_off_at_a_real_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(serve, "LOOK_TICKS", 1)
+
+    async def act() -> None:
+        async with site() as here:
+            listener, client = socket.create_server(("127.0.0.1", 0)), socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # so that little is on the way
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            started = asyncio.Event()
+            server = serve.Server(here.app, started.set, lambda: None)
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            await started.wait()
+            client.connect(listener.getsockname())
+            client.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await until_true(lambda: here.app.scheduler.events.listeners == 1, "it listens")
+            quick = await here.listen()
+
+            while here.app.scheduler.events.listeners == 2:
+                heard = len(quick.events)
+                here.put_events(90, task_id="t" * 150)
+                await quick.until(lambda: len(quick.events) > heard, "the other hears")  # noqa: B023
+            assert not quick.named("reset") and not quick.task.done()
+            await quick.leave()
+            client.close()
+            server.handle_exit(signal.SIGTERM, None)
+            await serving
 
     run(act)
 
