@@ -405,4 +405,11 @@ KEYS = (
         "5 minutes, or until it comes back",
         is_for_servers=True,
     ),
+    Key(
+        "logins_begun:<address>",
+        "string",
+        "how many such logins were begun from an address",
+        "5 minutes after the first",
+        is_for_servers=True,
+    ),
 )

@@ -139,10 +139,20 @@ def test_a_session_ends_by_idleness_and_in_any_case(scheduler: Scheduler, clock:
 
 
 def test_what_a_login_elsewhere_began_with_is_known_once(scheduler: Scheduler) -> None:
-    assert scheduler.drive(begin_login(scheduler.namespace, "state", {"nonce": "n"}))
+    assert scheduler.drive(begin_login(scheduler.namespace, "state", {"nonce": "n"}, "192.0.2.1"))
     assert scheduler.drive(take_login(scheduler.namespace, "state")) == {"nonce": "n"}
     assert scheduler.drive(take_login(scheduler.namespace, "state")) is None
     assert scheduler.drive(take_login(scheduler.namespace, "another")) is None
+
+
+def test_who_begins_very_many_logins_keeps_nobody_else_out(scheduler: Scheduler) -> None:
+    def begin(number: int, address: str) -> bool:
+        return scheduler.drive(begin_login(scheduler.namespace, f"{address} {number}", {}, address))
+
+    assert [begin(number, "192.0.2.1") for number in range(502)].count(True) == 500
+    assert begin(1, "192.0.2.2") and begin(1, "")
+    left = scheduler._client.ttl(scheduler.namespace.key("logins_begun", "192.0.2.1"))
+    assert 0 < left <= 300, "for some minutes only"
 
 
 def test_no_token_leaves_in_an_export_and_those_that_are_there_stay_with_an_import(

@@ -101,10 +101,15 @@ def revoke_sessions(namespace: Namespace, *, session_id: str | None = None, name
     return count
 
 
-def begin_login(namespace: Namespace, state: str, login: dict[str, str]) -> Commands[bool]:
-    """Remember for 5 minutes what a login with this state began with. False when too many are under way. One script."""
+def begin_login(namespace: Namespace, state: str, login: dict[str, str], address: str) -> Commands[bool]:
+    """Remember for 5 minutes what a login with this state began with. One script.
+
+    address: by which the client is counted, '' for one that is not. False when too many are under way, or were begun
+    from there.
+    """
+    seconds = str(LOGIN_SECONDS)
     text = json.dumps(login)
-    return bool((yield Call("begin_login", digest=digest_of(state), login=text, seconds=str(LOGIN_SECONDS))))
+    return bool((yield Call("begin_login", digest=digest_of(state), login=text, seconds=seconds, address=address)))
 
 
 def take_login(namespace: Namespace, state: str) -> Commands[dict[str, str] | None]:

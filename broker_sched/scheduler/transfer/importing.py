@@ -28,8 +28,8 @@ STAGED_AT_ONCE = 500  # deps of one task
 # What a namespace may have before anything runs in it, and keeps when an import is given up.
 KEPT = frozenset(
     """
-    config resources events servers mail prune_lock tokens sessions session logins login failed_logins audit audit_open
-    audit_refused reply
+    config resources events servers mail prune_lock tokens sessions session logins login logins_begun failed_logins
+    audit audit_open audit_refused reply
     """.split()
 )
 

@@ -22,11 +22,13 @@ from broker_sched.plain_text import on_one_line
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.operations.secrets import digest_of, new_secret
 from broker_sched.scheduler.operations.sessions import LOGIN_SECONDS, Proof, begin_login, take_login
+from broker_sched.server.access.caller import address_of
 from broker_sched.server.access.grants import role_in
 from broker_sched.server.access.id_tokens import LoginFailed
 from broker_sched.server.access.oidc_config import EMAIL, OidcConfig, roles_by
 from broker_sched.server.access.oidc_provider import Provider, ProviderAway
 from broker_sched.server.access.sessions import cookie_header, cookie_in, cookie_name
+from broker_sched.server.hosts import is_loopback, network_of
 
 log = logging.getLogger("bsched.server")
 T = TypeVar("T")
@@ -53,7 +55,9 @@ class Oidc:
         metadata = await self._ask(self._provider.metadata)
         state, nonce, verifier, browser = (new_secret() for _ in range(4))
         login = {"nonce": nonce, "verifier": verifier, "browser": digest_of(browser), "next": next_path}
-        if not await self._scheduler.drive(begin_login(self._scheduler.namespace, state, login)):
+        address = address_of(scope)
+        counted = "" if is_loopback(address) else network_of(address)
+        if not await self._scheduler.drive(begin_login(self._scheduler.namespace, state, login, counted)):
             raise ProviderAway("too many logins are under way")
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = urlencode(
