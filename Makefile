@@ -2,6 +2,7 @@
 #
 #   make demo       a real luigi pipeline on the embedded Redis and `bsched server`; KEEP=1 leaves it running, to look around
 #   make test       all tests
+#   make pictures   draw the pictures of docs/page.md anew
 #   make page       fetch and join the libraries of the web page; `make demo` and `make test` do so, too
 #   make check      format, lint, types, all tests: what CI runs after the demo
 #   make nightly    all tests on every kind of Redis and for longer, other Pythons, the oldest libraries
@@ -28,13 +29,17 @@ COMPILED := $(VENV)/.compiled
 NODE := $(if $(shell command -v npm),$(BIN)/python,$(VENV)/.node)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test page types check nightly pythons lowest bench parity clean
+.PHONY: demo test page pictures types check nightly pythons lowest bench parity clean
 
 demo: $(FOR_DEMO) page
 	$(BIN)/python demo/run.py $(if $(KEEP),--keep)
 
 test: $(COMPILED) page
 	$(TEST)
+
+# The pictures of docs/page.md.
+pictures: $(COMPILED) page
+	NIGHTLY=1 BSCHED_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/page/test_pictures.py
 
 page: $(NODE)
 	$(BIN)/python broker_sched/server/page/build.py
