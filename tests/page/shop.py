@@ -24,7 +24,7 @@ VIEWS = {
     "tasks": "view=tasks&status=FAILED",
     "grid": "view=grid&family=Clean",
     "task": f"view=task&id=Clean_{DAYS[21]}",
-    "graph": f"view=graph&id=Report_{DAYS[26]}",
+    "graph": f"view=graph&id=Report_{DAYS[23]}",
     "timeline": "view=timeline",
     "workers": "view=workers",
     "worker": "view=worker&id=build-1",

@@ -134,7 +134,7 @@ function Pace({ overview }) {
     </table>
     <${Rows} rows=${[
       oldest !== null && ['oldest ready', html`<${Time} at=${oldest} />`],
-      end.at !== null && ['all that can run has ended', html`<${Time} at=${end.at} />`],
+      end.at !== null && ['all ends about', html`<${Time} at=${end.at} />`],
     ]} />
     ${end.at === null ? html`<p class="minor">No end can be told: ${end.reason || 'too little is known'}.</p>` : null}
   </${Card}>`;

@@ -11,7 +11,7 @@ import { furtherOf, nameOf, neighbours, toldOf } from './shape.js';
 
 const WIDTH = 210;
 const HEIGHT = 42;
-const LETTERS = 27; // of a name, that fit
+const LETTERS = 23; // of a name, that fit
 const NARROW = 600; // pixels
 const RUNNING = ['RUNNING', 'BATCH_RUNNING'];
 const ARROWS = /** @type {const} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
