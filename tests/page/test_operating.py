@@ -12,6 +12,8 @@ from tests.harness import ServerProcess
 from tests.page.conftest import Complaints
 from tests.servers import until
 
+LIVE_MS = 8_000  # until a change shows, on a machine that is busy
+
 
 @pytest.fixture(autouse=True, scope="module")
 def fleet(page_scheduler: Scheduler) -> None:
@@ -221,3 +223,28 @@ def test_the_audit_shows_who_did_what_and_what_was_refused(
     expect(page.get_by_text(command)).to_be_visible()
     page.get_by_label("Who").fill("nobody")
     expect(page.get_by_text("No such record")).to_be_visible()
+
+
+def test_what_others_change_shows_at_once(page: Page, page_server: ServerProcess, page_scheduler: Scheduler) -> None:
+    """Each of these views is asked anew by a timer, too, but not within so short a time."""
+    show(page, page_server, "settings", text="disable_persist")
+    expect(page.get_by_role("listitem")).to_contain_text("the default")
+    page_scheduler.update_options({"disable_persist": 60}, by="bob")
+    expect(page.get_by_role("listitem")).to_contain_text("Set by bob", timeout=LIVE_MS)
+    show(page, page_server, "resources")
+    expect(page.locator("main table, main .empty").first).to_be_visible()
+    page_scheduler.update_resources(seen=7)
+    expect(rows(page, "Resources").filter(has_text="seen")).to_contain_text("7", timeout=LIVE_MS)
+    show(page, page_server, "submissions")
+    expect(page.locator("main table, main .empty").first).to_be_visible()
+    page_scheduler.add_task(worker="weekly", task_id="Weekly_1", family="Weekly")
+    page_scheduler.add_submission(submission="weekly", tasks=["Weekly_1"])
+    expect(rows(page, "Submissions").filter(has_text="weekly")).to_be_visible(timeout=LIVE_MS)
+    show(page, page_server, "workers")
+    expect(rows(page, "Workers").first).to_be_visible()
+    page_scheduler.add_worker(worker="fresh", info={})
+    expect(rows(page, "Workers").filter(has_text="fresh")).to_be_visible(timeout=LIVE_MS)
+    show(page, page_server, "audit")
+    expect(rows(page, "Records, newest first").first).to_be_visible()
+    page_scheduler.update_resources(heard=1)
+    expect(rows(page, "Records, newest first").first).to_contain_text("heard", timeout=LIVE_MS)

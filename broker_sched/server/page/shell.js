@@ -56,13 +56,22 @@ function Lost() {
 function CurrentView() {
   const { view: name, params } = route.value;
   const view = Object.hasOwn(views, name) ? views[name] : null;
-  useTitle(view?.title ?? 'Nothing here');
-  if (!view) return html`<${Empty}>There is no view named “${name}”.</${Empty}>`;
-  if (!may(view.method)) {
-    return html`<${Empty}>Your role here does not see ${view.title}: it may not call ${view.method}.</${Empty}>`;
-  }
-  return html`<h1 class="aloud">${view.title}</h1>
-    <${Guarded} key=${name} View=${view.View} params=${params} />`;
+  return html`<${Title} title=${view?.title ?? 'Nothing here'} />
+    ${view
+      ? may(view.method)
+        ? html`<h1 class="aloud">${view.title}</h1>
+            <${Guarded} key=${name} View=${view.View} params=${params} />`
+        : html`<${Empty}>Your role here does not see ${view.title}: it may not call ${view.method}.</${Empty}>`
+      : html`<${Empty}>There is no view named “${name}”.</${Empty}>`}`;
+}
+
+/**
+ * Names the page in the browser's tab. It stands before the view, which may give it a name of its own then.
+ * @param {{title: string}} props
+ */
+function Title({ title }) {
+  useTitle(title);
+  return null;
 }
 
 /**

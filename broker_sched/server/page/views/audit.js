@@ -8,7 +8,7 @@ import { href, route } from '../router.js';
 import { Answer, Command, Empty, Filters, Standing, Table } from '../ui/index.js';
 
 const SHOWN = 200;
-const EVERY_SECONDS = 5;
+const EVERY_SECONDS = 15; // what is under way leaves no event
 const SPANS = /** @type {const} */ ([['', 'any time'], ['3600', 'the last hour'], ['86400', 'the last day'], ['604800', 'the last week']]);
 
 /** @type {import('../ui/filters.js').Filter[]} */
@@ -59,7 +59,10 @@ export default function Audit() {
   const [who, method, result, before] = ['who', 'method', 'result', 'before'].map((name) => params.get(name));
   const within = Number(params.get('within') ?? '') || null;
   const since = within === null ? null : Math.floor(now.peek() / 60) * 60 - within;
-  const asked = useCall('audit', { limit: SHOWN, who, method, result, since, before }, { every: before === null ? EVERY_SECONDS : undefined });
+  const asked = useCall('audit', { limit: SHOWN, who, method, result, since, before }, {
+    every: before === null ? EVERY_SECONDS : undefined,
+    live: (change) => before === null && change.also.has('audit'),
+  });
   return html`
     <${Filters} filters=${FILTERS} label="Filter the audit">
       <${Command} line=${command('audit', { since: within === null ? null : `${within / 3600}h`, who, method, result })} />

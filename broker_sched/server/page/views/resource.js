@@ -8,7 +8,7 @@ import { route, useTitle } from '../router.js';
 import { Answer, Button, Empty, Facts, FamilyLink, Meter, Table, TaskLink, ValueForm, WorkerLink } from '../ui/index.js';
 import { limitOf } from './limits.js';
 
-const EVERY_SECONDS = 3;
+const EVERY_SECONDS = 30;
 const SHOWN = 200; // holders, and waiters
 
 /** @typedef {import('../ui/table.js').Column<any>} Column */
@@ -44,8 +44,7 @@ export default function Resource() {
   useTitle(`Resource ${name}`);
   const asked = useCall('resource_details', { resource: name, limit: SHOWN }, {
     every: EVERY_SECONDS,
-    live: (change) =>
-      [...(asked.data?.holders ?? []), ...(asked.data?.waiters ?? [])].some((each) => change.families.has(each.family)),
+    live: (change) => change.families.size > 0 || change.also.has('resources'),
   });
   return html`
     <h2 class="named">Resource <span class="id">${name}</span></h2>

@@ -9,7 +9,7 @@ import { may } from '../session.js';
 import { Answer, Empty, Meter, ResourceLink, Table, ValueForm } from '../ui/index.js';
 import { limitOf } from './limits.js';
 
-const EVERY_SECONDS = 3;
+const EVERY_SECONDS = 30;
 
 /** @type {import('../ui/table.js').Column<any>[]} */
 const COLUMNS = [
@@ -29,7 +29,10 @@ function InUse({ used, limit }) {
 
 /** Shows every resource that has a limit of its own or is in use, and sets the limit of a new one. */
 export default function Resources() {
-  const asked = useCall('overview', {}, { every: EVERY_SECONDS });
+  const asked = useCall('overview', {}, {
+    every: EVERY_SECONDS,
+    live: (change) => change.families.size > 0 || change.also.has('resources'),
+  });
   return html`
     <${Answer} asked=${asked}>
       ${(/** @type {any} */ overview) =>

@@ -8,11 +8,11 @@ import { route, setParams } from '../router.js';
 import { caller, may } from '../session.js';
 import { Answer, Button, Filters, numberOf, ValueForm } from '../ui/index.js';
 
-const EVERY_SECONDS = 10;
+const EVERY_SECONDS = 60;
 
 /** Shows all options, and changes them for who may. */
 export default function Settings() {
-  const asked = useCall('option_list', {}, { every: EVERY_SECONDS });
+  const asked = useCall('option_list', {}, { every: EVERY_SECONDS, live: (change) => change.also.has('options') });
   const text = (route.value.params.get('text') ?? '').toLowerCase();
   return html`
     <p class="minor">They hold for the whole namespace; all of its processes follow at once.${may('update_options') ? '' : ' Who has the role admin may change them.'}</p>

@@ -7,7 +7,7 @@ import { count, some, Time } from '../format.js';
 import { href, route, useTitle } from '../router.js';
 import { Answer, Bar, Button, Empty, Facts, FamilyLink, Standing, State, Table, TaskLink, WorkerLink } from '../ui/index.js';
 
-const EVERY_SECONDS = 3;
+const EVERY_SECONDS = 30;
 const STATES = ['READY', 'WAITING', 'BLOCKED', 'RUNNING', 'BATCH_RUNNING', 'FAILED', 'DISABLED', 'DONE', 'UNKNOWN', 'EXTERNAL'];
 
 /** @typedef {import('../ui/table.js').Column<any>} Column */
@@ -25,7 +25,9 @@ export default function Submission() {
   useTitle(`Submission ${id}`);
   const asked = useCall('submission_details', { submission: id }, {
     every: EVERY_SECONDS,
-    live: (change) => asked.data?.families?.some((/** @type {any} */ each) => change.families.has(each.family)) ?? false,
+    live: (change) =>
+      change.also.has('submissions') ||
+      (asked.data?.families?.some((/** @type {any} */ each) => change.families.has(each.family)) ?? false),
   });
   return html`
     <h2 class="named">Submission <span class="id">${id}</span></h2>

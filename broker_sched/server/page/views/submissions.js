@@ -5,7 +5,7 @@ import { useCall } from '../api.js';
 import { count, Time } from '../format.js';
 import { Answer, Bar, Empty, Standing, SubmissionLink, Table } from '../ui/index.js';
 
-const EVERY_SECONDS = 5;
+const EVERY_SECONDS = 30;
 
 /** @type {import('../ui/table.js').Column<any>[]} */
 const COLUMNS = [
@@ -26,7 +26,10 @@ function Progress({ submission }) {
 
 /** Shows the active submissions, and those that ended within the last week. */
 export default function Submissions() {
-  const asked = useCall('submission_list', {}, { every: EVERY_SECONDS });
+  const asked = useCall('submission_list', {}, {
+    every: EVERY_SECONDS,
+    live: (change) => change.families.size > 0 || change.also.has('submissions'),
+  });
   return html`
     <${Answer} asked=${asked}>
       ${(/** @type {any[]} */ found) =>

@@ -8,7 +8,7 @@ import { href, route, useTitle } from '../router.js';
 import { caller, may } from '../session.js';
 import { Answer, Button, Empty, Facts, FamilyLink, Meter, numberOf, Standing, Table, TaskLink, ValueForm } from '../ui/index.js';
 
-const EVERY_SECONDS = 2;
+const EVERY_SECONDS = 5; // its last contact, and the memory of what it runs
 
 /** @typedef {import('../ui/table.js').Column<any>} Column */
 
@@ -39,7 +39,7 @@ export default function Worker() {
   useTitle(`Worker ${id}`);
   const asked = useCall('worker_details', { worker: id }, {
     every: EVERY_SECONDS,
-    live: (change) => asked.data?.running_tasks?.some((/** @type {any} */ each) => change.tasks.has(each.task_id)) ?? false,
+    live: (change) => change.families.size > 0 || change.also.has('workers'),
   });
   return html`
     <h2 class="named">Worker <span class="id">${id}</span></h2>

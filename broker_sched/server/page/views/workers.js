@@ -7,6 +7,7 @@ import { href, route } from '../router.js';
 import { Answer, Empty, Filters, Meter, Standing, Table, WorkerLink } from '../ui/index.js';
 
 const SHOWN = 1000;
+const EVERY_SECONDS = 10; // a worker falls silent without an event
 const STATES = ['active', 'silent', 'disabled', 'submission'];
 /** @type {import('../ui/filters.js').Filter[]} */
 const FILTERS = [
@@ -39,10 +40,13 @@ function Slots({ running, slots, state }) {
   return html`<span class="slots"><${Meter} value=${running} of=${slots} label=${`${label} at once`} /> ${label}</span>`;
 }
 
+/** @param {import('../live.js').Change} change */
+const concerns = (change) => change.families.size > 0 || change.also.has('workers');
+
 /** Shows all workers, with what tells a sick one: silence, failures, modules that it can't load. */
 export default function Workers() {
   const { params } = route.value;
-  const asked = useCall('workers', { limit: SHOWN, cursor: params.get('cursor') }, { every: 5 });
+  const asked = useCall('workers', { limit: SHOWN, cursor: params.get('cursor') }, { every: EVERY_SECONDS, live: concerns });
   return html`
     <${Filters} filters=${FILTERS} label="Filter workers" />
     <${Answer} asked=${asked}>${(/** @type {any} */ page) => html`<${Listed} page=${page} params=${params} />`}</${Answer}>
