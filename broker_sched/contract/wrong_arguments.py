@@ -57,7 +57,7 @@ def check_spelling(method: Method, arguments: Mapping[str, Any], add_task: Metho
     add_task: the method whose arguments the entries of a list of tasks may have.
     """
     if not method.collects:
-        for name in arguments.keys() - {parameter.name for parameter in method.parameters}:
+        for name in arguments.keys() - _names_of(method):
             raise no_such_argument(method, name)
     tasks = arguments.get(method.list_of_tasks) if method.list_of_tasks else None
     if isinstance(tasks, (list, tuple)):
@@ -66,6 +66,16 @@ def check_spelling(method: Method, arguments: Mapping[str, Any], add_task: Metho
                 check_spelling(add_task, task if isinstance(task, Mapping) else {}, add_task)
             except InvalidArgument as error:
                 raise InvalidArgument(f"{method.list_of_tasks}[{index}].{error.field}", error.message) from None
+
+
+_NAMES: dict[str, frozenset[str]] = {}  # method → its arguments'
+
+
+def _names_of(method: Method) -> frozenset[str]:
+    known = _NAMES.get(method.name)
+    if known is None:
+        known = _NAMES[method.name] = frozenset(parameter.name for parameter in method.parameters)
+    return known
 
 
 class _Typed(NamedTuple):

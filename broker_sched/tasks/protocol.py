@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from broker_sched.errors import WorkerError
 
+_visibilities: weakref.WeakKeyDictionary[type, dict[str, int]] = weakref.WeakKeyDictionary()
 PRIVATE = 2  # the visibility of a parameter that never leaves its process
 RETRY_POLICY = ("retry_count", "disable_hard_timeout", "disable_window")
 INSTANCE = "Give an instance of luigi.Task or of broker_sched's Task."
@@ -173,8 +175,13 @@ def visibilities_of(task: TaskLike) -> dict[str, int]:
 
     Source: luigi.task.Task._get_param_visibilities, 3.8.1.
     """
-    known = ((name, int(getattr(declared, "visibility", 0))) for name, declared in type(task).get_params())
-    return {name: visibility for name, visibility in known if visibility != PRIVATE and name in task.param_kwargs}
+    kind = type(task)
+    known = _visibilities.get(kind)
+    if known is None:  # luigi looks through all that the class has, each time that it is asked
+        known = {name: int(getattr(declared, "visibility", 0)) for name, declared in kind.get_params()}
+        _visibilities[kind] = known
+    given = task.param_kwargs
+    return {name: visibility for name, visibility in known.items() if visibility != PRIVATE and name in given}
 
 
 def retry_policy_of(task: TaskLike) -> dict[str, float | None]:

@@ -152,6 +152,7 @@ class Worker:
             if self._may_be_forgotten():
                 self._announce_again()
             if self._free_slots() < 1 and (len(self._running) or not self.is_stopping):
+                self._work_source.release_handed()  # there were more free slots when it was asked for
                 self._wait(self._config.wait_interval, self._work_waiter)
                 self._work_waiter.clear_wakeup()
                 continue
