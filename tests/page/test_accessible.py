@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 from tests.harness import RedisProcess, ServerProcess
 from tests.nightly import by_night
 from tests.page import shop
+from tests.page.commands import lines_on, parsed
 from tests.page.conftest import NewPage
 
 NAMESPACE = f"shop-{uuid.uuid4().hex[:6]}"
@@ -62,13 +63,17 @@ def test_no_view_keeps_anybody_out(
     assert found == {}
 
 
-def test_every_view_fits_a_phone_without_scrolling_sideways(new_page: NewPage, shop_server: ServerProcess) -> None:
+def test_every_view_fits_a_phone_and_bsched_takes_the_commands_that_it_shows(
+    new_page: NewPage, shop_server: ServerProcess
+) -> None:
     page = new_page(viewport={"width": PHONE[0], "height": PHONE[1]})
-    widths = {}
+    widths, commands = {}, set()
     for name in NAMES:
         show(page, shop_server, name)
         widths[name] = page.evaluate("document.documentElement.scrollWidth")
+        commands |= lines_on(page)
     assert {name: width for name, width in widths.items() if width > PHONE[0]} == {}
+    assert len([parsed(line) for line in commands]) > len(NAMES)
 
 
 def test_questions_notices_and_help_keep_nobody_out(new_page: NewPage, shop_server: ServerProcess) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from broker_sched import Scheduler
+from tests.cli.commands import Bsched
 from tests.harness import RedisProcess, ServerProcess
 from tests.page.commands import lines_on, parsed
 from tests.page.conftest import NAMESPACE, NewPage
@@ -55,6 +57,13 @@ def options_of(page: Page, name: str) -> dict[str, Any]:
     read = {line: parsed(line) for line in lines_on(page)}
     (found,) = (options for line, options in read.items() if line.startswith(f"bsched {name}"))
     return found
+
+
+def dry_run(page: Page, server: ServerProcess, name: str) -> dict[str, Any]:
+    """What the one line on the page that begins so would do, carried out on the same server."""
+    (line,) = (each for each in lines_on(page) if each.startswith(f"bsched {name}"))
+    told: dict[str, Any] = Bsched("--scheduler-url", server.url).json(*shlex.split(line)[1:], "--dry-run")
+    return told
 
 
 def by_status(scheduler: Scheduler, family: str) -> dict[str, int]:
@@ -156,13 +165,15 @@ def test_a_row_that_changes_is_renewed_where_it_stands_and_others_are_counted(
 def test_all_that_match_are_retried_and_nothing_else(
     page: Page, page_server: ServerProcess, page_scheduler: Scheduler
 ) -> None:
-    """The dry run's numbers are true: what it says is what is done."""
+    """The dry run's numbers are true: what it says is what is done, and what the command beside it would do."""
     opened(page, page_server, "tasks&family=Family3&param=kind%3Db&status=FAILED")
     page.get_by_role("group", name="Change all").get_by_role("button", name="Retry").click()
     dialog = page.get_by_role("dialog", name="Retry all that match")
     expect(dialog.get_by_text("150 tasks would be PENDING again.")).to_be_visible()
     shown = options_of(page, "task retry")
     assert shown["params"] == ("kind=b",) and shown["limit"] >= 150
+    told = dry_run(page, page_server, "task retry")
+    assert (len(told["changed"]), told["unchanged"]) == (150, [])
     before = page_scheduler.task_list(status="FAILED", upstream_status="", limit=False)
     dialog.get_by_role("button", name="Retry 150 tasks").click()
     expect(dialog.get_by_text("150 tasks are PENDING again.")).to_be_visible()
@@ -182,7 +193,8 @@ def test_more_than_a_thousand_are_changed_those_that_can_be_and_the_others_are_e
     page.get_by_role("group", name="Change all 3,001").get_by_role("button", name="Retry").click()
     dialog = page.get_by_role("dialog", name="Retry all that match")
     expect(dialog.get_by_text("150 tasks would be PENDING again.")).to_be_visible()
-    assert options_of(page, "task retry")["text"] == ""  # the command wants a filter, and this one holds for all
+    told = dry_run(page, page_server, "task retry")
+    assert len(told["changed"]) == 150
     page.keyboard.press("Escape")
     page.get_by_label("Words in name and parameters").fill("kind=a")
     expect(page.get_by_role("status").filter(has_text="so far")).to_be_visible()
@@ -203,6 +215,8 @@ def test_more_than_a_thousand_are_changed_those_that_can_be_and_the_others_are_e
     dialog = page.get_by_role("dialog", name="Remove all that match")
     expect(dialog.get_by_text("149 tasks would be removed.")).to_be_visible()
     expect(dialog.get_by_role("listitem")).to_contain_text("such as Family6_6")
+    told = dry_run(page, page_server, "task remove")
+    assert (len(told["changed"]), [each["task_id"] for each in told["unchanged"]]) == (149, ["Family6_6"])
     dialog.get_by_role("button", name="Cancel").click()
     assert by_status(page_scheduler, "Family6") == {"DISABLED": 149, "RUNNING": 1}
 

@@ -16,6 +16,20 @@ export function numberOf(text) {
 }
 
 /**
+ * Tells whether a text is one to be sent: of any other there is no command either.
+ * @param {{args: (text: string) => Record<string, any>}} props
+ * @param {string} text
+ */
+function canBeSent({ args }, text) {
+  try {
+    args(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
  * @param {object} props
  * @param {string} props.method which is called, and must be allowed
  * @param {string} props.label
@@ -71,7 +85,7 @@ export function ValueForm(props) {
         : html`<input id=${id} value=${text} onInput=${change} autocomplete="off" spellcheck=${false} ...${described} />`}
       <button type="submit" aria-busy=${isWorking}>${props.button}</button>
       ${props.children}
-      <${Command} line=${props.command(text)} />
+      ${canBeSent(props, text) ? html`<${Command} line=${props.command(text)} />` : null}
     </span>
     <span class="minor" id=${`${id}-takes`}>${props.takes ?? ''}</span>
     <span class="field-error" id=${`${id}-error`} role="alert">${error ? html`<span aria-hidden="true">✗ </span>${error}` : ''}</span>

@@ -5,7 +5,7 @@ import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { count, STATES, stateWord } from '../format.js';
 import { href, setParams } from '../router.js';
-import { Answer, Command, Empty, FamilyLink, Filters, More } from '../ui/index.js';
+import { Answer, Command, Empty, FamilyLink, Filters, More, State } from '../ui/index.js';
 
 const FIRST = 50; // families
 const STEP = 150;
@@ -32,11 +32,23 @@ export default function Grid({ params }) {
         <${Command} line=${command('family dates', { family, month: reply.month, limit: limit > 200 ? limit : null })} />
       </div>
       ${reply.families.length
-        ? html`<${Days} month=${reply.month} families=${reply.families} />
+        ? html`<${Days} month=${reply.month} families=${reply.families} /><${Legend} families=${reply.families} />
             <${More} cursor=${reply.cursor} onMore=${() => setLimit(Math.min(1000, limit + STEP))} loading=${asked.loading} />`
         : html`<${Nothing} reply=${reply} />`}
     `}</${Answer}>
   `;
+}
+
+/**
+ * What the marks in the cells mean, and their numbers.
+ * @param {{families: {dates: Record<string, Record<string, number>>}[]}} props
+ */
+function Legend({ families }) {
+  const there = new Set(families.flatMap(({ dates }) => Object.values(dates).flatMap((counts) => Object.keys(counts))));
+  return html`<p class="grid-legend minor">
+    ${WORST_FIRST.filter((state) => there.has(state)).map((state) => html`<${State} key=${state} state=${state} /> `)}
+    <span>A cell shows what comes first in this line; 2/30 is 2 of 30 tasks.</span>
+  </p>`;
 }
 
 /** @param {{reply: any}} props */
