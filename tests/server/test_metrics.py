@@ -206,13 +206,13 @@ def test_who_asks_while_others_do_waits_for_their_reading() -> None:
     class Scheduler:
         """Counts what is read, and answers when told to."""
 
-        namespace = Namespace.named("any")
+        namespace, id = Namespace.named("any"), "any"
 
         def __init__(self) -> None:
             self.readings = 0
             self.may_answer = asyncio.Event()
 
-        async def drive(self, commands: object) -> object:
+        async def drive(self, commands: object, request: object = None) -> object:
             self.readings += 1
             await self.may_answer.wait()
             raise RedisUnavailable("away")

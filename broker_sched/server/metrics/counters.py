@@ -18,7 +18,7 @@ from broker_sched.contract.request_ids import Request
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.errors import BrokerSchedError
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
-from broker_sched.scheduler.metric_counts import RPC_ENDS, add_counted
+from broker_sched.scheduler.metric_counts import NOTES, RPC_ENDS, add_counted, add_up
 
 INTERVAL_SECONDS = 5.0
 LEAVING_SECONDS = 0.5  # that a process which ends may take to tell the last
@@ -52,18 +52,22 @@ class Counters:
         counts[-1] += seconds
 
     async def tell(self) -> None:
-        """Add what was counted to the namespace. Raises BrokerSchedError when that is not possible; nothing is lost."""
+        """Add what was counted to the namespace, and have the notes of scripts added up there.
+
+        Raises BrokerSchedError when that is not possible; nothing is lost.
+        """
         async with self._turn:
             if self._unanswered is not None:
                 await self._send(self._unanswered, is_repetition=True)
-            if counted := self._take():
-                self._unanswered = _Sent(next(self._numbers), counted)
-                await self._send(self._unanswered, is_repetition=False)
+            self._unanswered = _Sent(next(self._numbers), self._take())
+            if await self._send(self._unanswered, is_repetition=False) >= NOTES:
+                await self._scheduler.drive(add_up())
 
-    async def _send(self, sent: _Sent, is_repetition: bool) -> None:
+    async def _send(self, sent: _Sent, is_repetition: bool) -> int:
         request = Request(f"{self._scheduler.id}.counters", str(sent.number), is_repetition)
-        await self._scheduler.drive(add_counted(sent.counted), request)
+        left = await self._scheduler.drive(add_counted(sent.counted), request)
         self._unanswered = None
+        return left
 
     def _take(self) -> dict[str, float]:
         """Return what was counted since the last time, by field of `server_metrics`; it is counted here no more."""
