@@ -31,7 +31,7 @@ export const views = {
   grid: { title: 'Grid', method: 'family_dates', key: 'f', View: Grid },
   task: { title: 'Task', method: 'task_details', View: Task },
   graph: { title: 'Graph', method: 'condensed_graph', View: Graph },
-  timeline: { title: 'Timeline', method: 'events', key: 'l', View: Timeline },
+  timeline: { title: 'Timeline', method: 'timeline', key: 'l', View: Timeline },
   workers: { title: 'Workers', method: 'workers', key: 'w', View: Workers },
   worker: { title: 'Worker', method: 'worker_details', View: Worker },
   resources: { title: 'Resources', method: 'resource_details', key: 'r', View: Resources },

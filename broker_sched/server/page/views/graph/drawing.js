@@ -5,6 +5,7 @@ import { STATES, stateWord } from '../../format.js';
 import { useKeys } from '../../keys.js';
 import { go, href, route } from '../../router.js';
 import { State } from '../../ui/index.js';
+import { pressArrow } from '../drawing/moves.js';
 import { laidOut } from './layout.js';
 import { usePanZoom } from './pan_zoom.js';
 import { furtherOf, nameOf, neighbours, toldOf } from './shape.js';
@@ -14,7 +15,7 @@ const HEIGHT = 42;
 const LETTERS = 23; // of a name, that fit
 const NARROW = 600; // pixels
 const RUNNING = ['RUNNING', 'BATCH_RUNNING'];
-const ARROWS = /** @type {const} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+const STEP = 80; // pixels, by which keys move the drawing
 
 /** @typedef {import('./shape.js').GraphNode} GraphNode */
 
@@ -48,24 +49,14 @@ export function Drawing({ graph, onPath }) {
     { keys: '-', does: 'Zoom out', act: () => moving.zoom(0.8) },
     { keys: '0', does: 'Show the whole graph', act: begin },
   ]);
-  /** @param {KeyboardEvent} event */
-  const press = (event) => {
-    const arrow = ARROWS[/** @type {keyof typeof ARROWS} */ (event.key)];
-    if (!arrow || event.altKey || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    if (event.shiftKey) return moving.pan(-80 * arrow[0], -80 * arrow[1]);
-    const next = nearest(layout.nodes, nodes, current, arrow);
-    if (next) focusOn(next);
-  };
   /** @param {string} name */
   const focusNode = (name) => {
     for (const each of box.current?.querySelectorAll('a') ?? []) if (each.getAttribute('data-node') === name) each.focus();
   };
-  /** @param {string} name */
-  const focusOn = (name) => {
+  /** @param {string} name of the node that has the focus now */
+  const reach = (name) => {
     setAt(name);
-    moving.reveal(boxOf(layout.nodes[name]));
-    focusNode(name);
+    if (document.activeElement?.matches(':focus-visible')) moving.reveal(boxOf(layout.nodes[name]));
   };
   /** @param {Event} event a press that moves the drawing: keys are for it from then on */
   const hold = (event) => {
@@ -80,13 +71,13 @@ export function Drawing({ graph, onPath }) {
       <button type="button" title="Zoom out (-)" aria-label="Zoom out" onClick=${() => moving.zoom(0.8)}>−</button>
       <button type="button" title="Show the whole graph (0)" onClick=${begin}>Whole</button>
     </div>
-    <div class="graph-box" ref=${box} onKeyDown=${press} onMouseDown=${hold} role="group"
+    <div class="graph-box" ref=${box} onKeyDown=${(/** @type {any} */ event) => pressArrow(event, 'a.node', (x, y) => moving.pan(STEP * x, STEP * y))} onMouseDown=${hold} role="group"
       aria-label="The graph. Arrow keys go to the nearest node, Enter opens it; “As a list” has the same in words.">
       <svg width="100%" height="100%" aria-hidden="false">
         <${Arrow} />
         <g transform=${`translate(${place.x} ${place.y}) scale(${place.scale})`}>
           <${Edges} wanted=${wanted} layout=${layout} onPath=${onPath} />
-          <${Nodes} graph=${graph} layout=${layout} onPath=${onPath} current=${current} onFocus=${setAt} />
+          <${Nodes} graph=${graph} layout=${layout} onPath=${onPath} current=${current} onFocus=${reach} />
         </g>
       </svg>
     </div>
@@ -104,26 +95,6 @@ function around(boxes) {
   const [x, y] = [Math.min(...boxes.map((each) => each.x)), Math.min(...boxes.map((each) => each.y))];
   const [right, bottom] = [Math.max(...boxes.map((each) => each.x + WIDTH)), Math.max(...boxes.map((each) => each.y + HEIGHT))];
   return { x, y, width: right - x, height: bottom - y };
-}
-
-/**
- * The node that is nearest in a direction; those aside count as further away.
- * @param {Record<string, {x: number, y: number}>} places
- * @param {GraphNode[]} nodes
- * @param {string} from
- * @param {readonly [number, number]} arrow
- */
-function nearest(places, nodes, from, [right, down]) {
-  const start = places[from];
-  let best = null;
-  let least = Infinity;
-  for (const { node } of nodes) {
-    const [x, y] = [places[node].x - start.x, places[node].y - start.y];
-    const ahead = x * right + y * down;
-    const aside = Math.abs(x * down) + Math.abs(y * right);
-    if (ahead > 1 && ahead + 2 * aside < least) [best, least] = [node, ahead + 2 * aside];
-  }
-  return best;
 }
 
 function Arrow() {

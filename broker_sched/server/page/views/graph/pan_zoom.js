@@ -1,13 +1,13 @@
-// Moves a drawing under a window: by wheel, by dragging, by two fingers, and by keys.
+// A drawing that is moved under a window.
 
 import { useEffect, useRef, useState } from '../../built/libraries.js';
+import { listenToMoves } from '../drawing/moves.js';
 
 /** @typedef {{x: number, y: number, scale: number}} Place where the drawing's corner is, in pixels, and how large it is */
 
 const LEAST = 0.05;
 const MOST = 3;
 const READABLE = 0.5; // smaller, words can't be read
-const CLICK_PIXELS = 4; // moved by less, a press is a click
 
 /** @param {number} scale */
 const bounded = (scale) => Math.min(MOST, Math.max(LEAST, scale));
@@ -54,69 +54,6 @@ export function usePanZoom() {
         y: before.y + near(before.y + part.y * before.scale, part.height * before.scale, height),
       };
     });
-  useEffect(() => (box.current ? listen(box.current, zoom, pan) : undefined), [box.current]);
+  useEffect(() => (box.current ? listenToMoves(box.current, () => ({ zoom, pan }), { wheelZooms: true }) : undefined), []);
   return { box, place, zoom, pan, show, reveal };
-}
-
-/**
- * @param {HTMLElement} box
- * @param {(factor: number, at: {x: number, y: number}) => void} zoom
- * @param {(x: number, y: number) => void} pan
- */
-function listen(box, zoom, pan) {
-  const ended = new AbortController();
-  const { signal } = ended;
-  /** @type {Map<number, {x: number, y: number}>} */
-  const pressed = new Map();
-  let moved = 0;
-  /** @param {MouseEvent} event */
-  const placeOf = (event) => {
-    const { left, top } = box.getBoundingClientRect();
-    return { x: event.clientX - left, y: event.clientY - top };
-  };
-  /** @param {WheelEvent} event */
-  const wheel = (event) => {
-    event.preventDefault();
-    const unit = event.deltaMode === 1 ? 16 : 1; // lines, or pixels
-    if (event.shiftKey) pan(-(event.deltaX || event.deltaY) * unit, 0);
-    else zoom(Math.exp(-event.deltaY * unit * (event.ctrlKey ? 0.01 : 0.0015)), placeOf(event));
-  };
-  /** @param {PointerEvent} event */
-  const press = (event) => {
-    if (event.button !== 0) return;
-    if (!pressed.size) moved = 0;
-    pressed.set(event.pointerId, placeOf(event));
-  };
-  /** @param {PointerEvent} event */
-  const move = (event) => {
-    const before = pressed.get(event.pointerId);
-    if (!before) return;
-    const now = placeOf(event);
-    const other = [...pressed.entries()].find(([id]) => id !== event.pointerId)?.[1];
-    moved += Math.abs(now.x - before.x) + Math.abs(now.y - before.y);
-    if (moved > CLICK_PIXELS) box.setPointerCapture(event.pointerId);
-    if (other) {
-      const gap = (/** @type {{x: number, y: number}} */ at) => Math.max(1, Math.hypot(at.x - other.x, at.y - other.y));
-      zoom(gap(now) / gap(before), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
-    } else if (moved > CLICK_PIXELS) pan(now.x - before.x, now.y - before.y);
-    pressed.set(event.pointerId, now);
-  };
-  /** @param {PointerEvent} event */
-  const release = (event) => pressed.delete(event.pointerId);
-  /** @param {Event} event the click that ends a drag */
-  const click = (event) => {
-    if (moved <= CLICK_PIXELS) return;
-    event.preventDefault();
-    event.stopPropagation();
-    moved = 0;
-  };
-  box.addEventListener('wheel', wheel, { passive: false, signal });
-  box.addEventListener('pointerdown', press, { signal });
-  box.addEventListener('pointermove', move, { signal });
-  for (const name of /** @type {const} */ (['pointerup', 'pointercancel', 'lostpointercapture'])) {
-    box.addEventListener(name, release, { signal });
-  }
-  box.addEventListener('click', click, { capture: true, signal });
-  box.addEventListener('dragstart', (event) => event.preventDefault(), { signal });
-  return () => ended.abort();
 }

@@ -19,7 +19,7 @@ export function PathSummary({ path, words }) {
     <ol class="steps">
       ${path.steps.map(
         (/** @type {any} */ step) => html`<li key=${step.task_id}>
-          <${TaskLink} id=${step.task_id} /> <${State} state=${step.state} />
+          <${TaskLink} id=${step.task_id} /> <${State} state=${step.state} /> ${' '}
           <span class="minor">${duration(step.spent_seconds)} spent${step.state === 'DONE'
             ? ''
             : `, ${step.expected_seconds === null ? 'nobody knows how long it takes' : `${duration(step.expected_seconds)} expected`}`}
