@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -11,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import redis
@@ -20,6 +20,7 @@ from broker_sched.config import OPTIONS
 from broker_sched.server.requests import MAX_BODY_BYTES
 from tests.deploy.reading import COMPOSE, DEPLOY, DOCKERFILE, ROOT, SERVICES, UNITS, command_lines, instructions, unit
 from tests.harness import ServerProcess
+from tests.programs import STDOUT, Program, environment_with
 from tests.servers import any_server, die_with_parent, free_port, redis_cli, until
 
 pytestmark = pytest.mark.timeout(120)
@@ -35,7 +36,8 @@ class Slow(Task):
         while not Path("go").exists(): time.sleep(0.02)
         with self.output().open("w") as file: file.write("done")
 """
-Start = Callable[..., subprocess.Popen[str]]
+Started: TypeAlias = "subprocess.Popen[str] | Program"
+Start = Callable[..., Started]
 LINES = command_lines()
 RUN_BELOW = {
     "Dockerfile CMD",
@@ -57,30 +59,29 @@ def test_every_command_line_is_run_by_a_test() -> None:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start a command line as it is written, this installation's programs in place of the image's."""
-    started: list[subprocess.Popen[str]] = []
-    programs = {
-        "bsched": [sys.executable, "-m", "bsched.main"],
-        "/opt/bsched/bin/bsched": [sys.executable, "-m", "bsched.main"],
-        "python": [sys.executable],
-        "redis-server": [str(any_server())],
-        "rq": [sys.executable, "-m", "rq.cli"],
-    }
+    started: list[Started] = []
+    modules = {"bsched": "bsched.main", "/opt/bsched/bin/bsched": "bsched.main", "rq": "rq.cli"}
+    programs = {"python": lambda: sys.executable, "redis-server": any_server, "redis-cli": redis_cli}
 
-    def run(words: list[str], **environment: str) -> subprocess.Popen[str]:
-        if words[0] == "redis-cli":
-            words = [redis_cli(), *words[1:]]
-        path = os.pathsep.join([str(ROOT), str(ROOT / "cli"), str(tmp_path)])
-        process = subprocess.Popen(
-            [*programs.get(words[0], [words[0]]), *words[1:]],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": path, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=die_with_parent,
-        )
-        started.append(process)
-        return process
+    def run(words: list[str], **environment: str) -> Started:
+        name, *others = words
+        given = environment_with(tmp_path, **environment)
+        if name in modules:
+            started.append(Program(*others, program=modules[name], cwd=tmp_path, env=given, stderr=STDOUT))
+        else:
+            path = str(programs.get(name, lambda: name)())
+            started.append(
+                subprocess.Popen(
+                    [path, *others],
+                    cwd=tmp_path,
+                    env=given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    preexec_fn=die_with_parent,
+                )
+            )
+        return started[-1]
 
     yield run
     for process in started:  # nginx ends its own processes, if it is asked to
@@ -116,7 +117,7 @@ def with_port(words: list[str], port: int) -> list[str]:
     return changed
 
 
-def output_of(process: subprocess.Popen[str], code: int = 0) -> str:
+def output_of(process: Started, code: int = 0) -> str:
     said, _ = process.communicate(timeout=60)
     assert process.returncode == code, said
     return said
