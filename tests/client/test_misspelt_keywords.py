@@ -11,6 +11,7 @@ import pytest
 
 from broker_sched import InvalidArgument, RemoteScheduler, Scheduler
 from broker_sched.contract.scheduler_api import METHODS
+from tests.nightly import only_by_night
 
 CLIENTS = {
     "direct": lambda: Scheduler("memory:misspelt", prune_interval_seconds=None),
@@ -82,6 +83,7 @@ def use_{kind}(scheduler: {kind}) -> None:
 """
 
 
+@only_by_night  # 5 s of CPU; by day mypy reads the same signatures where our own code calls
 def test_a_type_checker_reports_missing_workers_and_misspelt_keywords(tmp_path: Path) -> None:
     """Of either kind of scheduler; one run of mypy for both."""
     uses = [SNIPPET.format(kind=kind) for kind in ("Scheduler", "RemoteScheduler")]
