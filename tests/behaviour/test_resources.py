@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from broker_sched import Scheduler
 from tests.conftest import SchedulerFactory
+from tests.nightly import by_night
 
 
 @pytest.mark.parametrize("amount", [1, 0.1, 123456789012.123, 2**52 + 1, 5e-10, 1e-3])
@@ -60,7 +61,9 @@ EVENTS = st.lists(
 
 
 @given(events=EVENTS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=by_night(100, 15), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_what_is_in_use_is_the_exact_sum_of_what_is_held_whatever_the_amounts(
     scheduler_factory: SchedulerFactory, events: list[tuple[str, float]]
 ) -> None:
