@@ -288,6 +288,8 @@ def _launch(place: Path, socket_path: Path, lock: IO[str]) -> None:
         pass_fds=(lock.fileno(),),  # and with it the lock
         env=child_environment(LC_ALL="C"),  # Redis 7 refuses to start with a locale that is not installed
     )
+    if place in _started:
+        _started[place].wait()  # it has ended, or the lock would not be free
     _started[place] = process
     lock.truncate(0)
     lock.write(str(process.pid))

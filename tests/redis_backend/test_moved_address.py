@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -23,20 +23,36 @@ class Address:
 
     def __init__(self, port: int) -> None:
         self.target = port
+        self._threads: list[threading.Thread] = []
+        self._ends: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
 
     def close(self) -> None:
-        self._listener.close()
+        """Take no more connections, and cut off those that are open."""
+        _cut_off(self._listener)
+        self._threads[0].join()
+        for each in self._ends:
+            _cut_off(each)
+        for thread in self._threads:
+            thread.join()
+        for each in (self._listener, *self._ends):
+            each.close()
+
+    def _start(self, target: Callable[..., None], *ends: socket.socket) -> None:
+        self._threads.append(threading.Thread(target=target, args=ends, daemon=True))
+        self._threads[-1].start()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 outer, _ = self._listener.accept()
+                self._ends.append(outer)
                 inner = socket.create_connection(("127.0.0.1", self.target))
-                for ends in ((outer, inner), (inner, outer)):
-                    threading.Thread(target=_pass_on, args=ends, daemon=True).start()
+                self._ends.append(inner)
+                self._start(_pass_on, outer, inner)
+                self._start(_pass_on, inner, outer)
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
@@ -44,8 +60,12 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
         while data := source.recv(65536):
             target.sendall(data)
     for end in (source, target):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+        _cut_off(end)
+
+
+def _cut_off(end: socket.socket) -> None:
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
 
 
 class Pair(NamedTuple):
