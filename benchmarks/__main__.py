@@ -20,7 +20,7 @@ from benchmarks.rows import ROWS
 # Rows that are measured without what keeps processors awake. That adds 1 to 3 ms to a script, here and there. And where
 # Linux shares the processor among sessions (autogroup), it takes as much as the server's process for looks, which is a
 # session of its own.
-AS_IT_IS = ("longest-script", "looking", "pages")
+AS_IT_IS = ("longest-script", "looking", "pages", "browser")
 
 
 def main() -> int:
@@ -28,7 +28,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Side by side with a stock luigid.")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"one of {', '.join(ROWS)}")
     parser.add_argument("--quick", action="store_true", help="small sizes, no verdict worth the name")
-    parser.add_argument("--huge", type=int, metavar="TASKS", help="how many tasks the row `looking` has")
+    parser.add_argument(
+        "--huge", type=int, metavar="TASKS", help="how many tasks the rows `looking`, `pages` and `browser` have"
+    )
     parser.add_argument("--output", type=Path, help="write there; a full run writes docs/benchmarks.md")
     arguments = parser.parse_args()
     started = time.monotonic()

@@ -305,6 +305,13 @@ def pages(bench: Bench) -> Iterator[Result]:
     yield Result(f"a page hears of a change, {what}: 95 %", "≤ 500 ms", ours, "", "", most <= 0.5)
 
 
+def browser(bench: Bench) -> Iterator[Result]:
+    """Our page and luigid's in a browser."""
+    from benchmarks.browser import row  # here: it needs Playwright, which is among the test dependencies
+
+    return row(bench)
+
+
 ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "get-work-flat": lambda bench: get_work(bench, "flat"),
     "get-work-layered": lambda bench: get_work(bench, "layered"),
@@ -317,6 +324,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "bulk": bulk,
     "looking": looking,
     "pages": pages,
+    "browser": browser,
     "memory": memory,
     "longest-script": longest_script,
 }

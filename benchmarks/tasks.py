@@ -10,6 +10,7 @@ Task: TypeAlias = dict[str, Any]  # the arguments of add_task, without the worke
 Shape: TypeAlias = Callable[[int, int], Task]  # (number, how many) → the task of this number
 
 LAYERS = 10
+FAMILIES = 200  # of the tasks that a page shows
 RESOURCES = 10  # names; each with a limit of 2
 LIMITS = {f"database_{number}": 2 for number in range(RESOURCES)}
 COUNTRIES = ("AT", "BE", "CH", "DE", "DK", "ES", "FI", "FR", "GB", "IT")
@@ -57,7 +58,14 @@ def with_resources(number: int, count: int) -> Task:
     return flat(number, count) | {"resources": resources}
 
 
-SHAPES: dict[str, Shape] = {"flat": flat, "layered": layered, "resources": with_resources}
+def varied(number: int, count: int) -> Task:
+    """Of ten layers in many families. The first layer is done, of the second every tenth task has failed."""
+    layer = number // max(3, count // LAYERS)
+    status = "DONE" if layer == 0 else "FAILED" if layer == 1 and number % 10 == 0 else "PENDING"
+    return layered(number, count) | {"family": f"Family{number % FAMILIES}", "status": status}
+
+
+SHAPES: dict[str, Shape] = {"flat": flat, "layered": layered, "resources": with_resources, "varied": varied}
 
 
 def holders() -> Iterator[Task]:
