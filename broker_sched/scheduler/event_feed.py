@@ -114,6 +114,7 @@ class EventFeed:
         self._listeners.add(listener)
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(_log_failure)
         try:
             yield listener
         finally:
@@ -266,6 +267,13 @@ class EventFeed:
             listener.woken.set()
             if number % WOKEN_AT_ONCE == 0:
                 await asyncio.sleep(WAKE_SECONDS)
+
+
+def _log_failure(reading: asyncio.Task[None]) -> None:
+    if (
+        not reading.cancelled() and (error := reading.exception()) is not None
+    ):  # a bug of ours; who comes next tries anew
+        log.error("Pages hear of no changes any more", exc_info=error)
 
 
 def _numbers(values: Sequence[str | None]) -> list[int]:

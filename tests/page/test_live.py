@@ -69,11 +69,13 @@ def stands(page: Page, word: str) -> None:
 
 
 def test_a_change_shows_at_once_and_nothing_is_asked_for_meanwhile(live: Live, page: Page) -> None:
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request) if request.url.endswith("overview") else None)
     page.goto(live.server.url)
     stands(page, "live")
     live.is_on(page)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    assert "bsched-seen" not in asked[0].headers
+    asked.clear()
     waits = []
     for _ in range(3):
         live.fail()
@@ -81,7 +83,8 @@ def test_a_change_shows_at_once_and_nothing_is_asked_for_meanwhile(live: Live, p
         live.is_on(page)
         waits.append(time.monotonic() - began)
     assert sorted(waits)[1] < 1.0, waits  # the browser, the test and the server share the processors with other tests
-    assert len([url for url in asked if url.endswith("overview")]) <= 6
+    assert len(asked) <= 6
+    assert "bsched-seen" in asked[-1].headers, "pages that heard of the same change are answered together"
 
 
 def test_a_new_task_and_a_pause_show_though_no_status_changed(live: Live, page: Page) -> None:
@@ -124,8 +127,13 @@ def test_tabs_share_a_stream_and_the_next_one_goes_on_with_it(live: Live, new_pa
     live.fail()
     hide(second, False)
     live.is_on(second)
-    first.close()
+    hide(first, False)
+    live.is_on(first)
     second.close()
+    live.fail()
+    live.is_on(first)
+    stands(first, "live")
+    assert len(streams) == 4
 
 
 def test_a_page_is_live_on_another_server_within_three_seconds(

@@ -107,6 +107,21 @@ def test_ids_with_any_text_come_through_on_one_line() -> None:
     run(act)
 
 
+def test_more_changes_at_once_than_are_told_are_answered_with_a_reset_and_the_next_ones_are_told() -> None:
+    async def act() -> None:
+        async with site() as here:
+            page = await here.listen()
+            here.put_events(3 * KEPT)
+            await page.until(lambda: page.named("reset"), "it is told to read anew")
+            assert page.named("reset")[0].id is not None
+            await here.change(1, "Next")
+            await page.until(lambda: "Next" in page.counts, "it hears of the next change")
+            assert len(page.raw) < 5000
+            await page.leave()
+
+    run(act)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_redis_tells_of_changes(kind: str) -> None:
     async def act() -> None:
