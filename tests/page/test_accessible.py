@@ -51,14 +51,18 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize(("theme", "size", "names"), LOOKS)
-def test_no_view_keeps_anybody_out(
+def test_no_view_keeps_anybody_out_or_scrolls_sideways(
     new_page: NewPage, shop_server: ServerProcess, theme: str, size: tuple[int, int], names: tuple[str, ...]
 ) -> None:
     page = new_page(color_scheme=theme, viewport={"width": size[0], "height": size[1]})
     found: dict[str, list[str]] = {}
     for name in names:
         show(page, shop_server, name)
-        if there := violations(page):
+        there = violations(page)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > size[0]:
+            there.append(f"scrolls sideways: {width} pixels")
+        if there:
             found[name] = there
     assert found == {}
 
