@@ -21,7 +21,7 @@ def test_it_is_kept_as_it_was_told_last(scheduler: Scheduler) -> None:
         "log": " second é\n",
         "size": 400,
     }
-    (lifetime,) = scheduler._read([("TTL", scheduler.namespace.key("log", "a"))])
+    lifetime = scheduler._client.ttl(scheduler.namespace.key("log", "a"))
     assert 0 < lifetime <= 86_400
 
 

@@ -219,7 +219,7 @@ def test_a_week_after_its_end_it_is_forgotten(scheduler: Scheduler, clock: FakeC
     assert scheduler.submission("u")["state"] == "DONE"
     (ended,) = scheduler._read([("ZRANGE", scheduler.namespace.key("ended_submissions"), 0, -1)])
     assert ended == ["u"]
-    (lifetime,) = scheduler._read([("TTL", scheduler.namespace.key("submission", "u"))])
+    lifetime = scheduler._client.ttl(scheduler.namespace.key("submission", "u"))
     assert 0 < lifetime <= WEEK
 
 
@@ -283,7 +283,7 @@ def test_an_id_may_be_used_again(scheduler: Scheduler) -> None:
     for _ in range(2):
         submit(scheduler, a=[])
         assert scheduler.submission("s")["ended"] is None
-        assert scheduler._read([("TTL", scheduler.namespace.key("submission", "s"))]) == [-1]
+        assert scheduler._client.ttl(scheduler.namespace.key("submission", "s")) == -1
         assert len(scheduler.submission_list()) == 1
         scheduler.cancel_submission("s")
 

@@ -104,6 +104,8 @@ def _key_for(header: Mapping[str, Any], algorithm: str, keys: KeySet) -> Any:
 def _check_parties(claims: Mapping[str, Any], expected: Expected) -> None:
     if claims.get("iss") != expected.issuer:
         raise LoginFailed("the ID token is by another issuer (iss)")
+    if not isinstance(claims.get("sub"), str) or not claims["sub"]:
+        raise LoginFailed("the ID token does not say who somebody is (sub)")
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
     if expected.client_id not in audiences:

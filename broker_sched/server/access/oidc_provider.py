@@ -18,6 +18,7 @@ from broker_sched.server.access.oidc_config import OidcConfig, check_url
 
 TIMEOUT = urllib3.Timeout(connect=3.0, read=5.0)
 MAX_BYTES = 1024 * 1024
+BASIC = "client_secret_basic"  # a way to show the secret, which every provider has that does not say otherwise
 KNOWN_SECONDS = 3600.0  # for so long what the provider says of itself counts
 KEYS_AGAIN_SECONDS = 30.0  # keys are not asked for again sooner, whatever key a token names
 
@@ -54,13 +55,15 @@ class Provider:
         document = self._ask("GET", f"{self._config.issuer.rstrip('/')}/.well-known/openid-configuration")
         if document.get("issuer") != self._config.issuer:
             raise ProviderAway("its document is of another issuer")
-        methods = document.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        methods = document.get("token_endpoint_auth_methods_supported")
         try:
             names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
             urls = [check_url(name, str(document.get(name))) for name in names]
         except ConfigurationError as error:
             raise ProviderAway(f"its document can't be used: {error}") from None
-        found = Metadata(urls[0], urls[1], urls[2], "client_secret_basic" not in methods)
+        found = Metadata(
+            urls[0], urls[1], urls[2], isinstance(methods, list) and bool(methods) and BASIC not in methods
+        )
         with self._lock:
             self._metadata = (time.monotonic(), found)
         return found

@@ -161,6 +161,8 @@ def test_the_form_has_a_link_to_the_provider(place: Place) -> None:
     [
         ({"iss": "http://evil.example"}, "(iss)"),
         ({"iss": None}, "(iss)"),
+        ({"sub": None}, "(sub)"),
+        ({"sub": ["u1"]}, "(sub)"),
         ({"aud": "another"}, "(aud)"),
         ({"aud": None}, "(aud)"),
         ({"aud": [CLIENT, "another"]}, "(azp)"),
@@ -382,6 +384,18 @@ def test_a_document_that_leads_elsewhere_in_the_clear_is_not_followed(
     place.provider.document = document
     with started(tmp_path, place.provider.issuer) as server:
         assert server.request("GET", "/login/oidc", headers=BROWSER).status == 503
+
+
+@pytest.mark.parametrize("methods", [7, True, {}, "client_secret_basic", [], None, ["client_secret_basic", 7]])
+def test_a_document_that_says_nonsense_of_how_to_log_in_there_is_read_as_one_that_says_nothing(
+    place: Place, tmp_path: Path, methods: object
+) -> None:
+    place.provider.document = {"token_endpoint_auth_methods_supported": methods}
+    with started(tmp_path, place.provider.issuer) as server:
+        begun = server.request("GET", "/login/oidc", headers=BROWSER)
+        path, cookie = at_provider(begun.headers["location"]), begun.headers["set-cookie"].partition(";")[0]
+        place.provider.claims = OPERATOR
+        assert server.request("GET", path, headers={**BROWSER, "cookie": cookie}).status == 200
 
 
 @pytest.mark.parametrize(
