@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from broker_sched import Scheduler
 from tests.conftest import FakeClock
@@ -162,6 +162,33 @@ def test_what_begins_and_ends_is_there_at_once(
     page_scheduler.add_task(worker="dora", task_id="Now_1", family="Now", status="FAILED")
     expect(chart.get_by_role("link", name=re.compile("^Now_1, failed"))).to_be_visible()
     expect(chart.get_by_role("link", name=re.compile("^Now_1, running"))).to_have_count(0)
+
+
+def test_of_very_many_runs_the_last_are_drawn_and_that_is_said(page: Page, page_server: ServerProcess) -> None:
+    """The server's replies are made up: 1,000 runs in each, of a time without end."""
+    ended = time.time()
+    asked = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.post_data_json)
+        first = 1000 * (len(asked) - 1)
+        runs = [
+            {
+                **{"task_id": f"T_{n}", "family": "T", "worker": f"w{n % 3}", "outcome": "DONE"},
+                **{"started": ended - n / 2 - 1, "ended": ended - n / 2},
+            }
+            for n in range(first, first + 1000)
+        ]
+        told = {"runs": runs, "cursor": f"c{len(asked)}", "now": ended, "all_running": False, "whole_since": ended - 60}
+        route.fulfill(json={"response": told})
+
+    page.route("**/api/timeline", answer)
+    chart = open_timeline(page, page_server)
+    expect(page.get_by_text(re.compile("Only the last 3,000 runs are drawn, down to .*: zoom in"))).to_be_visible()
+    expect(page.get_by_text("only the last run of each task that is still there is known")).to_be_visible()
+    expect(page.get_by_text("More than 1,000 tasks run: not all of them are drawn.")).to_be_visible()
+    assert chart.locator("a.run").count() < 1500
+    assert [each.get("cursor") for each in asked[:3]] == [None, "c1", "c2"]
 
 
 def test_the_same_is_there_as_a_list(page: Page, page_server: ServerProcess) -> None:

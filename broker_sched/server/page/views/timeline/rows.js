@@ -24,7 +24,9 @@ export function rowsOf(runs, by, scale, now) {
   for (const run of runs) {
     if ((run.ended ?? now) < scale.since || (run.started ?? run.ended ?? now) > scale.until) continue;
     const name = run[by] ?? '';
-    found.set(name, [...(found.get(name) ?? []), run]);
+    const known = found.get(name);
+    if (known) known.push(run);
+    else found.set(name, [run]);
   }
   const end = Math.min(now, scale.until);
   return [...found].sort().map(([name, some]) => {

@@ -49,8 +49,10 @@ class Fetching {
     /** @type {Run[]} */
     this.running = [];
     this.from = Infinity;
+    this.allRunning = true;
     this.now = 0;
     this.isWhole = false;
+    this.isThere = false; // all that is drawn
     this.isAsking = false;
     this.isDue = true;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -64,12 +66,12 @@ class Fetching {
   }
 
   async ask() {
-    if (this.isAsking || !this.isDue || document.hidden || (this.isWhole && this.wanted.until !== null)) return;
+    if (this.isAsking || !this.isDue || document.hidden || (this.isThere && this.wanted.until !== null)) return;
     this.isAsking = true;
     this.isDue = false;
     let pause = GAP_MS;
     try {
-      await (this.now ? this.askForNew() : this.askForAll());
+      await (this.isThere ? this.askForNew() : this.askForAll());
     } catch (error) {
       if (this.abort.signal.aborted) return;
       this.tell({ error: error instanceof ApiError ? error : new ApiError(0, 'Bug', String(error)) });
@@ -84,29 +86,35 @@ class Fetching {
 
   async askForAll() {
     let cursor = null;
+    this.isThere = false;
     do {
       const page = await this.page({ since: this.wanted.since, until: this.wanted.until, cursor });
-      if (cursor === null) this.running = page.runs.filter((/** @type {Run} */ run) => run.ended === null);
+      if (cursor === null) this.begin(page);
       cursor = page.cursor;
       this.isWhole = cursor === null;
       this.from = this.isWhole ? this.wanted.since : Math.min(...[...this.ended.values()].map((run) => run.ended ?? Infinity));
       this.show(page);
-      if (this.isWhole || this.ended.size >= MOST) this.now = page.now;
-    } while (!this.now);
+      this.isThere = this.isWhole || this.ended.size >= MOST;
+    } while (!this.isThere);
+  }
+
+  /** @param {any} page the first one, with what runs; what ends from then on is asked for later */
+  begin(page) {
+    this.running = page.runs.filter((/** @type {Run} */ run) => run.ended === null);
+    this.now = page.now;
+    this.allRunning = page.all_running;
   }
 
   async askForNew() {
-    const since = this.now;
-    let cursor = null;
-    do {
-      const page = await this.page({ since, cursor });
-      if (cursor === null) {
-        this.running = page.runs.filter((/** @type {Run} */ run) => run.ended === null);
-        this.now = page.now;
-      }
-      cursor = page.cursor;
-      this.show(page);
-    } while (cursor !== null);
+    const page = await this.page({ since: this.now });
+    if (page.cursor !== null) {
+      // More than a page has ended meanwhile, as when the tab was hidden for long.
+      this.ended.clear();
+      return this.askForAll();
+    }
+    this.begin(page);
+    this.show(page);
+    return undefined;
   }
 
   /** @param {Record<string, any>} args */
@@ -119,11 +127,16 @@ class Fetching {
 
   /** @param {any} page */
   show(page) {
+    if (this.ended.size > 2 * MOST) {
+      const kept = [...this.ended].sort(([, one], [, other]) => (other.ended ?? 0) - (one.ended ?? 0)).slice(0, MOST);
+      this.ended = new Map(kept);
+      [this.from, this.isWhole] = [kept[MOST - 1][1].ended ?? 0, false];
+    }
     const found = {
       runs: [...this.running, ...this.ended.values()],
       from: this.from,
       isWhole: this.isWhole,
-      allRunning: page.all_running,
+      allRunning: this.allRunning,
       wholeSince: page.whole_since,
     };
     this.tell({ found, error: null });
