@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from broker_sched import Scheduler
 from tests.harness import RedisProcess, ServerProcess
-from tests.nightly import by_night
+from tests.nightly import by_night, only_by_night
 from tests.page.conftest import NewPage
 from tests.server.access.asgi import user_line
 
@@ -159,21 +159,36 @@ def test_what_it_needs_and_what_needs_it_are_counted_and_filtered_by_state(
     )
 
 
+@only_by_night
 def test_deps_of_very_many_are_shown_part_by_part(page: Page, page_server: ServerProcess, shop: Scheduler) -> None:
-    tasks = [{"task_id": f"d{number:04}", "family": "D"} for number in range(1100)]
-    for start in range(0, 1100, 550):
-        shop.add_tasks(worker=WORKER, tasks=tasks[start : start + 550])
-    shop.add_task(worker=WORKER, task_id="wide", deps=[each["task_id"] for each in tasks])
-    while shop.task_details("wide")["n_deps"] < 1100:
-        shop.prune()
-    show(page, page_server, "wide")
-    needs = page.get_by_role("region", name="What it needs").first
+    needs = show_wide(page, page_server, shop, 1100)
     more = needs.get_by_role("button", name="Show more")
     for shown in (r"2\d", r"1\d\d", r"5\d\d", r"1,0\d\d"):  # a page may have some more than were asked for
         expect(needs.get_by_text(re.compile(f"^The first {shown} of 1,100$"))).to_be_visible()
         more.click()
     expect(more).to_have_count(0)
     expect(needs.get_by_role("link", name="D()").first).to_be_visible()
+
+
+def test_of_many_deps_the_first_are_shown_and_more_when_asked_for(
+    page: Page, page_server: ServerProcess, shop: Scheduler
+) -> None:
+    needs = show_wide(page, page_server, shop, 30)
+    expect(needs.get_by_text("The first 20 of 30")).to_be_visible()
+    needs.get_by_role("button", name="Show more").click()
+    expect(needs.locator("tbody tr")).to_have_count(30)
+
+
+def show_wide(page: Page, server: ServerProcess, scheduler: Scheduler, width: int) -> Locator:
+    """Open the view of a task that has so many deps, and return the part that lists them."""
+    tasks = [{"task_id": f"d{number:04}", "family": "D"} for number in range(width)]
+    for start in range(0, width, 550):
+        scheduler.add_tasks(worker=WORKER, tasks=tasks[start : start + 550])
+    scheduler.add_task(worker=WORKER, task_id="wide", deps=[each["task_id"] for each in tasks])
+    while scheduler.task_details("wide")["n_deps"] < width:
+        scheduler.prune()
+    show(page, server, "wide")
+    return page.get_by_role("region", name="What it needs").first
 
 
 def running(scheduler: Scheduler, **more: object) -> None:
@@ -284,7 +299,7 @@ def test_a_disabled_task_is_enabled_and_a_running_one_stopped(
     show(page, page_server, "Train_1")
     page.get_by_role("button", name="Stop and disable").click()
     accept(page)
-    expect(page.get_by_text(f"{WORKER} is asked to end it.")).to_be_visible()
+    expect(page.get_by_text("Train_1 is asked to end.")).to_be_visible()
     (message,) = shop.ping(worker=WORKER)["rpc_messages"]
     assert message == {"name": "stop_task", "kwargs": {"task_id": "Train_1", "disable": True}}
 

@@ -1,10 +1,11 @@
 // What people can do with a task, each with the command that does the same.
 
 import { html } from '../../built/libraries.js';
+import { call } from '../../api.js';
 import { command } from '../../commands.js';
 import { may } from '../../session.js';
 import { Button, Command } from '../../ui/index.js';
-import { changed, changeTasks } from './changing.js';
+import { changed, changeTasks, DONE_TEXT, Question } from './changing.js';
 
 /**
  * @typedef {object} Action
@@ -12,7 +13,8 @@ import { changed, changeTasks } from './changing.js';
  * @property {string} label
  * @property {string[]} statuses in which it is offered
  * @property {'danger'} [kind]
- * @property {{title: string, text: string, yes: string}} [confirm]
+ * @property {string} [confirm] what to say before
+ * @property {boolean} [disable] of `stop`: it is DISABLED then
  */
 
 /** @type {Action[]} */
@@ -22,115 +24,95 @@ const ACTIONS = [
     name: 'forgive',
     label: 'Forgive failures',
     statuses: ['FAILED', 'DISABLED'],
-    confirm: { title: 'Forget its failures?', text: 'It runs again at once, and retry_count begins anew.', yes: 'Forgive' },
+    confirm: 'It runs again at once, and retry_count begins anew.',
   },
   {
     name: 'enable',
     label: 'Enable',
     statuses: ['DISABLED'],
-    confirm: { title: 'Enable it?', text: 'It is FAILED then, its failures forgotten, and is retried after retry_delay.', yes: 'Enable' },
+    confirm: 'It is FAILED then, its failures forgotten, and is retried after retry_delay.',
   },
   {
     name: 'stop',
     label: 'Stop',
     statuses: ['RUNNING'],
     kind: 'danger',
-    confirm: {
-      title: 'Stop it?',
-      text: 'Its worker is asked to end the run, within a second or so; then the task is FAILED, and retried as usual. A worker of stock Luigi does not do it.',
-      yes: 'Stop',
-    },
+    confirm: 'Its worker ends the run within a second or so. Then it is FAILED, and retried as usual. A worker of stock Luigi does not do it.',
   },
   {
     name: 'disable',
     label: 'Disable',
     statuses: ['PENDING', 'FAILED', 'UNKNOWN'],
     kind: 'danger',
-    confirm: {
-      title: 'Disable it?',
-      text: 'Nobody runs it until it is retried, forgiven, enabled or marked as done, whoever schedules it again. What needs it waits.',
-      yes: 'Disable',
-    },
+    confirm: 'Nobody runs it until it is retried, forgiven, enabled or done, whoever schedules it again. What needs it waits.',
   },
   {
     name: 'done',
     label: 'Mark as done',
     statuses: ['PENDING', 'RUNNING', 'FAILED', 'DISABLED', 'UNKNOWN'],
     kind: 'danger',
-    confirm: { title: 'Take it for done?', text: 'What waits for it goes on, whether or not its output is there.', yes: 'Mark as done' },
+    confirm: DONE_TEXT,
   },
   {
     name: 'remove',
     label: 'Remove',
     statuses: ['PENDING', 'DONE', 'FAILED', 'DISABLED', 'UNKNOWN'],
     kind: 'danger',
-    confirm: {
-      title: 'Remove it?',
-      text: 'The scheduler forgets it, with its runs, its error and its log. It is refused while a task needs it that is not done.',
-      yes: 'Remove',
-    },
+    confirm: 'The scheduler forgets it, with its runs, its error and its log; not while a task needs it that is not done.',
+  },
+  {
+    name: 'stop',
+    disable: true,
+    label: 'Stop and disable',
+    statuses: ['RUNNING'],
+    kind: 'danger',
+    confirm: 'Its worker ends the run within a second or so. Then it is DISABLED, and not tried again until somebody wants it.',
   },
 ];
 
 /** @param {{task: any, onChange: () => void}} props */
 export function Actions({ task, onChange }) {
   if (!may('change_tasks')) return null;
+  const id = task.task_id;
   const offered = ACTIONS.filter((action) => action.statuses.includes(task.status));
   return html`<div class="actions" role="group" aria-label="What can be done with the task">
-    ${offered.map((action) => html`<${Act} key=${action.name} action=${action} task=${task} onChange=${onChange} />`)}
-    ${task.status === 'RUNNING' ? html`<${StopAndDisable} task=${task} onChange=${onChange} />` : null}
+    ${offered.map((action) => html`<${Act} key=${action.label} action=${action} id=${id} onChange=${onChange} />`)}
     <details class="as-commands">
       <summary>As commands</summary>
       <ul class="plain-list">
-        ${offered.map((action) => html`<li key=${action.name}><${Command} line=${commandOf(action.name, task.task_id)} /></li>`)}
+        ${offered.map((action) => html`<li key=${action.label}><${Command} line=${commandOf(action, id)} /></li>`)}
       </ul>
     </details>
   </div>`;
 }
 
-/**
- * @param {string} name
- * @param {string} id
- */
-function commandOf(name, id) {
-  return command(`task ${name}`, { args: [id] });
-}
-
-/** @param {{action: Action, task: any, onChange: () => void}} props */
-function Act({ action, task, onChange }) {
-  const id = task.task_id;
+/** @param {{action: Action, id: string, onChange: () => void}} props */
+function Act({ action, id, onChange }) {
+  const { name, label, confirm, kind } = action;
   return html`<${Button}
     method="change_tasks"
-    act=${() => changeTasks([id], action.name)}
-    command=${commandOf(action.name, id)}
-    confirm=${action.confirm && { ...action.confirm, text: html`<${Question} text=${action.confirm.text} id=${id} />` }}
-    kind=${action.kind}
+    act=${() => (action.disable ? stopAndDisable(id) : changeTasks([id], name))}
+    command=${commandOf(action, id)}
+    confirm=${confirm && { title: `${label}?`, yes: label, text: html`<${Question} text=${confirm} id=${id} />` }}
+    kind=${kind}
     told=${changed}
     onDone=${onChange}
     quiet=${true}
-    >${action.label}</${Button}
+    >${label}</${Button}
   >`;
 }
 
-/** @param {{task: any, onChange: () => void}} props */
-function StopAndDisable({ task, onChange }) {
-  const id = task.task_id;
-  const text = 'Its worker is asked to end the run, within a second or so; then the task is DISABLED, and not tried again until somebody wants it.';
-  return html`<${Button}
-    method="stop_task"
-    args=${{ task_id: id, disable: true }}
-    command=${command('task stop', { disable: true, args: [id] })}
-    confirm=${{ title: 'Stop and disable it?', text: html`<${Question} text=${text} id=${id} />`, yes: 'Stop and disable' }}
-    kind="danger"
-    told=${(/** @type {any} */ reply) => (reply.worker ? `${reply.worker} is asked to end it.` : 'It does not run any more.')}
-    onDone=${onChange}
-    quiet=${true}
-    >Stop and disable</${Button}
-  >`;
+/**
+ * @param {Action} action
+ * @param {string} id
+ */
+function commandOf({ name, disable }, id) {
+  return command(`task ${name}`, { disable, args: [id] });
 }
 
-/** @param {{text: string, id: string}} props */
-function Question({ text, id }) {
-  return html`<p>${text}</p>
-    <p class="task-id"><code>${id}</code></p>`;
+/** @param {string} id */
+async function stopAndDisable(id) {
+  const reply = await call('stop_task', { task_id: id, disable: true });
+  if (reply.worker === null) throw new Error('It does not run any more.');
+  return { changed: [id], action: 'stop' };
 }

@@ -4,7 +4,7 @@ import { html, useEffect, useState } from '../../built/libraries.js';
 import { call, useCall } from '../../api.js';
 import { stateWord, Time } from '../../format.js';
 import { may } from '../../session.js';
-import { Answer, Empty, Table, WorkerLink } from '../../ui/index.js';
+import { Answer, Table, WorkerLink } from '../../ui/index.js';
 
 const LIMIT = 100;
 
@@ -44,20 +44,16 @@ function Listed({ id, newest, isGone }) {
   /** @type {Map<string, any>} */
   const byId = new Map([...(older?.events ?? []), ...newest.events].map((event) => [event.id, event]));
   const shown = [...byId.values()].reverse();
+  if (!shown.length && first === null) return html`<p class="none">No event tells of it: about the last 10,000 are kept.</p>`;
   return html`
     ${shown.length
       ? html`<${Table} label="Changes of the task, newest first" columns=${COLUMNS} rows=${shown} keys=${false} keyOf=${(/** @type {any} */ event) => event.id} />`
-      : html`<${Empty}>${isLooking ? 'Looking further back…' : nothing(first)}</${Empty}>`}
+      : html`<p class="none">${isLooking ? 'Looking further back…' : 'None of the last 1,000 events tells of it.'}</p>`}
     ${failed ? html`<p class="warn" role="alert">${failed}</p>` : null}
     ${first === null
       ? null
       : html`<p class="more"><button type="button" disabled=${isLooking} onClick=${lookBack}>Look further back</button></p>`}
   `;
-}
-
-/** @param {string | null} first */
-function nothing(first) {
-  return first === null ? 'No event tells of it: about the last 10,000 are kept.' : 'None of the last 1,000 events tells of it.';
 }
 
 /** @type {import('../../ui/table.js').Column<any>[]} */

@@ -1,5 +1,6 @@
 // One thing done with tasks, and what is told of it.
 
+import { html } from '../../built/libraries.js';
 import { call } from '../../api.js';
 import { caller } from '../../session.js';
 
@@ -29,4 +30,13 @@ export async function changeTasks(taskIds, action) {
 /** @param {any} reply of changeTasks about one task */
 export function changed(reply) {
   return `${reply.changed[0]} ${OUTCOMES[reply.action]}.`;
+}
+
+/** What to know before a task is marked as done. */
+export const DONE_TEXT = 'What waits for it goes on, whether or not its output is there.';
+
+/** @param {{text: string, id: string}} props what is asked before a task is changed */
+export function Question({ text, id }) {
+  return html`<p>${text}</p>
+    <p class="task-id"><code>${id}</code></p>`;
 }

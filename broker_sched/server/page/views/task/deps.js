@@ -11,6 +11,7 @@ const FIRST = 20; // tasks
 const MOST = 1000;
 const EVERY_SECONDS = 30;
 const NO_FURTHER = { rows: /** @type {any[] | null} */ (null), cursor: /** @type {string | null} */ (null) };
+const UNCOUNTED = ['DISABLED', 'FAILED', 'RUNNING', 'READY', 'WAITING', 'BLOCKED', 'DONE']; // of too many to count
 const TITLES = { deps: 'What it needs', dependents: 'What needs it' };
 const NOTHING = { deps: 'It needs no other task.', dependents: 'No other task needs it.' };
 
@@ -83,26 +84,18 @@ export function Direction({ id, direction, known, unmet, isGone = false }) {
 }
 
 /** @param {{reply: any, unmet?: number, chosen: string | null, onChoose: (state: string | null) => void}} props */
-function States({ reply, unmet, chosen, onChoose }) {
-  const { counts, total } = reply;
-  if (counts === null) {
-    return html`<p>
-      ${unmet === undefined ? `${count(total)} tasks` : `${count(total - unmet)} of ${count(total)} are done`}: too many to count
-      them all by state. <${Choice} state=${null} chosen=${chosen} onChoose=${onChoose}>all</${Choice}>
-      ${['DISABLED', 'FAILED', 'RUNNING', 'READY', 'WAITING', 'BLOCKED', 'DONE'].map(
-        (state) => html`<${Choice} key=${state} state=${state} chosen=${chosen} onChoose=${onChoose}><${State} state=${state} /></${Choice}>`,
-      )}
-    </p>`;
-  }
-  return html`<${Bar} counts=${counts} />
+function States({ reply: { counts, total }, unmet, chosen, onChoose }) {
+  return html`
+    ${counts ? html`<${Bar} counts=${counts} />` : unmet === undefined ? null : html`<p>${count(total - unmet)} of ${count(total)} are done.</p>`}
     <p class="choices" role="group" aria-label="Only those in one state">
       <${Choice} state=${null} chosen=${chosen} onChoose=${onChoose}>${some(total, 'task')}</${Choice}>
-      ${Object.keys(counts).map(
+      ${(counts ? Object.keys(counts) : UNCOUNTED).map(
         (state) => html`<${Choice} key=${state} state=${state} chosen=${chosen} onChoose=${onChoose}>
-          ${count(counts[state])} <${State} state=${state} />
+          ${counts && count(counts[state])} <${State} state=${state} />
         </${Choice}>`,
       )}
-    </p>`;
+    </p>
+  `;
 }
 
 /** @param {{state: string | null, chosen: string | null, onChoose: (state: string | null) => void, children?: any}} props */

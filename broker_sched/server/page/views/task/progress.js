@@ -9,7 +9,7 @@ export function Progress({ task }) {
   const isRunning = task.status === 'RUNNING' && task.started !== null;
   const percent = task.progress === null ? null : Number(task.progress);
   return html`<div class="progress">
-    ${percent === null
+    ${percent === null || !isRunning
       ? null
       : html`<p class="progress-bar">
           <${Meter} value=${Math.max(0, percent)} of=${100} label=${`${task.progress} % done, as the task says`} />

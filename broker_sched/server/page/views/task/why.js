@@ -5,13 +5,14 @@ import { useCall } from '../../api.js';
 import { command } from '../../commands.js';
 import { count, some } from '../../format.js';
 import { href } from '../../router.js';
-import { Button, Failure, FamilyLink, ResourceLink, TaskLink, WorkerLink } from '../../ui/index.js';
-import { changed, changeTasks } from './changing.js';
+import { Button, Failure, ResourceLink, TaskLink, WorkerLink } from '../../ui/index.js';
+import { changed, changeTasks, DONE_TEXT, Question } from './changing.js';
 import { linked } from './linked.js';
 
 const PENDING_SECONDS = 5; // workers come and go without an event of this task
 const OTHERWISE_SECONDS = 30;
 const SHOWN = 10; // causes, holders, workers
+const NAMED = 3; // holders, workers in a sentence
 
 /** @param {{task: any, onChange: () => void}} props */
 export function Why({ task, onChange }) {
@@ -96,12 +97,26 @@ function sentence(cause, own) {
 
 /** @param {{cause: any, own: string, onChange: () => void}} props what the sentence does not say, and what mends it */
 function More({ cause, own, onChange }) {
+  const { resource, holders = [], other_holders: unknownHolders, workers = [], other_workers: unknownWorkers } = cause;
   return html`
     ${cause.cycle ? html`<${Cycle} ids=${cause.cycle} own=${own} />` : null}
-    ${(cause.holders ?? []).length ? html`<${Holders} cause=${cause} />` : null}
-    ${(cause.workers ?? []).length > 3 ? html`<${Workers} cause=${cause} />` : null}
+    <${Further} label=${`Who else holds ${resource}`} others=${holders} left=${unknownHolders}
+      row=${(/** @type {any} */ each) => html`${count(each.amount)}: <${TaskLink} id=${each.task_id} /> on <${WorkerLink} worker=${each.worker} />`} />
+    <${Further} label="Further workers that might run it" others=${workers} left=${unknownWorkers}
+      row=${(/** @type {any} */ each) => html`<${WorkerLink} worker=${each.worker} /> ${each.host ? `on ${each.host}` : ''}: ${each.state}`} />
+    ${resource ? html`<p class="minor">The resource: <${ResourceLink} name=${resource} /></p>` : null}
     <${Mend} cause=${cause} own=${own} onChange=${onChange} />
   `;
+}
+
+/** @param {{label: string, others: any[], left?: number, row: (each: any) => any}} props those whom the sentence does not name */
+function Further({ label, others, left = 0, row }) {
+  const more = Math.max(0, others.length - SHOWN) + left;
+  if (others.length <= NAMED) return null;
+  return html`<ul class="minor" aria-label=${label}>
+    ${others.slice(NAMED, SHOWN).map((each, index) => html`<li key=${index}>${row(each)}</li>`)}
+    ${more ? html`<li>and ${some(more, 'other')}</li>` : null}
+  </ul>`;
 }
 
 /** @param {{ids: string[], own: string}} props */
@@ -112,59 +127,27 @@ function Cycle({ ids, own }) {
   </ol>`;
 }
 
-/** @param {{cause: any}} props */
-function Holders({ cause }) {
-  const left = cause.holders.length - SHOWN + cause.other_holders;
-  return html`<ul class="minor" aria-label=${`Who holds ${cause.resource}`}>
-    ${cause.holders.slice(0, SHOWN).map(
-      (/** @type {any} */ each) =>
-        html`<li key=${each.task_id}>${count(each.amount)}: <${TaskLink} id=${each.task_id} /> on <${WorkerLink} worker=${each.worker} /></li>`,
-    )}
-    ${left > 0 ? html`<li>and ${some(left, 'other')}: <${ResourceLink} name=${cause.resource} /></li>` : null}
-  </ul>`;
-}
+/** What mends a cause: a change of its task. That of the task that is shown has buttons of its own. */
+const MENDS = /** @type {Record<string, [string, string]>} */ ({
+  failed: ['retry', 'Retry it'],
+  disabled: ['enable', 'Enable it'],
+  external: ['done', 'Mark it as done'],
+});
 
-/** @param {{cause: any}} props */
-function Workers({ cause }) {
-  const left = cause.workers.length - SHOWN + cause.other_workers;
-  return html`<ul class="minor" aria-label="Workers that might run it">
-    ${cause.workers.slice(0, SHOWN).map(
-      (/** @type {any} */ each, /** @type {number} */ index) => html`<li key=${index}>
-        ${each.worker ? html`<${WorkerLink} worker=${each.worker} />` : 'one whose name is not kept'}${each.host ? ` on ${each.host}` : ''}:
-        ${each.state}${each.state === 'busy' ? `, ${count(each.running)} of ${count(each.slots)}` : ''}
-      </li>`,
-    )}
-    ${left > 0 ? html`<li>and ${some(left, 'other')}</li>` : null}
-  </ul>`;
-}
-
-/** @param {{cause: any, own: string, onChange: () => void}} props what can be done about a cause; for the task that is shown there are other buttons */
+/** @param {{cause: any, own: string, onChange: () => void}} props */
 function Mend({ cause, own, onChange }) {
-  const id = cause.task_id;
-  /** @param {string} action */
-  const change = (action) => () => changeTasks([id], action);
-  switch (cause.code) {
-    case 'failed':
-      return id === own ? null : html`<${Button} method="change_tasks" act=${change('retry')} command=${command('task retry', { args: [id] })} told=${changed} onDone=${onChange}>Retry it</${Button}>`;
-    case 'disabled':
-      return id === own ? null : html`<${Button} method="change_tasks" act=${change('enable')} command=${command('task enable', { args: [id] })} told=${changed} onDone=${onChange}>Enable it</${Button}>`;
-    case 'paused':
-      return html`<${Button} method="unpause" command=${command('resume')} told=${() => 'Handing out goes on.'} onDone=${onChange}>Unpause the scheduler</${Button}>`;
-    case 'family_paused':
-      return html`<p><${FamilyLink} family=${cause.family} /></p>
-        <${Button} method="unpause_family" args=${{ family: cause.family }} command=${command('resume', { args: [cause.family] })}
-          told=${() => `${cause.family} is handed out again.`} onDone=${onChange}>Unpause the family</${Button}>`;
-    case 'over_limit':
-    case 'resource':
-    case 'starvation_guard':
-      return cause.resource ? html`<p class="minor">The resource: <${ResourceLink} name=${cause.resource} /></p>` : null;
-    case 'deps':
-      return html`<p><a href=${href('task', { id })}>Why that one waits</a></p>`;
-    case 'external':
-      return id === own ? null : html`<${Button} method="change_tasks" act=${change('done')} command=${command('task done', { args: [id] })} told=${changed} onDone=${onChange}
-        confirm=${{ title: 'Take it for done?', text: html`<p>What waits for it goes on, whether or not its output is there: <code>${id}</code></p>`, yes: 'Mark as done' }}>Mark it as done</${Button}>`;
-    default:
-      return null;
+  const { code, task_id: id, family } = cause;
+  if (code === 'deps') return html`<p><a href=${href('task', { id })}>Why that one waits</a></p>`;
+  if (code === 'paused' || code === 'family_paused') {
+    const isAll = code === 'paused';
+    return html`<${Button} method=${isAll ? 'unpause' : 'unpause_family'} args=${isAll ? {} : { family }}
+      command=${command('resume', { args: isAll ? [] : [family] })} told=${() => 'Handing out goes on.'} onDone=${onChange}
+      >Unpause ${isAll ? 'the scheduler' : family}</${Button}>`;
   }
+  if (!MENDS[code] || id === own) return null;
+  const [action, label] = MENDS[code];
+  return html`<${Button} method="change_tasks" act=${() => changeTasks([id], action)} command=${command(`task ${action}`, { args: [id] })}
+    told=${changed} onDone=${onChange}
+    confirm=${action === 'done' && { title: 'Take it for done?', text: html`<${Question} text=${DONE_TEXT} id=${id} />`, yes: 'Mark as done' }}
+    >${label}</${Button}>`;
 }
-
