@@ -104,7 +104,7 @@ VIEWS: list[tuple[str, dict[str, str], list[str]]] = [
     ("grid", {"family": FAMILY}, ["Family"]),
     ("graph", {"id": WAITING}, ["Family"]),
     ("graph", {"id": FAILED, "direction": "dependents"}, ["Family"]),
-    ("timeline", {}, []),
+    ("timeline", {}, ["worker"]),
     ("workers", {}, ["worker", "worker2", "host", "version"]),
     ("worker", {"id": WORKER}, ["worker", "host", "version", "info", "told", "running"]),
     ("worker", {"id": OTHER_WORKER}, ["worker2", "pattern", "module"]),

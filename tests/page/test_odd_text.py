@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +13,7 @@ from playwright.sync_api import Page, expect
 from broker_sched import Scheduler
 from tests.harness import RedisProcess, ServerProcess
 from tests.page.conftest import NewPage
+from tests.page.modules import called
 
 HALF = "caf\udce9.csv"  # as Python makes it of a file name in Latin-1
 UNSEEN = "safe\u202egpj.exe\x1b[2J\x00\u200bend"
@@ -123,3 +126,14 @@ def test_very_long_names_leave_the_page_as_wide_as_the_window(
         if page.evaluate("document.documentElement.scrollWidth") > width:
             wide.append((view, *params))
     assert wide == []
+
+
+def test_a_command_with_what_no_keyboard_has_is_read_by_a_shell_as_it_was_meant() -> None:
+    words = [HALF, UNSEEN.replace("\0", ""), "two\nlines\tand 'quotes' \\ $(no) `no` \\x41", RTL, "plain"]
+    lines = called([("commands.js", "quoted", word) for word in words])
+    assert all(character.isprintable() for line in lines for character in line), "what is shown is what is copied"
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    said = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {' '.join(lines)}"], capture_output=True, env=environment, check=True
+    )
+    assert said.stdout.split(b"\0")[:-1] == [os.fsencode(word) for word in words]

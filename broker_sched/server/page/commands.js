@@ -1,13 +1,28 @@
 // The line of `bsched` that does what a button does.
 
+import { asEscape, visible } from './visible_text.js';
+
 const PLAIN = /^[A-Za-z0-9_@%+=:,./-]+$/;
 
 /**
- * Quotes a word for a shell of Unix; one that needs no quotes stays as it is.
+ * Quotes a word for a shell of Unix; one that needs no quotes stays as it is. What can't be seen, or would do something
+ * in a terminal, is written as bash, zsh and ksh read it: what is shown is what is copied.
  * @param {string} word
  */
 export function quoted(word) {
-  return PLAIN.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+  if (PLAIN.test(word)) return word;
+  const needsEscapes = /[\t\n]/.test(word) || visible(word) !== word;
+  return needsEscapes ? `$'${escaped(word)}'` : `'${word.replaceAll("'", `'"'"'`)}'`;
+}
+
+/** @param {string} word */
+function escaped(word) {
+  return visible(word.replace(/[\\']/g, '\\$&').replaceAll('\n', '\\n').replaceAll('\t', '\\t'), (character) => {
+    const code = character.charCodeAt(0);
+    if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
+    // A byte that is no UTF-8, which is half a character in Python's texts.
+    return code >= 0xdc80 && code <= 0xdcff ? `\\x${(code - 0xdc00).toString(16)}` : asEscape(character);
+  });
 }
 
 /**

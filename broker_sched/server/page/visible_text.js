@@ -11,9 +11,15 @@ const UNSEEN =
 /**
  * Writes unseen characters of a text as escapes, such as \u202e.
  * @param {string} text
+ * @param {(character: string) => string} [write] how to write one
  */
-export function visible(text) {
-  return text.replace(UNSEEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+export function visible(text, write = asEscape) {
+  return text.replace(UNSEEN, write);
+}
+
+/** @param {string} character of 16 bits */
+export function asEscape(character) {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** Begins to do so with all texts that are put into the page. */

@@ -107,7 +107,7 @@ function Act({ action, id, onChange }) {
  * @param {string} id
  */
 function commandOf({ name, disable }, id) {
-  return command(`task ${name}`, { disable, args: [id] });
+  return disable ? command('task stop', { disable, args: [id] }) : command(`task ${name}`, { args: [id] });
 }
 
 /** @param {string} id */

@@ -8,7 +8,7 @@ import { may } from '../../session.js';
 import { Answer, Command, Copy, Empty } from '../../ui/index.js';
 import { added, endOf, NOTHING_KEPT, places, shown } from './log_text.js';
 
-const RUNNING_SECONDS = 1;
+const RUNNING_SECONDS = 2; // as often as workers tell it
 const FIRST = 100_000; // characters shown, until more are asked for
 const MOST_MARKS = 1000;
 const NEAR_END_PIXELS = 40;

@@ -9,7 +9,7 @@ import { Button, Failure, ResourceLink, TaskLink, WorkerLink } from '../../ui/in
 import { changed, changeTasks, DONE_TEXT, Question } from './changing.js';
 import { linked } from './linked.js';
 
-const PENDING_SECONDS = 5; // workers come and go without an event of this task
+const PENDING_SECONDS = 20; // a worker falls silent without an event
 const OTHERWISE_SECONDS = 30;
 const SHOWN = 10; // causes, holders, workers
 const NAMED = 3; // holders, workers in a sentence
