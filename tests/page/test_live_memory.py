@@ -9,6 +9,7 @@ import uuid
 from contextlib import closing
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from broker_sched import Scheduler
@@ -35,6 +36,7 @@ def changing(redis: RedisProcess, ends: threading.Event) -> None:
             scheduler.add_task(worker="w", task_id=task_id, family=f"F{number % 7}", status=status)  # type: ignore[arg-type]  # one of two
 
 
+@pytest.mark.timeout(SECONDS + 300)
 def test_a_tab_keeps_its_memory_while_a_hundred_tasks_change_a_second(
     own_redis: RedisProcess, page_server: ServerProcess, page: Page
 ) -> None:
