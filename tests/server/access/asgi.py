@@ -65,8 +65,9 @@ class InProcess:
         extensions: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Answer one request, which comes from the address `client`."""
-        named = {"host": "localhost", **{name.lower(): value for name, value in (headers or {}).items()}}
-        given = [(name.encode(), value.encode("latin-1")) for name, value in named.items()]
+        given = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        if b"host" not in dict(given):
+            given.append((b"host", b"localhost"))
         where, _, query = path.partition("?")
         scope = {
             "type": "http",
