@@ -11,6 +11,7 @@ import { BulkActions } from './bulk.js';
 import { usePages } from './pages.js';
 
 const SHOWN_BY_COMMAND = 50; // rows, unless it is told otherwise
+const MOST_OF_DATE = 10_000; // tasks for a day, of which the server knows beforehand, too
 const INDEXED = new Set(['family', 'status', 'failed_since']); // of which it is known beforehand how many tasks there are
 
 /** @param {{choice: import('./filters.js').Choice, order: 'newest' | 'oldest'}} props */
@@ -61,7 +62,8 @@ function news({ changed, hasNew }) {
  */
 function totalOf(pages, choice) {
   if (pages.cursor === null) return pages.rows.length;
-  return Object.keys(choice.options).every((name) => INDEXED.has(name)) ? pages.of : null;
+  const isKnown = (/** @type {string} */ name) => INDEXED.has(name) || (name === 'date' && pages.of <= MOST_OF_DATE);
+  return Object.keys(choice.options).every(isKnown) ? pages.of : null;
 }
 
 /** @param {{pages: import('./pages.js').Pages, choice: import('./filters.js').Choice}} props */
