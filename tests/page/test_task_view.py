@@ -96,6 +96,10 @@ def test_a_failed_task_is_explained_down_to_the_users_own_line(
     changes = page.get_by_role("table", name="Changes of the task, newest first")
     expect(changes.locator("tbody tr")).to_have_count(5)
     expect(changes.get_by_role("row", name="failed → pending")).to_contain_text("ann")
+    shop.change_tasks(task_ids=["Load_1"], action="disable", by="bea")  # elsewhere: the stream of events tells of it
+    expect(task.locator("h2")).to_contain_text("disabled")
+    expect(lead).to_contain_text("It was disabled by bea")
+    expect(changes.get_by_role("row", name="failed → disabled")).to_contain_text("bea")
 
 
 def test_a_log_is_searched_and_shown_as_a_terminal_shows_it(
@@ -121,6 +125,15 @@ def test_a_log_is_searched_and_shown_as_a_terminal_shows_it(
     search.press("Escape")
     expect(text).to_contain_text("part 0 of orders.csv")
     expect(log.get_by_text("bsched task logs Load_1")).to_be_visible()
+
+
+def test_an_error_of_a_megabyte_is_shown_as_it_is(page: Page, page_server: ServerProcess, shop: Scheduler) -> None:
+    shop.add_task(worker=WORKER, task_id="Load_1", status="FAILED", expl=json.dumps(ERROR * 2_500))
+    show(page, page_server, "Load_1")
+    error = page.get_by_role("region", name="Error")
+    expect(error.locator("pre")).to_have_count(1)
+    assert len(error.locator("pre").inner_text()) > 1_000_000
+    expect(page.get_by_role("button", name="As plain text")).to_have_count(0)
 
 
 def test_a_waiting_task_names_what_is_at_the_root_and_mends_it_there(

@@ -27,7 +27,7 @@ export function Attempts({ task }) {
 /** @type {import('../../ui/table.js').Column<any>[]} */
 const COLUMNS = [
   { name: 'outcome', title: 'Outcome', cell: (run) => (OUTCOMES[run.outcome] ? OUTCOMES[run.outcome] : html`<${State} state=${run.outcome} />`) },
-  { name: 'started', title: 'Began', cell: (run) => html`<${Time} at=${run.started} exact=${true} />` },
+  { name: 'started', title: 'Began', kind: 'narrow', cell: (run) => html`<${Time} at=${run.started} exact=${true} />` },
   { name: 'ended', title: 'Ended', cell: (run) => (run.ended === null ? '–' : html`<${Time} at=${run.ended} />`) },
   { name: 'took', title: 'Took', kind: 'number', cell: (run) => took(run) },
   { name: 'worker', title: 'Worker', cell: (run) => html`<${WorkerLink} worker=${run.worker} />` },

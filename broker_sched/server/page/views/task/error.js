@@ -6,12 +6,14 @@ import { count, some } from '../../format.js';
 import { Command, Copy } from '../../ui/index.js';
 import { folded, parts } from './traceback.js';
 
+const MOST_TAKEN_APART = 200_000; // characters; of more the browser would have a lot to do at each change
+
 /** @param {{task: any}} props */
 export function ErrorText({ task }) {
   const [isPlain, setPlain] = useState(false);
   if (!task.error) return null;
   const isOver = !['FAILED', 'DISABLED'].includes(task.status);
-  const found = parts(task.error);
+  const found = task.error.length > MOST_TAKEN_APART ? [] : parts(task.error);
   const hasFrames = found.some((part) => part.kind === 'frame');
   return html`<section class="card error" aria-labelledby="task-error">
     <h3 id="task-error">${isOver ? 'Error of an earlier run' : 'Error'}</h3>
@@ -22,7 +24,7 @@ export function ErrorText({ task }) {
       <span class="grow"></span>
       <${Copy} text=${task.error} what="the error" />
     </div>
-    ${isPlain ? html`<pre class="traceback" tabindex="0">${task.error}</pre>` : html`<${Traceback} found=${found} />`}
+    ${isPlain || !found.length ? html`<pre class="traceback" tabindex="0">${task.error}</pre>` : html`<${Traceback} found=${found} />`}
     <${Command} line=${command('task show', { args: [task.task_id] })} />
   </section>`;
 }
