@@ -18,7 +18,7 @@ from tests.page import shop
 from tests.page.conftest import NewPage
 
 PAGE, PICTURES = ROOT / "docs" / "page.md", ROOT / "docs" / "pictures"
-SIZE = {"width": 1120, "height": 620}
+SIZE = {"width": 1280, "height": 680}
 DARK = ("task", "graph", "submission", "events")  # the others are in light
 LEAST_BYTES, MOST_BYTES = 8_000, 1_500_000
 NAMESPACE = "shop"

@@ -101,7 +101,7 @@ function Oldest({ since }) {
   const id = found.data?.tasks[0]?.task_id;
   const why = useCall('why', id ? { task_id: id } : null, { every: FAILURES_SECONDS });
   return html`The oldest ready task became so <${Time} at=${since} />${id ? html`: <${TaskLink} id=${id} />` : null}.
-    ${why.data?.sentence ?? ''}`;
+    ${why.data ? ` ${why.data.sentence}` : ''}`;
 }
 
 /** @param {{title: any, children?: any}} props */

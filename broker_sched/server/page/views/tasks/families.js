@@ -91,7 +91,8 @@ function countOf(row, state) {
 /** @param {any} row */
 function failedOf(row) {
   if (row.last_failed === null) return html`<span class="none">–</span>`;
-  return html`<span title=${row.last_error ?? ''}>${row.failed_last_hour ? `${count(row.failed_last_hour)}× in 1 h, ` : ''}<${Time} at=${row.last_failed} /></span>`;
+  const lately = row.failed_last_hour ? `${count(row.failed_last_hour)} in the last hour. ` : '';
+  return html`<span title=${`${lately}${row.last_error ?? ''}`}>${lately ? `${count(row.failed_last_hour)}×, ` : ''}<${Time} at=${row.last_failed} /></span>`;
 }
 
 /**
