@@ -109,8 +109,7 @@ function Remarks({ graph }) {
   return html`<ul class="remarks">
     <li>${some(graph.looked_at, 'task')} in ${some(graph.nodes.length, 'node')}${graph.complete
         ? '.'
-        : html`. <strong>Truncated:</strong> ${some(further, what.slice(0, -1), what)} of them were not looked at. The nearest 1,000
-            tasks are, up to 100 steps away.`}</li>
+        : html`. <strong>Truncated</strong> at the nearest 1,000 tasks and 100 steps: ${some(further, what.slice(0, -1), what)} not looked at.`}</li>
     ${missing.length
       ? html`<li class="warn">Missing, so that nobody can run it: ${missing.slice(0, MOST_NAMED).map((node, index) => html`${index ? ', ' : ''}${node.task_id
           ? html`<a href=${href('graph', { id: node.task_id, direction: 'dependents' })}>${nameOf(node)}</a>`

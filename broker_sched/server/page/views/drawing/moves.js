@@ -68,7 +68,7 @@ export function listenToMoves(box, moves, { origin, wheelZooms }) {
   box.addEventListener('wheel', wheel, { passive: false, signal });
   box.addEventListener('pointerdown', press, { signal });
   box.addEventListener('pointermove', move, { signal });
-  for (const name of /** @type {const} */ (['pointerup', 'pointercancel', 'lostpointercapture'])) {
+  for (const name of /** @type {const} */ (['pointerup', 'pointercancel'])) {
     box.addEventListener(name, (event) => pressed.delete(event.pointerId), { signal });
   }
   box.addEventListener('click', click, { capture: true, signal });

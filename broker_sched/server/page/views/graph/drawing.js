@@ -35,8 +35,9 @@ export function Drawing({ graph, onPath }) {
   const [at, setAt] = useState(nodes[0].node);
   const current = nodes.some((node) => node.node === at) ? at : nodes[0].node;
   const isFollowing = route.value.params.has('follow');
+  const whole = { x: 0, y: 0, width: layout.width, height: layout.height };
   const begin = () => {
-    moving.show({ x: 0, y: 0, width: layout.width, height: layout.height });
+    moving.show(whole);
     moving.reveal(boxOf(layout.nodes[nodes[0].node]));
   };
   useEffect(begin, [graph.task_id, graph.direction, open.join(), flow]);
@@ -47,7 +48,7 @@ export function Drawing({ graph, onPath }) {
   useKeys([
     { keys: '+', does: 'Zoom in', act: () => moving.zoom(1.25) },
     { keys: '-', does: 'Zoom out', act: () => moving.zoom(0.8) },
-    { keys: '0', does: 'Show the whole graph', act: begin },
+    { keys: '0', does: 'Show the whole graph', act: () => moving.show(whole, 0) },
   ]);
   /** @param {string} name */
   const focusNode = (name) => {
@@ -69,7 +70,7 @@ export function Drawing({ graph, onPath }) {
       <span class="grow"></span>
       <button type="button" title="Zoom in (+)" aria-label="Zoom in" onClick=${() => moving.zoom(1.25)}>+</button>
       <button type="button" title="Zoom out (-)" aria-label="Zoom out" onClick=${() => moving.zoom(0.8)}>−</button>
-      <button type="button" title="Show the whole graph (0)" onClick=${begin}>Whole</button>
+      <button type="button" title="Show the whole graph (0)" onClick=${() => moving.show(whole, 0)}>Whole</button>
     </div>
     <div class="graph-box" ref=${box} onKeyDown=${(/** @type {any} */ event) => pressArrow(event, 'a.node', (x, y) => moving.pan(STEP * x, STEP * y))} onMouseDown=${hold} role="group"
       aria-label="The graph. Arrow keys go to the nearest node, Enter opens it; “As a list” has the same in words.">

@@ -7,7 +7,7 @@ import { listenToMoves } from '../drawing/moves.js';
 
 const LEAST = 0.05;
 const MOST = 3;
-const READABLE = 0.5; // smaller, words can't be read
+const READABLE = 0.75; // smaller, words are hard to read
 
 /** @param {number} scale */
 const bounded = (scale) => Math.min(MOST, Math.max(LEAST, scale));
@@ -34,12 +34,15 @@ export function usePanZoom() {
    * @param {number} y
    */
   const pan = (x, y) => setPlace((before) => ({ ...before, x: before.x + x, y: before.y + y }));
-  /** @param {{x: number, y: number, width: number, height: number}} part shown whole, or its middle if that is too large */
-  const show = (part) =>
+  /**
+   * @param {{x: number, y: number, width: number, height: number}} part shown whole; its middle if that would be too small
+   * @param {number} [least] how small it may be
+   */
+  const show = (part, least = READABLE) =>
     setPlace(() => {
       const { clientWidth: width, clientHeight: height } = box.current ?? { clientWidth: 1, clientHeight: 1 };
       const fitting = Math.min(width / part.width, height / part.height, 1);
-      const scale = Math.max(READABLE, fitting);
+      const scale = Math.max(least, fitting);
       return { scale, x: width / 2 - (part.x + part.width / 2) * scale, y: height / 2 - (part.y + part.height / 2) * scale };
     });
   /** @param {{x: number, y: number, width: number, height: number}} part moved into the box if it is not there */
