@@ -232,4 +232,5 @@ def _smallest_arguments(name: str) -> dict[str, Any]:
         "tasks": [{"task_id": "smallest"}] if name == "add_tasks" else [],
     }
     required = [p.name for p in METHODS[name].parameters if p.default is p.empty]
+    required += ["task_id"] if name == "critical_path" else []  # which takes one of two
     return {each: values.get(each, "smallest") for each in required}

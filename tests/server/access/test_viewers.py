@@ -62,7 +62,8 @@ def plant(scheduler: Scheduler) -> None:
         }
         scheduler.add_task(worker=WORKER, task_id=task_id, **{**family, **more})
 
-    scheduler.add_worker(worker=WORKER, info={"host": f"{NAME}-host", SECRET: {SECRET: SECRET}, "note": SECRET})
+    told = {"host": f"{NAME}-host", SECRET: {SECRET: SECRET}, "note": SECRET}
+    scheduler.add_worker(worker=WORKER, info={**told, "ping_interval": 1000})  # it is not silent, however long we take
     scheduler.add_worker(worker=SUBMISSION, info={"host": f"{NAME}-host"})
     scheduler.update_resources(**{f"{NAME}_db": 2})
     add(DONE_TASK)
