@@ -75,8 +75,6 @@ def fetch_libraries(*, with_checker: bool = False) -> None:
 def check_types() -> None:
     """Have all modules of the page checked. Raises BuildFailed, after what is wrong has been printed."""
     node, _ = find_node()
-    with _lock():
-        fetch_libraries(with_checker=True)
     if subprocess.run([node, "node_modules/typescript/bin/tsc"], cwd=HERE, check=False).returncode:
         raise BuildFailed("The types of the page's modules are wrong, see above.")
 
@@ -159,6 +157,8 @@ def main() -> int:
     parser.add_argument("--types", action="store_true", help="check the types of the page's modules, too")
     arguments = parser.parse_args()
     try:
+        with _lock():
+            fetch_libraries(with_checker=True)  # at once: to fetch anew takes all away from tests that run meanwhile
         build()
         if arguments.types:
             check_types()
