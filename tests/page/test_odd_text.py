@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from broker_sched import Scheduler
 from tests.harness import RedisProcess, ServerProcess
+from tests.nightly import by_night
 from tests.page.conftest import NewPage
 from tests.page.modules import called
 
@@ -112,7 +113,7 @@ def test_a_link_leads_to_a_task_whose_id_no_address_can_hold(
     planted.change_tasks([HALF], "done")
 
 
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("width", by_night([1280, 360], [360]))
 def test_very_long_names_leave_the_page_as_wide_as_the_window(
     new_page: NewPage, page_server: ServerProcess, planted: Scheduler, width: int
 ) -> None:
