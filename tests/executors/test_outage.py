@@ -18,7 +18,9 @@ pytestmark = pytest.mark.timeout(90)
 @pytest.fixture
 def rqs_redis(tmp_path: Path) -> Iterator[RunningRedis]:
     """Of RQ alone: the scheduler has another. It keeps everything."""
-    arguments = ("--appendonly", "yes", "--appendfsync", "always")
+    users = tmp_path / "users.acl"
+    users.touch()
+    arguments = ("--appendonly", "yes", "--appendfsync", "always", "--aclfile", str(users))
     server = RunningRedis(binaries()["redis8"], tmp_path / "redis", arguments=arguments)
     yield server
     server.kill()
