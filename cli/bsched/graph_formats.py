@@ -36,8 +36,9 @@ class Row(NamedTuple):
 def name_of(node: Node) -> str:
     """Return what a node is called, on one line, without its state."""
     if node["task_id"] is not None:
-        has_name = node["task"] and node["task"]["family"]  # a placeholder and a missing dep have only an id
-        return on_one_line(node["task"]["display_name"] if has_name else node["task_id"])
+        # A placeholder and a missing dep have only an id, and a viewer who does not see parameters is told no more.
+        name = node["task"]["family"] and node["task"].get("display_name") if node["task"] else None
+        return on_one_line(name or node["task_id"])
     number = f"{node['count']:,}" if node["exact"] else f"at least {node['count']:,}"
     family = "other families" if node["family"] is None else node["family"] or "(no family)"
     return on_one_line(f"{number} of {family}")

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broker_sched import Scheduler
-from bsched.graph_formats import dot_of, mermaid_of, rows_of
+from bsched.graph_formats import dot_of, mermaid_of, name_of, rows_of
 from bsched.main import cli
 from tests.harness import RedisProcess, ServerProcess
 from tests.terminals import plain, shown_on_terminal
@@ -183,6 +183,11 @@ def test_a_long_line_of_tasks_stays_at_the_left() -> None:
     names = [f"t{n}" for n in range(150)]
     graph = graph_of([node(name) for name in names], [(a, b, 1) for a, b in pairwise(names)])
     assert drawn(graph) == ["t0", *(f"↓ {name}" for name in names[1:])]
+
+
+def test_who_is_not_told_a_display_name_sees_the_id() -> None:
+    hidden = {**node("Load_1"), "task": {"family": "Load"}}
+    assert name_of(hidden) == "Load_1"
 
 
 def test_a_cycle_and_deps_within_a_group_are_said_not_followed() -> None:

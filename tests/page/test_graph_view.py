@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from broker_sched import Scheduler
 from tests.harness import ServerProcess
@@ -151,6 +151,19 @@ def test_the_same_is_there_as_a_list(page: Page, page_server: ServerProcess) -> 
     expect(entries.nth(1)).to_contain_text("needed by: Mail()")
     page.get_by_role("button", name="As a list").click()
     expect(page.get_by_role("group", name="The graph.").get_by_role("link").first).to_be_visible()
+
+
+def test_who_may_not_see_parameters_sees_ids(page: Page, page_server: ServerProcess) -> None:
+    def without_names(route: Route) -> None:
+        reply = route.fetch().json()
+        for node in reply["response"]["nodes"]:
+            (node["task"] or {}).pop("display_name", None)
+        route.fulfill(json=reply)
+
+    page.route("**/api/condensed_graph", without_names)
+    drawing = open_graph(page, page_server, "Clean_1")
+    expect(drawing.get_by_role("link", name="Clean_1, waits for deps")).to_be_visible()
+    expect(drawing.get_by_text("undefined")).to_have_count(0)
 
 
 def test_it_follows_what_runs(page: Page, page_server: ServerProcess, page_scheduler: Scheduler) -> None:

@@ -6,7 +6,7 @@ import { count, some, stateWord } from '../../format.js';
  * @typedef {object} GraphNode
  * @property {string} node
  * @property {string | null} task_id
- * @property {{display_name: string, family: string, started: number | null, updated: number} | null} task
+ * @property {{display_name?: string, family: string} | null} task
  * @property {string | null} family
  * @property {string} state
  * @property {number} count
@@ -32,7 +32,7 @@ import { count, some, stateWord } from '../../format.js';
  * @param {GraphNode} node
  */
 export function nameOf(node) {
-  if (node.task_id !== null) return node.task?.family ? node.task.display_name : node.task_id;
+  if (node.task_id !== null) return (node.task?.family && node.task.display_name) || node.task_id; // not all see names
   const number = `${node.exact ? '' : 'at least '}${count(node.count)}`;
   return `${number} of ${node.family === null ? 'other families' : node.family || '(no family)'}`;
 }
