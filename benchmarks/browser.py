@@ -1,7 +1,7 @@
 """What a person waits for, in a real Chromium: our page, and luigid's visualiser with the same tasks.
 
-Both are used as a person does, by clicks and keys, and a time ends when the browser shows what was asked for. Each has
-a browser context of its own.
+Both are used as a person does, by clicks and keys. A time ends when the browser shows what was asked for: `wait_for`
+looks at each frame that is drawn, `expect` every 100 ms and more rarely. Each page has a browser context of its own.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ class OurPage:
     def open(self) -> None:
         """Load it with its list of tasks."""
         self.page.goto(f"{self.url}/?view=tasks&list=1")
-        expect(self._rows().first).to_be_visible()
+        self._rows().first.wait_for()
 
     def filter(self, family: str) -> None:
         """Show the tasks of a family only."""
         self.page.get_by_label("Family", exact=True).fill(family)
-        expect(self.page.get_by_role("status").filter(has_text=f"{self.count // FAMILIES:,} tasks")).to_be_visible()
-        expect(self._rows().first).to_contain_text(family)
+        self.page.get_by_role("status").filter(has_text=f"{self.count // FAMILIES:,} tasks").wait_for()
+        self._rows().filter(has_text=f"{family}(").first.wait_for()
 
     def end_filter(self) -> None:
         """Show all tasks again."""
@@ -87,13 +87,12 @@ class OurPage:
         """Show more rows."""
         before = self.page.get_by_text(re.compile(r"looked at [\d,]+ of")).inner_text()
         self.page.get_by_role("button", name="Show more").click()
-        expect(self.page.get_by_text(before, exact=True)).to_have_count(0)
+        self.page.get_by_text(before, exact=True).wait_for(state="detached")
 
     def graph(self, task_id: str) -> None:
         """Show what a task needs."""
         self.page.goto(f"{self.url}/?view=graph&id={task_id}")
-        drawing = self.page.get_by_role("group", name="The graph.")
-        expect(drawing.get_by_role("link").nth(1)).to_be_visible()
+        self.page.get_by_role("group", name="The graph.").get_by_role("link").nth(1).wait_for()
 
     def open_one(self, task_id: str) -> None:
         """Show a task, whose state the browser then keeps up to date."""
@@ -102,7 +101,7 @@ class OurPage:
 
     def await_done(self) -> None:
         """Wait until the task that is shown is done."""
-        expect(self.page.get_by_role("main").get_by_text("done", exact=True).first).to_be_visible()
+        self.page.get_by_role("main").get_by_text("done", exact=True).first.wait_for()
 
     def _rows(self) -> Any:
         return self.page.get_by_role("table", name="Tasks").locator("tbody tr[data-key]")
@@ -118,12 +117,13 @@ class Visualiser:
         """Load it, which shows its list of tasks."""
         self.page.goto("about:blank")  # another fragment of the same address would load nothing
         self.page.goto(self.url)
-        expect(self.page.locator("#taskTable tbody tr").nth(1)).to_be_visible()
+        self.page.locator("#taskTable tbody tr").nth(1).wait_for()
 
     def filter(self, family: str) -> None:
         """Show the tasks of a family only."""
         self.page.locator(f'#familySidebar li[data-task="{family}"]').click()
-        expect(self.page.locator("#taskTable_info")).to_contain_text(f"of {self.count // FAMILIES:,} entries")
+        shown = self.page.locator("#taskTable_info")
+        shown.filter(has_text=f"of {self.count // FAMILIES:,} entries").wait_for()
 
     def end_filter(self) -> None:
         """Show all tasks again."""
@@ -139,13 +139,13 @@ class Visualiser:
         shown = self.page.locator("#taskTable_info")
         before = shown.inner_text()
         self.page.locator("#taskTable_next").click()
-        expect(shown).not_to_have_text(before)
+        shown.filter(has_not_text=before).wait_for()
 
     def graph(self, task_id: str) -> None:
         """Show what a task needs."""
         self.page.evaluate("() => { location.hash = 'tab=graph' }")  # so that the next graph is drawn anew
         self.page.evaluate("id => { location.hash = 'tab=graph&taskId=' + id }", task_id)
-        expect(self.page.locator("#graphContainer svg .graph-node-a").nth(1)).to_be_visible()
+        self.page.locator("#graphContainer svg .graph-node-a").nth(1).wait_for()
 
 
 class Site(NamedTuple):
