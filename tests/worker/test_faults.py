@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -24,6 +25,7 @@ LAYERS, WIDTH = 3, by_night(8, 6)
 MODULE = f"""
 import os, time
 from pathlib import Path
+from typing import Any
 from broker_sched import LocalTarget, Task
 
 class Step(Task):
@@ -68,7 +70,20 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self.is_cut = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    def close(self) -> None:
+        """Cut it, and wait until nothing passes any more."""
+        self.cut()
+        _break(self._listener)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _start(self, target: Callable[..., None], *arguments: Any) -> None:
+        self._threads.append(threading.Thread(target=target, args=arguments, daemon=True))
+        self._threads[-1].start()
 
     def cut(self) -> None:
         """Break what is open, refuse what comes."""
@@ -79,7 +94,10 @@ class Proxy:
 
     def _accept(self) -> None:
         while True:
-            client, _ = self._listener.accept()
+            try:
+                client, _ = self._listener.accept()
+            except OSError:  # it is closed
+                return
             if self.is_cut:
                 client.close()
                 continue
@@ -89,8 +107,14 @@ class Proxy:
                 client.close()
                 continue
             self._open += [client, server]
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+            back = threading.Thread(target=self._pass_on, args=(server, client), daemon=True)
+            back.start()
+            self._start(self._pass_both_ways, client, server, back)
+
+    def _pass_both_ways(self, client: socket.socket, server: socket.socket, back: threading.Thread) -> None:
+        with client, server:
+            self._pass_on(client, server)
+            back.join()
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -146,6 +170,7 @@ class Fleet:
         for process in [self.run, *self.workers]:
             process.kill()
             process.wait()
+        self.proxy.close()
         self.server.stop()
         self.redis.kill()
 

@@ -106,10 +106,13 @@ class TaskProcess:
 
     def start(self) -> None:
         """Start the process. Raises what that raises, such as PicklingError where multiprocessing spawns."""
-        self._read_output()  # before the process is there: without its thread there shall be none
         try:
+            self._read_output()  # before the process is there: without its thread there shall be none
             self._process.start()
             self._root = process_of(self._process.pid)
+        except BaseException:
+            self._connection.close()
+            raise
         finally:
             self._childs_end.close()
             if self._childs_pipe is not None:
@@ -266,6 +269,7 @@ class TaskProcess:
     def clean_up(self) -> None:
         """Give back what the operating system holds for the process, after its end."""
         self._connection.close()
+        self._childs_end.close()  # where it was never started
         close_process(self._process)
 
 
