@@ -22,13 +22,17 @@ CONTROLS = """
 [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')].filter((each) =>
   !each.disabled && each.tabIndex >= 0 && each.checkVisibility({visibilityProperty: true}) && !each.closest('svg'))
 """
+# Whether it shows that it has the focus: a drawing thickens a frame, all else has an outline.
 FOCUSED = """
 (() => {
   const found = document.activeElement;
   if (!found || found === document.body) return null;
   const style = getComputedStyle(found);
   const number = CONTROLS.indexOf(found);
-  return [number, style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0, found.outerHTML.slice(0, 120)];
+  const isOutlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+  const shape = found.closest('svg') && found.querySelector('rect, .frame');
+  const isThick = shape && parseFloat(getComputedStyle(shape).strokeWidth) >= 2.5;
+  return [number, Boolean(isOutlined || isThick), found.outerHTML.slice(0, 120)];
 })()
 """.replace("CONTROLS", CONTROLS.strip())
 NAMES = by_night(tuple(shop.VIEWS), ("families", "task", "worker", "settings"))
@@ -124,6 +128,7 @@ def test_what_changes_meanwhile_leaves_the_focus_where_it_is(
     expect(changes.first).to_be_visible()
     press(page, "j", "j", "j")
     focused = page.locator("tr:focus")
+    expect(focused).to_have_attribute("aria-rowindex", "4")
     told = focused.get_attribute("data-key")
     scheduler.add_task(worker="w", task_id="Late_1", family="Late")
     scheduler.add_task(worker="w", task_id="Late_1", status="FAILED")
