@@ -12,6 +12,7 @@ from broker_sched.scheduler.operations import tasks as task_operations
 SMALL = (
     ("BUDGET", 105, 2),
     ("BUDGET", 60, 0),
+    ("FIRST_STEPS", 56, 2),
     ("MAX_SORTED", 512, 6),
     ("MAX_DEPS_AT_ONCE", 100, 2),
     ("MAX_CHECKED_DEPS", 200, 3),

@@ -175,7 +175,10 @@ class TaskProcess:
         return False
 
     def _has_ended(self) -> bool:
-        return self._is_through or not self._process.is_alive()
+        try:
+            return self._is_through or not self._process.is_alive()
+        except ValueError:  # another thread has seen its end, and closed it
+            return True
 
     def _receive(self, everything: bool) -> Iterator[Any]:
         """Yield what the task has sent: a RunResult, and before it SchedulerCalls."""
@@ -207,14 +210,15 @@ class TaskProcess:
 
     def wait_until_ended(self) -> None:
         """Wait until the deadline that terminate() has set, then kill what is left."""
-        if self._is_through:
+        if self._has_ended() and not self._terminated:
             return
-        self._process.join(self.seconds_left())
-        while self._process.exitcode is not None and not self._is_all_gone():
-            time.sleep(LOOK_SECONDS)
-        if self._process.is_alive():
-            self.kill()
-            self._process.join()
+        with contextlib.suppress(ValueError):  # as above
+            self._process.join(self.seconds_left())
+            while self._process.exitcode is not None and not self._is_all_gone():
+                time.sleep(LOOK_SECONDS)
+            if self._process.is_alive():
+                self.kill()
+                self._process.join()
 
     def memory(self) -> int | None:
         """Return the resident bytes of the process; None before its start and after its end. Any thread may ask."""
