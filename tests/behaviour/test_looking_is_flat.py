@@ -27,8 +27,9 @@ for number = first, last do
   redis.call('HSET', prefix .. 'task:more' .. number, 'n', n, 'status', state == 'READY' and 'PENDING' or state,
     'priority', '0', 'created', since, 'updated', since, 'family', family, 'params', '{"n":"' .. number .. '"}')
   redis.call('ZADD', prefix .. 'tasks:' .. state .. ':' .. family, since, n)
-  redis.call('SADD', prefix .. 'dated:' .. state .. ':2024-03-01:' .. family, n)
-  redis.call('HINCRBY', prefix .. 'months:' .. family, '2024-03', 1)
+  local month = number < 1500 and '2024-03' or '2024-04' -- the first has few tasks: many are looked for among all
+  redis.call('SADD', prefix .. 'dated:' .. state .. ':' .. month .. '-01:' .. family, n)
+  redis.call('HINCRBY', prefix .. 'months:' .. family, month, 1)
 end
 """
 LOOKS = {
@@ -106,6 +107,7 @@ def test_ten_thousand_families_are_counted_by_some_hundred_scripts(scheduler):
         names = [f"F{number}" for number in range(start, start + 500)]
         scheduler._client.sadd(scheduler.namespace.key("families"), *names)
     scheduler.add_task(worker="w", task_id="t", family="F0")
+    scheduler.families()
     scheduler._client.config_resetstat()
     assert [each["family"] for each in scheduler.families()["families"]] == ["F0"]
     assert scheduler._client.info("commandstats")["cmdstat_evalsha"]["calls"] <= SCRIPTS + 5
@@ -117,6 +119,7 @@ def test_many_families_are_counted_by_one_script_for_each_few_of_them(scheduler)
     scheduler.add_tasks(worker="w", tasks=tasks)
     scheduler.get_work(worker="w")
     for call in (scheduler.overview, scheduler.families, scheduler.tasks):
+        call()  # the first one may have to load its scripts
         scheduler._client.config_resetstat()
         call()
         calls = {name: each["calls"] for name, each in scheduler._client.info("commandstats").items()}

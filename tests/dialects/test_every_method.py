@@ -81,6 +81,10 @@ def call_every_method(on: Any, clock: FakeClock) -> None:
     on.await_work(worker="a", seconds=0)
     second = on.get_work(worker="b", assistant=True)
     on.release_task(task_id=second["task_id"], worker="b")
+    again = on.exchange(worker="b", reports=[{"task_id": "L_2", "status": "PENDING"}], wanted=2, current_tasks=[])
+    for each in again["work"]:
+        for task_id in each.get("batch_task_ids") or [each["task_id"]] if each["task_id"] else ():
+            on.release_task(task_id=task_id, worker="b")
     on.stop_task(task_id="T_0", disable=True)
     on.re_enable_task(task_id="T_0")
     on.mark_as_done(task_id="T_0")

@@ -104,7 +104,7 @@ class Talks(Noted):
     def run(self) -> None:
         print(f"out {self.n}")
         print(f"err {self.n}", file=sys.stderr)
-        subprocess.run(["echo", f"program {self.n}"], check=True)
+        subprocess.run(["printf", f"program {self.n}\\n"], check=True)
         super().run()
 
 
