@@ -57,6 +57,7 @@ local function migrate()
 end
 
 local schema = call('HGET', key('config', ''), 'schema')
-if schema == NEW then return 0 end -- by another one at the same time
+local reached = tonumber(string.match(schema or '', '^%d+'))
+if reached and reached >= tonumber(NEW) then return 0 end -- by another one at the same time
 if schema ~= OLD and schema ~= BETWEEN then return redis.error_reply('BSCHED_SCHEMA ' .. (schema or 'none')) end
 return migrate()

@@ -10,7 +10,7 @@ import json
 import logging
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, Protocol
 
@@ -142,6 +142,13 @@ class WorkSource:
             not self.can_exchange or self._exchange(reports, 0, {"worker": self._worker_id}) is None
         ):
             reports.send_singly()
+
+    def puts_back(self, work: Work, running: Container[str]) -> bool:
+        """Keep what was handed out for release_handed(), unless it runs here already, or a luigid handed it out."""
+        if work.task_id is None or work.task_id in running or not self.can_exchange:
+            return False
+        self._handed.appendleft(work)
+        return True
 
     def release_handed(self) -> None:
         """Give back what was handed out and not begun, since the worker begins nothing more."""

@@ -188,7 +188,10 @@ class Worker:
             return self._work_source.work_from_reply(self._scheduler.call("count_pending", worker=self.id))
         left = math.inf if self._config.max_tasks is None else self._config.max_tasks - self.runs
         wanted = max(1, min(self._free_slots(), left, MOST_WANTED))
-        return self._work_source.next_work(self._reports, int(wanted), self._running.task_ids(), self._who)
+        work = self._work_source.next_work(self._reports, int(wanted), self._running.task_ids(), self._who)
+        if self.is_stopping and self._work_source.puts_back(work, self._running):  # while it was asked for
+            return Work(None, is_unusable=True)
+        return work
 
     def _start(self, task_id: str) -> None:
         task = self._registration.scheduled[task_id]

@@ -102,6 +102,26 @@ def test_what_a_draining_worker_cannot_finish_others_run_at_once(local: Any, tas
     assert not local.fetch_error(task.task_id)["error"]
 
 
+def test_what_is_handed_out_while_the_worker_is_told_to_leave_goes_back(
+    local: Any, tasks: ModuleType, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, exchange = [tasks.Write(directory, name) for name in "xyz"], local.exchange
+    with worker_on(local, worker_processes=2) as worker, worker_on(local, worker_processes=0) as other:
+
+        def told_to_leave(**arguments: Any) -> Any:
+            answer = exchange(**arguments)
+            worker.stop_asking()
+            return answer
+
+        monkeypatch.setattr(local, "exchange", told_to_leave)
+        for each in many:
+            worker.add(each)
+            other.add(each)
+        worker.run()
+        assert statuses(local, *many) == ["PENDING"] * 3
+        assert worker.runs == 0 and worker.not_given_back == ()
+
+
 @pytest.mark.parametrize(("seconds", "after"), [(None, "DONE"), (0.2, "PENDING")])
 def test_a_worker_that_people_drain_finishes_or_gives_back_what_it_runs_and_begins_nothing_more(
     local: Any, tasks: ModuleType, directory: str, seconds: float | None, after: str
