@@ -94,8 +94,9 @@ class WorkSource:
         reports: some of it may wait to be sent; it goes along. wanted: how many tasks may be started now. running: ids
         of those that run. who: the other arguments of get_work.
         """
-        if not self._handed or (self._handed[0].task_id is None and reports.waiting):
-            self._handed.clear()
+        if len(self._handed) == 1 and self._handed[0].task_id is None and reports.waiting:
+            self._handed.clear()  # what is reported now may leave something to do
+        if not self._handed:
             self._ask(reports, wanted, {**who, "current_tasks": running})
         return self._handed.popleft()
 
