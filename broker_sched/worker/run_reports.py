@@ -117,5 +117,6 @@ class RunReports:
         more = {"expl": expl, "new_deps": new_deps, "assistant": self._is_assistant}
         status = self._registration.report(task, status, self._work_source.attempt_of(task), **more)
         self._work_source.forget_task(task)
+        self._registration.forget_ended(self._work_source.unreported)
         if status != SUPERSEDED:
             self.succeeded &= status == "DONE" or (status == "PENDING" and bool(new_deps))

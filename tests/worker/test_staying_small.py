@@ -12,8 +12,9 @@ from tests.worker import luigi_tasks
 from tests.worker.conftest import statuses, worker_on
 
 
+@pytest.mark.parametrize("exchanges", [True, False])  # a luigid does not
 def test_of_what_others_scheduled_only_the_latest_runs_are_kept(
-    local: Any, directory: str, monkeypatch: pytest.MonkeyPatch
+    local: Any, directory: str, monkeypatch: pytest.MonkeyPatch, exchanges: bool
 ) -> None:
     monkeypatch.setattr(task_registration, "MOST_FOREIGN", 5)
     many = [luigi_tasks.Write(directory, str(n)) for n in range(33)]
@@ -21,6 +22,7 @@ def test_of_what_others_scheduled_only_the_latest_runs_are_kept(
         for each in many:
             submitter.add(each)
         with worker_on(local, worker_id="runner", assistant=True, worker_processes=2) as worker:
+            worker._work_source.can_exchange = exchanges
             worker.run()
     assert statuses(local, *many) == ["DONE"] * 33
     kept = worker._registration
