@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import types
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from broker_sched import ConfigurationError
 from broker_sched.tasks.task import Task
+from broker_sched.worker.executors.reused_child import Desk, Message
 from broker_sched.worker.worker import Worker
 from tests.servers import until
 from tests.worker import reused_tasks
@@ -212,6 +214,21 @@ def test_a_message_reaches_the_task_that_it_is_for(local: Any, tmp_path: Path) -
         answer = local.get_scheduler_message_response(each.task_id, message_id)["response"]
         assert answer == f"{each.n} heard hello {each.n}"
     assert len({told(each)[0] for each in many}) <= 2
+
+
+def test_a_message_that_is_there_before_its_run_has_begun_reaches_it_and_no_other() -> None:
+    desk, told = Desk(), list[tuple[int, str]]()
+
+    def reporter(number: int) -> Any:
+        return types.SimpleNamespace(receive=lambda *message: told.append((number, message[0])))
+
+    desk.begin_run(1, reporter(1))
+    desk.receive(Message(2, ("early", "", {})))
+    desk.receive(Message(1, ("in time", "", {})))
+    desk.end_run()
+    desk.receive(Message(1, ("late", "", {})))
+    desk.begin_run(2, reporter(2))
+    assert told == [(1, "in time"), (2, "early")]
 
 
 def test_no_process_is_left_when_the_worker_has_left(local: Any, tmp_path: Path) -> None:

@@ -73,11 +73,39 @@ class Ended(NamedTuple):
     why_unreadable: str | None = None
 
 
-class _Desk:
-    """The run that is under way, for the thread that receives messages."""
+class Desk:
+    """Hands messages to the run that is under way, and keeps those that arrive before their run has begun."""
 
-    number = 0
-    reporter: StatusReporter | None = None
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._number = 0  # of the run that began last
+        self._reporter: StatusReporter | None = None
+        self._early: list[Message] = []
+
+    def begin_run(self, number: int, reporter: StatusReporter) -> None:
+        """Give this run all messages from now on, and those for it that were early."""
+        with self._lock:
+            self._number, self._reporter = number, reporter
+            early, self._early = self._early, []
+            for each in early:
+                self._hand_over(each)
+
+    def end_run(self) -> None:
+        """Drop whatever is still to come for the run."""
+        with self._lock:
+            self._reporter = None
+
+    def receive(self, message: Message) -> None:
+        """Hand a message to its run. One for a run that is over is dropped."""
+        with self._lock:
+            if message.number > self._number:
+                self._early.append(message)
+            else:
+                self._hand_over(message)
+
+    def _hand_over(self, message: Message) -> None:
+        if self._reporter is not None and message.number == self._number:
+            self._reporter.receive(*message.message)
 
 
 def run_jobs(own_ends: list[socket.socket], workers_ends: list[socket.socket], worker_pid: int) -> None:
@@ -90,7 +118,7 @@ def run_jobs(own_ends: list[socket.socket], workers_ends: list[socket.socket], w
     for each in workers_ends:
         each.close()
     take_childs_signals()
-    connection, jobs, desk = TasksEnd(own_end), queue.SimpleQueue[Job | None](), _Desk()
+    connection, jobs, desk = TasksEnd(own_end), queue.SimpleQueue[Job | None](), Desk()
     listening = threading.Thread(target=_listen, args=(connection, jobs, desk, worker_pid), daemon=True)
     interrupts.start_beside(listening)
     if pipes is not None:
@@ -105,7 +133,7 @@ def run_jobs(own_ends: list[socket.socket], workers_ends: list[socket.socket], w
             return
 
 
-def _run(job: Job, connection: TasksEnd, desk: _Desk, started_with: int) -> Ended:
+def _run(job: Job, connection: TasksEnd, desk: Desk, started_with: int) -> Ended:
     """Run one job, and put back what it has changed of the process."""
 
     def tell(method: str, arguments: dict[str, Any]) -> None:
@@ -121,11 +149,11 @@ def _run(job: Job, connection: TasksEnd, desk: _Desk, started_with: int) -> Ende
     connection.send((job.number, Begun()))
     seed_random()  # forked processes would draw the same numbers
     reporter = StatusReporter(tell, task.task_id, job.options.worker_id, bool(task.accepts_messages), task)
-    desk.number, desk.reporter = job.number, reporter
+    desk.begin_run(job.number, reporter)
     try:
         result = execute(task, job.options, reporter)
     finally:
-        desk.reporter = None
+        desk.end_run()
     changed = before.put_back()
     if changed:
         log.info("Put back after %s, for the next task: %s.", task.task_id, ", ".join(changed))
@@ -154,7 +182,7 @@ def _output_to(pipes: socket.socket | None) -> Iterator[None]:
         sys.stdout, sys.stderr = streams
 
 
-def _listen(connection: TasksEnd, jobs: queue.SimpleQueue[Job | None], desk: _Desk, worker_pid: int) -> None:
+def _listen(connection: TasksEnd, jobs: queue.SimpleQueue[Job | None], desk: Desk, worker_pid: int) -> None:
     """Pass jobs and messages on. Ends the process when the worker is gone: the scheduler gives its tasks to others."""
     worker = process_of(worker_pid)
     while lives(worker):
@@ -164,9 +192,8 @@ def _listen(connection: TasksEnd, jobs: queue.SimpleQueue[Job | None], desk: _De
             continue
         except OSError:
             break
-        reporter = desk.reporter
-        if not isinstance(received, Message):
+        if isinstance(received, Message):
+            desk.receive(received)
+        else:
             jobs.put(received)
-        elif reporter is not None and received.number == desk.number:
-            reporter.receive(*received.message)
     end_with_worker(worker_pid)
