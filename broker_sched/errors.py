@@ -14,6 +14,7 @@ BrokerSchedError
 │   └── Superseded          the run reported on does not count any more: nothing was changed
 ├── Unreachable             nobody answered: worth trying again
 │   ├── RedisUnavailable    Redis is away, is loading, or does not serve us now
+│   ├── EngineUnavailable   what runs jobs for a worker is away: RQ's Redis, Dask's scheduler
 │   └── RPCError            the server is away, or its answer is no use
 ├── WorkerError             a worker, or a task given to it, can't be used as it is
 │   ├── TaskTypeError       (tasks.protocol) it is no task, or not one yet
@@ -82,6 +83,10 @@ class RPCError(Unreachable):
 
 class RedisUnavailable(Unreachable):
     """Redis can't be reached, is loading, or does not serve us now: the message says which, and what to do."""
+
+
+class EngineUnavailable(Unreachable):
+    """What runs jobs for a worker can't be reached: RQ's Redis, or Dask's scheduler. The message says which."""
 
 
 class ImportRefused(Refused):
