@@ -18,11 +18,16 @@ class JobEnd(NamedTuple):
 
     returned: what run_job() returned; None when it did not return. why: why not, as the rest of a sentence that begins
     with the task's id, and that names the host and says what to do: "died on node-7: its work-horse was killed".
+    is_hosts_fault: it did not get to run_job(), and another machine may: where the run was not taken over, the task
+    goes back without a failure. may_live: its machine is not heard of, but may run it all the same: where the run was
+    taken over, the scheduler decides when to take it for lost.
     """
 
     job_id: str
     returned: dict[str, Any] | None
     why: str = ""
+    is_hosts_fault: bool = False
+    may_live: bool = False
 
 
 class Engine(Protocol):
