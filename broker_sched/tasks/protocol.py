@@ -208,15 +208,28 @@ def no_targets_of(task: TaskLike) -> str | None:
     return None
 
 
-def logged_name(task: TaskLike) -> str:
-    """Return a task's name as a log may have it: with public parameters only, which luigi's own text of a task does not
-    heed, and without passwords of URLs. Where the task can't say them, its id.
+def logged_name(task: TaskLike) -> LoggedName:
+    """Return a task's name as a log may have it. It is made only where the line is shown: it takes a while."""
+    return LoggedName(task)
+
+
+class LoggedName:
+    """A task with its public parameters only, which luigi's own text of a task does not heed, and without passwords of
+    URLs. Where the task can't say them, its id.
     """
-    try:
-        params = task.to_str_params(only_significant=True, only_public=True)
-        return without_password(f"{task.task_family}({', '.join(f'{name}={text}' for name, text in params.items())})")
-    except Exception:  # of a parameter of the user's: a line of a log is not worth a failure
-        return task.task_id
+
+    def __init__(self, task: TaskLike) -> None:
+        self._task = task
+
+    def __str__(self) -> str:
+        task = self._task
+        try:
+            params = task.to_str_params(only_significant=True, only_public=True)
+            return without_password(
+                f"{task.task_family}({', '.join(f'{name}={text}' for name, text in params.items())})"
+            )
+        except Exception:  # of a parameter of the user's: a line of a log is not worth a failure
+            return task.task_id
 
 
 def without_password(text: str) -> str:

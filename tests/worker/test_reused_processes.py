@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import types
 from collections import Counter
@@ -16,7 +17,8 @@ import pytest
 
 from broker_sched import ConfigurationError
 from broker_sched.tasks.task import Task
-from broker_sched.worker.executors.reused_child import Desk, Message
+from broker_sched.worker.executors.reused_child import Inbox, Job, Message
+from broker_sched.worker.executors.task_connection import TasksEnd, WorkersEnd
 from broker_sched.worker.worker import Worker
 from tests.servers import until
 from tests.worker import reused_tasks
@@ -217,18 +219,24 @@ def test_a_message_reaches_the_task_that_it_is_for(local: Any, tmp_path: Path) -
 
 
 def test_a_message_that_is_there_before_its_run_has_begun_reaches_it_and_no_other() -> None:
-    desk, told = Desk(), list[tuple[int, str]]()
-
-    def reporter(number: int) -> Any:
-        return types.SimpleNamespace(receive=lambda *message: told.append((number, message[0])))
-
-    desk.begin_run(1, reporter(1))
-    desk.receive(Message(2, ("early", "", {})))
-    desk.receive(Message(1, ("in time", "", {})))
-    desk.end_run()
-    desk.receive(Message(1, ("late", "", {})))
-    desk.begin_run(2, reporter(2))
-    assert told == [(1, "in time"), (2, "early")]
+    ours, theirs = socket.socketpair()
+    worker, inbox, told = WorkersEnd(ours), Inbox(TasksEnd(theirs)), list[str]()
+    reporter: Any = types.SimpleNamespace(receive=lambda name, *rest: told.append(name), scheduler_messages=True)
+    nothing: Any = None
+    for number, name in ((1, "late"), (2, "early")):
+        worker.send(Message(number, (name, "", {})))
+    worker.send(Job(2, b"", nothing, nothing, False))
+    assert inbox.next_job() == (2, b"", None, None, False)
+    with inbox.messages_for(2, reporter):
+        worker.send(Message(1, ("later", "", {})))
+        worker.send(Message(2, ("in time", "", {})))
+        until(lambda: "in time" in told, "the message is read while the run is under way")
+    worker.send(Message(2, ("too late", "", {})))
+    worker.send(None)
+    assert inbox.next_job() is None
+    with inbox.messages_for(3, reporter):
+        pass
+    assert told == ["early", "in time"]
 
 
 def test_no_process_is_left_when_the_worker_has_left(local: Any, tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ class ReusedProcess:
             self.ends.append(ours)
             childs_ends.append(childs)
         self.connection = WorkersEnd(self.ends[0])
-        arguments = (childs_ends, [*others, *self.ends], os.getpid())
+        self._begun = context.RawValue("Q", 0)  # shared with the process: the number of the run that began last
+        arguments = (childs_ends, [*others, *self.ends], os.getpid(), self._begun)
         self.process = context.Process(target=run_jobs, args=arguments, name="tasks")
         try:
             self.process.start()
@@ -57,6 +58,11 @@ class ReusedProcess:
         if pipe is not None:
             socket.send_fds(self.ends[1], [b"p"], [pipe.fileno()])
         self.connection.send(job)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the process has made the task of its last job; one that it has not can be given to another."""
+        return bool(self._begun.value == self.number)
 
     def close_connection(self) -> None:
         """Close the worker's ends of its connections."""
@@ -92,7 +98,10 @@ class ProcessPool:
 
     def take(self) -> ReusedProcess:
         """Return a process without a task, a new one if there is none. Raises OSError as ReusedProcess does."""
-        self._forget_ended()
+        if self._leaving:
+            self._forget_ended()
+        while self._idle and not self._idle[-1].process.is_alive():
+            self.drop(self._idle.pop())
         if self._idle:
             process = self._idle.pop()
         else:
@@ -133,7 +142,6 @@ class ProcessPool:
         self._leaving.append(process)
 
     def _forget_ended(self) -> None:
-        for group in (self._idle, self._leaving):
-            for each in [each for each in group if not each.process.is_alive()]:
-                group.remove(each)
-                self.drop(each)
+        for each in [each for each in self._leaving if not each.process.is_alive()]:
+            self._leaving.remove(each)
+            self.drop(each)

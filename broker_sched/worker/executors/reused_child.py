@@ -7,10 +7,12 @@ process that can't be as it was before takes no other task.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import logging
 import os
 import pickle
-import queue
+import select
 import socket
 import sys
 import threading
@@ -22,7 +24,7 @@ from broker_sched import interrupts, log_lines, tracing
 from broker_sched.tasks import command_line
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.executors.output import STDERR, STDOUT, write_to
-from broker_sched.worker.executors.surroundings import Surroundings, resident_bytes_of_self
+from broker_sched.worker.executors.surroundings import Surroundings
 from broker_sched.worker.executors.task_connection import TasksEnd
 from broker_sched.worker.executors.task_process import (
     WATCH_SECONDS,
@@ -36,6 +38,7 @@ from broker_sched.worker.executors.task_process import (
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.run_task import RunOptions, execute
 from broker_sched.worker.status_reporter import StatusReporter
+from broker_sched.worker.wakeup_socket import WakeupSocket
 
 log = logging.getLogger("bsched.worker")
 
@@ -57,10 +60,6 @@ class Message(NamedTuple):
     message: tuple[str, Any, dict[str, Any]]
 
 
-class Begun(NamedTuple):
-    """The process has made its task. One of which this was not told can be given to another process."""
-
-
 class Ended(NamedTuple):
     """The run is over, and nothing of it is to come.
 
@@ -73,91 +72,109 @@ class Ended(NamedTuple):
     why_unreadable: str | None = None
 
 
-class Desk:
-    """Hands messages to the run that is under way, and keeps those that arrive before their run has begun."""
+class Inbox:
+    """Reads what the worker sends: jobs while no run is under way, and messages for the run while one is.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._number = 0  # of the run that began last
-        self._reporter: StatusReporter | None = None
-        self._early: list[Message] = []
+    So no other thread is needed where a task takes no messages: to hand each job from one thread to another costs more
+    than to unpickle it.
+    """
 
-    def begin_run(self, number: int, reporter: StatusReporter) -> None:
-        """Give this run all messages from now on, and those for it that were early."""
-        with self._lock:
-            self._number, self._reporter = number, reporter
-            early, self._early = self._early, []
-            for each in early:
-                self._hand_over(each)
+    def __init__(self, connection: TasksEnd) -> None:
+        self._connection = connection
+        self._early: list[Message] = []  # that arrived while no run was under way
 
-    def end_run(self) -> None:
-        """Drop whatever is still to come for the run."""
-        with self._lock:
-            self._reporter = None
+    def next_job(self) -> Job | None:
+        """Return the next job; None when there are no more. Raises OSError when the worker is gone."""
+        while isinstance(received := self._connection.receive(), Message):
+            self._early.append(received)
+        job: Job | None = received
+        return job
 
-    def receive(self, message: Message) -> None:
-        """Hand a message to its run. One for a run that is over is dropped."""
-        with self._lock:
-            if message.number > self._number:
-                self._early.append(message)
-            else:
-                self._hand_over(message)
+    @contextlib.contextmanager
+    def messages_for(self, number: int, reporter: StatusReporter) -> Iterator[None]:
+        """Hand the messages for a run to it, as long as the context lasts, and those that were early. Others go."""
+        early, self._early = self._early, []
+        if reporter.scheduler_messages is None:
+            yield
+            return
+        for each in early:
+            _hand_over(each, number, reporter)
+        stop = WakeupSocket()
+        thread = threading.Thread(target=self._listen, args=(number, reporter, stop), daemon=True)
+        interrupts.start_beside(thread)
+        try:
+            yield
+        finally:
+            stop.wake()
+            thread.join()
+            stop.close()
 
-    def _hand_over(self, message: Message) -> None:
-        if self._reporter is not None and message.number == self._number:
-            self._reporter.receive(*message.message)
+    def _listen(self, number: int, reporter: StatusReporter, stop: WakeupSocket) -> None:
+        with contextlib.suppress(OSError):  # the worker is gone, which is noticed elsewhere
+            while self._connection.await_message(stop):
+                _hand_over(self._connection.receive(), number, reporter)
 
 
-def run_jobs(own_ends: list[socket.socket], workers_ends: list[socket.socket], worker_pid: int) -> None:
+def _hand_over(message: Message, number: int, reporter: StatusReporter) -> None:
+    if message.number == number:
+        reporter.receive(*message.message)
+
+
+def run_jobs(own_ends: list[socket.socket], workers_ends: list[socket.socket], worker_pid: int, begun: Any) -> None:
     """Run jobs until the worker says that there are no more, or a task has left the process unfit for others.
 
     own_ends: of the connection to the worker, and, where output is captured, of the one that the pipes for it come by.
-    workers_ends: the other ends, and those of other processes, which a fork has inherited.
+    workers_ends: the other ends, and those of other processes, which a fork has inherited. begun: of ctypes, in memory
+    that the worker shares: the number of the run that began last.
     """
     own_end, pipes = own_ends[0], own_ends[1] if len(own_ends) > 1 else None
     for each in workers_ends:
         each.close()
+    gc.freeze()  # what a fork has inherited stays; each full collection would look at all of it, and so copy it
     take_childs_signals()
-    connection, jobs, desk = TasksEnd(own_end), queue.SimpleQueue[Job | None](), Desk()
-    listening = threading.Thread(target=_listen, args=(connection, jobs, desk, worker_pid), daemon=True)
-    interrupts.start_beside(listening)
+    interrupts.start_beside(threading.Thread(target=_end_with_worker, args=(own_end, worker_pid), daemon=True))
     if pipes is not None:
         log_lines.write_text()
-    started_with = resident_bytes_of_self()
-    while (job := jobs.get()) is not None:
+    connection = TasksEnd(own_end)
+    inbox, surroundings = Inbox(connection), Surroundings()
+    while (job := _next_job(inbox, worker_pid)) is not None:
         with _output_to(pipes if job.has_pipe else None):
-            ended = _run(job, connection, desk, started_with)
+            ended = _run(job, connection, inbox, surroundings, begun)
         connection.send((job.number, ended))
         tracing.flush()
         if ended.why_to_leave is not None:
             return
 
 
-def _run(job: Job, connection: TasksEnd, desk: Desk, started_with: int) -> Ended:
+def _next_job(inbox: Inbox, worker_pid: int) -> Job | None:
+    try:
+        return inbox.next_job()
+    except OSError:
+        end_with_worker(worker_pid)
+        raise
+
+
+def _run(job: Job, connection: TasksEnd, inbox: Inbox, surroundings: Surroundings, begun: ctypes.c_uint64) -> Ended:
     """Run one job, and put back what it has changed of the process."""
 
     def tell(method: str, arguments: dict[str, Any]) -> None:
         connection.send((job.number, SchedulerCall(method, arguments)))
 
-    before = Surroundings(started_with)
     try:
         task: TaskLike = pickle.loads(job.task)
         if job.given or command_line.installed():
             command_line.install(job.given)  # also when they are: luigi is told, where the task has brought it along
     except Exception as error:
         return Ended(None, why_unreadable=f"{type(error).__name__}: {error}")
-    connection.send((job.number, Begun()))
+    begun.value = job.number
     seed_random()  # forked processes would draw the same numbers
     reporter = StatusReporter(tell, task.task_id, job.options.worker_id, bool(task.accepts_messages), task)
-    desk.begin_run(job.number, reporter)
-    try:
+    with inbox.messages_for(job.number, reporter):
         result = execute(task, job.options, reporter)
-    finally:
-        desk.end_run()
-    changed = before.put_back()
+    changed = surroundings.put_back()
     if changed:
         log.info("Put back after %s, for the next task: %s.", task.task_id, ", ".join(changed))
-    return Ended(result, before.why_to_leave())
+    return Ended(result, surroundings.why_to_leave())
 
 
 @contextlib.contextmanager
@@ -182,18 +199,10 @@ def _output_to(pipes: socket.socket | None) -> Iterator[None]:
         sys.stdout, sys.stderr = streams
 
 
-def _listen(connection: TasksEnd, jobs: queue.SimpleQueue[Job | None], desk: Desk, worker_pid: int) -> None:
-    """Pass jobs and messages on. Ends the process when the worker is gone: the scheduler gives its tasks to others."""
-    worker = process_of(worker_pid)
-    while lives(worker):
-        try:
-            received = connection.receive(WATCH_SECONDS)
-        except TimeoutError:
-            continue
-        except OSError:
-            break
-        if isinstance(received, Message):
-            desk.receive(received)
-        else:
-            jobs.put(received)
+def _end_with_worker(own_end: socket.socket, worker_pid: int) -> None:
+    """End the process when the worker is gone: the scheduler gives its tasks to others."""
+    worker, closed = process_of(worker_pid), select.poll()
+    closed.register(own_end, 0)  # for nothing but the end of the worker's end, which a fork may have, too
+    while lives(worker) and not closed.poll(1000 * WATCH_SECONDS):
+        pass
     end_with_worker(worker_pid)

@@ -11,7 +11,7 @@ from typing import Any
 from broker_sched.tasks import command_line
 from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker.executors.process_pool import ProcessPool, ReusedProcess
-from broker_sched.worker.executors.reused_child import Begun, Ended, Job, Message
+from broker_sched.worker.executors.reused_child import Ended, Job, Message
 from broker_sched.worker.executors.task_process import TaskProcess
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.run_task import RunOptions
@@ -39,7 +39,6 @@ class ReusedRun(TaskProcess):
         self._pool = pool
         self._pickled = pickled
         self._host: ReusedProcess | None = None  # until it is given back, or the run is in a process of its own
-        self._has_begun = False
         super().__init__(task, options, context, timeout_seconds, kill_after_seconds, captures)
         self._captures = captures
 
@@ -67,9 +66,7 @@ class ReusedRun(TaskProcess):
         for number, received in self._connection.receive(everything):
             if number != self._host.number:
                 continue  # from a thread that an earlier task left behind
-            if isinstance(received, Begun):
-                self._has_begun = True
-            elif isinstance(received, Ended):
+            if isinstance(received, Ended):
                 self._leave_process(received)
                 if received.result is not None:
                     yield received.result
@@ -92,8 +89,7 @@ class ReusedRun(TaskProcess):
             self._start_own_process()
 
     def _conclude(self) -> None:
-        is_unread = self._host is not None and not self._has_begun
-        if self._host is None or not is_unread or self.reason is not None or self.is_timed_out:
+        if self._host is None or self._host.has_begun or self.reason is not None or self.is_timed_out:
             super()._conclude()
             return
         self._pool.drop(self._host)  # it had died before it was given the task

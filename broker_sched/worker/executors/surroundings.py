@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import resource
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+_handler_of = inspect.unwrap(signal.getsignal)  # without an enum's member for each, which takes four times as long
 # Not those whose handlers Python never tells, or that can't be handled.
 HANDLED = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
 LIMITS = tuple(sorted(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")))
@@ -22,14 +24,15 @@ MOST_GROWTH = 256 << 20  # bytes; a process that has grown by so much since its 
 class Surroundings:
     """How a process is at the moment of its making, and how to make it so again.
 
-    started_with: the resident bytes at the start of the process, which its growth is counted from.
+    It is made once, and looked at after each task; so to look has to cost little.
     """
 
-    def __init__(self, started_with: int) -> None:
-        self._started_with = started_with
+    def __init__(self) -> None:
+        self._started_with = resident_bytes_of_self()
         self._folder = _folder()
         self._variables = dict(os.environ)
-        self._handlers = [(each, signal.getsignal(each)) for each in HANDLED]
+        self._raw_variables = _raw_variables()
+        self._handlers = [_handler_of(each) for each in HANDLED]
         self._import_path = list(sys.path)
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._socket_timeout = socket.getdefaulttimeout()
@@ -37,18 +40,21 @@ class Surroundings:
         self._umask = _umask()
         self._rights = _rights()
         self._threads = set(threading.enumerate())
+        self._is_as_it_was = True
 
     def put_back(self) -> list[str]:
         """Put back what has changed, as far as it can be. Returns what that was, in words."""
-        changed = []
-        for what, put in self._changes():
+        changed: list[str] = []
+        found = self._changes()
+        for what, put in found:
             with contextlib.suppress(OSError, ValueError, TypeError):
                 put()
                 changed.append(what)
+        self._is_as_it_was = not found or not self._changes()
         return changed
 
     def why_to_leave(self) -> str | None:
-        """Return why no other task should run in this process; None when another one may."""
+        """Return why no other task should run in this process; None when another one may. put_back() comes before."""
         left = [each.name for each in threading.enumerate() if each not in self._threads]
         if left:
             return f"it left {len(left)} thread{'s' * (len(left) > 1)} behind ({', '.join(left[:3])})"
@@ -56,8 +62,10 @@ class Surroundings:
             return "it left programs behind that still run"
         if self._rights != _rights():
             return "it changed limits, priority or user of its process"
-        if any(True for _ in self._changes()):
+        if not self._is_as_it_was:
             return "what it changed of its process can't be put back"
+        if _highest_resident_bytes() - self._started_with <= MOST_GROWTH:
+            return None
         grown = resident_bytes_of_self() - self._started_with
         if grown > MOST_GROWTH:
             return f"its process has grown by {grown >> 20} MiB"
@@ -67,11 +75,10 @@ class Surroundings:
         found: list[tuple[str, Callable[[], object]]] = []
         if self._folder != _folder():
             found.append(("the working directory", lambda: os.chdir(self._folder or "")))
-        if self._variables != os.environ:
+        if self._raw_variables != _raw_variables():
             found.append(("environment variables", self._put_variables_back))
-        handlers = [(each, before) for each, before in self._handlers if signal.getsignal(each) != before]
-        if handlers:
-            found.append(("signal handlers", lambda: _set_handlers(handlers)))
+        if self._handlers != [_handler_of(each) for each in HANDLED]:
+            found.append(("signal handlers", self._put_handlers_back))
         if any(signal.getitimer(each)[0] for each in TIMERS):
             found.append(("a timer", lambda: [signal.setitimer(each, 0) for each in TIMERS]))
         if self._import_path != sys.path:
@@ -93,6 +100,11 @@ class Surroundings:
             if os.environ.get(name) != value:
                 os.environ[name] = value
 
+    def _put_handlers_back(self) -> None:
+        for number, before in zip(HANDLED, self._handlers):
+            if _handler_of(number) != before:
+                signal.signal(number, before)
+
     def _put_import_path_back(self) -> None:
         sys.path[:] = self._import_path
 
@@ -109,6 +121,11 @@ def resident_bytes_of_self() -> int:
         return 0
 
 
+def _highest_resident_bytes() -> int:
+    """Return how much this process has had at the most; one question to the system, where a file takes three."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def _folder() -> str | None:
     try:
         return os.getcwd()
@@ -116,9 +133,9 @@ def _folder() -> str | None:
         return None
 
 
-def _set_handlers(handlers: Sequence[tuple[int, Any]]) -> None:
-    for number, before in handlers:
-        signal.signal(number, before)
+def _raw_variables() -> dict[Any, Any]:
+    """The environment as os.environ holds it, which makes texts of all of it each time that it is looked at."""
+    return dict(getattr(os.environ, "_data", os.environ))
 
 
 def _umask() -> int:

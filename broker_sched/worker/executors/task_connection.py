@@ -36,15 +36,19 @@ class TasksEnd:
         with self._lock:
             self._connection.sendall(LENGTH.pack(len(data)) + data)
 
-    def receive(self, timeout_seconds: float) -> Any:
+    def receive(self, timeout_seconds: float | None = None) -> Any:
         """Return the next message.
 
         Raises TimeoutError when none begins within that many seconds, OSError when the worker is gone.
         """
-        if not multiprocessing.connection.wait([self._connection], timeout_seconds):
+        if timeout_seconds is not None and not multiprocessing.connection.wait([self._connection], timeout_seconds):
             raise TimeoutError
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
         return pickle.loads(self._exactly(length))
+
+    def await_message(self, stop: Any) -> bool:
+        """Wait for a message, or until `stop` is readable. Returns whether there is a message, and no stop."""
+        return stop not in multiprocessing.connection.wait([self._connection, stop])
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray()
