@@ -75,6 +75,27 @@ class OwnMethods:
         """
         raise NotImplementedError
 
+    @rpc()
+    def transfer_task(
+        self,
+        task_id: TaskId,
+        worker: WorkerId,
+        to: WorkerId,
+        attempt: Attempt,
+        host: str | None = None,
+        start_id: StartId | None = None,
+    ) -> replies.Transferred:
+        """Have a run go on on another worker, as the same attempt, and return it as get_work had handed it out.
+
+        worker: who was handed the task. to: who runs it from now on, reports on it, is told of messages and missed when
+        silent. add_worker must have told of it; it is an assistant, or has a stake in the task (add_task). host,
+        start_id: of `to`, as in get_work. attempt: as in get_work's reply.
+        Of a batch the combined task is given, and its members move with it. Where the run is on `to` already, the reply
+        is the same. When it is not on `worker` any more, or not in this attempt, the call is refused like a report of
+        it (superseded), and so is a worker that can't run it; then nothing is changed.
+        """
+        raise NotImplementedError
+
     @rpc(reads_only=True)
     def superseded_reports(self) -> replies.SupersededReports:
         """How many reports were refused because their run of the task did not count any more.

@@ -42,6 +42,13 @@ class Exchange(TypedDict):
     work: list[Work]
 
 
+class Transferred(Work, total=False):
+    """A run that is on another worker now. Its task_id is never null; of a batch it is that of the combined task.
+
+    batch_id, batch_task_ids: only of a batch.
+    """
+
+
 class Awaited(TypedDict):
     """How a wait for work ended: `ready` says that the worker should ask now."""
 

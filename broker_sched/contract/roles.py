@@ -39,7 +39,7 @@ _WORKING = """
     add_task add_task_batcher announce_scheduling_failure set_task_status_message set_task_progress_percentage
     decrease_running_task_resources report_task_statistics update_metrics_task_started get_work count_pending ping
     add_worker add_scheduler_message_response add_tasks await_work release_task refuse_tasks set_task_log
-    note_submission_trace begin_trace exchange
+    note_submission_trace begin_trace exchange transfer_task
 """
 _OPERATING = """
     disable_worker set_worker_processes send_scheduler_message prune pause unpause forgive_failures mark_as_done

@@ -386,8 +386,8 @@ Event = TypedDict(
 )
 Event.__doc__ = """A change of a task's status. started: when the run began that ended by it; null: none did.
 
-refused: what was reported for a run that did not count any more. asked: what people did that changed no status. by:
-who of the people did it, "" when that was not told; null: they did not.
+refused: what was reported for a run that did not count any more. asked: what people did that changed no status, and
+"transfer": the run goes on on `worker`. by: who of the people did it, "" when that was not told; null: they did not.
 """
 
 

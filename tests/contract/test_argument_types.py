@@ -46,7 +46,7 @@ def test_a_hostile_argument_is_taken_or_refused_by_its_name_and_nothing_else(nam
     plain: dict[str, Any] = {p.name: "x" if p.default is p.empty else p.default for p in method.parameters}
     plain |= {"info": {}, "deps": [], "tasks": [], "n": 1, "size": 1, "batched_args": [], "decrease_resources": {}}
     plain |= {"task_ids": ["t"], "progress_percentage": 1, "seconds": 1.0, "action": "retry", "options": {}}
-    plain |= {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+    plain |= {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"} | ({"attempt": 1} if name == "transfer_task" else {})
     taken = {p.name: plain[p.name] for p in method.parameters}
     check(method, taken)
     for field in {"db": 3} if method.collects else taken:

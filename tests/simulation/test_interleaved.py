@@ -9,6 +9,7 @@ import pytest
 
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.contract.validation import check
+from broker_sched.errors import InvalidArgument, Superseded
 from broker_sched.lua.loader import load
 from broker_sched.redis_backend.commands import Call, Read
 from broker_sched.scheduler.operations import OPERATIONS
@@ -62,6 +63,15 @@ def refusal(chance, tasks):
     return {"task_ids": chance.sample(tasks, min(len(tasks), 3)), "reason": "why", "scope": scope, "seconds": seconds}
 
 
+def transfer(scheduler, chance):
+    """Of a task that runs, or did so last, mostly from the worker that has it."""
+    client, key = scheduler._client, scheduler.namespace.key
+    task_id = chance.choice(sorted(running(scheduler)) or ["t0"])
+    runner, attempt = client.hmget(key("task", task_id), "worker_running", "attempt")
+    worker = chance.choice([runner or "a", runner or "b", chance.choice(WORKERS)])
+    return {"task_id": task_id, "worker": worker, "to": chance.choice(WORKERS), "attempt": int(attempt or 1)}
+
+
 def change(chance, tasks):
     """What people do with some tasks."""
     action = chance.choice(["retry", "forgive", "enable", "disable", "done", "stop", "remove"])
@@ -73,7 +83,7 @@ def dated(chance):
     return chance.choice([{}, {"date": "2024-03-01"}, {"from": "2024-02-29T05", "to": "2024-03"}])
 
 
-def random_call(chance, tasks):
+def random_call(scheduler, chance, tasks):
     """A method and its arguments."""
     worker, task = {"worker": chance.choice(WORKERS)}, {"task_id": chance.choice(tasks)}
     amount = {"decrease_resources": {"x": 1}}
@@ -91,10 +101,11 @@ def random_call(chance, tasks):
         (1, "add_worker", worker | {"info": {"allow_modules": chance.choice([[], ["m"], ["[!m]", ""]])}}),
         (5, "change_tasks", change(chance, tasks)),
         (3, chance.choice(["pause_family", "unpause_family", "unpause_family"]), {"family": chance.choice("FFG")}),
+        (10, "transfer_task", {}),
         (1, "forget_worker", worker | {"force": chance.random() < 0.5}),
     ]
     _, method, arguments = chance.choices(calls, [share for share, *_ in calls])[0]
-    return method, arguments
+    return method, arguments if method != "transfer_task" else transfer(scheduler, chance)
 
 
 class Caller:
@@ -109,7 +120,7 @@ class Caller:
         """The next script or read. False when the call is over."""
         try:
             step = self.steps.send(self.reply)
-        except StopIteration:
+        except (StopIteration, InvalidArgument, Superseded):  # of a transfer
             return False
         self.reply = self.carry_out(step)
         return True
@@ -149,7 +160,7 @@ def test_callers_that_take_turns_never_hand_out_a_task_too_early(hasty, clock, s
         if chance.random() < 0.12:
             clock.advance(chance.choice([1, 10, 31, 60]))
         if len(callers) < CALLERS and chance.random() < 0.6:
-            callers.append(Caller(hasty, *random_call(chance, tasks)))
+            callers.append(Caller(hasty, *random_call(hasty, chance, tasks)))
         if callers:
             caller = chance.choice(callers)
             if not caller.advance():

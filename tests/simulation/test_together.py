@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from broker_sched.errors import NameTaken, Superseded
+from broker_sched.errors import InvalidArgument, NameTaken, Superseded
 from tests.nightly import by_night
 
 WORKERS, TASKS = ("a", "b", "c"), [f"t{number}" for number in range(12)]
@@ -68,6 +68,17 @@ class Fleet:
         else:
             scheduler.add_task(worker=worker, status=what, expl=chance.choice([None, '"why"']), **told)
 
+    def transfer(self, to):
+        """A run that goes on elsewhere, now and then one that has ended, or that went there already."""
+        if self.runs:
+            run = self.chance.choice(self.runs)
+            worker, ids, attempt = run
+            with contextlib.suppress(InvalidArgument):
+                start_id = self.chance.choice([None, self.starts[to]])
+                moved = {"task_id": ids[0], "attempt": attempt, "worker": worker, "to": to}
+                self.scheduler.transfer_task(**moved, start_id=start_id)
+                self.runs.append((to, ids, attempt))
+
     def start_anew(self, worker):
         """Another process of this name."""
         self.starts[worker] = f"start {self.chance.random()}"
@@ -95,8 +106,8 @@ def test_every_index_is_right_whatever_meets(redis_url, scheduler_factory, clock
         fleet = Fleet(scheduler_factory(retry_count=chance.choice([2, 9]), disable_persist=30, **options), chance)
         fleet.scheduler.update_resources(x=1)
         for step in range(80):
-            acts = [fleet.schedule, fleet.ask, fleet.report, fleet.start_anew, fleet.operate]
-            act = chance.choices(acts, [6, 5, 5, 1, 2])[0]
+            acts = [fleet.schedule, fleet.ask, fleet.report, fleet.transfer, fleet.start_anew, fleet.operate]
+            act = chance.choices(acts, [6, 5, 5, 2, 1, 2])[0]
             with contextlib.suppress(NameTaken, Superseded):
                 act(chance.choice(WORKERS))
             if chance.random() < 0.1:

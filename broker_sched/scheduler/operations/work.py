@@ -13,12 +13,19 @@ from broker_sched.contract.validation import to_json
 from broker_sched.errors import InvalidArgument, NameTaken, Superseded
 from broker_sched.redis_backend.commands import Await, Call, Calls, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.operations.attempts import SUPERSEDED, attempt_text, refuse_superseded
 from broker_sched.scheduler.operations.operators import prune
 from broker_sched.scheduler.operations.refusals import module_filter
 from broker_sched.scheduler.operations.tasks import Begun, optional, report_all, run_deferred, truth
 
 MAX_CALLS_SETTING_APART = 2000  # scripts in one call that only set apart what the worker must not have
 MANY_TASKS = 1000  # of more that a worker names, the script is told only those that run there
+CANNOT_RUN = {  # why a worker can't take a run over, as transfer_task.lua says it
+    "unknown": "there is no worker {to}: it has to make itself known by add_worker first",
+    "submission": "{to} is a submission, which runs nothing",
+    "disabled": "{to} is disabled: it gets no more work",
+    "no stake": "{to} is no assistant and has no stake in the task, which it gets by add_task",
+}
 
 
 def get_work(
@@ -154,6 +161,36 @@ def _name_batch(work: replies.Work, provisional_id: str, names: list[str], membe
     work["task_params"] = {**params[0], **{name: [each.get(name) for each in params] for name in names}}
     work["batch_id"] = batch_id
     work["batch_task_ids"] = ids
+
+
+def transfer_task(
+    namespace: Namespace, *, task_id: str, worker: str, to: str, attempt: int, host: str | None, start_id: str | None
+) -> Commands[replies.Transferred]:
+    """Have a run go on on another worker. One script; it may be repeated."""
+    kind, *told = yield Call(
+        "transfer_task",
+        task_id=task_id,
+        worker=worker,
+        to=to,
+        attempt=attempt_text(attempt),
+        host=optional(host),
+        start_id=start_id or "",
+    )
+    if kind == "superseded":
+        yield from refuse_superseded(namespace, SUPERSEDED, task_id)
+    if kind == "replaced":
+        raise _replaced(to)
+    if kind == "member":
+        raise InvalidArgument("task_id", f"is part of the batch {told[0]}: give the task that runs the batch")
+    if kind != "task":
+        raise InvalidArgument("to", CANNOT_RUN[kind].format(to=to))
+    counts, family, module, params, batch_id, members = told
+    moved: replies.Transferred = {**_counts(counts), "task_id": task_id}  # type: ignore[typeddict-item]  # as above
+    moved["task_family"], moved["task_module"] = family, module or None
+    moved["task_params"], moved["attempt"] = json.loads(params), attempt
+    if batch_id:
+        moved["batch_id"], moved["batch_task_ids"] = batch_id, members
+    return moved
 
 
 def count_pending(namespace: Namespace, *, worker: str) -> Commands[replies.PendingCounts]:
