@@ -173,6 +173,22 @@ def describe(url: str | None) -> str:
     return f"{scheme}://{'' if found['login'] is None else '***@'}{found['place']}"
 
 
+def without_login(url: str | None) -> str:
+    """The URL that holds, as it may be told to other machines: without login and query, but with its database.
+
+    Raises ConfigurationError, which shows no secret.
+    """
+    url = chosen(url)
+    if url.startswith(("local:", "memory:")):
+        return url
+    found = _match(url)
+    if found is None:
+        raise unusable(url)
+    scheme = url.partition(":")[0]
+    db = f"?db={number}" if scheme == "unix" and (number := parse(url).db) else ""
+    return f"{scheme}://{found['place']}{db}"
+
+
 def unusable(url: str, why: str = "") -> ConfigurationError:
     """The error for a URL that can't be used: it says what to write instead, and shows no secret."""
     hint = (

@@ -17,6 +17,7 @@ from broker_sched.redis_backend.commands import Argument, Await, Call, Commands
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.recovery import DIRECT, Configure, Fail, LookAnew, Recovery, SendAgain, failure_in
 from broker_sched.redis_backend.sync_connection import RedisClient, SyncConnection
+from broker_sched.redis_backend.urls import without_login
 from broker_sched.scheduler import auditing
 from broker_sched.scheduler.auditing import audited_here, is_audited
 from broker_sched.scheduler.execution import Effects, Execution, Pause, Send, ThreadCallers, one, take_lock
@@ -69,6 +70,11 @@ class Scheduler(SchedulerAPI):
         self._options = {name: to_text(value) for name, value in parse_options(options).items()}
         self._resources = check(METHODS["update_resources"], dict(resources or {}))["resources"]
         self._start()
+
+    @property
+    def redis_url(self) -> str | None:
+        """Where Redis is, without the login; None for a client that was given."""
+        return without_login(self._url) if self._url is None or isinstance(self._url, str) else None
 
     def _start(self) -> None:
         self._connect()

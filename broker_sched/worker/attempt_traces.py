@@ -29,6 +29,7 @@ class AttemptTraces:
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._spans: dict[str, tracing.Span] = {}
+        self._others: dict[str, str] = {}  # task_id → context of a trace that another worker has begun, and ends
         self._is_unknown = False  # to the scheduler, such as a luigid
 
     def note_submission(self, task: TaskLike, task_ids: Collection[str]) -> None:
@@ -64,8 +65,14 @@ class AttemptTraces:
         for dep in (links or {}).get("deps", {}).values():
             tracing.link(span, dep, "dep")
 
+    def go_on(self, task_id: str, traceparent: str | None) -> None:
+        """Go on with the trace of an attempt that another worker has begun; None where it has none."""
+        if traceparent is not None:
+            self._others[task_id] = traceparent
+
     def end(self, task_id: str, status: str | None) -> None:
         """End the trace of an attempt, of which this status was reported last."""
+        self._others.pop(task_id, None)
         span = self._spans.pop(task_id, None)
         if span is not None:
             tracing.end(span, status in ("FAILED", "DISABLED"), {"bsched.status": status or "unknown"})
@@ -73,7 +80,7 @@ class AttemptTraces:
     def traceparent(self, task_id: str) -> str | None:
         """Return the context of the attempt that runs; None where it has no trace."""
         span = self._spans.get(task_id)
-        return None if span is None else tracing.traceparent_of(span)
+        return self._others.get(task_id) if span is None else tracing.traceparent_of(span)
 
     def _ask(self, method: str, **arguments: Any) -> Any:
         """Call a method once: without its answer, links are missing, and nothing else."""

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -88,6 +89,12 @@ class WorkerConfig:
         options."""
         defaults = cls.from_luigi(luigi_config.read()) if luigi_config.is_luigi_used() else {}
         return cls.parse({**defaults, **options})
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return what BSCHED_WORKER_<NAME> sets, as text, for parse()."""
+        variables = {field.name: f"BSCHED_WORKER_{field.name.upper()}" for field in dataclasses.fields(cls)}
+        return {name: environment[variable] for name, variable in variables.items() if variable in environment}
 
     @classmethod
     def from_luigi(cls, luigi: LuigiConfig) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import traceback
 from typing import Any, NamedTuple, cast
 
 from broker_sched.errors import BrokerSchedError, LoginRefused, Unreachable
+from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker.executors.protocol import TaskRun
 from broker_sched.worker.run_result import RunResult
@@ -46,6 +47,9 @@ class RunReports:
             self._registration.note_end(task, SUPERSEDED)
             self._work_source.forget_task(task)
             return
+        if process.reported is not None:
+            self._note_reported(task, cast(RunResult, process.result), process.reported)
+            return
         attempt = self._work_source.attempt_of(task)
         if process.death is not None:
             event = "event.core.timeout" if process.is_timed_out else "event.core.process_failure"
@@ -60,6 +64,25 @@ class RunReports:
             self.note_result(task, result)
         if process.death is not None and process.is_to_be_disabled:
             self._registration.report(task, "DISABLED", attempt, assistant=self._is_assistant)
+
+    def _note_reported(self, task: TaskLike, result: RunResult, status: str) -> None:
+        """Note the end of a run that its job has reported itself, and keep a stake in what it wants besides."""
+        if self._registration.known is not None:
+            self._registration.known.update(result.complete_ids)
+        waits = status == "PENDING" and bool(result.new_deps)
+        for each in result.new_deps if waits else ():
+            try:
+                self._registration.add_again(load_task(each.module, each.family, each.params, each.task_id))
+            except TaskNotLoadable as error:  # where it is to run it can be: the job has scheduled it
+                log.info("%s can't be scheduled here, too: %s", each.task_id, error)
+        self._registration.note_end(task, status)
+        self._work_source.forget_task(task)
+        self._registration.forget_ended(self._work_source.unreported)
+        if status in ("FAILED", "DISABLED"):
+            self._registration.mails.failed(task, result.expl)
+        self.succeeded &= status in ("DONE", SUPERSEDED) or waits
+        if result.missing and self._registration.may_reschedule(result.missing):
+            self._registration.add_again(task)
 
     def note_result(self, task: TaskLike, result: RunResult) -> None:
         """Report the result of a run, and schedule anew what it asked for."""

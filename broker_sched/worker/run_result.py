@@ -26,3 +26,4 @@ class RunResult:
     new_deps: tuple[TaskSpec, ...] = ()  # dynamic requirements that are not complete yet
     complete_ids: tuple[str, ...] = field(default=())  # tasks found complete meanwhile, for the cache
     is_unloadable: bool = False  # it could not be loaded where it was to run; FAILED for who does not know of this
+    is_refused: bool = False  # nothing of its machine's could be used to run it: it goes back, whoever scheduled it

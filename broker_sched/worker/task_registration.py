@@ -319,15 +319,17 @@ class TaskRegistration:
     def announce_again(
         self,
         running: Mapping[str, int | None],
+        are_jobs: bool,
         is_assistant: bool,
         is_leaving: bool,
         on_superseded: Callable[[str, int | None], None],
     ) -> None:
         """Report to a scheduler that may have forgotten them what runs here, and what was added and has not ended.
 
-        running: task_id → attempt. on_superseded: called with both for each run that does not count any more.
+        running: task_id → attempt. are_jobs: they run elsewhere, and tell of themselves. on_superseded: called with
+        both for each run that does not count any more.
         """
-        for task_id, attempt in running.items():
+        for task_id, attempt in () if are_jobs else running.items():
             more: dict[str, Any] = {"assistant": is_assistant, **attempt_argument(attempt)}
             if attempt is not None and task_id in self._batch_ids:
                 more["batch_id"] = self._batch_ids[task_id]

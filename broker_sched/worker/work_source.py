@@ -100,6 +100,26 @@ class WorkSource:
             self._ask(reports, wanted, {**who, "current_tasks": running})
         return self._handed.popleft()
 
+    def take_over(self, task: TaskLike, worker: str, who: dict[str, Any], traceparent: str | None) -> None:
+        """Have a run handed over to this worker, and keep it as the next work.
+
+        worker: who was handed the task. who: attempt, host and start_id, as transfer_task wants them. traceparent: of
+        the attempt's trace, which that worker has begun. Raises Superseded when that one does not run it any more.
+        """
+        more = {"task_id": task.task_id, "worker": worker, "to": self._worker_id, **who}
+        reply = self._scheduler.call("transfer_task", **more)
+        self._registration.scheduled[task.task_id] = task
+        if "batch_id" in reply:
+            self._registration.note_batch(task, reply["batch_task_ids"], reply["batch_id"])
+        self._unreported[task.task_id] = task
+        self._attempts[task.task_id] = who["attempt"]
+        self._traces.go_on(task.task_id, traceparent)
+        self._handed.append(Work(task.task_id))
+
+    def has_work(self) -> bool:
+        """Return whether a task was handed out that has not begun."""
+        return any(each.task_id is not None for each in self._handed)
+
     def _ask(self, reports: Reports, wanted: int, question: dict[str, Any]) -> None:
         self._question, self._wanted = question, wanted
         told = self._exchange(reports, wanted, question) if self.can_exchange else None
@@ -314,9 +334,9 @@ class WorkSource:
     def gives_back_unloadable(self, task: TaskLike, result: RunResult) -> bool:
         """Give back a task that could be loaded here, but not where it was to run. Returns whether it went back.
 
-        A task that was scheduled here fails instead.
+        A task that was scheduled here fails instead, unless it is its machine that can't be used.
         """
-        if not result.is_unloadable or self._registration.is_own(task):
+        if not result.is_refused and (not result.is_unloadable or self._registration.is_own(task)):
             return False
         label = Label(task.task_module or "", task.task_family)
         attempt = self.attempt_of(task)

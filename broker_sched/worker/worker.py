@@ -235,11 +235,17 @@ class Worker:
         self._running.add_run(process)
 
     def _resume(self, task: TaskLike) -> None:
-        """Go on with a run whose task was handed out here again, as that attempt; one that is being ended goes back."""
+        """Go on with a run whose task was handed out here again, as that attempt; one that is being ended goes back.
+
+        So does one that is a job, which carries out the attempt before.
+        """
         process, attempt = self._running.find_run(task.task_id), self._work_source.attempt_of(task)
-        if process is not None and not process.is_superseded:
+        if process is not None and self._executor.is_elsewhere:
+            self._running.supersede(task.task_id, process.attempt)
+        elif process is not None and not process.is_superseded:
             process.attempt = attempt
-        elif self._registration.release(task, attempt):
+            return
+        if self._registration.release(task, attempt):
             self._work_source.forget_task(task)
 
     def _wait(self, seconds: float, *also: Any) -> None:
@@ -291,8 +297,8 @@ class Worker:
         )
         self._introduce()
         self._work_source.send_reports(self._reports)
-        running = self._running.attempts()
-        self._registration.announce_again(running, self._assistant, self.is_stopping, self._running.supersede)
+        running, are_jobs = self._running.attempts(), self._executor.is_elsewhere
+        self._registration.announce_again(running, are_jobs, self._assistant, self.is_stopping, self._running.supersede)
         if self._heartbeat is not None:
             self._heartbeat.note_answer()
 

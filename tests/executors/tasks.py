@@ -1,4 +1,4 @@
-"""What rq workers run in tests. Each run leaves its pid in a file, and its parent's, which is the rq worker."""
+"""What jobs run in tests. Each run leaves its pid in a file, and its parent's, which is the job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from broker_sched import LocalTarget, Task
 from tests.nightly import by_night
@@ -26,7 +26,7 @@ class InDirectory(Task):
 
     def note(self) -> None:
         with open(f"{self.directory}/{self.name}.runs", "a") as file:
-            file.write(f"{os.getpid()} {os.getppid()}\n")
+            file.write(f"{os.getpid()} {os.getppid()}.\n")
 
     def write(self) -> None:
         with self.output().open("w") as file:
@@ -136,6 +136,18 @@ class AskingInVain(InDirectory):
         self.write()
 
 
+class Answering(InDirectory):
+    """Answers a message, and is through."""
+
+    accepts_messages = True
+
+    def run(self) -> None:
+        self.note()
+        message = self.scheduler_messages.get(timeout=60)
+        message.respond(f"half of {message.content}")
+        self.write()
+
+
 class Cell(InDirectory):
     """One of a grid: layer-column; needs three of the layer before."""
 
@@ -169,11 +181,18 @@ class Grid(InDirectory):
         return [cell(self.directory, LAYERS - 1, column) for column in range(WIDTH)]
 
 
-def runs_of(task: InDirectory) -> list[tuple[int, int]]:
-    """Of each of its runs, the pid and that of the rq worker."""
+class Run(NamedTuple):
+    """Who had to do with a run, by their pids."""
+
+    task_process: int
+    work_horse: int  # the job
+
+
+def runs_of(task: InDirectory) -> list[Run]:
+    """All of its runs."""
     path = Path(task.directory) / f"{task.name}.runs"
     lines = path.read_text().splitlines() if path.exists() else []
-    return [(int(line.split()[0]), int(line.split()[1])) for line in lines if line.endswith(tuple("0123456789"))]
+    return [Run(*map(int, line[:-1].split())) for line in lines if line.endswith(".")]
 
 
 class Starting(InDirectory):

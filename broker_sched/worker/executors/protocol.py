@@ -20,6 +20,7 @@ class TaskRun(Protocol):
 
     task: TaskLike
     result: RunResult | None
+    reported: str | None  # the status that the run has reported to the scheduler by itself; None: the worker does that
     death: str | None
     reason: str | None
     is_timed_out: bool

@@ -72,6 +72,7 @@ class TaskProcess:
     ) -> None:
         self.task = task
         self.result: RunResult | None = None
+        self.reported: str | None = None  # it reports nothing by itself
         self.scheduler_calls: list[SchedulerCall] = []  # what it asked for and was not taken yet
         self.death: str | None = None  # why it ended without a result of its own
         self.is_timed_out = False

@@ -201,10 +201,7 @@ def worker_settings(
         found = WorkerConfig.from_luigi(config)
         if stays:
             found.pop("keep_alive", None)
-        for each in dataclasses.fields(WorkerConfig):
-            variable = f"BSCHED_WORKER_{each.name.upper()}"
-            if variable in environment:
-                found[each.name] = environment[variable]
+        found.update(WorkerConfig.from_environment(environment))
         found.update(config.given("worker"))
         for pair in pairs:
             name, equals, value = pair.partition("=")

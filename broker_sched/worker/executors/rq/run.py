@@ -52,6 +52,7 @@ class RqRun:
         self.timeout_seconds = timeout_seconds
         self.kill_after_seconds = kill_after_seconds
         self.result: RunResult | None = None
+        self.reported: str | None = None
         self.scheduler_calls: list[SchedulerCall] = []
         self.death: str | None = None
         self.is_timed_out = False

@@ -1,0 +1,135 @@
+"""One run of a task as a job of an engine, as the worker's loop sees it. Only wait_until_ended() waits."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from broker_sched.tasks.protocol import TaskLike, logged_name
+from broker_sched.worker.executors.task_process import SchedulerCall
+from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.wakeup_socket import WakeupSocket
+
+log = logging.getLogger("bsched.worker")
+LOOK_SECONDS = 0.05  # while wait_until_ended() waits
+
+
+class JobRun:
+    """One run of one task as a job. The threads of its JobExecutor do the work, and call conclude().
+
+    spec: of the job; the attempt is put in when it starts. look_at: has the executor look at the run. wakeup_socket:
+    wakes the worker's loop.
+    """
+
+    def __init__(
+        self,
+        task: TaskLike,
+        job_id: str,
+        spec: dict[str, Any],
+        kill_after_seconds: float,
+        look_at: Callable[[JobRun], None],
+        wakeup_socket: WakeupSocket,
+    ) -> None:
+        self.task = task
+        self.job_id = job_id
+        self.spec = spec
+        self.result: RunResult | None = None
+        self.reported: str | None = None  # the status that the job has reported by itself; None: it has not
+        self.death: str | None = None
+        self.is_timed_out = False
+        self.reason: str | None = None
+        self.is_released = False
+        self.attempt: int | None = None  # what get_work told with the task
+        self.is_superseded = False  # it does not count any more
+        self.is_to_be_disabled = False
+        self.stop_at: float | None = None  # since then it is to end: read by the executor
+        self._kill_after_seconds = kill_after_seconds
+        self._look_at = look_at
+        self._wakeup_socket = wakeup_socket
+        self._give_up_at: float | None = None  # a worker that leaves waits no longer
+
+    def start(self) -> None:
+        """Have the job submitted, once its engine can be reached. Raises ValueError for a luigid's hand-out."""
+        if self.attempt is None:
+            raise ValueError("The scheduler is a luigid, which can't hand a run over to a job. Use bsched server.")
+        self.spec["attempt"] = self.attempt
+        self._look_at(self)
+
+    def waitables(self) -> list[Any]:
+        """Return the wakeup socket that all runs share; nothing after the end, which needs no waiting."""
+        return [] if self.result is not None else [self._wakeup_socket]
+
+    def seconds_left(self) -> float | None:
+        """Return None: the job keeps its deadlines itself."""
+        return None
+
+    def take_scheduler_calls(self) -> list[SchedulerCall]:
+        """Return nothing: the job makes its calls itself."""
+        return []
+
+    def poll(self) -> bool:
+        """Return whether the run has ended; then `result` is set."""
+        self._wakeup_socket.clear()
+        return self.result is not None
+
+    def end_run(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
+        """Have the job stopped for this reason, unless its result is known or it is being stopped.
+
+        One that does not count any more is left alone: it ends itself, and this run has ended at once.
+        """
+        if self.result is not None:
+            return
+        if self.is_superseded:
+            self.conclude(RunResult(self.task.task_id, "FAILED"))
+        elif self.reason is None:
+            self.reason, self.is_released, self.is_to_be_disabled = reason, releases, disables
+            self.terminate()
+
+    def terminate(self) -> None:
+        """Have the job withdrawn, or its task given back to the scheduler where it has begun."""
+        now = time.monotonic()
+        self.stop_at = self.stop_at or now
+        self._give_up_at = now + self._kill_after_seconds
+        self._look_at(self)
+
+    def kill(self) -> None:
+        """Let a worker that leaves wait no longer: the job is stopped all the same."""
+        self._give_up_at = 0.0
+
+    def wait_until_ended(self) -> None:
+        """Wait until the job has ended, for kill_after_seconds at the most: its engine may be silent."""
+        while self.result is None and time.monotonic() < (self._give_up_at or 0.0):
+            time.sleep(LOOK_SECONDS)
+        if self.result is None:
+            log.warning("%s could not be stopped in time: its job goes on, or never begins.", logged_name(self.task))
+
+    def memory(self) -> int | None:
+        """Return None: the job tells its own."""
+        return None
+
+    def send_message(self, message_id: str, content: Any, payload: dict[str, Any]) -> None:
+        """Log that the message is lost: it came before the job took the run over, which gets its messages itself."""
+        log.error("%s has not begun where it is to run: this message is lost: %s", logged_name(self.task), content)
+
+    def clean_up(self) -> None:
+        """Have the executor forget the run."""
+        self._look_at(self)
+
+    def conclude(self, result: RunResult, reported: str | None = None) -> None:
+        """Set the run's end, and wake the worker's loop. reported: the status that the job has reported itself."""
+        self.reported = reported
+        self.result = result
+        self._wakeup_socket.wake()
+
+    def conclude_unbegun(self, why: str, *, is_timed_out: bool = False, releases: bool = False) -> None:
+        """Set the end of a run that is still the supervisor's, which is to report it.
+
+        why: the rest of a sentence that begins with the task's id. releases: others shall run it, without a failure.
+        """
+        self.is_timed_out = is_timed_out and self.reason is None
+        self.is_released |= releases
+        self.death = f"{self.task.task_id} {why if self.reason is None else f'was ended: {self.reason}'}."
+        self.conclude(RunResult(self.task.task_id, "FAILED", json.dumps(self.death)))

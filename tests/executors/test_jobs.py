@@ -1,0 +1,212 @@
+"""A job is a worker of its own, whatever engine carries it: it takes its run over, reports on it, and is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker_sched import Scheduler, Worker
+from broker_sched.worker.executors.job_executor import JobExecutor
+from tests.conftest import running
+from tests.executors.engines import ForkEngine
+from tests.executors.tasks import Answering, Asking, Failing, InDirectory, Limited, Waiting, runs_of
+from tests.servers import is_alive, until
+
+pytestmark = pytest.mark.timeout(60)
+QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1, "no_install_shutdown_handler": True}
+JOBS = {"BSCHED_WORKER_PING_INTERVAL": "0.1"}
+
+
+class Supervisor:
+    """A worker in a thread, with jobs that are forks."""
+
+    def __init__(self, scheduler: Scheduler, engine: ForkEngine) -> None:
+        self.scheduler, self.engine = scheduler, engine
+        self.worker: Worker | None = None
+        self.succeeded: bool | None = None
+
+    def run(self, *tasks: Any, **options: Any) -> bool:
+        """Schedule and run them, to the end."""
+        with (
+            JobExecutor(self.engine, self.scheduler, kill_after_seconds=5.0) as executor,
+            Worker(self.scheduler, "anna", executor=executor, **{**QUICK, **options}) as self.worker,
+        ):
+            for task in tasks:
+                self.worker.add(task)
+            self.succeeded = self.worker.run()
+        return self.succeeded
+
+    def start(self, *tasks: Any, **options: Any) -> threading.Thread:
+        """The same in a thread, which the caller joins."""
+        thread = threading.Thread(target=self.run, args=tasks, kwargs=options, daemon=True)
+        thread.start()
+        return thread
+
+    def status(self, task: Any) -> str:
+        """The scheduler's."""
+        return str(self.scheduler.task_statuses([task.task_id]).get(task.task_id, {}).get("status", ""))
+
+    def runner(self, task: Any) -> str | None:
+        """Who runs it, or ran it last."""
+        return self.scheduler.task_statuses([task.task_id])[task.task_id]["worker_running"]
+
+    def reason(self, task: Any) -> str:
+        """Why it has failed, or went back."""
+        return str(self.scheduler.fetch_error(task.task_id)["error"] or "")
+
+
+def ended(thread: threading.Thread) -> bool:
+    """Wait for it."""
+    thread.join(30)
+    return not thread.is_alive()
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    """On a namespace of its own, whose scheduler soon misses a worker."""
+    scheduler = Scheduler(
+        running("redis8").url, f"jobs-{uuid.uuid4().hex[:8]}", retry_delay=60.0, worker_disconnect_delay=1.0
+    )
+    yield Supervisor(scheduler, ForkEngine(environment=JOBS))
+    assert scheduler.verify() == []
+    scheduler.close()
+
+
+def test_a_job_runs_its_task_as_a_worker_of_its_own(supervisor: Supervisor, tmp_path: Path) -> None:
+    task = Waiting(directory=str(tmp_path), name="one")
+    thread = supervisor.start(task)
+    until(lambda: runs_of(task), "it runs")
+    assert supervisor.runner(task) == "anna/1"
+    assert {each["name"]: each["num_running"] for each in supervisor.scheduler.worker_list()} == {
+        "anna": 0,
+        "anna/1": 1,
+    }
+    (tmp_path / "go").touch()
+    assert ended(thread) and supervisor.succeeded
+    assert supervisor.status(task) == "DONE" and len(runs_of(task)) == 1
+
+
+def test_a_failure_is_reported_once_with_what_was_written(supervisor: Supervisor, tmp_path: Path) -> None:
+    task = Failing(directory=str(tmp_path), name="failing")
+    assert not supervisor.run(task)
+    assert supervisor.status(task) == "FAILED" and "ValueError: no such customer" in supervisor.reason(task)
+    assert "from a program" in str(supervisor.scheduler.task_log(task.task_id)["log"]).splitlines()
+    details: Any = supervisor.scheduler.task_details(task.task_id)
+    assert len(details["attempts"]) == 1 and supervisor.scheduler.superseded_reports()["count"] == 0
+
+
+def test_what_a_job_asks_for_is_run_first(supervisor: Supervisor, tmp_path: Path) -> None:
+    task = Asking(directory=str(tmp_path), name="asking")
+    assert supervisor.run(task)
+    assert supervisor.status(task) == "DONE" and len(runs_of(task)) == 2
+
+
+def test_a_message_to_the_task_of_a_job_is_answered(supervisor: Supervisor, tmp_path: Path) -> None:
+    task = Answering(directory=str(tmp_path), name="answering")
+    thread = supervisor.start(task)
+    until(lambda: runs_of(task), "it runs")
+    told = supervisor.scheduler.send_scheduler_message("anna/1", task.task_id, "how far?")
+    asked: Any = (task.task_id, told["message_id"])
+    answer = until(lambda: supervisor.scheduler.get_scheduler_message_response(*asked)["response"], "it answers")
+    assert answer == "half of how far?"
+    assert ended(thread) and supervisor.succeeded
+
+
+@pytest.mark.parametrize(("disable", "status"), [(False, "FAILED"), (True, "DISABLED")])
+def test_a_running_job_is_stopped(supervisor: Supervisor, tmp_path: Path, disable: bool, status: str) -> None:
+    task = Waiting(directory=str(tmp_path), name="endless")
+    thread = supervisor.start(task)
+    until(lambda: runs_of(task), "it runs")
+    supervisor.scheduler.stop_task(task.task_id, disable=disable)
+    assert ended(thread) and not supervisor.succeeded
+    assert supervisor.status(task) == status and "was ended: it was stopped by stop_task" in supervisor.reason(task)
+    assert not is_alive(runs_of(task)[0].task_process)
+
+
+def test_a_job_that_waits_is_stopped_and_never_runs(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.engine.room = 0
+    task = InDirectory(directory=str(tmp_path), name="one")
+    thread = supervisor.start(task)
+    supervisor.engine.capacity = lambda: 1  # type: ignore[method-assign]  # a queue without a machine
+    until(lambda: supervisor.engine.specs, "its job waits")
+    supervisor.scheduler.stop_task(task.task_id)
+    assert ended(thread)
+    assert supervisor.status(task) == "FAILED" and "stopped by stop_task" in supervisor.reason(task)
+    assert not runs_of(task)
+
+
+def test_a_job_keeps_its_timeout(supervisor: Supervisor, tmp_path: Path) -> None:
+    task = Limited(directory=str(tmp_path), name="limited")
+    assert not supervisor.run(task)
+    assert "ran longer than 1 s, its timeout" in supervisor.reason(task)
+
+
+def test_a_job_that_is_killed_fails_at_once_and_its_task_ends(supervisor: Supervisor, tmp_path: Path) -> None:
+    task = Waiting(directory=str(tmp_path), name="killed")
+    thread = supervisor.start(task)
+    [run] = until(lambda: runs_of(task), "it runs")
+    os.kill(run.work_horse, signal.SIGKILL)
+    assert ended(thread) and not supervisor.succeeded
+    assert supervisor.status(task) == "FAILED" and "died: exit code -9" in supervisor.reason(task)
+    until(lambda: not is_alive(run.task_process), "its task ends with it")
+
+
+def test_a_worker_that_leaves_gives_back_what_its_jobs_run(supervisor: Supervisor, tmp_path: Path) -> None:
+    running_one, waiting = (Waiting(directory=str(tmp_path), name=name) for name in ("runs", "waits"))
+    supervisor.engine.capacity = lambda: 2  # type: ignore[method-assign]  # and room for one
+    supervisor.engine.room = 1
+    thread = supervisor.start(running_one, waiting)
+    until(lambda: len(supervisor.engine.specs) == 2 and (runs_of(running_one) or runs_of(waiting)), "one runs")
+    assert supervisor.worker is not None
+    supervisor.worker.drain(0)
+    assert ended(thread)
+    for task in (running_one, waiting):
+        assert supervisor.status(task) == "PENDING" and not supervisor.reason(task), "that was no failure"
+    assert not any(is_alive(run.task_process) for task in (running_one, waiting) for run in runs_of(task))
+
+
+def test_a_job_that_can_not_reach_the_scheduler_costs_its_task_no_failure(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    supervisor.engine = ForkEngine(environment={"BSCHED_REDIS": "redis://127.0.0.1:1/0"})
+    task = InDirectory(directory=str(tmp_path), name="one")
+    assert supervisor.run(task)
+    assert supervisor.status(task) == "PENDING" and not runs_of(task)
+    assert "where the scheduler can't be used" in supervisor.reason(task)
+    details: Any = supervisor.scheduler.task_details(task.task_id)
+    assert [each["outcome"] for each in details["attempts"]] == ["PENDING"], "it was given back"
+
+
+def test_a_frozen_job_that_was_superseded_changes_nothing(supervisor: Supervisor, tmp_path: Path) -> None:
+    task = Waiting(directory=str(tmp_path), name="frozen")
+    supervisor.scheduler.update_options({"retry_delay": 0.1})
+    thread = supervisor.start(task, keep_alive=True)
+    [first] = until(lambda: runs_of(task), "it runs")
+    os.kill(first.work_horse, signal.SIGSTOP)
+    until(lambda: supervisor.scheduler.prune() or len(runs_of(task)) == 2, "it is missed, and run again")
+    runner = supervisor.runner(task)
+    os.kill(first.work_horse, signal.SIGCONT)
+    until(lambda: not is_alive(first.work_horse) or not is_alive(first.task_process), "it ends itself")
+    assert (supervisor.status(task), supervisor.runner(task)) == ("RUNNING", runner)
+    (tmp_path / "go").touch()
+    assert ended(thread)
+    assert supervisor.status(task) == "DONE" and len(runs_of(task)) == 2
+
+
+def test_a_job_whose_run_is_not_its_supervisors_any_more_does_nothing(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.engine.room = 0
+    task = InDirectory(directory=str(tmp_path), name="one")
+    supervisor.engine.capacity = lambda: 1  # type: ignore[method-assign]  # a queue without a machine
+    thread = supervisor.start(task)
+    until(lambda: supervisor.engine.specs, "its job waits")
+    supervisor.scheduler.mark_as_done(task.task_id)
+    supervisor.engine.room = 1
+    assert ended(thread)
+    assert supervisor.status(task) == "DONE" and not runs_of(task)
