@@ -41,8 +41,11 @@ local function is_still_handed_out(reply)
   if kind ~= 'task' and kind ~= 'batch' then return true end
   local id = kind == 'task' and reply[8] or reply[12][1][1]
   local fields = call('HMGET', key('task:', id), 'status', 'worker_running', 'attempt')
-  return fields[1] == (kind == 'task' and 'RUNNING' or 'BATCH_RUNNING') and fields[2] == ARGS.worker
+  local is_so = fields[1] == (kind == 'task' and 'RUNNING' or 'BATCH_RUNNING') and fields[2] == ARGS.worker
     and fields[3] == reply[kind == 'task' and 12 or 13]
+  -- It is asked anew, maybe by a copy that was held back: what the worker ran when it was sent tells nothing of now.
+  if not is_so then ARGS.tells_current_tasks = '0' end
+  return is_so
 end
 
 return answer(get_work, { 'prune_on_get_work', 'paused' }, without_running, is_still_handed_out)

@@ -113,6 +113,18 @@ def test_a_batch_comes_as_from_get_work(scheduler: Any) -> None:
     assert batch["task_id"] is None and sorted(batch["batch_task_ids"]) == ["f0", "f1", "f2"]
 
 
+def test_a_batch_is_the_last_that_is_handed_out(scheduler: Any) -> None:
+    """Its members go back when the worker asks for more before it has said that it runs them."""
+    scheduler.add_task_batcher("w", "F", ["n"], 2)
+    for n in range(4):
+        add(scheduler, f"f{n}", family="F", params={"n": str(n)}, batchable=True)
+    (batch,) = exchange(scheduler, wanted=3)["work"]
+    run = {"family": "F", "status": "RUNNING", "batch_id": batch["batch_id"], "attempt": batch["attempt"]}
+    scheduler.add_task(worker="w", task_id="f0+f1", **run)
+    (other,) = exchange(scheduler, wanted=2, current_tasks=["f0+f1"])["work"]
+    assert sorted(batch["batch_task_ids"] + other["batch_task_ids"]) == ["f0", "f1", "f2", "f3"]
+
+
 def test_a_report_and_a_hand_out_take_one_round_trip(scheduler: Scheduler) -> None:
     add(scheduler, *"abcd")
     work = exchange(scheduler)["work"]

@@ -106,11 +106,10 @@ def exchange(
             continue
         work.append(answer)
         task_id = answer["task_id"]
-        handed = answer.get("batch_task_ids") or ([] if task_id is None else [task_id])
-        if not handed:
+        if task_id is None:  # none, or a batch: its members would go back if get_work came before the worker's report
             break
         if running is not None:
-            running += handed
+            running.append(task_id)
     return {"superseded": {task_id: str(error) for task_id, error in superseded.items()}, "work": work}
 
 
