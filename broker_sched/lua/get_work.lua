@@ -1,10 +1,11 @@
 -- Hand out the best task, or batch, that this worker may run now.
 --
--- @args worker host assistant is_pruned start_id tells_current_tasks current_tasks…
+-- @args worker host assistant is_pruned start_id always_tells_running tells_current_tasks current_tasks…
 --   host            '' for null, else '=' and the text
 --   assistant       0, 1
 --   is_pruned       1 when the caller has just pruned, or was told to ask again; else 0
 --   start_id        '' for none
+--   always_tells_running  0: what runs is told only where nothing is handed out; else 1
 --   tells_current_tasks  0 when the worker does not say which tasks it runs, else 1: `current_tasks` are their ids
 -- Reply { state, pending, unique, last_scheduled, { task_id, worker, … }, { worker, {info…}, … }, kind, … }, kind is
 --       none

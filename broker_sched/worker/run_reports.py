@@ -129,9 +129,11 @@ class RunReports:
 
     def _let_wait(self, task: TaskLike, result: RunResult) -> bool:
         attempt = attempt_argument(self._work_source.attempt_of(task))
-        more = {"expl": result.expl, "new_deps": [], "assistant": self._is_assistant, **attempt}
+        more: dict[str, Any] = {"expl": result.expl, "new_deps": [], "assistant": self._is_assistant, **attempt}
         try:
-            self.waiting.append(Waiting(task, described(task, "DONE", runnable=None, **more)))
+            self.waiting.append(
+                Waiting(task, {**described(task, "DONE", self._work_source.params_of(task)), "runnable": None, **more})
+            )
         except Exception:  # a property of the task fails, which is reported
             return False
         return True

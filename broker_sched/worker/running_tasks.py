@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import multiprocessing.connection
+import time
 from collections import deque
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -12,13 +11,15 @@ from broker_sched import interrupts
 from broker_sched.log_lines import with_fields
 from broker_sched.worker.executors.protocol import TaskRun
 from broker_sched.worker.executors.task_process import LOOK_SECONDS, SchedulerCall
+from broker_sched.worker.run_watch import RunWatch
 
 LOG_METHOD = "set_task_log"
 # Calls about a run, which name its attempt.
 OF_A_RUN = frozenset(
     "add_task set_task_status_message set_task_progress_percentage decrease_running_task_resources set_task_log".split()
 )
-CHECK_SECONDS = 5.0  # a process is looked at after so long even when nothing was heard of it
+CHECK_SECONDS = 5.0  # a wait ends after so long even when nothing was heard of anybody
+ROUND_SECONDS = 0.5  # where a wait ends before, everybody is looked at after so long, heard of or not
 
 
 def with_attempt(call: SchedulerCall, attempt: int | None) -> SchedulerCall:
@@ -33,6 +34,8 @@ class RunningTasks:
 
     def __init__(self) -> None:
         self._processes: dict[str, TaskRun] = {}
+        self._watch = RunWatch()
+        self._next_round = 0.0
         self._leaving: list[TaskRun] = []  # have told their result, and must still end
         self._ended: list[TaskRun] = []  # of all of these, those that have
         self.scheduler_calls: deque[SchedulerCall] = (
@@ -75,31 +78,36 @@ class RunningTasks:
     def add_run(self, process: TaskRun) -> None:
         """Keep watch over a run that was started."""
         self._processes[process.task.task_id] = process
+        self._watch.look_at(process)
 
     def find_run(self, task_id: str) -> TaskRun | None:
         """Return the run of a task; None when it does not run here."""
         return self._processes.get(task_id)
 
     def wait_for_news(self, seconds: float, *also: Any, though_some_are_done: bool = False) -> None:
-        """Wait until a run has news or one of `also` is readable, for so many seconds at the most; then poll all runs.
+        """Wait until a run has news or one of `also` is readable, so many seconds at the most; then poll these runs.
 
         though_some_are_done: also while there are runs whose result is known already.
         Raises the KeyboardInterrupt that was kept.
         """
         interrupts.raise_due()
         everyone = [each for each in (*self._processes.values(), *self._leaving) if each not in self._ended]
-        lefts = [left for process in everyone if (left := process.seconds_left()) is not None]
+        news: set[TaskRun] = set()
         if though_some_are_done or not self._is_somebody_done():
-            things = [process.waitables() for process in everyone]
-            if not all(things):  # of some only the programs are left, which nothing tells of
+            lefts = [left for process in everyone if (left := process.seconds_left()) is not None]
+            if self._watch.blind:  # only their programs are left, which nothing tells of
                 seconds = min(seconds, LOOK_SECONDS)
-            seconds = max(0.0, min([seconds, CHECK_SECONDS, *lefts]))
-            multiprocessing.connection.wait([*dict.fromkeys(itertools.chain(*things)), *also], seconds)
+            news = self._watch.wait(max(0.0, min([seconds, CHECK_SECONDS, *lefts])), also)
+        is_round = time.monotonic() >= self._next_round
+        if is_round:
+            self._next_round = time.monotonic() + ROUND_SECONDS
         for process in everyone:
-            has_ended = process.poll()
-            self._collect_calls(process)
-            if has_ended:
-                self._ended.append(process)
+            if is_round or process in news or process in self._watch.blind or process.seconds_left() == 0.0:
+                has_ended = process.poll()
+                self._collect_calls(process)
+                self._watch.look_at(process)
+                if has_ended:
+                    self._ended.append(process)
 
     @interrupts.whole
     def take_finished(self) -> Iterator[TaskRun]:
@@ -120,6 +128,7 @@ class RunningTasks:
             if process.task.task_id not in unreported:
                 self._ended.remove(process)
                 self._leaving.remove(process)
+                self._watch.forget(process)
                 process.clean_up()
 
     def wait_for_leaving(self) -> None:
@@ -144,7 +153,7 @@ class RunningTasks:
                 left[-1].wait_until_ended()
                 self._collect_calls(left[-1])
                 left.pop().clean_up()
-        self._processes, self._leaving, self._ended = {}, [], []
+        self._processes, self._leaving, self._ended, self._watch = {}, [], [], RunWatch()
 
     def _collect_calls(self, process: TaskRun) -> None:
         """Take over the calls that a run asks for.

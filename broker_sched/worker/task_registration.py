@@ -241,7 +241,7 @@ class TaskRegistration:
         """
         unreported = ""
         try:
-            self._tell(described(task, status, runnable=None, **more, **attempt_argument(attempt)))
+            self._tell({**described(task, status), "runnable": None, **more, **attempt_argument(attempt)})
         except Superseded as error:
             log.warning("%s", error)
             status = SUPERSEDED

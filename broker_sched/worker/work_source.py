@@ -41,6 +41,14 @@ class Work(NamedTuple):
     is_unusable: bool = False  # something was handed out that can't be run here, or not any more
 
 
+class HandOut(NamedTuple):
+    """A task that was handed out, and whose end was not told yet. attempt: None where a luigid handed it out."""
+
+    task: TaskLike
+    attempt: int | None
+    params: dict[str, str] | None  # as the scheduler has them; None: of a batch
+
+
 class Reports(Protocol):
     """Reports on runs that wait to be sent."""
 
@@ -79,8 +87,7 @@ class WorkSource:
         self._trial = trial
         self._refusals = Refusals(scheduler, worker_id)
         self._refused_elsewhere = Refusals(scheduler, worker_id)  # by where tasks run, when that is not here
-        self._unreported: dict[str, TaskLike] = {}  # handed out, and how it ended was not told yet
-        self._attempts: dict[str, int | None] = {}  # of these
+        self._unreported: dict[str, HandOut] = {}  # by task id
         self._handed = deque[Work]()  # out by the last answer, and not begun
         self.can_exchange = hasattr(scheduler.scheduler, "exchange")  # as far as is known
         self._wanted = 0  # so many tasks were asked for last
@@ -129,10 +136,14 @@ class WorkSource:
         for reply in told:
             work = self.work_from_reply(reply)
             if work.task_id is not None:
-                self._unreported[work.task_id] = self._registration.scheduled[work.task_id]
-                self._attempts[work.task_id] = reply.get("attempt")
-                task_ids = reply.get("batch_task_ids") or [work.task_id]
-                self._traces.begin(self._unreported[work.task_id], task_ids, reply.get("attempt"))
+                task, attempt, members = (
+                    self._registration.scheduled[work.task_id],
+                    reply.get("attempt"),
+                    reply.get("batch_task_ids"),
+                )
+                params = None if members else reply.get("task_params")
+                self._unreported[work.task_id] = HandOut(task, attempt, params)
+                self._traces.begin(task, members or [work.task_id], attempt)
             self._handed.append(work)
         self._question = None
 
@@ -175,9 +186,9 @@ class WorkSource:
         """Give back what was handed out and not begun, since the worker begins nothing more."""
         while self._handed:
             task_id = self._handed.popleft().task_id
-            task = self._unreported.get(task_id) if task_id is not None else None
-            if task is not None and self._registration.release(task, self.attempt_of(task)):
-                self.forget_task(task)
+            handed = self._unreported.get(task_id) if task_id is not None else None
+            if handed is not None and self._registration.release(handed.task, handed.attempt):
+                self.forget_task(handed.task)
 
     @property
     def unreported(self) -> tuple[str, ...]:
@@ -186,7 +197,16 @@ class WorkSource:
 
     def attempt_of(self, task: TaskLike) -> int | None:
         """Return the number of the hand-out that the task's run here comes from; None where a luigid handed it out."""
-        return self._attempts.get(task.task_id)
+        handed = self._unreported.get(task.task_id)
+        return None if handed is None else handed.attempt
+
+    def params_of(self, task: TaskLike) -> dict[str, str] | None:
+        """Return the task's parameters as it was handed out with; None where that is not known.
+
+        The scheduler has them so; to ask luigi's tasks for them takes longer than all else that a report takes.
+        """
+        handed = self._unreported.get(task.task_id)
+        return None if handed is None else handed.params
 
     def traceparent_of(self, task: TaskLike) -> str | None:
         """Return the context of the trace of the task's run here; None where it has none."""
@@ -195,7 +215,6 @@ class WorkSource:
     def forget_task(self, task: TaskLike) -> None:
         """Note that the scheduler knows how the task ended, or has it back."""
         self._unreported.pop(task.task_id, None)
-        self._attempts.pop(task.task_id, None)
         self._traces.end(task.task_id, self._registration.latest.get(task.task_id))
 
     def give_back_or_warn(self, is_heard: bool, pass_on: Callable[[], None], reports: Reports) -> None:
@@ -220,8 +239,8 @@ class WorkSource:
 
     def give_back(self) -> None:
         """Give back all that was handed out and not reported, when nothing runs any more. Raises BrokerSchedError."""
-        for task in list(self._unreported.values()):
-            self._registration.release(task, self.attempt_of(task))
+        for task, attempt, _ in list(self._unreported.values()):
+            self._registration.release(task, attempt)
             self.forget_task(task)
         question, self._question = self._question, None
         if question is not None and self._release([NO_TASK]):  # a luigid can't

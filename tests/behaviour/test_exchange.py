@@ -133,3 +133,12 @@ def test_a_report_and_a_hand_out_take_one_round_trip(scheduler: Scheduler) -> No
     scheduler._connection.send = lambda commands, *more: (sent.append(list(commands)), send(commands, *more))[1]  # type: ignore[method-assign]
     exchange(scheduler, done("a", work))
     assert [len(each) for each in sent] == [2]
+
+
+def test_what_runs_is_told_only_where_nothing_is_handed_out(scheduler: Any) -> None:
+    """A worker wants to know it for its summary, when it has nothing to do. With a fleet it is most of an answer."""
+    add(scheduler, "a")
+    first = exchange(scheduler, wanted=2)["work"]
+    assert [each["running_tasks"] for each in first if each["task_id"] == "a"] == [[]]
+    assert [each["task_id"] for each in first[-1]["running_tasks"]] == ["a"]
+    assert scheduler.get_work(worker="w", current_tasks=[])["running_tasks"][0]["task_id"] == "a"

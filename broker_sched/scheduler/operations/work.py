@@ -36,8 +36,12 @@ def get_work(
     current_tasks: Sequence[str] | None,
     worker: str,
     start_id: str | None,
+    always_tells_running: bool = True,
 ) -> Commands[replies.Work]:
-    """Hand out a task, or a batch. One script; a batch takes a second one, which gives it its id."""
+    """Hand out a task, or a batch. One script; a batch takes a second one, which gives it its id.
+
+    always_tells_running: whether running_tasks is told where something is handed out, too.
+    """
     if current_tasks is not None and len(current_tasks) > MANY_TASKS:
         current_tasks = yield from _running_of(namespace, worker, current_tasks)
 
@@ -50,6 +54,7 @@ def get_work(
             assistant=truth(assistant),
             is_pruned=truth(is_pruned),
             start_id=start_id or "",
+            always_tells_running=truth(always_tells_running),
             tells_current_tasks=truth(current_tasks is not None),
             current_tasks=current_tasks or (),
         )
@@ -98,8 +103,15 @@ def exchange(
     while last or len(work) < wanted:
         question: Commands[replies.Work] | None = None
         if len(work) < wanted:
-            more = {"assistant": assistant, "current_tasks": running, "worker": worker, "start_id": start_id}
-            question = get_work(namespace, host=host, **more)  # type: ignore[arg-type]  # as they are named
+            question = get_work(
+                namespace,
+                host=host,
+                assistant=assistant,
+                current_tasks=running,
+                worker=worker,
+                start_id=start_id,
+                always_tells_running=False,
+            )
         answer = yield from _sent_with(last, question, superseded)
         last = []
         if answer is None:

@@ -98,7 +98,7 @@ local function get_any_work()
   if batch[1] and wakeups.is_anybody_waiting() then -- others may take what this one leaves
     for _, queue in ipairs(own_queues(worker, AS_ASSISTANT)) do wakeups.note(queue) end
   end
-  local reply = count_for(worker)
+  local reply = count_for(worker, batch[1] and ARGS.always_tells_running == '0')
   reply[7] = 'none'
   if #batch > 1 then
     append_batch(reply, batch, names_text, hand_out_batch(batch, worker))

@@ -92,7 +92,7 @@ local function get_plain_work()
   local task = head and read_plain_task(head, worker)
   local needs_any_work = is_contested or (not head and left) or (head and not task)
   if needs_any_work or (task and wakeups.is_anybody_waiting()) then return nil end
-  local reply = count_for(worker)
+  local reply = count_for(worker, task and ARGS.always_tells_running == '0')
   reply[7] = 'none'
   if task then
     hand_out_plainly(task, head, worker)

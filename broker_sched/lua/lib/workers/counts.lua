@@ -34,7 +34,8 @@ local function add_running(runner_set, running, infos, seen)
   end
 end
 
-local function count_for(worker)
+-- without_running: the last two of the reply are empty.
+local function count_for(worker, without_running)
   local pending, unique, last_scheduled = 0, 0, 0
   local running, infos, seen = {}, {}, {}
   for _, runner_set in ipairs(runner_sets_of(worker)) do
@@ -45,7 +46,7 @@ local function count_for(worker)
     if counted > 0 then
       last_scheduled = last_scheduled + call('SCARD', key('counted:', runner_set .. ':' .. worker.w))
     end
-    add_running(runner_set, running, infos, seen)
+    if not without_running then add_running(runner_set, running, infos, seen) end
   end
   return { worker.disabled and 'disabled' or 'active', pending, unique, last_scheduled, running, infos }
 end
