@@ -46,7 +46,7 @@ class HandOut(NamedTuple):
 
     task: TaskLike
     attempt: int | None
-    params: dict[str, str] | None  # as the scheduler has them; None: of a batch
+    params: dict[str, str] | None  # as the scheduler has them; None: not known, as of a batch
 
 
 class Reports(Protocol):
@@ -118,8 +118,7 @@ class WorkSource:
         self._registration.scheduled[task.task_id] = task
         if "batch_id" in reply:
             self._registration.note_batch(task, reply["batch_task_ids"], reply["batch_id"])
-        self._unreported[task.task_id] = task
-        self._attempts[task.task_id] = who["attempt"]
+        self._unreported[task.task_id] = HandOut(task, who["attempt"], None)
         self._traces.go_on(task.task_id, traceparent)
         self._handed.append(Work(task.task_id))
 
@@ -136,14 +135,10 @@ class WorkSource:
         for reply in told:
             work = self.work_from_reply(reply)
             if work.task_id is not None:
-                task, attempt, members = (
-                    self._registration.scheduled[work.task_id],
-                    reply.get("attempt"),
-                    reply.get("batch_task_ids"),
-                )
-                params = None if members else reply.get("task_params")
-                self._unreported[work.task_id] = HandOut(task, attempt, params)
-                self._traces.begin(task, members or [work.task_id], attempt)
+                task, members = self._registration.scheduled[work.task_id], reply.get("batch_task_ids")
+                handed = HandOut(task, reply.get("attempt"), None if members else reply.get("task_params"))
+                self._unreported[work.task_id] = handed
+                self._traces.begin(task, members or [work.task_id], handed.attempt)
             self._handed.append(work)
         self._question = None
 

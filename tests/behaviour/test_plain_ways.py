@@ -443,7 +443,7 @@ def test_random_histories_leave_the_same_behind(scheduler_factory, go, clock, se
                 deps = chance.sample(tasks[:number], min(number, chance.randint(0, 3)))
                 scheduler.add_task(worker=chance.choice("ab"), task_id=tasks[number], deps=deps)
             else:
-                method, arguments = random_call(chance, tasks)
+                method, arguments = random_call(scheduler, chance, tasks)
                 if method in ("disable_worker", "forget_worker"):
                     continue
                 replies.append(getattr(scheduler, method)(**arguments))
