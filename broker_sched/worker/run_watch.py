@@ -38,7 +38,7 @@ class RunWatch:
 
     @interrupts.whole
     def forget(self, run: TaskRun) -> None:
-        """Wait for this run no more."""
+        """Wait for this run no more: it has ended, and gives back what it holds."""
         self.blind.discard(run)
         self._leave_out(self._numbers.pop(run, set()), run)
 
