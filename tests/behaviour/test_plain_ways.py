@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from broker_sched.errors import Superseded
+from broker_sched.errors import InvalidArgument, Superseded
 from broker_sched.lua.loader import load
 from broker_sched.redis_backend import script_call
 from broker_sched.redis_backend.commands import Call
@@ -449,7 +449,7 @@ def test_random_histories_leave_the_same_behind(scheduler_factory, go, clock, se
                     continue
                 try:
                     replies.append(getattr(scheduler, method)(**arguments))
-                except Superseded as error:  # of a transfer
+                except (InvalidArgument, Superseded) as error:  # of a transfer
                     replies.append(str(error))
         return replies, everything_in(scheduler)
 
