@@ -6,6 +6,7 @@
 #   make page       fetch and join the libraries of the web page; `make demo` and `make test` do so, too
 #   make check      format, lint, types, all tests: what CI runs after the demo
 #   make nightly    all tests on every kind of Redis and for longer, other Pythons, the oldest libraries
+#   make faults     kill, cut and starve a working fleet, each fault 50 times
 #   make bench      side by side with luigid; writes docs/benchmarks.md
 #   make parity     the long comparison with luigi's own scheduler, a part of the nightly run
 #   make clean      remove .venv and everything that was made
@@ -29,7 +30,7 @@ COMPILED := $(VENV)/.compiled
 NODE := $(if $(shell command -v npm),$(BIN)/python,$(VENV)/.node)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test page pictures types check nightly pythons lowest bench parity clean
+.PHONY: demo test page pictures types check nightly pythons lowest faults bench parity clean
 
 demo: $(FOR_DEMO) page
 	$(BIN)/python demo/run.py $(if $(KEEP),--keep)
@@ -68,6 +69,9 @@ lowest:
 	$(PIP) install uv
 	$(UV) --resolution lowest-direct --editable '.[test,embedded,luigi]'
 	$(TEST)
+
+faults: $(COMPILED)
+	FAULT_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest -q -x tests/faults
 
 bench: $(FOR_TESTS)
 	$(BIN)/python -m benchmarks

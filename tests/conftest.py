@@ -33,7 +33,7 @@ SchedulerFactory = Callable[..., Scheduler]
 # Who waits for real processes goes first: with more xdist workers than cores (`--dist worksteal` gives each a part of
 # this order), their waiting falls into the time in which the others use the cores.
 ROOMS = [
-    *("e2e", "page", "executors", "deploy", "docs", "worker", "server", "tracing", "secrets"),
+    *("e2e", "page", "faults", "executors", "deploy", "docs", "worker", "server", "tracing", "secrets"),
     *("redis_backend", "cli", "client", "mails"),
     *("simulation", "parity", "dialects", "behaviour", "security", "tasks", "unit"),
 ]
