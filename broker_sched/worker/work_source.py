@@ -177,6 +177,14 @@ class WorkSource:
         self._handed.appendleft(work)
         return True
 
+    def note_given_back(self, task: TaskLike) -> None:
+        """Note that the scheduler has a task back which this worker may be handed again: that there is nothing more to
+        do, which it may have told before, is so no more.
+        """
+        self.forget_task(task)
+        if self._handed and self._handed[-1].task_id is None:
+            self._handed.pop()
+
     def release_handed(self) -> None:
         """Give back what was handed out and not begun, since the worker begins nothing more."""
         while self._handed:

@@ -222,7 +222,7 @@ class Worker:
             log.error("%s could not be started: %s", logged_name(task), error)
             is_exhausted = getattr(error, "errno", None) in EXHAUSTED and len(self._running) > 0
             if is_exhausted and self._registration.release(task, self._work_source.attempt_of(task)):
-                self._work_source.forget_task(task)
+                self._work_source.note_given_back(task)
                 self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
                 return
             self._reports.note_result(task, RunResult(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
@@ -246,7 +246,7 @@ class Worker:
             process.attempt = attempt
             return
         if self._registration.release(task, attempt):
-            self._work_source.forget_task(task)
+            self._work_source.note_given_back(task)
 
     def _wait(self, seconds: float, *also: Any) -> None:
         """Wait until a run has news, for so many seconds at the most; pass on what it asks for, or report its end."""

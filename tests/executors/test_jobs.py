@@ -172,6 +172,21 @@ def test_a_worker_that_leaves_gives_back_what_its_jobs_run(supervisor: Superviso
     assert not any(is_alive(run.task_process) for task in (running_one, waiting) for run in runs_of(task))
 
 
+def test_what_a_job_gives_back_its_supervisor_runs_again(supervisor: Supervisor, tmp_path: Path) -> None:
+    """Though it is handed that task, and told that there is no other, before it hears of the job's end."""
+    task, engine = Waiting(directory=str(tmp_path), name="twice"), supervisor.engine
+    engine.room = 3
+    thread = supervisor.start(task)
+    until(lambda: runs_of(task), "it runs")
+    wait_for_ends, engine.wait_for_ends = engine.wait_for_ends, lambda seconds: []  # type: ignore[method-assign]
+    supervisor.scheduler.drain_worker("anna/1", seconds=0.0)
+    until(lambda: len(engine.specs) == 2, "there is another job")
+    engine.wait_for_ends = wait_for_ends  # type: ignore[method-assign]
+    until(lambda: len(runs_of(task)) == 2, "it runs again")
+    (tmp_path / "go").touch()
+    assert ended(thread) and supervisor.status(task) == "DONE"
+
+
 def test_a_job_that_can_not_reach_the_scheduler_costs_its_task_no_failure(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
