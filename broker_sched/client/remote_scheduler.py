@@ -131,12 +131,13 @@ class RemoteScheduler(SchedulerAPI):
         headers = {} if request is None else {HEADER: str(request)}
         if (name := field_here("request_id")) is not None and is_name(name):
             headers[NAME_HEADER] = name
+        sent = (f"/api/{method.name}", body, seconds, headers, method.in_luigi)  # a luigid knows forms only
         try:
             if tracing.current_traceparent() is None:
-                return self._answer(method, self._transport().post(f"/api/{method.name}", body, seconds, headers))
+                return self._answer(method, self._transport().post(*sent))
             with tracing.span(f"POST /api/{method.name}", "CLIENT", {"http.request.method": "POST"}) as context:
                 headers["traceparent"] = context or ""
-                return self._answer(method, self._transport().post(f"/api/{method.name}", body, seconds, headers))
+                return self._answer(method, self._transport().post(*sent))
         except Unanswered as error:
             if isinstance(error, WrongScheme) and not self._has_answered:
                 raise Refused(f"There is no scheduler at {self._base}: {error}.") from None

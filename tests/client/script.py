@@ -25,7 +25,8 @@ class Script:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                data = json.loads(parse_qs(body)["data"][0])
+                is_json = self.headers["Content-Type"] == "application/json"
+                data = json.loads(body if is_json else parse_qs(body)["data"][0])
                 script.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}, data))
                 answer = answering.pop(0) if len(answering) > 1 else answering[0]
                 if answer is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from click.testing import CliRunner
@@ -25,6 +26,7 @@ from broker_sched import (
     Scheduler,
     UnknownMethod,
 )
+from broker_sched.client.transport import form_value
 from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.errors import ConfigurationError
 from bsched.main import cli
@@ -44,6 +46,20 @@ def test_a_call_is_a_form_with_json_in_data(script: Callable[..., Script]) -> No
     path, headers, data = server.seen[0]
     assert (path, data) == ("/api/ping", {"worker": "w"})
     assert headers["content-type"] == "application/x-www-form-urlencoded"
+
+
+def test_a_method_of_ours_is_called_with_json_as_it_is(script: Callable[..., Script]) -> None:
+    """A luigid, which knows forms only, has no such method anyway."""
+    server = script((200, b'{"response": {"superseded": {}, "work": []}}'))
+    client(server).exchange(worker="w %", wanted=2)
+    path, headers, data = server.seen[0]
+    assert (path, data) == ("/api/exchange", {"worker": "w %", "wanted": 2})
+    assert headers["content-type"] == "application/json"
+
+
+def test_a_form_is_encoded_as_the_standard_library_does() -> None:
+    every = "".join(map(chr, range(32, 128))) * 2 + json.dumps("ä\n%41+&=")
+    assert form_value(every) == quote_plus(every)
 
 
 def test_a_path_prefix_and_a_final_slash_are_kept_right(script: Callable[..., Script]) -> None:
