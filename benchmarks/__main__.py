@@ -20,7 +20,7 @@ from benchmarks.rows import ROWS
 # Rows that are measured without what keeps processors awake. That adds 1 to 3 ms to a script, here and there. And where
 # Linux shares the processor among sessions (autogroup), it takes as much as the server's process for looks, which is a
 # session of its own.
-AS_IT_IS = ("longest-script", "looking", "pages", "browser")
+AS_IT_IS = ("longest-script", "looking", "pages", "browser", "soak")
 
 
 def main() -> int:
@@ -32,6 +32,7 @@ def main() -> int:
         "--huge", type=int, metavar="TASKS", help="how many tasks the rows `looking`, `pages` and `browser` have"
     )
     parser.add_argument("--output", type=Path, help="write there; a full run writes docs/benchmarks.md")
+    parser.add_argument("--soak", type=int, metavar="TASKS", help="how many tasks the row `soak` runs")
     arguments = parser.parse_args()
     started = time.monotonic()
 
@@ -40,7 +41,7 @@ def main() -> int:
 
     results: list[Result] = []
     scale = QUICK if arguments.quick else FULL
-    bench = Bench(replace(scale, huge=arguments.huge or scale.huge), say)
+    bench = Bench(replace(scale, huge=arguments.huge or scale.huge, soak=arguments.soak or scale.soak), say)
     try:
         for name in arguments.only or ROWS:
             with nullcontext() if name in AS_IT_IS else processors_kept_awake():

@@ -30,6 +30,7 @@ class Scale:
     idle_seconds: float = 20.0
     files: int = 3_000  # that a worker writes
     worker_rounds: int = 3
+    soak: int = 100_000  # tasks that one worker runs
     pages: int = 200  # that are open
 
 
@@ -47,6 +48,7 @@ QUICK = Scale(
     idle_seconds=3.0,
     files=200,
     worker_rounds=1,
+    soak=1_000,
     pages=20,
 )
 

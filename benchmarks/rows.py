@@ -10,8 +10,8 @@ from statistics import median
 
 import psutil
 
+from benchmarks import long_worker, reading
 from benchmarks import pages as open_pages
-from benchmarks import reading
 from benchmarks.bench import FULL, Bench, Result
 from benchmarks.callers import OverHTTP, open_caller
 from benchmarks.end_to_end import is_installed, rate
@@ -316,6 +316,11 @@ def browser(bench: Bench) -> Iterator[Result]:
     return row(bench)
 
 
+def soak(bench: Bench) -> Iterator[Result]:
+    """One worker that runs very many tasks."""
+    return long_worker.row(bench)
+
+
 ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "get-work-flat": lambda bench: get_work(bench, "flat"),
     "get-work-layered": lambda bench: get_work(bench, "layered"),
@@ -330,6 +335,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "pages": pages,
     "browser": browser,
     "memory": memory,
+    "soak": soak,
     "longest-script": longest_script,
 }
 
