@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _weakrefset
 import contextlib
+import inspect
 import math
 import signal
 import threading
@@ -25,6 +26,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 BOUNCE_SECONDS = 0.05  # a key that bounces, or a launcher that passes on what the terminal has sent already: one Ctrl-C
 _FAULTS = {getattr(signal, f"SIG{name}", None) for name in ("SEGV", "BUS", "FPE", "ILL", "ABRT", "TRAP", "SYS")}
+# Those that a thread beside the main one is not given. Without enums, of which there would be 64 for each call.
+_BLOCKED = frozenset(map(int, signal.valid_signals() - _FAULTS))
 _WEAK = {_weakrefset.__file__, weakref.__file__}
 _whole: set[CodeType] = set()
 _open: set[CodeType] = set()
@@ -112,11 +115,12 @@ def start_beside(thread: threading.Thread) -> None:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         thread.start()
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
+    set_mask = inspect.unwrap(signal.pthread_sigmask)
+    before = set_mask(signal.SIG_BLOCK, _BLOCKED)
     try:
         thread.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        set_mask(signal.SIG_SETMASK, before)
 
 
 def handle(number: int, frame: FrameType | None) -> None:

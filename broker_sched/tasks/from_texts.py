@@ -10,6 +10,7 @@ import datetime
 import inspect
 import json
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from broker_sched.tasks.protocol import TaskLike, shown_value
 from broker_sched.tasks.scalars import read_timedelta
 
 TextParams = Mapping[str, str | Sequence[str]]  # a batched parameter has a list of texts
+_parameters: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()  # by class
 NONE: Final = inspect.Parameter.empty  # there is no default
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has none of its own
 HALVES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}", re.IGNORECASE)
@@ -31,7 +33,7 @@ def task_from_texts(task_class: Any, texts: TextParams) -> Any:
     has another one, since that of who scheduled it may have none. Names of no parameter are left out, as in Luigi.
     Raises what the class raises, and ValueError naming the parameter whose text can't be read.
     """
-    parameters = dict(task_class.get_params())
+    parameters = _parameters_of(task_class)
     defaults = {name: _default_of(task_class, name, parameters[name]) for name in texts if name in parameters}
     others = {name: texts[name] for name, default in defaults.items() if texts[name] != default.text}
     if not _is_made_luigis_way(task_class):
@@ -39,6 +41,14 @@ def task_from_texts(task_class: Any, texts: TextParams) -> Any:
     values = {name: _value(name, parameters[name], text, defaults[name]) for name, text in others.items()}
     # An object without a text of its own is the default of the class here.
     return task_class(**{name: value for name, value in values.items() if value is not defaults[name].value})
+
+
+def _parameters_of(task_class: Any) -> dict[str, Any]:
+    """The parameters of a class. luigi looks through all that the class has, each time that it is asked."""
+    known = _parameters.get(task_class)
+    if known is None:
+        known = _parameters[task_class] = dict(task_class.get_params())
+    return known
 
 
 def differing(task: TaskLike) -> dict[str, str]:

@@ -136,16 +136,17 @@ def _most_derived(found: list[type[Any]]) -> list[type[Any]]:
 def _find_in_luigi(module: str | None, family: str) -> Any:
     """Ask luigi's own register. Raises TaskNotLoadable when that has no such family, either."""
     luigi_register = _luigi_register()
+    try:
+        if luigi_register is not None:
+            return luigi_register.get_task_cls(family)
+    except Exception as error:
+        if type(error).__name__ != "TaskClassNotFoundException":
+            raise TaskNotLoadable(
+                f"Luigi can't tell which class is {family}: {_described(error)} Set task_namespace on one of them."
+            ) from error
     names = sorted(known.get_task_family() for known in _CLASSES.values())
     if luigi_register is not None:
         names += luigi_register.task_names()
-        if family in names:
-            try:
-                return luigi_register.get_task_cls(family)
-            except Exception as error:
-                raise TaskNotLoadable(
-                    f"Luigi can't tell which class is {family}: {_described(error)} Set task_namespace on one of them."
-                ) from error
     near = difflib.get_close_matches(family, dict.fromkeys(names), n=3, cutoff=0.6)
     where = f"in {module}" if module else "among the modules imported so far"
     hint = f"Did you mean {' or '.join(near)}?" if near else "Is it the right module, and is task_namespace the same?"

@@ -56,7 +56,7 @@ class WorkerConfig:
     kill_after: float = 10.0  # after SIGTERM, a task process that still lives gets SIGKILL
     patience: float = 3600.0  # how long run() goes on trying when the scheduler can't be reached
     capture_output: bool = False  # of task processes: shown with the task's id, its end kept for `bsched task logs`
-    tasks_per_process: int = 100  # a task process runs so many tasks at the most, one after another; 1: only one
+    tasks_per_process: int = 500  # a task process runs so many tasks at the most, one after another; 1: only one
     max_tasks: int | None = None  # leave after so many runs of tasks
     import_timeout: float = 120.0  # of the first import of a module of others' tasks; 0: any time, and no trial before
     allow_modules: tuple[str, ...] = ()  # patterns (fnmatch) of modules that tasks may be loaded from; none: any

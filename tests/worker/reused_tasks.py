@@ -163,5 +163,6 @@ LEFT = {
     "a program": _program,
     "what can be put back": _everything_that_can_be_put_back,
     "memory": _memory,
+    "files": lambda: [os.open("/", os.O_RDONLY) for _ in range(40)],
     "a limit": _limit,
 }

@@ -127,6 +127,7 @@ def test_what_a_task_changed_of_its_process_is_put_back_and_said(local: Any, tmp
         ("a thread", "left 1 thread behind (of the task)"),
         ("a program", "left programs behind"),
         ("memory", "has grown by"),
+        ("files", "more than 32 files were left open"),
         ("a limit", "changed limits"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
+import selectors
 import sys
 import threading
 import time
@@ -32,7 +33,7 @@ class Tail(NamedTuple):
 
 
 class Output:
-    """The output of one task process, read by a thread of its own, so that the task never waits for its worker.
+    """The output of one task, read by a thread beside the worker's loop, so that the task never waits for that.
 
     source: the reading end of a pipe. It is closed when nobody can write any more. shown_on: a file descriptor,
     which is closed then, too, unless it is stderr. fields: of the lines besides, where the log is JSON.
@@ -51,8 +52,9 @@ class Output:
         self._is_over = False
         self._is_reading = False
         self._line = ""
-        self._thread = threading.Thread(target=self._read, name=f"output of {task_id}", daemon=True)
-        interrupts.start_beside(self._thread)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._is_read = threading.Event()  # to its end
+        _reader().add(self)
 
     def new_tail(self, is_over: bool) -> Tail | None:
         """Return the tail of the output; None when nothing was added to it, or when a tail was returned less than
@@ -74,32 +76,38 @@ class Output:
         if not self._is_over:
             self._is_over = True
             for _ in range(MOST_LOOKS):  # not until a time, which may pass while the whole process stands still
-                self._thread.join(LAST_WORDS_SECONDS)
-                if not self._thread.is_alive() or not self._is_behind():
+                if self._is_read.wait(LAST_WORDS_SECONDS) or not self._is_behind():
                     break
         return self.tail
 
     def _is_behind(self) -> bool:
         """Whether anything that was written is not in the tail yet."""
-        with contextlib.suppress(OSError):  # closed: the thread is about to end
+        with contextlib.suppress(OSError):  # closed: its end is being read
             return self._source.poll() or self._is_reading
         return True
 
-    def _read(self) -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        with self._source:
-            while self._source.poll(None):
-                self._is_reading = True  # said before it is read: one of the two shows that this is behind
-                chunk = os.read(self._source.fileno(), CHUNK)
-                if not chunk:
-                    break
-                self._add_text(decoder.decode(chunk))
-                self._is_reading = False
-        self._add_text(decoder.decode(b"", final=True))
+    def fileno(self) -> int:
+        """Return the file descriptor that it is read from."""
+        return self._source.fileno()
+
+    def read_more(self) -> bool:
+        """Read some of what is there. Returns whether there may be more."""
+        self._is_reading = True  # said before it is read: one of the two shows that this is behind
+        chunk = os.read(self._source.fileno(), CHUNK)
+        if chunk:
+            self._add_text(self._decoder.decode(chunk))
+            self._is_reading = False
+        return bool(chunk)
+
+    def end_reading(self) -> None:
+        """Note that nobody writes any more."""
+        self._source.close()
+        self._add_text(self._decoder.decode(b"", final=True))
         if self._line:
             self._show([self._line])
         if self._shown_on != STDERR:
             os.close(self._shown_on)
+        self._is_read.set()
 
     def _add_text(self, text: str) -> None:
         self.tail = Tail((self.tail.log + text)[-MAX_LOG:], self.tail.size + len(text))
@@ -118,6 +126,37 @@ class Output:
         with contextlib.suppress(OSError):  # nobody reads stderr any more
             while data:
                 data = data[os.write(self._shown_on, data) :]
+
+
+class _Reader:
+    """A thread that reads all outputs of this process. One for each output would cost more than all else of a run."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._selector = selectors.DefaultSelector()  # of the kernel: what is added while it waits counts at once
+        interrupts.start_beside(threading.Thread(target=self._read_all, name="output of tasks", daemon=True))
+
+    def add(self, output: Output) -> None:
+        """Read this output from now on, to its end."""
+        self._selector.register(output, selectors.EVENT_READ)
+
+    def _read_all(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                output: Any = key.fileobj
+                if not output.read_more():
+                    self._selector.unregister(output)  # before it is closed: a fork may have the pipe, too
+                    output.end_reading()
+
+
+_readers: list[_Reader] = []
+
+
+def _reader() -> _Reader:
+    """This process's; a fork has the thread no more."""
+    if not _readers or _readers[-1].pid != os.getpid():
+        _readers[:] = [_Reader()]
+    return _readers[-1]
 
 
 def write_to(pipe: Connection) -> None:

@@ -18,6 +18,7 @@ _handler_of = inspect.unwrap(signal.getsignal)  # without an enum's member for e
 HANDLED = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
 LIMITS = tuple(sorted(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")))
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+MOST_FILES = 32  # more open ones than at the start, and a process is left
 MOST_GROWTH = 256 << 20  # bytes; a process that has grown by so much since its start is left
 
 
@@ -29,6 +30,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._started_with = resident_bytes_of_self()
+        self._lowest_number = _lowest_free_number()
         self._folder = _folder()
         self._variables = dict(os.environ)
         self._raw_variables = _raw_variables()
@@ -64,6 +66,8 @@ class Surroundings:
             return "it changed limits, priority or user of its process"
         if not self._is_as_it_was:
             return "what it changed of its process can't be put back"
+        if _lowest_free_number() > self._lowest_number + MOST_FILES:
+            return f"more than {MOST_FILES} files were left open in its process"
         if _highest_resident_bytes() - self._started_with <= MOST_GROWTH:
             return None
         grown = resident_bytes_of_self() - self._started_with
@@ -124,6 +128,17 @@ def resident_bytes_of_self() -> int:
 def _highest_resident_bytes() -> int:
     """Return how much this process has had at the most; one question to the system, where a file takes three."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _lowest_free_number() -> int:
+    """Return the number that the next open file gets, which grows with each one that is left open."""
+    try:
+        ours, theirs = os.pipe()
+    except OSError:  # there is no more: so many are open
+        return 1 << 30
+    os.close(ours)
+    os.close(theirs)
+    return ours
 
 
 def _folder() -> str | None:
