@@ -18,9 +18,10 @@ from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.errors import BrokerSchedError
 from broker_sched.worker.config import WorkerConfig
 
-ELSEWHERE = {
-    "RqExecutor": "broker_sched.worker.executors.rq.executor"
-}  # public, and not in broker_sched itself: it needs rq
+ELSEWHERE = {  # public, and not in broker_sched itself: an engine needs a package of its own
+    "JobExecutor": "broker_sched.worker.executors.job_executor",
+    "RqEngine": "broker_sched.worker.executors.rq.engine",
+}
 ERRORS_ELSEWHERE = ("broker_sched.tasks.protocol", "broker_sched.tasks.loading")  # raised, and seldom caught by name
 SECTIONS = {
     "Tasks": ("Task", "ExternalTask", "WrapperTask", "DynamicRequirements"),
@@ -29,7 +30,7 @@ SECTIONS = {
     "Events": ("Event",),
     "Workers": ("Worker", "submit"),
     "Mails": ("MailSettings", "EmailSettings", "SmtpSettings", "SendgridSettings"),
-    "Executors": ("RqExecutor",),
+    "Executors": ("JobExecutor", "RqEngine"),
     "Schedulers": ("Scheduler", "RemoteScheduler"),
 }
 ARGUMENTS = re.compile(r"(?:^|(?<=[.;:] ))(?:\w+, )*\w+: ")  # `name: `, where a sentence begins

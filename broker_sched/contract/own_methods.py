@@ -138,9 +138,10 @@ class OwnMethods:
         raise NotImplementedError
 
     @rpc()
-    def stop_task(self, task_id: TaskId, disable: bool = False) -> replies.Stopping:
+    def stop_task(self, task_id: TaskId, disable: bool = False, release: bool = False) -> replies.Stopping:
         """Ask the worker that runs the task to end it; then it is FAILED, or DISABLED.
 
+        release: it is given back instead, for others to run, without a failure.
         worker: who was asked, within a second or so; null when nobody runs it. A Luigi worker does not do it.
         """
         raise NotImplementedError

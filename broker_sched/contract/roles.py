@@ -43,7 +43,7 @@ _WORKING = """
 """
 _OPERATING = """
     disable_worker set_worker_processes send_scheduler_message prune pause unpause forgive_failures mark_as_done
-    re_enable_task update_resources update_resource stop_task change_tasks pause_family unpause_family drain_worker
+    re_enable_task update_resources update_resource change_tasks pause_family unpause_family drain_worker
     forget_worker remove_resource
 """
 
@@ -59,6 +59,8 @@ METHOD_RIGHTS: Mapping[str, Right] = dict(
         *_rights(_WORKING, Right(_WORKERS)),
         ("add_submission", Right(_WORKERS, is_audited=True)),
         ("cancel_submission", Right(_WORKERS | _OPERATORS, is_audited=True)),
+        # A worker has its jobs ended by it. It may report any run as failed, or give it back, so that it gains nothing.
+        ("stop_task", Right(_WORKERS | _OPERATORS, is_audited=True)),
         *_rights(_OPERATING, Right(_OPERATORS, is_audited=True)),
         ("get_scheduler_message_response", Right(_OPERATORS)),  # a page asks for it again and again
         ("audit", Right(_OPERATORS)),

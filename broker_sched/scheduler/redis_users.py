@@ -42,12 +42,12 @@ _OF_USE: dict[Use, str] = {
     "read-only": f"{_LOOKING} type",
     "admin": f"{_LOOKING} {_CHANGING} blpop hscan scan type unlink zincrby",
 }
-# What RQ 3 sends, its scripts included, and what our jobs and supervisors do (worker/executors/rq/run_records.py).
+# What RQ 3 sends, its scripts included, and what a supervisor does (worker/executors/rq/engine.py).
 _OF_RQ = """
     blmove blpop client|info client|setinfo client|setname del evalsha exec exists expire get hdel hexists hget hgetall
     hincrby hincrbyfloat hmget hset info llen lmove lpop lpos lpush lrange lrem ltrim multi persist psubscribe
     pubsub|numsub punsubscribe rpush sadd scard script|exists script|load select set smembers srem subscribe time
-    unsubscribe unwatch watch xadd xrevrange zadd zcard zcount zrange zrangebyscore zrem zremrangebyscore zscore
+    unsubscribe unwatch watch xadd xread xrevrange zadd zcard zcount zrange zrangebyscore zrem zremrangebyscore zscore
 """
 _COMMANDS = {use: tuple(sorted(names.split())) for use, names in _OF_USE.items()}
 # Who lacks all of these may only look; who lacks some has been given too little.
@@ -97,12 +97,11 @@ def rq_commands() -> tuple[str, ...]:
 
 
 def rq_patterns(namespace: str) -> list[str]:
-    """Return the patterns of the keys in RQ's Redis: RQ's own, and what supervisors and jobs leave for each other.
-
-    Raises ConfigurationError for a name that no namespace can have.
+    """Return the patterns of the keys in RQ's Redis: RQ's own. Raises ConfigurationError for a name that no namespace
+    can have.
     """
     prefix_of(namespace)
-    return ["rq:*", f"bsched-rq:{namespace}:*"]
+    return ["rq:*"]
 
 
 def rq_rule(namespace: str, *, password: str = PASSWORD) -> str:

@@ -28,7 +28,7 @@ class Shutdown:
         self.is_out_of_time = False  # it was to be drained by now
         self._look_up = look_up
         self._drained_at = math.inf
-        self._to_end: deque[tuple[str, bool]] = deque()  # ids of tasks to be stopped, and whether to disable them
+        self._to_end: deque[tuple[str, bool, bool]] = deque()  # ids of tasks to be stopped; to be disabled, given back
         self._handlers_before: dict[int, Any] = {}  # of the signals that are taken
 
     def stop_asking(self) -> None:
@@ -44,9 +44,9 @@ class Shutdown:
         self._drained_at = min(self._drained_at, time.monotonic() + seconds)
         self.stop_asking()
 
-    def stop_task(self, task_id: str, disable: bool) -> None:
-        """Have a running task ended, and disabled where that is asked for."""
-        self._to_end.append((task_id, disable))
+    def stop_task(self, task_id: str, disable: bool, release: bool = False) -> None:
+        """Have a running task ended, and disabled, or given back without a failure, where that is asked for."""
+        self._to_end.append((task_id, disable, release))
         self._look_up()
 
     def seconds_left(self) -> float:
@@ -57,12 +57,12 @@ class Shutdown:
         """End the runs that are to end by now. Raises the KeyboardInterrupt that was kept."""
         interrupts.raise_due()
         while self._to_end:
-            task_id, disable = self._to_end.popleft()
+            task_id, disable, release = self._to_end.popleft()
             process = running.find_run(task_id)
             if process is None:
                 log.warning("%s is to be stopped, but does not run here in a process of its own.", task_id)
             else:
-                process.end_run("it was stopped by stop_task", disables=disable)
+                process.end_run("it was stopped by stop_task", disables=disable, releases=release)
         if time.monotonic() >= self._drained_at:
             self._drained_at, self.is_out_of_time = math.inf, True
             for process in running.runs():

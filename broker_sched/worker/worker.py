@@ -337,9 +337,9 @@ class Worker:
         if not is_received and process is not None and process.task.accepts_messages:
             process.send_message(message_id, content, payload)
 
-    def stop_task(self, task_id: str, disable: bool = False) -> None:
-        """End a running task, which is FAILED then, or DISABLED. A message of the scheduler asks for it."""
-        self._shutdown.stop_task(task_id, disable)
+    def stop_task(self, task_id: str, disable: bool = False, release: bool = False) -> None:
+        """End a running task: it is FAILED then, DISABLED, or given back. A message of the scheduler asks for it."""
+        self._shutdown.stop_task(task_id, disable, release)
 
     def stop_asking(self) -> None:
         """Take no more work; run() returns when what runs has ended. SIGUSR1 does it, too."""

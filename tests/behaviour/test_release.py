@@ -4,6 +4,10 @@ A worker that leaves gives back what it can't finish: the task is PENDING at onc
 leaves a message for the worker that runs the task.
 """
 
+import pytest
+
+from broker_sched.errors import InvalidArgument
+
 
 def test_a_released_task_is_pending_at_once_and_has_not_failed(scheduler_factory):
     scheduler = scheduler_factory(retry_count=1)
@@ -60,4 +64,9 @@ def test_stopping_leaves_its_worker_a_message(scheduler):
     assert scheduler.stop_task("a", disable=True) == {"task_id": "a", "worker": "w"}
     message = {"name": "stop_task", "kwargs": {"task_id": "a", "disable": True}}
     assert scheduler.ping(worker="w") == {"rpc_messages": [message]}
+    assert scheduler.stop_task("a", release=True) == {"task_id": "a", "worker": "w"}
+    message = {"name": "stop_task", "kwargs": {"task_id": "a", "disable": False, "release": True}}
+    assert scheduler.ping(worker="w") == {"rpc_messages": [message]}
+    with pytest.raises(InvalidArgument, match="leave one of the two out"):
+        scheduler.stop_task("a", disable=True, release=True)
     assert scheduler.stop_task("unknown") == {"task_id": "unknown", "worker": None}

@@ -18,9 +18,9 @@ def test_an_operator_may_do_all_that_a_viewer_may_and_an_admin_everything() -> N
     assert allowed(Role.VIEWER) < allowed(Role.OPERATOR) < allowed(Role.ADMIN) == METHODS.keys()
 
 
-def test_a_worker_may_look_but_changes_nothing_that_others_run() -> None:
+def test_of_what_others_run_a_worker_may_end_a_run_or_a_submission_and_no_more() -> None:
     assert allowed(Role.VIEWER) < allowed(Role.WORKER)
-    assert allowed(Role.WORKER) & allowed(Role.OPERATOR) - allowed(Role.VIEWER) == {"cancel_submission"}
+    assert allowed(Role.WORKER) & allowed(Role.OPERATOR) - allowed(Role.VIEWER) == {"cancel_submission", "stop_task"}
 
 
 def test_a_viewer_may_call_just_what_changes_nothing() -> None:
@@ -31,4 +31,4 @@ def test_a_viewer_may_call_just_what_changes_nothing() -> None:
 def test_no_call_of_a_viewer_is_audited_and_no_report_of_a_worker() -> None:
     audited = {name for name, right in METHOD_RIGHTS.items() if right.is_audited}
     assert not audited & allowed(Role.VIEWER)
-    assert audited & allowed(Role.WORKER) == {"add_submission", "cancel_submission"}
+    assert audited & allowed(Role.WORKER) == {"add_submission", "cancel_submission", "stop_task"}

@@ -17,13 +17,15 @@ import redis
 from rq import Queue
 
 from broker_sched import Scheduler, Worker
-from broker_sched.worker.executors.rq.executor import RqExecutor
+from broker_sched.worker.executors.job_executor import JobExecutor
+from broker_sched.worker.executors.rq.engine import RqEngine
 from tests.conftest import running
 from tests.harness import ROOT
 from tests.programs import Program
 from tests.redis_users import AS_USERS, make_rq_user
 from tests.servers import until
 
+QUICK_JOBS = {"BSCHED_WORKER_PING_INTERVAL": "0.1"}
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1}
 PRELOADED = ("-c", "tests.executors.preload")  # of an rq worker whose runs begin at once
 
@@ -46,18 +48,19 @@ class RqFleet:
         self.client: Any = redis.Redis.from_url(self.url)  # Any: redis-py's replies may be awaitable
         self.processes: list[Program] = []
 
-    def start(self, program: str, *words: str, path: str = str(ROOT)) -> Program:
-        """A Python program with `-m`, in a session of its own. What it says is in the directory's log."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path, str(ROOT / "cli")])}
+    def start(self, program: str, *words: str, path: str = str(ROOT), **more: str) -> Program:
+        """A Python program with `-m`, in a session of its own, with more in its environment. What it says is in the
+        directory's log."""
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([path, str(ROOT / "cli")]), **QUICK_JOBS, **more}
         with open(self.directory / "log", "a") as said:
             process = Program(*words, program=program, cwd=self.directory, env=environment, stdout=said, stderr=said)
         self.processes.append(process)
         return process
 
-    def rq_worker(self, *more: str, path: str = str(ROOT)) -> Program:
+    def rq_worker(self, *more: str, path: str = str(ROOT), **environment: str) -> Program:
         """A stock rq worker."""
-        serializer = ("--serializer", "json")
-        return self.start("rq.cli", "worker", "--url", self.rq_url, *serializer, *more, self.queue, path=path)
+        words = ("worker", "--url", self.rq_url, "--serializer", "json", *more, self.queue)
+        return self.start("rq.cli", *words, path=path, **environment)
 
     def supervisor(self, *more: str) -> Program:
         """`bsched worker --executor rq`."""
@@ -67,15 +70,15 @@ class RqFleet:
         settings = [word for pair in ("wait_interval=0.05", "wait_jitter=0") for word in ("--set", pair)]
         return self.start("bsched.main", "worker", "--executor", "rq", *where, *settings, *more)
 
-    def executor(self, **options: Any) -> RqExecutor:
-        """One in this process."""
-        return RqExecutor(self.rq_url, self.queue, self.namespace, **options)
+    def executor(self, look_seconds: float = 0.5, scheduler: Any = None, **options: Any) -> JobExecutor:
+        """One in this process. scheduler: another way to the same one."""
+        return JobExecutor(RqEngine(self.rq_url, self.queue, look_seconds), scheduler or self.scheduler, **options)
 
-    def run(self, *tasks: Any, executor_options: Mapping[str, Any] = {}, **options: Any) -> bool:
+    def run(self, *tasks: Any, executor_options: Mapping[str, Any] = {}, scheduler: Any = None, **options: Any) -> bool:
         """Schedule and supervise them in this process, to the end."""
         with (
-            self.executor(kill_after_seconds=1.0, **executor_options) as executor,
-            Worker(self.scheduler, executor=executor, **{**QUICK, **options}) as worker,
+            self.executor(scheduler=scheduler, kill_after_seconds=5.0, **executor_options) as executor,
+            Worker(scheduler or self.scheduler, executor=executor, **{**QUICK, **options}) as worker,
         ):
             for task in tasks:
                 worker.add(task)
@@ -110,15 +113,6 @@ class RqFleet:
         """Ids of the jobs in the queue."""
         return Queue(self.queue, connection=self.client).job_ids
 
-    def kept(self, kind: str = "*") -> list[bytes]:
-        """Our own keys in RQ's Redis."""
-        return list(self.client.keys(f"bsched-rq:{self.namespace}:{kind}:*"))
-
-    def beats(self) -> int:
-        """Of the only job."""
-        [key] = self.client.keys(f"bsched-rq:{self.namespace}:job:*")
-        return int(self.client.hget(key, "beat") or 0)
-
     def listens(self, number: int) -> None:
         """Wait until so many rq workers do."""
         with self.executor() as executor:
@@ -127,6 +121,11 @@ class RqFleet:
     def reason(self, task: Any) -> str:
         """Why it has failed; "" when it has not."""
         return str(self.scheduler.fetch_error(task.task_id)["error"] or "")
+
+    def contact(self, task: Any) -> float:
+        """When the scheduler heard last of the worker that runs it."""
+        runner = self.scheduler.task_statuses([task.task_id])[task.task_id]["worker_running"]
+        return max(each["last_active"] for each in self.scheduler.worker_list() if each["name"] == runner)
 
     def log(self) -> str:
         """What all processes said."""

@@ -1,4 +1,4 @@
-"""What jobs run in tests. Each run leaves its pid in a file, and its parent's, which is the job."""
+"""What jobs run in tests. Each run leaves three pids in a file: its own, the job's, and whose child that is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import psutil
 
 from broker_sched import LocalTarget, Task
 from tests.nightly import by_night
@@ -26,7 +28,7 @@ class InDirectory(Task):
 
     def note(self) -> None:
         with open(f"{self.directory}/{self.name}.runs", "a") as file:
-            file.write(f"{os.getpid()} {os.getppid()}.\n")
+            file.write(f"{os.getpid()} {os.getppid()} {psutil.Process(os.getppid()).ppid()}.\n")
 
     def write(self) -> None:
         with self.output().open("w") as file:
@@ -186,6 +188,7 @@ class Run(NamedTuple):
 
     task_process: int
     work_horse: int  # the job
+    rq_worker: int
 
 
 def runs_of(task: InDirectory) -> list[Run]:

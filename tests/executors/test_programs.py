@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from broker_sched.worker.heartbeat import LONG_SECONDS
 from tests.executors.conftest import RqFleet, kill
 from tests.executors.tasks import InDirectory, Leaving, Overrunning, Starting, runs_of
+from tests.nightly import only_by_night
 from tests.servers import is_alive, until
 
 pytestmark = pytest.mark.timeout(120)
@@ -44,21 +49,26 @@ def test_when_its_work_horse_is_killed_its_programs_are_ended(small_fleet: RqFle
     task = Starting(directory=str(tmp_path), name="killed")
     with small_fleet.while_running(task, kill_after=2.0):
         until(lambda: runs_of(task), "it runs")
-        kill(runs_of(task)[0][0])
+        kill(runs_of(task)[0].work_horse)
     assert "SIGKILL" in small_fleet.reason(task)
     until(lambda: are_gone(task), "its programs are gone")
 
 
-def test_when_it_is_not_its_task_s_run_any_more_its_programs_are_ended(small_fleet: RqFleet, tmp_path: Path) -> None:
-    """As when its rq worker and its supervisor were lost, and another job has taken its place."""
+@only_by_night  # it takes long until a worker takes itself for forgotten; test_jobs.py shows a job that hears of it
+def test_when_its_run_does_not_count_any_more_its_programs_are_ended(small_fleet: RqFleet, tmp_path: Path) -> None:
+    """As when its job was silent for too long, and the scheduler has taken it for lost."""
     task = Starting(directory=str(tmp_path), name="lost")
     with small_fleet.while_running(task, kill_after=2.0):
-        until(lambda: runs_of(task), "it runs")
-        kill(runs_of(task)[0][1])  # its rq worker; the work-horse goes on
-        for key in small_fleet.kept("task"):
-            small_fleet.client.delete(key)
+        [run] = until(lambda: runs_of(task), "it runs")
+        os.kill(run.work_horse, signal.SIGSTOP)
+        until(lambda: small_fleet.scheduler.prune() or small_fleet.status(task) == "FAILED", "the job is missed")
+        small_fleet.scheduler.forgive_failures(task.task_id)
+        small_fleet.scheduler.add_worker(worker="another", info={"assistant": True})
+        assert small_fleet.scheduler.get_work(worker="another", assistant=True)["task_id"] == task.task_id
+        silent_since = time.monotonic()
+        until(lambda: time.monotonic() > silent_since + LONG_SECONDS, "it may have been forgotten")
+        os.kill(run.work_horse, signal.SIGCONT)
         until(lambda: are_gone(task), "its programs are gone", seconds=40)
-        small_fleet.rq_worker()  # without any, a supervisor waits for one
 
 
 def test_what_a_task_leaves_running_when_it_is_through_goes_on(small_fleet: RqFleet, tmp_path: Path) -> None:

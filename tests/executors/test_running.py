@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,12 +13,12 @@ from typing import Any
 import pytest
 from rq import Queue
 
-from broker_sched.worker.executors.rq.executor import RqExecutor
-from broker_sched.worker.executors.rq.fleet import Fleet
+from broker_sched.worker.executors.rq.engine import RqEngine
 from tests.executors.conftest import RqFleet, kill
 from tests.executors.luigi_tasks import LuigiDefaults
 from tests.executors.slow_module import SlowlyLoaded
 from tests.executors.tasks import (
+    Answering,
     Asking,
     AskingInVain,
     Chatty,
@@ -34,15 +35,13 @@ from tests.harness import ROOT
 from tests.servers import is_alive, until
 
 pytestmark = pytest.mark.timeout(90)
-SOON_LOST = {"lost_seconds": 3.5}  # little more than a beat
-LOST_BEFORE_TWO_BEATS = {"lost_seconds": 5.5}  # and long after one, which may be late
 
 
 def test_a_task_is_run_by_an_rq_worker(small_fleet: RqFleet, tmp_path: Path) -> None:
     task = InDirectory(directory=str(tmp_path), name="one")
     assert small_fleet.run(task)
     assert small_fleet.status(task) == "DONE"
-    assert [rq_worker for _, rq_worker in runs_of(task)] == [small_fleet.processes[0].pid]
+    assert [run.rq_worker for run in runs_of(task)] == [small_fleet.processes[0].pid]
 
 
 def test_progress_message_and_url_arrive_while_the_task_runs(small_fleet: RqFleet, tmp_path: Path) -> None:
@@ -121,15 +120,15 @@ def test_what_an_rq_worker_cannot_load_fails_for_nobody_else(
 def test_a_worker_with_another_serializer_is_told_to_change_it(fleet: RqFleet, tmp_path: Path) -> None:
     fleet.start("rq.cli", "worker", "--url", fleet.url, fleet.queue)
     task = InDirectory(directory=str(tmp_path), name="one")
-    assert not fleet.run(task)
-    assert "--serializer json" in fleet.reason(task) and not runs_of(task)
+    assert fleet.run(task), "it was no failure of the task"
+    assert fleet.status(task) == "PENDING" and "--serializer json" in fleet.reason(task) and not runs_of(task)
 
 
 def test_a_task_is_ended_at_its_timeout(quick_fleet: RqFleet, tmp_path: Path) -> None:
     task = Limited(directory=str(tmp_path), name="limited")
     assert not quick_fleet.run(task)
     assert "ran longer than 1 s, its timeout" in quick_fleet.reason(task)
-    assert "waiting for go" in quick_fleet.reason(task), "its last lines"
+    assert "waiting for go" in quick_fleet.scheduler.task_log(task.task_id)["log"]
 
 
 def test_a_timeout_while_the_module_is_imported_says_so(small_fleet: RqFleet, tmp_path: Path) -> None:
@@ -146,6 +145,17 @@ def test_a_task_that_ignores_its_timeout_is_killed(quick_fleet: RqFleet, tmp_pat
     assert quick_fleet.run(after), "the rq worker is free again"
 
 
+def test_a_message_to_a_running_task_is_answered(small_fleet: RqFleet, tmp_path: Path) -> None:
+    task, scheduler = Answering(directory=str(tmp_path), name="answering"), small_fleet.scheduler
+    with small_fleet.while_running(task):
+        until(lambda: runs_of(task), "the task runs")
+        runner = str(scheduler.task_statuses([task.task_id])[task.task_id]["worker_running"])
+        told = scheduler.send_scheduler_message(runner, task.task_id, "how far?")
+        asked: Any = (task.task_id, told["message_id"])
+        answer = until(lambda: scheduler.get_scheduler_message_response(*asked)["response"], "it answers")
+    assert (answer, small_fleet.status(task)) == ("half of how far?", "DONE")
+
+
 @pytest.mark.parametrize(("disable", "status"), [(False, "FAILED"), (True, "DISABLED")])
 def test_a_running_task_is_stopped(small_fleet: RqFleet, tmp_path: Path, disable: bool, status: str) -> None:
     task, after = Waiting(directory=str(tmp_path), name="endless"), InDirectory(directory=str(tmp_path), name="after")
@@ -159,7 +169,7 @@ def test_a_running_task_is_stopped(small_fleet: RqFleet, tmp_path: Path, disable
 
 def test_a_task_that_still_waits_in_the_queue_is_stopped_and_never_runs(fleet: RqFleet, tmp_path: Path) -> None:
     task, after = InDirectory(directory=str(tmp_path), name="one"), InDirectory(directory=str(tmp_path), name="after")
-    with fleet.while_running(task, worker_processes=1, executor_options={"follows_fleet": False}):
+    with fleet.while_running(task, worker_processes=1, executor_options={"follows_engine": False}):
         until(fleet.queued, "the task is enqueued")
         fleet.scheduler.stop_task(task.task_id)
     assert fleet.status(task) == "FAILED" and not fleet.queued()
@@ -170,71 +180,72 @@ def test_a_task_that_still_waits_in_the_queue_is_stopped_and_never_runs(fleet: R
 def test_a_killed_work_horse_is_told_with_the_signal(small_fleet: RqFleet, tmp_path: Path) -> None:
     task = Waiting(directory=str(tmp_path), name="killed")
     with small_fleet.while_running(task):
-        kill(until(lambda: runs_of(task), "the task runs")[0][0])
+        [run] = until(lambda: runs_of(task), "the task runs")
+        kill(run.work_horse)
     assert small_fleet.status(task) == "FAILED"
     assert "work-horse was killed (SIGKILL), possibly because the machine is out of memory" in small_fleet.reason(task)
+    until(lambda: not is_alive(run.task_process), "the task ends with it")
 
 
-def test_a_work_horse_that_leaves_with_code_0_is_noticed(small_fleet: RqFleet, tmp_path: Path) -> None:
+def test_a_task_process_that_leaves_with_code_0_is_noticed(small_fleet: RqFleet, tmp_path: Path) -> None:
     task = Exiting(directory=str(tmp_path), name="exiting")
-    assert not small_fleet.run(task, executor_options=SOON_LOST)
-    assert "exited by itself (os._exit?)" in small_fleet.reason(task)
+    assert not small_fleet.run(task)
+    assert "exited with code 0 before the task was through (does it call os._exit" in small_fleet.reason(task)
 
 
 def test_a_run_goes_on_when_only_its_rq_worker_is_killed(small_fleet: RqFleet, tmp_path: Path) -> None:
     task = Waiting(directory=str(tmp_path), name="orphan")
-    with small_fleet.while_running(task, executor_options=LOST_BEFORE_TWO_BEATS):
-        [(_, rq_worker)] = until(lambda: runs_of(task), "the task runs")
-        kill(rq_worker)
+    with small_fleet.while_running(task):
+        [run] = until(lambda: runs_of(task), "the task runs")
+        kill(run.rq_worker)
         small_fleet.processes[0].wait()
-        until(lambda: small_fleet.beats() >= 2, "the work-horse has shown that it lives")
-        small_fleet.rq_worker()  # without any the worker would wait for one
         (tmp_path / "go").touch()
+        until(lambda: small_fleet.status(task) == "DONE", "it is reported without an rq worker")
+        small_fleet.rq_worker()  # without any the worker would wait for one
     assert small_fleet.status(task) == "DONE" and len(runs_of(task)) == 1
 
 
 def test_a_run_whose_rq_worker_is_killed_is_stopped_all_the_same(small_fleet: RqFleet, tmp_path: Path) -> None:
     task = Waiting(directory=str(tmp_path), name="orphan")
-    with small_fleet.while_running(task, executor_options=SOON_LOST):
-        [(horse, rq_worker)] = until(lambda: runs_of(task), "the task runs")
-        kill(rq_worker)
+    with small_fleet.while_running(task):
+        [run] = until(lambda: runs_of(task), "the task runs")
+        kill(run.rq_worker)
         small_fleet.processes[0].wait()
         small_fleet.scheduler.stop_task(task.task_id)
         small_fleet.rq_worker()
     assert "was ended: it was stopped by stop_task" in small_fleet.reason(task)
-    until(lambda: not is_alive(horse), "the work-horse is gone")
+    until(lambda: not is_alive(run.work_horse), "the work-horse is gone")
 
 
 def test_a_run_is_given_up_when_rq_worker_and_work_horse_are_killed(small_fleet: RqFleet, tmp_path: Path) -> None:
     task = Waiting(directory=str(tmp_path), name="lost")
-    with small_fleet.while_running(task, executor_options=SOON_LOST):
-        [(horse, rq_worker)] = until(lambda: runs_of(task), "the task runs")
-        kill(rq_worker)
-        kill(horse)
+    with small_fleet.while_running(task):
+        [run] = until(lambda: runs_of(task), "the task runs")
+        kill(run.rq_worker)
+        kill(run.work_horse)
+        until(lambda: small_fleet.scheduler.prune() or small_fleet.status(task) == "FAILED", "the job is missed")
         small_fleet.rq_worker()
     assert small_fleet.status(task) == "FAILED"
-    assert "was lost: its work-horse" in small_fleet.reason(task) and f"pid {horse}" in small_fleet.reason(task)
+    until(lambda: not is_alive(run.task_process), "the task ends with its job")
 
 
-def test_a_run_that_can_not_beat_goes_on_while_its_rq_worker_has_it(
-    small_fleet: RqFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task, answers, has_job = Waiting(directory=str(tmp_path), name="busy"), [], Fleet.has_job
-
-    def noted(fleet: Fleet, rq_worker: str, job_id: str) -> bool:
-        answers.append(has_job(fleet, rq_worker, job_id))
-        return answers[-1]
-
-    monkeypatch.setattr(Fleet, "has_job", noted)
-    with small_fleet.while_running(task, executor_options={"lost_seconds": 0.1}):  # less than between two beats
-        until(lambda: len(answers) >= 2, "it was silent for too long, twice")
+def test_a_run_that_holds_its_job_up_goes_on_while_that_pings(small_fleet: RqFleet, tmp_path: Path) -> None:
+    """Its own process does, and the job, which is another one, tells of it."""
+    task = Waiting(directory=str(tmp_path), name="busy")
+    with small_fleet.while_running(task):
+        [run] = until(lambda: runs_of(task), "the task runs")
+        os.kill(run.task_process, signal.SIGSTOP)
+        before = small_fleet.contact(task)
+        until(lambda: small_fleet.contact(task) > before, "its job goes on to ping")
+        os.kill(run.task_process, signal.SIGCONT)
         (tmp_path / "go").touch()
-    assert small_fleet.status(task) == "DONE" and all(answers)
+    assert small_fleet.status(task) == "DONE" and len(runs_of(task)) == 1
 
 
 def test_a_job_that_an_rq_worker_took_and_died_with_is_replaced(fleet: RqFleet, tmp_path: Path) -> None:
-    task, fixed = InDirectory(directory=str(tmp_path), name="one"), {"follows_fleet": False, "lost_seconds": 0.5}
-    with fleet.while_running(task, worker_processes=1, executor_options=fixed):
+    task = InDirectory(directory=str(tmp_path), name="one")
+    fixed = {"follows_engine": False, "look_seconds": 0.1}
+    with fleet.while_running(task, worker_processes=1, keep_alive=True, executor_options=fixed):
         [taken] = until(fleet.queued, "the task is enqueued")
         queue = Queue(fleet.queue, connection=fleet.client)
         fleet.client.lmove(queue.key, queue.intermediate_queue_key)
@@ -246,7 +257,7 @@ def test_a_job_that_an_rq_worker_took_and_died_with_is_replaced(fleet: RqFleet, 
 
 def test_a_job_deleted_from_the_queue_fails_its_task(fleet: RqFleet, tmp_path: Path) -> None:
     task = InDirectory(directory=str(tmp_path), name="one")
-    with fleet.while_running(task, worker_processes=1, executor_options={"follows_fleet": False}):
+    with fleet.while_running(task, worker_processes=1, executor_options={"follows_engine": False}):
         until(fleet.queued, "the task is enqueued")
         subprocess.run(
             [sys.executable, "-m", "rq.cli", "empty", "--url", fleet.url, "-S", "json", fleet.queue], check=True
@@ -257,7 +268,7 @@ def test_a_job_deleted_from_the_queue_fails_its_task(fleet: RqFleet, tmp_path: P
 def test_rq_shows_tasks_by_name(small_fleet: RqFleet, tmp_path: Path) -> None:
     task = InDirectory(directory=str(tmp_path), name="one")
     assert small_fleet.run(task)
-    assert f"{small_fleet.queue}: {task.task_id} ({small_fleet.namespace}-{task.task_id}-" in small_fleet.log()
+    assert f"{small_fleet.queue}: {task.task_id} ({task.task_id}-" in small_fleet.log()
 
 
 def test_the_fleet_is_counted_as_rq_workers_come_and_go(fleet: RqFleet) -> None:
@@ -294,8 +305,8 @@ def test_as_many_tasks_as_rq_workers_run_at_once(fleet: RqFleet, tmp_path: Path)
 
 
 def test_passwords_are_not_told(fleet: RqFleet) -> None:
-    with pytest.raises(Exception) as raised, RqExecutor("redis://me:secret@127.0.0.1:1/0", "q", "n"):
-        pass
+    with pytest.raises(Exception) as raised:
+        RqEngine("redis://me:secret@127.0.0.1:1/0", "q").connect()
     assert "127.0.0.1:1" in str(raised.value) and "secret" not in str(raised.value)
 
 

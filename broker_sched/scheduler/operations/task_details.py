@@ -9,6 +9,7 @@ from typing import Any
 
 from broker_sched.contract import replies as replies
 from broker_sched.contract.validation import to_json
+from broker_sched.errors import InvalidArgument
 from broker_sched.redis_backend.commands import Call, Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.attempts import attempt_text, refuse_superseded
@@ -120,12 +121,15 @@ def done_since_awaited(namespace: Namespace, *, task_id: str, deps: Sequence[str
     return found
 
 
-def stop_task(namespace: Namespace, *, task_id: str, disable: bool) -> Commands[replies.Stopping]:
+def stop_task(namespace: Namespace, *, task_id: str, disable: bool, release: bool) -> Commands[replies.Stopping]:
     """Send the worker that runs a task the message to end it. One read, and one script."""
+    if disable and release:
+        raise InvalidArgument("release", "a task that is disabled is not given back; leave one of the two out")
     (fields,) = yield Read([("HMGET", namespace.key("task", task_id), "status", "worker_running")])
     worker = fields[1] if fields[0] == "RUNNING" else None
     if worker is not None:
-        message = to_json("task_id", {"name": "stop_task", "kwargs": {"task_id": task_id, "disable": disable}})
+        kwargs = {"task_id": task_id, "disable": disable, **({"release": True} if release else {})}
+        message = to_json("task_id", {"name": "stop_task", "kwargs": kwargs})
         yield message_to(worker, message)
     return {"task_id": task_id, "worker": worker}
 

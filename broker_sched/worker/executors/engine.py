@@ -58,8 +58,8 @@ class Engine(Protocol):
     def wait_for_ends(self, seconds: float) -> list[JobEnd]:
         """Return how jobs have ended, each once, as soon as one has; nothing after so many seconds.
 
-        A job that is lost with its machine, or was removed by somebody, ends when the engine learns of that. One that
-        was withdrawn has no end.
+        A job that is lost with its machine, or was removed by somebody, ends when the engine learns of that; one that
+        may live may end once more. One that was withdrawn has no end.
         """
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ from broker_sched.worker.wakeup_socket import WakeupSocket
 log = logging.getLogger("bsched.worker")
 ROUND_SECONDS = 1.0  # between two looks at what is to be submitted, withdrawn or stopped, and at the machines
 LISTEN_SECONDS = 0.5  # for ends of jobs; what ends is heard at once
-ASK_SECONDS = 5.0  # between two questions who runs the tasks now: jobs may be lost with their machines
+ASK_SECONDS = 2.0  # between two questions who runs the tasks now: jobs may be lost with their machines
 END_SECONDS = 5.0  # a job whose run has ended for the scheduler ends by itself; after so long it is taken for lost
 MOST_KNOWN = 1000  # ids of complete tasks that go with a job: they only spare questions
 MOST_CHARACTERS = 180  # of a job's id
@@ -65,6 +65,7 @@ class JobExecutor:
         self._follows_engine = follows_engine
         self._kill_after_seconds = kill_after_seconds
         self._wakeup_socket = WakeupSocket()
+        self._unseen: set[JobRun] = set()
         self._capacity = 0
         self._slots: dict[
             int, str
@@ -126,7 +127,8 @@ class JobExecutor:
         }
         job_id = f"{NOT_IN_JOB_IDS.sub('_', task.task_id)[:MOST_CHARACTERS]}-{uuid.uuid4().hex[:10]}"
         spec = json.loads(json.dumps(spec))
-        return JobRun(task, job_id, spec, self._kill_after_seconds, self._heard.put, self._wakeup_socket)
+        told = (self._heard.put, self._wakeup_socket, self._unseen)
+        return JobRun(task, job_id, spec, self._kill_after_seconds, *told)
 
     def end_idle(self) -> None:
         """Nothing waits for tasks here but the engine's machines, which are not this worker's."""
@@ -150,19 +152,18 @@ class JobExecutor:
             self._take_news(max(0.0, next_round - time.monotonic()))
             now = time.monotonic()
             is_round, is_question = now >= next_round, now >= next_question
+            with self._held_out("The scheduler"):
+                for end in list(self._ends.values()):
+                    self._deal_with(end)
+                self._stop_begun([run for run in self._runs.values() if run.stop_at is not None])
+                if is_question:
+                    self._look_for_lost(now)
+                    next_question = now + ASK_SECONDS
             with self._held_out(f"What runs {self.runs_on}s"):
                 for run in list(self._runs.values()):
                     self._submit_or_withdraw(run)
                 if is_round:
                     self._capacity, next_round = self._engine.capacity(), now + ROUND_SECONDS
-            with self._held_out("The scheduler"):
-                for end in list(self._ends.values()):
-                    self._deal_with(end)
-                for run in [run for run in self._runs.values() if run.stop_at is not None]:
-                    self._stop_begun(run)
-                if is_question:
-                    self._look_for_lost(now)
-                    next_question = now + ASK_SECONDS
 
     def _take_news(self, seconds: float) -> None:
         with contextlib.suppress(queue.Empty):
@@ -245,7 +246,9 @@ class JobExecutor:
         elif runner != run.spec["worker"]:
             self._forget(run)
             run.conclude(RunResult(run.task.task_id, "FAILED"), status or SUPERSEDED)
-        elif not end.may_live:
+        elif end.may_live:
+            log.warning("%s %s. It goes on while its job is heard of.", run.task.task_id, end.why)
+        else:
             log.error("%s %s.", run.task.task_id, end.why)
             expl = json.dumps(f"{run.task.task_id} {end.why}.")
             self._report_failed(run, expl)
@@ -258,20 +261,20 @@ class JobExecutor:
         with contextlib.suppress(Superseded):  # it had reported the end, or somebody else has
             self._scheduler.add_task(worker=run.spec["worker"], **told)
 
-    def _stop_begun(self, run: JobRun) -> None:
-        """Have the worker of a job end it, once that has taken the run over; one that never does is concluded here."""
-        if run.result is not None or run.job_id in self._asked:
-            return
-        _, runner = self._standings([run]).get(run.job_id, ("", None))
-        if runner == run.spec["worker"]:
-            if run.reason is not None and not run.is_released:
-                self._scheduler.stop_task(run.task.task_id, disable=run.is_to_be_disabled)
-            else:  # this worker leaves: others shall run the task
-                self._scheduler.drain_worker(run.spec["worker"], seconds=0.0)
-            self._asked.add(run.job_id)
-        elif runner == run.spec["from"] and time.monotonic() > (run.stop_at or 0.0) + self._kill_after_seconds:
-            self._forget(run)
-            run.conclude_unbegun("was ended before it began")
+    def _stop_begun(self, runs: Sequence[JobRun]) -> None:
+        """Have the workers of these jobs end them, once they have taken the runs over; one that never does is concluded
+        here."""
+        left = [run for run in runs if run.result is None and run.job_id not in self._asked]
+        standings = self._standings(left)
+        for run in left:
+            _, runner = standings.get(run.job_id, ("", None))
+            if runner == run.spec["from"] and time.monotonic() > (run.stop_at or 0.0) + self._kill_after_seconds:
+                self._forget(run)
+                run.conclude_unbegun("was ended before it began")
+            elif runner == run.spec.get("worker"):
+                is_leaving = run.reason is None or run.is_released  # then others shall run the task
+                self._scheduler.stop_task(run.task.task_id, disable=run.is_to_be_disabled, release=is_leaving)
+                self._asked.add(run.job_id)
 
     def _look_for_lost(self, now: float) -> None:
         """Conclude the runs whose tasks nobody runs any more, and whose jobs have not returned: they are lost."""
@@ -283,7 +286,8 @@ class JobExecutor:
                 self._missed.pop(run.job_id, None)
             elif now > self._missed.setdefault(run.job_id, now) + END_SECONDS:
                 log.warning("%s: its job has not returned, and the scheduler takes its run for over.", run.job_id)
-                self._withdraw(run)
+                with contextlib.suppress(Unreachable):
+                    self._withdraw(run)
                 self._forget(run)
                 run.conclude(RunResult(run.task.task_id, "FAILED"), SUPERSEDED if runner else status or SUPERSEDED)
 

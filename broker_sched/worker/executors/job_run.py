@@ -14,6 +14,7 @@ from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.wakeup_socket import WakeupSocket
 
 log = logging.getLogger("bsched.worker")
+NOT_IN_TIME = "%s could not be stopped in time: its job ends later, or finds that its run is another's."
 LOOK_SECONDS = 0.05  # while wait_until_ended() waits
 
 
@@ -21,7 +22,8 @@ class JobRun:
     """One run of one task as a job. The threads of its JobExecutor do the work, and call conclude().
 
     spec: of the job; the attempt is put in when it starts. look_at: has the executor look at the run. wakeup_socket:
-    wakes the worker's loop.
+    wakes the worker's loop. unseen: the runs that have ended, and that the loop has not looked at since; all runs share
+    both.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class JobRun:
         kill_after_seconds: float,
         look_at: Callable[[JobRun], None],
         wakeup_socket: WakeupSocket,
+        unseen: set[JobRun],
     ) -> None:
         self.task = task
         self.job_id = job_id
@@ -49,6 +52,7 @@ class JobRun:
         self._kill_after_seconds = kill_after_seconds
         self._look_at = look_at
         self._wakeup_socket = wakeup_socket
+        self._unseen = unseen
         self._give_up_at: float | None = None  # a worker that leaves waits no longer
 
     def start(self) -> None:
@@ -63,16 +67,25 @@ class JobRun:
         return [] if self.result is not None else [self._wakeup_socket]
 
     def seconds_left(self) -> float | None:
-        """Return None: the job keeps its deadlines itself."""
-        return None
+        """Return the seconds for which a worker that leaves waits for the end; None while it does not.
+
+        The job keeps all other deadlines.
+        """
+        return max(0.0, (self._give_up_at or 0.0) - time.monotonic()) if self.is_released else None
 
     def take_scheduler_calls(self) -> list[SchedulerCall]:
         """Return nothing: the job makes its calls itself."""
         return []
 
     def poll(self) -> bool:
-        """Return whether the run has ended; then `result` is set."""
+        """Return whether the run has ended; then `result` is set. A worker that leaves waits no longer than it may."""
         self._wakeup_socket.clear()
+        self._unseen.discard(self)
+        if self._unseen:  # one of them may have ended after its turn, and have woken the loop before this
+            self._wakeup_socket.wake()
+        if self.result is None and self.is_released and time.monotonic() >= (self._give_up_at or 0.0):
+            log.warning("%s", NOT_IN_TIME % logged_name(self.task))
+            self.conclude_unbegun("could not be stopped in time")
         return self.result is not None
 
     def end_run(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
@@ -104,7 +117,7 @@ class JobRun:
         while self.result is None and time.monotonic() < (self._give_up_at or 0.0):
             time.sleep(LOOK_SECONDS)
         if self.result is None:
-            log.warning("%s could not be stopped in time: its job goes on, or never begins.", logged_name(self.task))
+            log.warning("%s", NOT_IN_TIME % logged_name(self.task))
 
     def memory(self) -> int | None:
         """Return None: the job tells its own."""
@@ -115,13 +128,14 @@ class JobRun:
         log.error("%s has not begun where it is to run: this message is lost: %s", logged_name(self.task), content)
 
     def clean_up(self) -> None:
-        """Have the executor forget the run."""
-        self._look_at(self)
+        """Forget that the run has ended, which nobody looks for any more."""
+        self._unseen.discard(self)
 
     def conclude(self, result: RunResult, reported: str | None = None) -> None:
         """Set the run's end, and wake the worker's loop. reported: the status that the job has reported itself."""
         self.reported = reported
         self.result = result
+        self._unseen.add(self)
         self._wakeup_socket.wake()
 
     def conclude_unbegun(self, why: str, *, is_timed_out: bool = False, releases: bool = False) -> None:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, cast
 
 from broker_sched import log_lines, luigi_config
 from broker_sched.contract.scheduler_api import SchedulerAPI
-from broker_sched.errors import BrokerSchedError, ConfigurationError, LoginRefused, Superseded
+from broker_sched.errors import BrokerSchedError, ConfigurationError, Superseded
 from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.config import WorkerConfig
@@ -73,26 +73,27 @@ class LoadedTooLong(Exception):
     """Loading a task took longer than the task may take."""
 
 
-def run_job(spec: dict[str, Any]) -> dict[str, Any]:
+def run_job(spec: dict[str, Any], place: str = "") -> dict[str, Any]:
     """Take over the run that the spec names, carry it out, report on it, and return what became of it.
 
+    place: what messages say behind the host's name.
     Raises an error of ours when the scheduler was lost for good while the task ran.
     """
     logging.getLogger("bsched").setLevel(logging.INFO)
     log_lines.choose(log_lines.chosen_in_environment())
     with _shown_log():
-        return _run(spec).to_json()
+        return _run(spec, f"on {socket.gethostname()}{place}").to_json()
 
 
-def _run(spec: dict[str, Any]) -> Returned:
-    task_id, where = spec["task_id"], f"on {socket.gethostname()}{spec.get('where', '')}"
+def _run(spec: dict[str, Any], where: str) -> Returned:
+    task_id = spec["task_id"]
     try:
         with _limited(spec["timeout"]):
             task = load_task(spec["module"], spec["family"], spec["params"], task_id)
-    except LoadedTooLong:
-        why = f"ran longer than {spec['timeout']:g} s, its timeout, {where}: that was not enough to load it"
-        return Returned("", why=why, is_timed_out=True)
-    except TaskNotLoadable as error:
+    except (TaskNotLoadable, LoadedTooLong) as error:
+        if isinstance(error, LoadedTooLong) or isinstance(error.__cause__, LoadedTooLong):
+            why = f"ran longer than {spec['timeout']:g} s, its timeout, {where}: that was not enough to load it"
+            return Returned("", why=why, is_timed_out=True)
         why = f"can't be loaded {where}: {error} The module must be on the PYTHONPATH there"
         log.error("%s %s.", task_id, why)
         return Returned("", why=why, is_unloadable=True)
@@ -156,14 +157,10 @@ def _options(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unfit(where: str, error: BrokerSchedError) -> Returned:
-    hint = "Set BSCHED_REDIS there, or BSCHED_TOKEN for a server" if _is_login(error) else "Look at the network there"
+    hint = "Where it wants a login, set BSCHED_REDIS there, or BSCHED_TOKEN for a server"
     why = f"can't be run {where}, where the scheduler can't be used: {str(error).rstrip('.')}. {hint}"
-    log.error("%s", why)
+    log.error("%s.", why)
     return Returned("", why=why, is_hosts_fault=True)
-
-
-def _is_login(error: BrokerSchedError) -> bool:
-    return isinstance(error, LoginRefused) or "uthentication" in str(error)
 
 
 def scheduler_for(spec: dict[str, Any]) -> SchedulerAPI:

@@ -143,14 +143,14 @@ def _run(
         options["max_tasks"] = max_tasks
     schedulers_redis = place["redis_url"] if is_direct(place, config) else None
     kill_after = WorkerConfig.parse(options).kill_after
-    runs_tasks = executor_for(place, WorkerPlace(schedulers_redis, place["namespace"], processes is None, kill_after))
+    runs_tasks = executor_for(place, WorkerPlace(schedulers_redis, processes is None, kill_after))
     mails = mail_settings(config)
     tell_unhonoured(config, "worker", has_local_scheduler=is_local(place, config))
     patience = WorkerConfig.parse(options).patience
     reached = _reached(lambda: reach(place, config, "worker"), patience)
     interruption = Interruption()
     try:
-        with runs_tasks as given:
+        with runs_tasks(reached.scheduler) as given:
             count = processes or int(given.capacity(1) if given else os.cpu_count() or 1) or 1
             made = Worker(reached.scheduler, name, count, assistant=True, executor=given, mails=mails, **options)
             note_process(worker=made.id, namespace=place["namespace"] if is_direct(place, config) else None)

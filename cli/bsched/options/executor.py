@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import click
 
+from broker_sched.contract.scheduler_api import SchedulerAPI
 from broker_sched.errors import ConfigurationError
 from broker_sched.redis_backend.urls import describe
+from broker_sched.worker.executors.engine import Engine
+from broker_sched.worker.executors.job_executor import JobExecutor
 from broker_sched.worker.executors.protocol import Executor
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_QUEUE = "bsched"
 
 
+# Makes the context of an executor for a worker of this scheduler; None stands for processes here.
+ExecutorFor: TypeAlias = Callable[[SchedulerAPI], AbstractContextManager[Executor | None]]
+
+
 class WorkerPlace(NamedTuple):
     """What an executor may need to know of its worker. redis_url: the scheduler's; None where it is not known here.
 
-    follows_fleet: no number of tasks was given, so that the executor decides how many run at once.
+    follows_engine: no number of tasks was given, so that the executor decides how many run at once.
     """
 
     redis_url: str | None
-    namespace: str
-    follows_fleet: bool
+    follows_engine: bool
     kill_after_seconds: float
 
 
@@ -45,8 +52,8 @@ def executor_options(function: F) -> F:
     return function
 
 
-def executor_for(options: Mapping[str, Any], place: WorkerPlace) -> AbstractContextManager[Executor | None]:
-    """Make the executor that the options name; None stands for processes here. Raises click.UsageError."""
+def executor_for(options: Mapping[str, Any], place: WorkerPlace) -> ExecutorFor:
+    """Return what makes the executor that the options name. Raises click.UsageError."""
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -54,14 +61,21 @@ def executor_for(options: Mapping[str, Any], place: WorkerPlace) -> AbstractCont
         is_given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
         if is_given and kind in EXECUTORS and kind != options["executor"]:
             raise click.UsageError(f"{parameter.opts[0]} is about {kind.upper()}: give --executor {kind} with it.")
+    make_engine = EXECUTORS[options["executor"]]
+    if make_engine is None:
+        return lambda scheduler: contextlib.nullcontext()
     try:
-        return EXECUTORS[options["executor"]](options, place)
+        engine = make_engine(options, place)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
+    return functools.partial(_supervising, engine, place)
 
 
-def _processes(options: Mapping[str, Any], place: WorkerPlace) -> AbstractContextManager[None]:
-    return contextlib.nullcontext()
+def _supervising(engine: Engine, place: WorkerPlace, scheduler: SchedulerAPI) -> AbstractContextManager[Executor]:
+    try:
+        return JobExecutor(engine, scheduler, place.follows_engine, place.kill_after_seconds)
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
 
 
 RQ_OPTIONS = (
@@ -75,21 +89,16 @@ RQ_OPTIONS = (
 )
 
 
-def _rq(options: Mapping[str, Any], place: WorkerPlace) -> AbstractContextManager[Executor]:
+def _rq(options: Mapping[str, Any], place: WorkerPlace) -> Engine:
     from broker_sched.worker.executors.rq.connection import is_usable
-    from broker_sched.worker.executors.rq.executor import RqExecutor
+    from broker_sched.worker.executors.rq.engine import RqEngine
 
     url = options["rq_redis"] or place.redis_url
     if url is None or not (options["rq_redis"] or is_usable(url)):
         what = f"The scheduler's Redis {describe(url)}" if url else "The scheduler's Redis, which is not named here,"
         raise click.UsageError(f"{what} is none that rq workers can use. Give RQ's: --rq-redis redis://host.")
-    return RqExecutor(
-        url, options["rq_queue"] or DEFAULT_QUEUE, place.namespace, place.follows_fleet, place.kill_after_seconds
-    )
+    return RqEngine(url, options["rq_queue"] or DEFAULT_QUEUE)
 
 
-# The values of --executor. An option of one of them begins with its name: --rq-queue.
-EXECUTORS: Mapping[str, Callable[[Mapping[str, Any], WorkerPlace], AbstractContextManager[Executor | None]]] = {
-    "process": _processes,
-    "rq": _rq,
-}
+# The values of --executor, and what makes the engine. An option of one of them begins with its name: --rq-queue.
+EXECUTORS: Mapping[str, Callable[[Mapping[str, Any], WorkerPlace], Engine] | None] = {"process": None, "rq": _rq}
