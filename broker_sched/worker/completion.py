@@ -8,8 +8,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from typing import Any
 
+from broker_sched import interrupts
 from broker_sched.tasks import command_line
 from broker_sched.tasks.protocol import TaskLike, TaskTypeError, no_targets_of
+
+WAIT_SECONDS = 0.2  # so long an interruption may have to wait
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class InParallel:
         )
         self._waiting: dict[Future[bool | Failure], TaskLike] = {}
 
+    @interrupts.whole
     def ask_about(self, task: TaskLike) -> None:
         """Hand a task to the next process that is free."""
         self._waiting[self._pool.submit(_answer, task)] = task
@@ -97,13 +101,24 @@ class InParallel:
     def answers(self) -> Iterator[tuple[TaskLike, bool | Failure]]:
         """Yield each task with its answer, first answered first; more may be handed over meanwhile."""
         while self._waiting:
-            done, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
+            done = self._wait()
+            interrupts.raise_due()
             for future in done:
                 task = self._waiting.pop(future)
                 answer = future.result()
                 if answer is True and self._completion.known is not None:
                     self._completion.known.add(task.task_id)
                 yield task, answer
+
+    @interrupts.whole
+    def _wait(self) -> set[Future[bool | Failure]]:
+        """Wait for an answer, a moment at the most.
+
+        Whole, since the wait begins by taking the locks of all answers. Were it interrupted then, who brings the
+        answers would wait for these locks for ever, and whoever ends the processes would wait for that.
+        """
+        done, _ = wait(self._waiting, WAIT_SECONDS, FIRST_COMPLETED)
+        return done
 
     def end_processes(self) -> None:
         """End the processes, and wait until they have ended; tasks that were not asked yet are dropped."""

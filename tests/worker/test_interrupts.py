@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures._base import _AcquireFutures  # type: ignore[attr-defined]  # no other moment is as bad
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -100,6 +101,16 @@ def test_ctrl_c_at_a_bad_moment(
         worker.run()
     assert statuses(local, quick)[0] in ("PENDING", "DONE", "unknown")
     assert set(statuses(local, *tasks)) <= {"PENDING", "unknown"}
+
+
+def test_ctrl_c_while_several_processes_are_asked_what_is_complete(
+    local: Scheduler, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while the locks of all answers are held, for which the thread that brings them would wait for ever."""
+    enter = _AcquireFutures.__enter__
+    monkeypatch.setattr(_AcquireFutures, "__enter__", around(enter, nothing, once(ctrl_c)))
+    with pytest.raises(KeyboardInterrupt), worker_on(local, worker_processes=2) as worker:
+        worker.add(native_tasks.Write(directory, "x"), multiprocess=True, processes=2)
 
 
 def test_an_exception_of_a_handler_of_the_users_own(
