@@ -19,10 +19,9 @@
 -- Cost  O(deps), at most the caller's chunk of them, and a budget of deferred steps.
 -- Source: luigi.scheduler.Scheduler.add_task, 3.8.1.
 -- @include lib/core/header.lua
--- @include lib/tasks/listing.lua
--- @lazy add_any_task lib/tasks/adding.lua
--- @lazy add_plain_task lib/tasks/plain_task.lua
--- @lazy is_paused lib/hand_out/paused_families.lua
+-- @include lib/tasks/adding.lua
+-- @include lib/tasks/plain_task.lua
+-- @rarely lib/hand_out/paused_families.lua
 
 -- Nothing but that a task is to be run, and what it depends on?
 local function is_plain_report()

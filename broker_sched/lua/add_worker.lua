@@ -16,7 +16,7 @@
 -- Source: luigi.scheduler.Scheduler.add_worker, 3.8.1.
 -- @include lib/core/header.lua
 -- @include lib/workers/workers.lua
--- @lazy lose_runs lib/workers/replaced_worker.lua
+-- @rarely lib/workers/replaced_worker.lua
 
 -- A worker tells its filter when it begins: what an earlier one of its name refused, it may well load.
 local function set_filter(worker, patterns)

@@ -20,7 +20,7 @@ local MOST = 300 -- steps: a task is one, and so is each of its edges that is lo
 local function outcome_of(id, gone)
   local task = load_task(id)
   if not task then return '= There is no such task.', 1 end
-  local reason, may_change, looked_at = reason_against[ARGS.action](task, gone)
+  local reason, may_change, looked_at = reason_not_to(ARGS.action, task, gone)
   local steps = 1 + (looked_at or 0)
   if reason then return (may_change and '?' or '=') .. task.status .. ' ' .. reason, steps end
   if ARGS.action == 'remove' then steps = steps + call('SCARD', key('deps:', task.n)) end
@@ -28,7 +28,7 @@ local function outcome_of(id, gone)
     gone[id] = true
   else
     task.by = ARGS.by
-    carry_out[ARGS.action](task)
+    act_on(ARGS.action, task)
     if not task.removed then finish_task(task) end
   end
   return '', steps

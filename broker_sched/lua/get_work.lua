@@ -20,7 +20,7 @@
 -- @include lib/core/header.lua
 -- @include lib/workers/workers.lua
 -- @include lib/hand_out/plain_work.lua
--- @lazy get_any_work lib/hand_out/any_work.lua
+-- @rarely lib/hand_out/any_work.lua
 
 local function get_work()
   if OPTIONS.prune_on_get_work == 1 and ARGS.is_pruned == '0' then return { 'active', 0, 0, 0, {}, {}, 'prune' } end

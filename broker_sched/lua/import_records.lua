@@ -33,8 +33,9 @@ local SECONDS, BUDGET, WEEK, MONTH = '60', 150, 604800, 2592000
 local position = 0
 
 local function word()
-  position = position + 1
-  return ARGS.words[position]
+  local index = position + 1
+  position = index
+  return ARGS.words[index]
 end
 
 local function list()

@@ -21,11 +21,11 @@
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/best_head.lua
 -- @include lib/hand_out/streams.lua
--- @lazy labels_of lib/hand_out/labels.lua
--- @lazy is_paused lib/hand_out/paused_families.lua
--- @lazy refuses lib/hand_out/restrictions.lua
--- @lazy shares lib/hand_out/rivals.lua
--- @lazy merge lib/hand_out/starvation_guard.lua
+-- @rarely lib/hand_out/labels.lua
+-- @rarely lib/hand_out/paused_families.lua
+-- @rarely lib/hand_out/restrictions.lua
+-- @rarely lib/hand_out/rivals.lua
+-- @rarely lib/hand_out/starvation_guard.lua
 
 local AS_ASSISTANT = ARGS.assistant == '1'
 local MAX_PASSED, MAX_APART = 50, 200 -- tasks that the worker must not have: in one ready queue, in all

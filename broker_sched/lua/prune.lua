@@ -7,7 +7,7 @@
 -- Source: luigi.scheduler.Scheduler.prune, 3.8.1.
 -- @include lib/core/header.lua
 -- @include lib/workers/submissions.lua
--- @lazy prune lib/tasks/pruning.lua
+-- @rarely lib/tasks/pruning.lua
 
 local MAX_SUBMISSIONS = 20 -- looked at in one call, whichever they are
 

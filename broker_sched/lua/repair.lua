@@ -10,14 +10,12 @@
 -- Cost  O(words given); of renew and end O(workers)
 -- @include lib/core/header.lua
 
-local token, action = ARGS.token, ARGS.action
-
 -- Is it this repair's turn: is nobody else at it, and was this one not silent for too long?
 local function has_turn()
   local holder, until_when = string.match(call('HGET', key('config', ''), 'repairing') or '', '^(%S+) (%S+)$')
   local is_held = holder and tonumber(until_when) > NOW
-  if action == 'begin' or action == 'anyway' then return not is_held or holder == token end
-  return is_held and holder == token
+  if ARGS.action == 'begin' or ARGS.action == 'anyway' then return not is_held or holder == ARGS.token end
+  return is_held and holder == ARGS.token
 end
 
 -- A worker's pings are refused meanwhile: that is no silence of its own, so its last contact moves along with the time.
@@ -41,14 +39,14 @@ end
 
 local function repair()
   local deferred_steps = call('LLEN', key('deferred_steps', ''))
-  if not has_turn() or (action == 'begin' and deferred_steps > 0) then return { 0, deferred_steps } end
-  if action == 'renew' or action == 'end' then excuse_workers() end
-  if action == 'write' then
+  if not has_turn() or (ARGS.action == 'begin' and deferred_steps > 0) then return { 0, deferred_steps } end
+  if ARGS.action == 'renew' or ARGS.action == 'end' then excuse_workers() end
+  if ARGS.action == 'write' then
     write()
-  elseif action == 'end' then
+  elseif ARGS.action == 'end' then
     call('HDEL', key('config', ''), 'repairing')
   else
-    call('HSET', key('config', ''), 'repairing', string.format('%s %.6f', token, NOW + tonumber(ARGS.seconds)))
+    call('HSET', key('config', ''), 'repairing', string.format('%s %.6f', ARGS.token, NOW + tonumber(ARGS.seconds)))
   end
   return { 1, deferred_steps }
 end

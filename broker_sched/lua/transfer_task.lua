@@ -21,7 +21,6 @@
 -- @include lib/workers/counts.lua
 -- @include lib/tasks/tasks.lua
 -- @include lib/tasks/superseded.lua
--- @include lib/tasks/statuses.lua
 
 local function is_this_attempt(task)
   return (task.status == 'RUNNING' or task.status == 'BATCH_RUNNING') and task.attempt == ARGS.attempt

@@ -4,13 +4,13 @@ lib/tasks/plain_task.lua and lib/hand_out/plain_work.lua must answer and write w
 (lib/tasks/adding.lua, lib/hand_out/any_work.lua), to the last key.
 """
 
-import hashlib
 import random
+from functools import cache
 
 import pytest
 
 from broker_sched.errors import InvalidArgument, Superseded
-from broker_sched.lua.loader import load
+from broker_sched.lua.loader import join, load, text_of
 from broker_sched.redis_backend import script_call
 from broker_sched.redis_backend.commands import Call
 from broker_sched.scheduler.integrity.snapshot import take
@@ -54,13 +54,12 @@ def go(monkeypatch):
     monkeypatch.setattr(script_call, "_weights", SameWeights)
 
     def choose(ways):
+        @cache
         def patched(name):
-            script = load(name)
             if name not in ways:
-                return script
-            assert CHOICES[name] in script.source
-            source = script.source.replace(CHOICES[name], ways[name])
-            return script._replace(source=source, sha=hashlib.sha1(source.encode()).hexdigest())
+                return load(name)
+            assert CHOICES[name] in text_of(f"{name}.lua")
+            return join(name, lambda file_name: text_of(file_name).replace(CHOICES[name], ways[name]))
 
         monkeypatch.setattr(script_call, "load", patched)
 

@@ -1,9 +1,9 @@
 """Scripts whose budgets are a step or two, so that nearly everything is still to be done when the next call comes."""
 
-import hashlib
 import re
+from functools import cache
 
-from broker_sched.lua.loader import load
+from broker_sched.lua.loader import join, text_of
 from broker_sched.redis_backend import script_call
 from broker_sched.scheduler.operations import operators
 from broker_sched.scheduler.operations import tasks as task_operations
@@ -21,13 +21,19 @@ SMALL = (
 )
 
 
+@cache
+def text_with_small_budgets(file_name):
+    """The text of a .lua file with small budgets and pages."""
+    text = text_of(file_name)
+    for constant, old, new in SMALL:
+        text = re.sub(rf"^local {constant} = {old}\b", f"local {constant} = {new}", text, flags=re.MULTILINE)
+    return text
+
+
+@cache
 def script_with_small_budgets(name):
     """The script of this name with small budgets and pages."""
-    script = load(name)
-    source = script.source
-    for constant, old, new in SMALL:
-        source = re.sub(rf"^local {constant} = {old}\b", f"local {constant} = {new}", source, flags=re.MULTILINE)
-    return script._replace(source=source, sha=hashlib.sha1(source.encode()).hexdigest())
+    return join(name, text_with_small_budgets)
 
 
 def use_small_budgets(monkeypatch):

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from broker_sched.lua import loader
-from broker_sched.lua.loader import INCLUDE, LAZY
+from broker_sched.lua.joining import AT_END, INCLUDE
 from tests.unit.lua_globals import globals_of
 
 LUA = files("broker_sched.lua")
@@ -17,12 +17,11 @@ SOURCES = sorted([*(f"{name}.lua" for name in loader.names()), *LIBRARIES])
 
 # What a script may read: Redis's own, and the standard library as Redis 6.2 to 8 and fakeredis all have it.
 STANDARD = set(
-    """redis KEYS ARGV cjson string table math tonumber tostring type pairs ipairs unpack setmetatable rawset
+    """redis KEYS ARGV cjson string table math tonumber tostring type pairs ipairs unpack setmetatable rawget rawset
     pcall error next""".split()
 )
 TOP_LEVEL = re.compile(r"^local (?:function (\w+)|(\w+(?:, \w+)*))")
 FILLED_IN = re.compile(r"^\s*(?:function (\w+)[.:]|(\w+)\.\w+ = function\b)", re.MULTILINE)
-KEEPS = re.compile(r"^(?:local [a-z]\w* = \{|local [a-z]\w*(?: --.*)?$|at_end\[)", re.MULTILINE)
 
 
 @cache
@@ -44,26 +43,21 @@ def defined_in(text: str) -> frozenset[str]:
 
 
 def included_in(text: str) -> list[str]:
-    return [match[1] for match in map(INCLUDE.match, text.splitlines()) if match]
+    return [match[2] for match in map(INCLUDE.match, text.splitlines()) if match]
 
 
-def lazy_in(text: str) -> dict[str, set[str]]:
-    """By file, the functions of it that are made when first called."""
-    return {match[2]: set(match[1].split(", ")) for match in map(LAZY.match, text.splitlines()) if match}
+def called_at_end_in(text: str) -> set[str]:
+    """The functions that are called when the body of a script is through."""
+    return {match[2] for match in map(AT_END.match, text.splitlines()) if match}
 
 
 @cache
 def taken_and_written(text: str) -> tuple[set[str], set[str]]:
     """The names that the file uses and does not define; those that it assigns to and does not define."""
-    taken, written = globals_of(re.sub(r"\bARGS\.\w+", "ARGV", code_of(text)))
+    taken, written = globals_of(re.sub(r"\bARGS\.\w+", "ARGV[1]", code_of(text)))
     return taken - STANDARD, written
 
 
 def filled_in(text: str) -> Iterator[str]:
     """The tables to which the file adds functions."""
     return (match[1] or match[2] for match in FILLED_IN.finditer(text))
-
-
-def keeps_something(text: str) -> bool:
-    """Whether a second copy of the file in a script would not know what the first one does."""
-    return KEEPS.search(text) is not None

@@ -43,6 +43,7 @@ def test_a_file_can_be_read_in_one_sitting_with_short_lines():
 
 def test_an_error_names_file_and_line_instead_of_a_line_of_the_whole():
     script = loader.load("get_work")
+    assert script.source.count("local function number_in_rank(rank)") == 1
     line = script.source.splitlines().index("local function number_in_rank(rank)") + 1
     expected = (
         LUA.joinpath("lib/hand_out/ready_queues.lua")

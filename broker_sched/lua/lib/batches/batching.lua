@@ -16,7 +16,7 @@
 -- @include lib/batches/batch_index.lua
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/stale_heads.lua
--- @lazy refuses lib/hand_out/restrictions.lua
+-- @rarely lib/hand_out/restrictions.lua
 
 local MAX_BATCH = 150 -- members handed out at once; a larger batch comes in several
 

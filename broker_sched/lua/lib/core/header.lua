@@ -70,8 +70,6 @@ local function read_config(names, is_repair)
   end
 end
 
-local at_end = {} -- functions that write what was only counted so far
-
 local function is_lower(number, other)
   local mine, others = tonumber(string.match(number, '^%d+')), tonumber(string.match(other, '^%d+'))
   return mine ~= nil and others ~= nil and mine < others
@@ -79,7 +77,7 @@ end
 
 local function run_whole(body)
   local reply = body()
-  for _, write in ipairs(at_end) do write() end
+  -- @run_at_end
   return reply
 end
 
@@ -95,9 +93,9 @@ local function answer(body, names, shorten, holds)
   local caller, number, mark = string.match(REQUEST_ID, '^(.*):([^:!]*)(!?)$')
   local kept = call('GET', key('reply:', caller))
   if kept then
-    local kept_number, reply = string.match(kept, '^([^\n]*)\n(.*)$')
+    local kept_number = string.match(kept, '^[^\n]*')
     if kept_number == number then
-      reply = cjson.decode(reply)[1]
+      local reply = cjson.decode(string.sub(kept, #number + 2))[1]
       if not holds or holds(reply) then return reply end
     elseif is_lower(number, kept_number) then
       return redis.error_reply('BSCHED_LATE ' .. string.match(kept_number, '^%d+'))

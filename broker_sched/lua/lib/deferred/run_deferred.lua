@@ -1,14 +1,8 @@
 -- A script that may leave deferred steps ends with run_deferred: it does a budget of its own, and then of those that
 -- earlier calls left.
 
--- @include lib/core/ids.lua
--- @include lib/workers/workers.lua
--- @include lib/workers/worker_sets.lua
--- @include lib/tasks/tasks.lua
 -- @include lib/deferred/backlog.lua
--- @include lib/tasks/links.lua
--- @include lib/tasks/statuses.lua
--- @lazy run_deferred_steps lib/deferred/deferred_steps.lua
+-- @rarely lib/deferred/deferred_steps.lua
 
 -- Do up to `budget` steps of what waits, this script's own deferred steps first. Returns the number of deferred steps
 -- left.

@@ -13,7 +13,7 @@
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/choosing.lua
 -- @include lib/hand_out/contact.lua
--- @lazy batch_of, hand_out_batch lib/batches/batching.lua
+-- @rarely lib/batches/batching.lua
 
 local BUDGET = 60
 local AS_ASSISTANT = ARGS.assistant == '1'

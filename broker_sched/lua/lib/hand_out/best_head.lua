@@ -3,7 +3,7 @@
 
 -- @include lib/tasks/resources.lua
 -- @include lib/hand_out/ready_queues.lua
--- @lazy has_runnable_rival lib/hand_out/rivals.lua
+-- @rarely lib/hand_out/rivals.lua
 
 local MAX_STALE_HEADS = 20
 

@@ -8,9 +8,9 @@
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/best_head.lua
 -- @include lib/hand_out/stale_heads.lua
--- @lazy is_paused lib/hand_out/paused_families.lua
--- @lazy refuses lib/hand_out/restrictions.lua
--- @lazy merge lib/hand_out/starvation_guard.lua
+-- @rarely lib/hand_out/paused_families.lua
+-- @rarely lib/hand_out/restrictions.lua
+-- @rarely lib/hand_out/starvation_guard.lua
 
 -- The task that is this worker's turn; nil when there is none.
 local function best_task(worker, as_assistant)

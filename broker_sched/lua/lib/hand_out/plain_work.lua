@@ -5,7 +5,6 @@
 -- @include lib/core/header.lua
 -- @include lib/core/events.lua
 -- @include lib/core/ids.lua
--- @include lib/wakeups/wakeups.lua
 -- @include lib/workers/runner_sets.lua
 -- @include lib/workers/workers.lua
 -- @include lib/workers/counts.lua
@@ -18,10 +17,19 @@
 
 local MAX_RUNNING = 100 -- on one worker
 
+-- Whether deferred steps wait or a batch runs on this worker, and whether any worker waits. Mostly nothing of all that
+-- is there, as one command tells.
+local function look_around()
+  local steps, batches = key('deferred_steps', ''), key('worker_batches:', ARGS.worker)
+  local count = call('EXISTS', steps, batches, key('idle', ''), key('idle_assistants', ''))
+  if count == 0 then return false, false end
+  local found = call('EXISTS', steps, batches)
+  return found > 0, count > found
+end
+
 -- Nothing that runs on this worker was lost: it names each itself, or does not tell.
 local function knows_what_it_runs(worker)
   if ARGS.tells_current_tasks == '0' then return true end
-  if call('EXISTS', key('worker_batches:', worker.id)) == 1 then return false end
   local numbers, current = call('SMEMBERS', key('running:', worker.id)), {}
   if #numbers == 0 then return true end
   if #numbers > MAX_RUNNING then return false end
@@ -64,11 +72,11 @@ local function move_to_running(task, head, worker)
     count_in(string.match(task.counted, '^%d+'), 'counted', -1)
   end
   call('ZREM', key('ready:', queue), head.rank)
-  if call('EXISTS', key('ready:', queue)) == 0 then
+  if head.is_alone then
     call('SREM', key('ready_queues', ''), queue)
     call('SREM', key('ready_queues:', runner_set), queue)
   end
-  for name, amount in pairs(amounts(task.resources)) do use(name, amount) end
+  if task.resources ~= '' then use_all(amounts(task.resources), 1) end
   record_event(task.id, task.family, 'PENDING', 'RUNNING', worker.id)
 end
 
@@ -83,7 +91,9 @@ end
 
 -- The reply; nil when the call is not that plain. Then at most the worker's contact was noted.
 local function get_plain_work()
-  if ARGS.assistant == '1' or OPTIONS.paused == 1 or call('EXISTS', key('deferred_steps', '')) == 1 then return nil end
+  if ARGS.assistant == '1' or OPTIONS.paused == 1 then return nil end
+  local is_odd, is_anybody_waiting = look_around()
+  if is_odd then return nil end
   local worker = find_worker(ARGS.worker)
   if not worker or worker.disabled or worker.refuses or not knows_what_it_runs(worker) then return nil end
   touch_worker(ARGS.worker)
@@ -91,7 +101,7 @@ local function get_plain_work()
   local head, is_contested, left = best_for(worker, false, 'first')
   local task = head and read_plain_task(head, worker)
   local needs_any_work = is_contested or (not head and left) or (head and not task)
-  if needs_any_work or (task and wakeups.is_anybody_waiting()) then return nil end
+  if needs_any_work or (task and is_anybody_waiting) then return nil end
   local reply = count_for(worker, task and ARGS.always_tells_running == '0')
   reply[7] = 'none'
   if task then

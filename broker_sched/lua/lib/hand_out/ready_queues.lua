@@ -3,8 +3,8 @@
 
 -- @include lib/core/header.lua
 -- @include lib/workers/counts.lua
--- @lazy is_paused_queue lib/hand_out/paused_families.lua
--- @lazy refuses lib/hand_out/restrictions.lua
+-- @rarely lib/hand_out/paused_families.lua
+-- @rarely lib/hand_out/restrictions.lua
 
 local function before(a, b)
   if a.score ~= b.score then return a.score < b.score end
@@ -28,11 +28,13 @@ local function needs_of(queue)
   return needs
 end
 
--- The best of a ready queue: { ready queue, needs, score, rank }; false when it is empty.
+-- The best of a ready queue: { ready queue, needs, score, rank, is it alone }; false when the ready queue is empty.
 local function head_of(queue)
   if heads[queue] == nil then
-    local head = call('ZRANGE', key('ready:', queue), 0, 0, 'WITHSCORES')
-    heads[queue] = head[1] and { queue = queue, needs = needs_of(queue), score = tonumber(head[2]), rank = head[1] }
+    local first = call('ZRANGE', key('ready:', queue), 0, 1, 'WITHSCORES')
+    heads[queue] = first[1] and {
+      queue = queue, needs = needs_of(queue), score = tonumber(first[2]), rank = first[1], is_alone = not first[3],
+    }
   end
   return heads[queue]
 end

@@ -4,7 +4,7 @@
 -- @include lib/core/header.lua
 -- @include lib/workers/runner_sets.lua
 -- @include lib/hand_out/label_texts.lua
--- @lazy labels_of lib/hand_out/labels.lua
+-- @rarely lib/hand_out/labels.lua
 
 local refused = {} -- by worker id: { label = true } of what it refuses now
 local filters = {} -- by worker id: its patterns, decoded

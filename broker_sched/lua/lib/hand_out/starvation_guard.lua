@@ -13,7 +13,7 @@
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/stale_heads.lua
 -- @include lib/hand_out/streams.lua
--- @lazy refuses lib/hand_out/restrictions.lua
+-- @rarely lib/hand_out/restrictions.lua
 
 -- A binary heap of streams by their current entry.
 local function push(heap, stream)

@@ -13,8 +13,8 @@
 -- @include lib/tasks/explanations.lua
 -- @include lib/tasks/superseded.lua
 -- @include lib/deferred/run_deferred.lua
--- @lazy leave_batches lib/batches/batch_index.lua
--- @lazy date_of lib/tasks/dates.lua
+-- @rarely lib/batches/batch_index.lua
+-- @rarely lib/tasks/dates.lua
 
 local BUDGET = 105
 local FIRST_STEPS = 56 -- of what a report leaves to be done: with the report itself they take a script long enough

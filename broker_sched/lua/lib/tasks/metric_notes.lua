@@ -10,10 +10,14 @@
 --                 k  a worker that was woken asks for work, so long after that. No family
 
 -- @include lib/core/header.lua
--- @lazy count_metric_notes lib/tasks/metric_counts.lua
+-- @rarely lib/tasks/metric_counts.lua
 
 local MAX_NOTES = 500
-local NOTE_OF = { DONE = 'd', FAILED = 'f', DISABLED = 'x' }
+
+-- The kind of a note that a task got this status; nil when none is made.
+local function kind_of_end(status)
+  return status == 'DONE' and 'd' or status == 'FAILED' and 'f' or status == 'DISABLED' and 'x' or nil
+end
 
 -- since: when what took so long has begun (s); nil for unknown
 local function note_metric(kind, family, since)

@@ -136,3 +136,13 @@ end
 function carry_out.remove(task)
   remove_task(task)
 end
+
+-- Why the action can't be carried out, nil when it can; whether that may be different when other tasks are removed; how
+-- many edges were looked at.
+local function reason_not_to(action, task, gone)
+  return reason_against[action](task, gone)
+end
+
+local function act_on(action, task)
+  carry_out[action](task)
+end

@@ -21,9 +21,9 @@
 -- @include lib/tasks/listing.lua
 -- @include lib/tasks/tasks.lua
 -- @include lib/wakeups/wake_up.lua
--- @lazy list_date lib/tasks/dated.lua
--- @lazy enter_batches, leave_batches lib/batches/batch_index.lua
--- @lazy mark_of lib/hand_out/labels.lua
+-- @include lib/tasks/dated.lua
+-- @rarely lib/batches/batch_index.lua
+-- @rarely lib/hand_out/labels.lua
 
 local function change_tally(task, tally, amount)
   if not tally then return end
@@ -98,16 +98,19 @@ end
 local MAX_RELISTED = 500 -- tasks written at once
 
 -- Listings are written when the script ends: a step that changes many tasks mostly moves them from one to another.
-local relisted = { count = 0, tasks = {}, left = {}, entered = {}, families = {} }
+local function no_relisted()
+  return { count = 0, tasks = {}, left = {}, entered = {}, families = {} }
+end
+
+local relisted = no_relisted()
 
 local function write_listings()
   local left, entered, families = relisted.left, relisted.entered, relisted.families
-  relisted = { count = 0, tasks = {}, left = {}, entered = {}, families = {} }
   for listing, numbers in pairs(left) do call('ZREM', key('tasks:', listing), unpack(numbers)) end
   for listing, entries in pairs(entered) do call('ZADD', key('tasks:', listing), unpack(entries)) end
   for family, state in pairs(families) do leave_family(state, family) end
 end
-at_end[#at_end + 1] = write_listings
+-- @at_end relisted write_listings
 
 local function leave_listing(n, listing)
   local numbers = relisted.left[listing] or {}
@@ -138,7 +141,10 @@ local function list_task(task)
   if task.date then list_date(task, old_state, old_family, state, family) end
   task.state, task.listed_family, task.since = state, family, since
   local is_other_family = not state or not old_state or family ~= old_family
-  if relisted.tasks[task.n] or relisted.count >= MAX_RELISTED then write_listings() end -- it moves on, or they are many
+  if relisted.tasks[task.n] or relisted.count >= MAX_RELISTED then -- it moves on, or they are many
+    write_listings()
+    relisted = no_relisted()
+  end
   relisted.tasks[task.n], relisted.count = true, relisted.count + 1
   if old_state and (state ~= old_state or is_other_family) then
     leave_listing(task.n, old_state .. ':' .. old_family)

@@ -5,7 +5,7 @@
 -- @include lib/core/header.lua
 -- @include lib/core/events.lua
 -- @include lib/tasks/listing.lua
--- @lazy enter_date lib/tasks/dated.lua
+-- @include lib/tasks/dated.lua
 
 local FIELDS_OF_PLACEHOLDER = 7 -- n, rank, status, priority, created, updated, stakeholder set
 

@@ -43,5 +43,5 @@ local function remove_task(task)
     call('HDEL', key('ids', ''), n)
   end
   record_event(task.id, task.family or '', old, task.status, task.worker_running or '', task.by,
-    RUNNING_STATUSES[old] and task.time_running)
+    is_run(old) and task.time_running)
 end

@@ -10,11 +10,12 @@
 -- @include lib/wakeups/wakeups.lua
 
 local NOTHING = '1' -- a task's field `held` when it was handed out and needs nothing
-local decoded_needs = { [''] = {}, [NOTHING] = {} }
+local decoded_needs = {}
+local no_needs = {}
 local MAX_NAMES = 1000 -- looked up by one command
 local limit_of, used_of = {}, {}
 
-local sums = {} -- one table, since a Lua function may capture no more than 60 variables
+local sums = {}
 
 -- The exact sum of a sum and a number: a number, or a list.
 function sums.plus(sum, amount)
@@ -70,6 +71,7 @@ end
 
 -- {name = amount} of the JSON text ('' has none).
 local function amounts(needs)
+  if needs == '' or needs == NOTHING then return no_needs end
   local decoded = decoded_needs[needs]
   if not decoded then
     decoded = cjson.decode(needs)

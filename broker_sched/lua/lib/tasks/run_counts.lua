@@ -31,7 +31,8 @@ function run_counts.add_done(task, old, is_combined)
   if task.worker_running then run_counts.add('done_on:' .. task.worker_running) end
 end
 
-at_end[#at_end + 1] = function()
+-- @at_end run_counts write_run_counts
+local function write_run_counts()
   for field, amount in pairs(run_counts.ended) do
     local slice = key('ended:', string.format('%.0f', math.floor(NOW / SLICE_SECONDS)))
     local is_first = call('HINCRBY', slice, field, amount) == amount

@@ -18,8 +18,8 @@
 -- @include lib/tasks/run_counts.lua
 -- @include lib/tasks/metric_notes.lua
 -- @include lib/tasks/links.lua
--- @lazy note_end_of_run, note_failed_run, keep_done_run lib/tasks/ended_runs.lua
--- @lazy note_failure lib/tasks/mail_notes.lua
+-- @rarely lib/tasks/ended_runs.lua
+-- @rarely lib/tasks/mail_notes.lua
 
 -- Runner that is neither stakeholder nor assistant: the next prune fails what it runs.
 local function is_orphaned_run(task)
@@ -57,11 +57,13 @@ local function enter_status(task)
   if is_orphaned_run(task) then call('SADD', key('orphaned_runs', ''), task.n) end
 end
 
-local RUNNING_STATUSES = { RUNNING = true, BATCH_RUNNING = true }
+local function is_run(status)
+  return status == 'RUNNING' or status == 'BATCH_RUNNING'
+end
 
 local function move_status(task, new)
   local old = task.status
-  local ends_run = RUNNING_STATUSES[old] and not RUNNING_STATUSES[new]
+  local ends_run = is_run(old) and not is_run(new)
   leave_status(task)
   set(task, 'status', new)
   set(task, 'updated', NOW_TEXT)
@@ -155,14 +157,15 @@ function set_status(task, new)
   if new ~= old then
     if old == 'DONE' and task.attempt then keep_done_run(task) end
     move_status(task, new)
-    if NOTE_OF[new] then
+    local kind = kind_of_end(new)
+    if kind then
       -- Luigi: how long it ran is told of one that was ever handed out, whatever has ended now.
-      local is_run = new == 'DONE' and old == 'RUNNING' and task.time_running and not task.is_marked
-      note_metric(is_run and 'D' or NOTE_OF[new], task.family or '', task.time_running)
+      local has_run = new == 'DONE' and old == 'RUNNING' and task.time_running and not task.is_marked
+      note_metric(has_run and 'D' or kind, task.family or '', task.time_running)
     end
-    if RUNNING_STATUSES[old] and new == 'DONE' then
+    if is_run(old) and new == 'DONE' then
       run_counts.add_done(task, old, removed_on_failure)
-    elseif RUNNING_STATUSES[old] and not RUNNING_STATUSES[new] then
+    elseif is_run(old) and not is_run(new) then
       note_end_of_run(task)
     end
   end

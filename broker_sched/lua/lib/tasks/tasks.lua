@@ -11,13 +11,17 @@
 -- @include lib/workers/worker_sets.lua
 -- @include lib/tasks/listing.lua
 
--- Fields that say where it is indexed. '' is nowhere: a task that is not indexed any more has its change written with
--- the other ones, in one command.
-local PLACES = { tally = true, counted = true, ready = true, ready_since = true, blocked = true }
+-- Names of fields, with spaces around them, that say where it is indexed. '' is nowhere: a task that is not indexed any
+-- more has its change written with the other ones, in one command.
+local PLACES = ' tally counted ready ready_since blocked '
+
+local function is_place(name)
+  return string.find(PLACES, ' ' .. name .. ' ', 1, true) ~= nil
+end
 
 local loaded_tasks = {}
 -- What is known in this script, by number: is there unmet:<n>, blockers:<n>; was a blocker lost, and it was not yet
--- asked what is behind the others. One table, since a Lua function may capture no more than 60 variables.
+-- asked what is behind the others.
 local known_edges = { unmet = {}, blockers = {}, lost_blocker = {} }
 local CHANGED = 'changed' -- in place of what was known, or could be known from the task's places
 
@@ -74,10 +78,14 @@ local function load_task(id)
   if task then return task end
   local flat = call('HGETALL', key('task:', id))
   if not flat[1] then return nil end
-  task = { id = id, runner_set = '0', stakeholder_set = '0', resources = '', changes = {} }
-  for index = 1, #flat, 2 do task[flat[index]] = flat[index + 1] end
-  for name in pairs(PLACES) do
-    if task[name] == '' then task[name] = nil end
+  task = { -- with room for more than 16 fields, else Lua would make it anew as they come
+    id = id, runner_set = '0', stakeholder_set = '0', resources = '', changes = {}, n = nil, rank = nil, status = nil,
+    priority = nil, created = nil, updated = nil, family = nil, workers = nil, last = nil, state = nil, since = nil,
+    was_done = nil,
+  }
+  for index = 1, #flat, 2 do
+    local value = flat[index + 1]
+    if value ~= '' or not is_place(flat[index]) then task[flat[index]] = value end
   end
   task.rank = task.rank or task.n
   task.was_done = task.status == 'DONE'
@@ -106,15 +114,19 @@ local function set(task, name, value)
   task.changes[name] = true
 end
 
-local NEUTRAL = { runner_set = '0', stakeholder_set = '0', resources = '' }
+-- Is this what a task without the field has?
+local function is_neutral(name, value)
+  if value == '0' then return name == 'runner_set' or name == 'stakeholder_set' end
+  return value == '' and name == 'resources'
+end
 
 -- Write what was changed.
 local function flush(task)
   local write, remove = {}, {}
   for name in pairs(task.changes) do
     local value = task[name]
-    if value == nil and PLACES[name] then value = '' end
-    if value == nil or value == NEUTRAL[name] then
+    if value == nil and is_place(name) then value = '' end
+    if value == nil or is_neutral(name, value) then
       remove[#remove + 1] = name
     else
       write[#write + 1] = name

@@ -4,7 +4,6 @@
 --   wake:<mailbox>          list of ids of woken workers; whoever waits for them pops it. worker:<id> names the mailbox
 --
 -- A script notes here what may have become possible. When it ends, and anybody waits, it wakes (wake_up.lua).
--- One table, since a Lua function may capture no more than 60 variables.
 
 -- @include lib/core/header.lua
 

@@ -6,8 +6,8 @@
 -- @include lib/wakeups/wakeups.lua
 -- @include lib/workers/workers.lua
 -- @include lib/tasks/resources.lua
--- @lazy is_paused_queue lib/hand_out/paused_families.lua
--- @lazy refuses lib/hand_out/restrictions.lua
+-- @rarely lib/hand_out/paused_families.lua
+-- @rarely lib/hand_out/restrictions.lua
 
 local MAX_WOKEN = 50 -- by one script
 local MAX_LOOKED_AT = 50 -- of a runner set's workers

@@ -33,7 +33,8 @@ local function count_in(runner_set, name, amount)
   return counters[name]
 end
 
-at_end[#at_end + 1] = function()
+-- @at_end counters_by_runner_set write_counters
+local function write_counters()
   for runner_set, counters in pairs(counters_by_runner_set) do
     local write = {}
     for name in pairs(counters.changes) do

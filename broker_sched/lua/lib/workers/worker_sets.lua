@@ -49,12 +49,12 @@ end
 -- The worker set that has this worker too. O(1); O(workers in it) the first time.
 local function join_worker_set(kind, worker_set, worker)
   local memo = kind .. worker_set .. ' ' .. worker.w
-  local answer = joined[memo]
-  if not answer then
-    answer = find_or_make_worker_set(kind, worker_set, worker)
-    joined[memo], joined[kind .. answer .. ' ' .. worker.w] = answer, answer
+  local found = joined[memo]
+  if not found then
+    found = find_or_make_worker_set(kind, worker_set, worker)
+    joined[memo], joined[kind .. found .. ' ' .. worker.w] = found, found
   end
-  return answer
+  return found
 end
 
 -- Is a worker set found under this key?
