@@ -22,7 +22,7 @@ from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 from broker_sched.redis_backend.recovery import SERVER, Configure, LookAnew
 from broker_sched.scheduler.auditing import Asker, audited, is_audited
 from broker_sched.scheduler.event_feed import EventFeed
-from broker_sched.scheduler.execution import Effect, Effects, Execution, FreeCallers, Send, load_scripts, take_lock
+from broker_sched.scheduler.execution import Effect, Effects, Execution, FreeCallers, Send, take_lock
 from broker_sched.scheduler.long_poll import LongPolls
 from broker_sched.scheduler.look_budget import LookBudget
 from broker_sched.scheduler.operations import OPERATIONS
@@ -70,7 +70,6 @@ class AsyncScheduler:
             FreeCallers(self.id),
             options=options,
             resources=resources,
-            loads_all=True,
             use="server",
             user=user,
         )
@@ -118,7 +117,7 @@ class AsyncScheduler:
         return await self._carry(self._execution.run(commands, request), self._calls)
 
     async def configure(self) -> None:
-        """Load the scripts, make the namespace ready and write the options. Raises SchemaMismatch, RedisUnavailable.
+        """Make the namespace ready and write the options. Raises SchemaMismatch, RedisUnavailable.
 
         All who ask at the same time wait for the same attempt.
         """
@@ -128,7 +127,7 @@ class AsyncScheduler:
         await asyncio.shield(self._configuring)
 
     async def why_not_ready(self) -> str | None:
-        """None when Redis answers with the scripts loaded and the schema this program needs; else the reason."""
+        """None when Redis answers with the schema this program needs; else the reason."""
         try:
             await self._check_permissions()
             await self.drive(self._readiness())
@@ -175,6 +174,7 @@ class AsyncScheduler:
             self._look_slots.release()
 
     async def _configure(self) -> None:
+        await asyncio.to_thread(_join_scripts)
         await self._carry(self._execution.configuring(), self._calls)
         self._permitted_at = asyncio.get_running_loop().time()
 
@@ -185,9 +185,7 @@ class AsyncScheduler:
     def _readiness(self) -> Commands[None]:
         """Raises when calls can't be served; what can be set right is."""
         config = self.namespace.key("config")
-        loaded, schema = yield Read(
-            [("SCRIPT", "EXISTS", *(load(name).sha for name in names())), ("HGET", config, "schema")]
-        )
+        (schema,) = yield Read([("HGET", config, "schema")])
         if schema is None:  # Redis was emptied
             yield from self._execution.configuration()
         elif schema != SCHEMA_VERSION:
@@ -195,8 +193,6 @@ class AsyncScheduler:
         else:
             # It is written down already, so nothing changes; but whoever may not write now is told so.
             yield Write([("HSETNX", config, "schema", SCHEMA_VERSION)])
-            if not all(loaded):  # SCRIPT FLUSH, or a failover
-                yield load_scripts()
 
     async def _check_permissions(self) -> None:
         """At intervals. Raises RedisRefused, and then no call is served until they are granted."""
@@ -259,6 +255,12 @@ class AsyncScheduler:
         with self._long_polls.expecting(command.worker) as woken:
             is_ready, _ = await self._carry(self._execution.call(awaiting(command, self.id)), connection)
             return bool(is_ready) or (command.seconds > 0 and await self._long_polls.wait(woken, command.seconds))
+
+
+def _join_scripts() -> None:
+    """Make every script now, so that the first call of one has only Redis to wait for, which then loads it."""
+    for name in names():
+        load(name)
 
 
 def _note_end(task: asyncio.Task[Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from broker_sched.clock import Clock
 from broker_sched.contract.request_ids import Request, RequestIds, repeated
 from broker_sched.errors import BrokerSchedError, RedisUnavailable
-from broker_sched.lua.loader import Script, load, names
+from broker_sched.lua.loader import Script
 from broker_sched.redis_backend.commands import Argument, Await, Call, Calls, Commands, RawCommand, Read, Write
 from broker_sched.redis_backend.error_replies import NOPERM, RedisRefused
 from broker_sched.redis_backend.namespace import Namespace
@@ -112,8 +112,7 @@ class Execution:
     """Turns commands into what is to be sent, until they are answered or the policy gives up.
 
     use, user: what the user of Redis is needed for, and as whom it logs in, '' where that is not known.
-    limits: how long a call is repeated. options, resources: written to the namespace when it is made ready. loads_all:
-        load all scripts then, instead of each when Redis lacks it.
+    limits: how long a call is repeated. options, resources: written to the namespace when it is made ready.
     """
 
     def __init__(
@@ -125,7 +124,6 @@ class Execution:
         clock: Clock | None = None,
         options: Mapping[str, str] | None = None,
         resources: Mapping[str, float] | None = None,
-        loads_all: bool = False,
         use: Use = "worker",
         user: str = "",
     ) -> None:
@@ -141,7 +139,6 @@ class Execution:
         self._clock = clock
         self._options = dict(options or {})
         self._resources = dict(resources or {})
-        self._loads_all = loads_all
 
     def run(self, commands: Commands[T], request: Request | None = None) -> Effects[T]:
         """Carry out a method's commands and return its result. request: the client's name for this call.
@@ -157,7 +154,7 @@ class Execution:
         return (yield from self._run(commands, request))
 
     def configuring(self) -> Effects[None]:
-        """What Configure stands for: load the scripts, make the namespace ready, write the options and limits."""
+        """What Configure stands for: make the namespace ready, write the options and limits."""
         effects = self._run(self.configuration(), None)
         outcome: Any = None
         while True:
@@ -176,8 +173,6 @@ class Execution:
 
     def configuration(self) -> Commands[None]:
         """What `configuring` carries out, as commands."""
-        if self._loads_all:
-            yield load_scripts()
         by = user_at_host() if self._options else ""
         self.may_only_look = False
         self.may_only_look = not (yield from configure(self.namespace, self._options, by, self.use, self.user))
@@ -310,11 +305,6 @@ def _left_to_others(call: Call, user: str) -> Any:
 def one(call: Call) -> Commands[Any]:
     """Commands that are one script; the result is its reply."""
     return (yield call)
-
-
-def load_scripts() -> Write:
-    """The commands that load every script, so that no call has to."""
-    return Write([("SCRIPT", "LOAD", load(name).source) for name in names()])
 
 
 def take_lock(namespace: Namespace, name: str, holder: str, milliseconds: int) -> Commands[bool]:

@@ -37,7 +37,7 @@ _CHANGING = """
     smove spop srem sunionstore xadd xdel xtrim zadd zrem zremrangebyscore
 """
 _OF_USE: dict[Use, str] = {
-    "server": f"{_LOOKING} {_CHANGING} blpop client|setname decrby pexpire script|exists xread",
+    "server": f"{_LOOKING} {_CHANGING} blpop client|setname decrby pexpire xread",
     "worker": f"{_LOOKING} {_CHANGING} blpop",
     "read-only": f"{_LOOKING} type",
     "admin": f"{_LOOKING} {_CHANGING} blpop hscan scan type unlink zincrby",
