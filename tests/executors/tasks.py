@@ -122,6 +122,13 @@ class Asking(InDirectory):
         self.write()
 
 
+class Needing(InDirectory):
+    """Needs another task."""
+
+    def requires(self) -> InDirectory:
+        return InDirectory(directory=self.directory, name="dep")
+
+
 class Hollow(InDirectory):
     """Runs, and makes nothing."""
 

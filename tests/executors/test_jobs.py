@@ -16,8 +16,9 @@ from broker_sched import Scheduler, Worker
 from broker_sched.worker.executors.job_executor import JobExecutor
 from tests.conftest import running
 from tests.executors.engines import ForkEngine
-from tests.executors.tasks import Answering, Asking, Failing, InDirectory, Limited, Waiting, runs_of
+from tests.executors.tasks import Answering, Asking, Failing, InDirectory, Limited, Needing, Waiting, runs_of
 from tests.servers import is_alive, until
+from tests.worker.native_tasks import Batches
 
 pytestmark = pytest.mark.timeout(60)
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1, "no_install_shutdown_handler": True}
@@ -88,6 +89,8 @@ def test_a_job_runs_its_task_as_a_worker_of_its_own(supervisor: Supervisor, tmp_
         "anna": 0,
         "anna/1": 1,
     }
+    told: Any = supervisor.scheduler.worker_details("anna/1")
+    assert told["info"]["supervisor"] == "anna" and told["info"]["runs_as"].startswith("a job on ")
     (tmp_path / "go").touch()
     assert ended(thread) and supervisor.succeeded
     assert supervisor.status(task) == "DONE" and len(runs_of(task)) == 1
@@ -106,6 +109,31 @@ def test_what_a_job_asks_for_is_run_first(supervisor: Supervisor, tmp_path: Path
     task = Asking(directory=str(tmp_path), name="asking")
     assert supervisor.run(task)
     assert supervisor.status(task) == "DONE" and len(runs_of(task)) == 2
+
+
+def test_a_batch_is_one_job(supervisor: Supervisor, tmp_path: Path) -> None:
+    root = Batches(str(tmp_path))
+    assert supervisor.run(root)
+    assert {supervisor.status(task) for task in (root, *root.deps())} == {"DONE"}
+    assert len(supervisor.engine.specs) == 2, "the batch, and what wanted it"
+    assert supervisor.worker is not None
+    assert supervisor.worker.counts() == {"scheduled": 6, "done": 6, "running": 0, "failed": 0}
+
+
+def test_what_is_missing_when_a_job_is_to_run_is_made_first(supervisor: Supervisor, tmp_path: Path) -> None:
+    task = Needing(directory=str(tmp_path), name="needing")
+    dep = task.requires()
+    dep.write()
+    supervisor.scheduler.update_options({"retry_delay": 0.1, "stable_done_cooldown_secs": 0})
+    supervisor.engine.room = 0
+    supervisor.engine.capacity = lambda: 1  # type: ignore[method-assign]  # a queue without a machine
+    thread = supervisor.start(task, keep_alive=True)
+    until(lambda: supervisor.engine.specs, "its job waits")
+    Path(dep.output().path).unlink()
+    supervisor.engine.room = 1
+    assert ended(thread)
+    assert (supervisor.status(task), supervisor.status(dep)) == ("DONE", "DONE")
+    assert (len(runs_of(task)), len(runs_of(dep))) == (1, 1)
 
 
 def test_a_message_to_the_task_of_a_job_is_answered(supervisor: Supervisor, tmp_path: Path) -> None:

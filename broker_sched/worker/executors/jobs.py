@@ -105,7 +105,7 @@ def _run(spec: dict[str, Any], where: str) -> Returned:
         return _unfit(where, error)
     with worker:
         try:
-            worker.take_over(task, spec)
+            worker.take_over(task, spec, where)
         except Superseded as error:
             log.info("%s", error)
             return Returned(SUPERSEDED)
@@ -118,12 +118,14 @@ def _run(spec: dict[str, Any], where: str) -> Returned:
 class JobWorker(Worker):
     """The worker that a job is: it has no work but a run that another worker was handed out, and passes on."""
 
-    def take_over(self, task: TaskLike, spec: dict[str, Any]) -> None:
+    def take_over(self, task: TaskLike, spec: dict[str, Any], where: str) -> None:
         """Have run() begin with this run of the task, which the spec of the job names.
 
-        Raises Superseded when the other worker does not run it any more; what the scheduler raises.
+        where: what people are told of the place. Raises Superseded when the other worker does not run it any more; what
+        the scheduler raises.
         """
-        self._introduce()
+        about = [("assistant", True), ("supervisor", spec["from"]), ("runs_as", f"a job {where}")]
+        self._worker_start.announce_worker(about)
         if self._registration.known is not None:
             self._registration.known.update(spec["known"])
         who = {"attempt": spec["attempt"], "host": self.host, "start_id": self._worker_start.start_id}

@@ -64,8 +64,7 @@ class RqEngine:
         self._client: Any = client_for(url)  # Any: redis-py's replies may be awaitable
         self._queue = Queue(queue, connection=self._client, serializer=JSONSerializer)
         self._jobs: set[str] = set()  # ids of those whose end is waited for
-        self._suspects: set[str] = set()  # those that looked lost the last time
-        self._told: set[str] = set()  # those that were said to be lost; they may end all the same
+        self._suspects: dict[str, int] = {}  # job id → how often it has looked lost, in a row
         self._size = -1  # how many rq workers there were
         self._look_seconds = look_seconds
         self._next_look = 0.0
@@ -163,19 +162,17 @@ class RqEngine:
             taken, *found = pipeline.execute()
         standings = {job_id: [(word or b"").decode() for word in told] for job_id, told in zip(job_ids, found)}
         present = self._present([rq_worker for status, rq_worker in standings.values() if status == "started"])
-        suspects = set()
+        suspects = {}
         for job_id, (status, rq_worker) in standings.items():
             if status in ("", "canceled"):
-                ends.append(JobEnd(job_id, None, REMOVED if not status else CANCELED))
+                ends.append(JobEnd(job_id, None, CANCELED if status else REMOVED))
             elif job_id.encode() in taken or (status == "started" and rq_worker not in present):
-                suspects.add(job_id)
-                if job_id in self._suspects - self._told:  # twice: the first time it may just have been taken
-                    self._told.add(job_id)
+                suspects[job_id] = self._suspects.get(job_id, 0) + 1
+                if suspects[job_id] == 2:  # the first time it may just have been taken
                     ends.append(
                         JobEnd(job_id, None, f"was lost: {self._place(rq_worker)} is gone", True, may_live=True)
                     )
         self._suspects = suspects
-        self._told &= self._jobs
         return [end for end in ends if end.job_id in self._jobs]
 
     def _place(self, rq_worker: str) -> str:
