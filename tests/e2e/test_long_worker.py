@@ -26,7 +26,7 @@ def test_a_worker_that_runs_thousands_of_tasks_stays_as_it_was(
     own_redis.client.flushall()
     where = ["--redis", own_redis.url, "--namespace", "soak"]
     if way == "HTTP":
-        where = ["--scheduler-url", start_server(*where).url]
+        where = ["--scheduler-url", start_server(*where).await_ready().url]
     run = measure(tmp_path / "soak", own_redis.url, where, TASKS)
     assert run.after.worker_bytes < 1.1 * run.before.worker_bytes
     assert holds_no_more(run.after, run.before)
