@@ -1,26 +1,27 @@
 """Ctrl-C: raised at once, wherever the main thread is, except in steps that would be torn apart; these are ended first.
 
 Raised between the fork of a process and the note that there is one, KeyboardInterrupt would leave a process that nobody
-ends. Raised in a finalizer, it would be printed and forgotten; in what Lua calls in Python (a scheduler in memory), the
-script might catch it. So some functions are marked as whole, as these are: while one is on the main thread's stack, the
-interruption is kept, and raised by the next raise_due(). What a whole step calls that may take long is marked as open.
+ends. Raised in what Lua calls in Python (a scheduler in memory), the script might catch it. So some functions are whole
+steps: while the main thread is in one, which is counted, the interruption is kept, and raised by the next raise_due().
+What a whole step calls that may take long is open again. One that is raised in a finalizer, where Python prints and
+forgets it, is kept, too.
 
 All is of this process, since signals are: nested workers know of each other's steps.
 """
 
 from __future__ import annotations
 
-import _weakrefset
 import contextlib
+import functools
 import inspect
 import math
 import signal
+import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,45 +29,69 @@ BOUNCE_SECONDS = 0.05  # a key that bounces, or a launcher that passes on what t
 _FAULTS = {getattr(signal, f"SIG{name}", None) for name in ("SEGV", "BUS", "FPE", "ILL", "ABRT", "TRAP", "SYS")}
 # Those that a thread beside the main one is not given. Without enums, of which there would be 64 for each call.
 _BLOCKED = frozenset(map(int, signal.valid_signals() - _FAULTS))
-_WEAK = {_weakrefset.__file__, weakref.__file__}
-_whole: set[CodeType] = set()
-_open: set[CodeType] = set()
 
 
 class _State:
     """What is kept from a signal until the end of the function that must not be torn apart."""
 
     is_due = False
+    depth = 0  # of the whole steps that the main thread is in
     raised_at = -math.inf
     hurries: tuple[Callable[[], object], ...] = ()
     witnesses: tuple[Callable[[], object], ...] = ()
+    hook_before: Callable[[Any], object]
+
+
+class _Depth:
+    """A context in which the main thread is in so many whole steps more. Other threads get no signals anyway."""
+
+    def __init__(self, more: int) -> None:
+        self._more = more if threading.current_thread() is threading.main_thread() else 0
+
+    def __enter__(self) -> None:
+        _State.depth += self._more
+
+    def __exit__(self, *exception: object) -> None:
+        _State.depth -= self._more
 
 
 def whole(function: F) -> F:
-    """Marks a function as a step that is ended before an interruption is raised. It should be short."""
-    _whole.add(function.__code__)
-    return function
+    """Makes a function a step that is ended before an interruption is raised. It should be short."""
+
+    @functools.wraps(function)
+    def step(*arguments: Any, **named: Any) -> Any:
+        with _Depth(1):
+            return function(*arguments, **named)
+
+    return cast(F, step)
 
 
 def open_in_whole(function: F) -> F:
-    """Marks a function that may be interrupted at once, though a whole step calls it."""
-    _open.add(function.__code__)
-    return function
+    """Makes a function one that may be interrupted at once, though a whole step calls it."""
+
+    @functools.wraps(function)
+    def opened(*arguments: Any, **named: Any) -> Any:
+        with _Depth(-_State.depth):
+            return function(*arguments, **named)
+
+    return cast(F, opened)
 
 
-def hold(frame: FrameType | None) -> bool:
-    """Decide, in a handler of SIGINT, which gets the frame, whether KeyboardInterrupt must wait. False: raise it now.
+def hold() -> bool:
+    """Decide, in a handler of SIGINT, whether KeyboardInterrupt must wait. False: raise it now.
 
-    True: it is the same Ctrl-C again, or it is kept until a function marked by whole() has ended; one that waits for
-    processes kills them.
+    True: it is the same Ctrl-C again, or it is kept until the whole step has ended; one that waits for processes kills
+    them.
     """
     now = time.monotonic()
     if now < _State.raised_at + BOUNCE_SECONDS:
         return True
     for witness in _State.witnesses:
         witness()
-    if not _is_in_whole_step(frame):
+    if _State.depth == 0:
         _State.raised_at = now
+        if sys.unraisablehook is not _keep_lost:
+            _State.hook_before, sys.unraisablehook = sys.unraisablehook, _keep_lost
         return False
     _State.is_due = True
     for hurry in _State.hurries:
@@ -125,20 +150,13 @@ def start_beside(thread: threading.Thread) -> None:
 
 def handle(number: int, frame: FrameType | None) -> None:
     """The handler that a worker puts in the place of Python's own."""
-    if not hold(frame):
+    if not hold():
         signal.default_int_handler(number, frame)
 
 
-def _is_in_whole_step(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code in _open:
-            return False
-        if frame.f_code in _whole or _is_finalizer(frame.f_code):
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _is_finalizer(code: CodeType) -> bool:
-    """Whether what it raises is lost: __del__, or what the standard library's weak collections call when one dies."""
-    return code.co_name == "__del__" or code.co_filename in _WEAK
+def _keep_lost(lost: Any) -> None:
+    """Keep an interruption that was raised where Python can't pass it on: in a finalizer, or what a fork calls."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        _State.is_due = True
+    else:
+        _State.hook_before(lost)

@@ -22,11 +22,18 @@ _TO_LUA, _TO_PYTHON = "_cjson_python_to_lua", "_cjson_lua_to_python"
 def client_of(url: str) -> Any:
     """A redis-py client of the server that this URL names, made when it is first named."""
     carry_surrogates()
-    interrupts.whole(scripting.ScriptingCommandsMixin.eval)  # half a script would leave what no Redis ever does
+    keep_scripts_whole()
     with _lock:
         server = _servers.setdefault(url.partition(":")[2], fakeredis.FakeServer())
     # Any other protocol is asked for with a number, see Argument in lua/arguments.py.
     return fakeredis.FakeRedis(server=server, decode_responses=True, encoding_errors=ERRORS, protocol=2)
+
+
+def keep_scripts_whole() -> None:
+    """Have no interruption end a script half-way, which would leave what no Redis ever does. Twice does no harm."""
+    scripts: Any = scripting.ScriptingCommandsMixin
+    if not hasattr(scripts.eval, "__wrapped__"):
+        scripts.eval = interrupts.whole(scripts.eval)
 
 
 def carry_surrogates() -> None:

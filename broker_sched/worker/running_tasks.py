@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 from broker_sched import interrupts
-from broker_sched.log_lines import with_fields
 from broker_sched.worker.executors.protocol import TaskRun
 from broker_sched.worker.executors.task_process import LOOK_SECONDS, SchedulerCall
 from broker_sched.worker.run_watch import RunWatch
@@ -110,17 +109,14 @@ class RunningTasks:
                     self._ended.append(process)
 
     @interrupts.whole
-    def take_finished(self) -> Iterator[TaskRun]:
-        """Yield the runs whose result has become known; they are no longer among runs().
-
-        What is logged while one is looked at names its task.
-        """
-        for task_id, process in list(self._processes.items()):
+    def take_finished(self) -> TaskRun | None:
+        """Return a run whose result has become known; it is no longer among runs(). None: there is none."""
+        for task_id, process in self._processes.items():
             if process.result is not None:
                 del self._processes[task_id]
                 self._leaving.append(process)
-                with with_fields(task_id=task_id):
-                    yield process
+                return process
+        return None
 
     def clean_up_ended(self, unreported: Collection[str] = ()) -> None:
         """Give back what runs hold that have ended, and were taken. unreported: task ids of those that keep it yet."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from broker_sched import interrupts
 from broker_sched.contract.scheduler_api import SchedulerAPI
+from broker_sched.log_lines import with_fields
 from broker_sched.mails.settings import MailSettings
 from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker import identity
@@ -256,8 +257,9 @@ class Worker:
         self._running.clean_up_ended(self._reports.waiting_ids())
         self._running.wait_for_news(min(seconds, self._shutdown.seconds_left()), *also)
         self._pass_on()
-        for process in self._running.take_finished():
-            self._reports.note_run(process)
+        while (process := self._running.take_finished()) is not None:
+            with with_fields(task_id=process.task.task_id):
+                self._reports.note_run(process)
 
     def _pass_on(self) -> None:
         while self._running.scheduler_calls:

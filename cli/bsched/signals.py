@@ -62,7 +62,7 @@ class Interruption:
         if self.kills:
             for process in multiprocessing.active_children():
                 process.kill()
-        if not interrupts.hold(frame):
+        if not interrupts.hold():
             raise KeyboardInterrupt
 
     def leave(self, told: str = "") -> NoReturn:
