@@ -14,6 +14,9 @@ import pytest
 
 from broker_sched import Scheduler, Worker
 from broker_sched.worker.executors.job_executor import JobExecutor
+from broker_sched.worker.executors.job_run import JobRun
+from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.wakeup_socket import WakeupSocket
 from tests.conftest import running
 from tests.executors.engines import ForkEngine
 from tests.executors.tasks import Answering, Asking, Failing, InDirectory, Limited, Needing, Waiting, runs_of
@@ -241,6 +244,18 @@ def test_a_frozen_job_that_was_superseded_changes_nothing(supervisor: Supervisor
     (tmp_path / "go").touch()
     assert ended(thread)
     assert supervisor.status(task) == "DONE" and len(runs_of(task)) == 2
+
+
+def test_a_run_that_ends_twice_keeps_its_first_end_and_wakes_its_worker_once(tmp_path: Path) -> None:
+    """A worker that leaves waits no longer for a job, which returns at that moment."""
+    task, unseen, wakeup_socket = InDirectory(directory=str(tmp_path), name="one"), set[JobRun](), WakeupSocket()
+    run = JobRun(task, "job", {}, 0.0, lambda run: None, wakeup_socket, unseen)
+    run.end_run("its worker was told to leave", releases=True)
+    assert run.poll() and run.is_released and "was ended: its worker" in str(run.death)
+    run.clean_up()
+    wakeup_socket.clear()
+    run.conclude(RunResult(task.task_id, "DONE"), "DONE")
+    assert (run.reported, unseen, wakeup_socket.clear()) == (None, set(), False)
 
 
 def test_a_job_whose_run_is_not_its_supervisors_any_more_does_nothing(supervisor: Supervisor, tmp_path: Path) -> None:

@@ -101,6 +101,19 @@ def test_a_supervisor_told_to_leave_twice_gives_its_tasks_back(small_fleet: RqFl
     until(lambda: not is_alive(runs_of(task)[0].task_process), "its process is gone")
 
 
+def test_an_interrupted_supervisor_gives_its_tasks_back(small_fleet: RqFleet) -> None:
+    supervisor = small_fleet.supervisor("--processes", "2")
+    task, waiting = running_task(small_fleet), InDirectory(directory=str(small_fleet.directory), name="waiting")
+    small_fleet.submit(waiting)
+    until(small_fleet.queued, "another one waits for the rq worker")
+    supervisor.send_signal(signal.SIGINT)
+    assert supervisor.wait(30) == 130
+    assert not small_fleet.queued()
+    for each in (task, waiting):
+        assert small_fleet.status(each) == "PENDING" and not small_fleet.reason(each), "that was no failure"
+    assert not is_alive(runs_of(task)[0].task_process) and not runs_of(waiting)
+
+
 def test_a_draining_supervisor_waits_for_what_runs(small_fleet: RqFleet) -> None:
     supervisor = small_fleet.supervisor()
     task = running_task(small_fleet)

@@ -143,8 +143,7 @@ class JobExecutor:
             except Unreachable:  # the other thread says so
                 self._is_over.wait(ROUND_SECONDS)
             except Exception:  # a bug must not leave all runs without anybody
-                log.exception("The %ss can't be listened to.", self.runs_on)
-                self._is_over.wait(ROUND_SECONDS)
+                self._log_bug()
 
     def _serve(self) -> None:
         next_round = next_question = time.monotonic()
@@ -188,15 +187,18 @@ class JobExecutor:
             self._outages.add(what)
             self._is_over.wait(ROUND_SECONDS)
         except Exception:  # as above
+            self._log_bug()
+
+    def _log_bug(self) -> None:
+        if not self._is_over.wait(ROUND_SECONDS):  # else the engine may have been closed meanwhile
             log.exception("The executor failed; it goes on.")
-            self._is_over.wait(ROUND_SECONDS)
 
     # Jobs
 
     def _submit_or_withdraw(self, run: JobRun) -> None:
         if run.result is not None:  # it does not count any more
             self._withdraw(run)
-            self._runs.pop(run.job_id, None)
+            self._forget(run)
         elif run.stop_at is not None and run.job_id not in self._asked:
             if run.job_id not in self._submitted or self._withdraw(run):
                 self._forget(run)

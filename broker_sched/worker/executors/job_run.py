@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,7 @@ class JobRun:
         self._look_at = look_at
         self._wakeup_socket = wakeup_socket
         self._unseen = unseen
+        self._conclusion = threading.Lock()  # the loop and the executor may come to one at the same time
         self._give_up_at: float | None = None  # a worker that leaves waits no longer
 
     def start(self) -> None:
@@ -132,18 +134,21 @@ class JobRun:
         self._unseen.discard(self)
 
     def conclude(self, result: RunResult, reported: str | None = None) -> None:
-        """Set the run's end, and wake the worker's loop. reported: the status that the job has reported itself."""
-        self.reported = reported
-        self.result = result
-        self._unseen.add(self)
-        self._wakeup_socket.wake()
+        """Set the run's end, unless it has one, and wake the worker's loop.
 
-    def conclude_unbegun(self, why: str, *, is_timed_out: bool = False, releases: bool = False) -> None:
+        reported: the status that the job has reported itself.
+        """
+        with self._conclusion:
+            if self.result is None:
+                self.reported, self.result = reported, result
+                self._unseen.add(self)
+                self._wakeup_socket.wake()
+
+    def conclude_unbegun(self, why: str, *, is_timed_out: bool = False) -> None:
         """Set the end of a run that is still the supervisor's, which is to report it.
 
-        why: the rest of a sentence that begins with the task's id. releases: others shall run it, without a failure.
+        why: the rest of a sentence that begins with the task's id.
         """
         self.is_timed_out = is_timed_out and self.reason is None
-        self.is_released |= releases
         self.death = f"{self.task.task_id} {why if self.reason is None else f'was ended: {self.reason}'}."
         self.conclude(RunResult(self.task.task_id, "FAILED", json.dumps(self.death)))
