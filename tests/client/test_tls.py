@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterator
 
 import luigi.rpc
@@ -90,6 +91,7 @@ def test_luigis_client_works_over_https(
 ) -> None:
     """Unmodified, with either of its ways to fetch; both take the authority from the environment."""
     monkeypatch.setenv(variable, authority.path)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # from Python 3.12 on it keeps whom it trusts
     remote = luigi.rpc.RemoteScheduler(open_server.url)
     remote._fetcher = fetcher()
     remote.add_task(worker="w", task_id=f"t-{variable}", status="PENDING", runnable=True)

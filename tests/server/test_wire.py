@@ -73,6 +73,9 @@ def test_integers_beyond_64_bits_survive(server: ServerProcess) -> None:
 def test_every_method_has_a_route(server: ServerProcess, name: str) -> None:
     server.call("add_worker", worker="smallest", info=[])  # what a submission is made of
     reply = server.post(name, json.dumps(_smallest_arguments(name)))
+    if name == "transfer_task":  # there is no such run
+        assert reply.json()["error"]["type"] == "Superseded", reply
+        return
     assert reply.status == 200, reply
     assert set(reply.json()) == {"response"}
 
@@ -226,6 +229,7 @@ def _smallest_arguments(name: str) -> dict[str, Any]:
         "action": "retry",
         "options": {},
         "amount": 1,
+        "attempt": 1,
         "params": {},
         "size": 1,
         "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
