@@ -77,7 +77,8 @@ class Pair(NamedTuple):
 
     def fail_over(self) -> None:
         """The replica becomes the primary, the primary its replica; the address follows."""
-        until(lambda: self.old.client().execute_command("WAIT", 1, 100), "the replica has all")
+        written = self.old.client().info("replication")["master_repl_offset"]
+        until(lambda: self.new.client().info("replication")["slave_repl_offset"] >= written, "the replica has all")
         self.new.client().execute_command("REPLICAOF", "NO", "ONE")
         self.address.target = self.new.port or 0
         self.old.client().execute_command("REPLICAOF", "127.0.0.1", "1")  # cut off, it keeps what it had
