@@ -10,9 +10,10 @@ import pytest
 
 from tests.executors.conftest import PRELOADED, RqFleet, kill
 from tests.executors.tasks import LAYERS, WIDTH, Grid, cell, runs_of
+from tests.nightly import by_night
 from tests.servers import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(by_night(400, 180))
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_grid_is_done_once_although_a_horse_an_rq_worker_and_a_supervisor_are_
     for held in (unlucky, orphan):
         held.hold().unlink()
 
-    until(lambda: fleet.seen(grid) and fleet.status(grid) == "DONE", "all is done", 90)
+    until(lambda: fleet.seen(grid) and fleet.status(grid) == "DONE", "all is done", by_night(240, 90))
     assert Counter(len(runs_of(each)) for each in cells if each != unlucky) == {1: LAYERS * WIDTH - 1}
     assert len(runs_of(unlucky)) == 2, "the first run was killed"
     assert set(fleet.scheduler.task_list(limit=False)) == set(fleet.scheduler.task_list("DONE", limit=False))
