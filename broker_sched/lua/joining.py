@@ -21,6 +21,7 @@ HEADER = "lib/core/header.lua"  # declares the arguments that every script is gi
 INCLUDE = re.compile(r"^-- @(include|rarely) (\S+)$")
 AT_END = re.compile(r"^-- @at_end (\w+) (\w+)$")
 RUN_AT_END = "  -- @run_at_end"  # the line that becomes calls of these
+WITH = re.compile(r"^-- @with (.*)$")
 FUNCTION = re.compile(r"^local function (\w+)\(|^function (\w+(?:\.\w+)?)\(")
 WHOLE_FUNCTION = re.compile(r"^(?:local )?function .*\bend$")
 VARIABLE = re.compile(r"^local (\w+(?:, \w+)*)(?: = (.*?))?(?: +--.*)?$")
@@ -65,6 +66,8 @@ class File:
     rarely: list[str] = field(default_factory=list)  # likewise, of which something is seldom used
     # What is called at the end of a script: a function, when this variable has been made.
     at_end: list[tuple[str, str]] = field(default_factory=list)
+    # By a function: what is made together with it, since nearly every call that comes by it comes by all of that.
+    together: dict[str, list[str]] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
     statements: list[Line] = field(default_factory=list)  # that are carried out at once, in order
     variables: set[str] = field(default_factory=set)  # that these declare
@@ -76,6 +79,7 @@ def read(name: str, text: str) -> File:
     found = File(name)
     lines = [(line, f"{name}:{number}") for number, line in enumerate(text.splitlines(), start=1)]
     at = 0
+    together: list[str] = []
     while at < len(lines):
         line, _ = lines[at]
         size = 1
@@ -86,6 +90,10 @@ def read(name: str, text: str) -> File:
         elif function := FUNCTION.match(line):
             size = 1 if WHOLE_FUNCTION.match(line) else _size_of_function(lines[at:])
             _define_function(found, function[1] or function[2], lines[at : at + size])
+            if together:
+                found.together[function[1]], together = together, []
+        elif others := WITH.match(line):
+            together += others[1].split()
         elif variable := VARIABLE.match(line):
             size = _size_of_value(lines[at:])
             _define_variables(found, variable, lines[at : at + size])
@@ -165,6 +173,10 @@ class Joined:
         first = [line for file in begins for line in self._code_of(file, "").lines]
         self._find_uses([body, *(self._code_of(file, "") for file in begins)])
         entries = sorted(self._uses, key=lambda where: self._uses[where])  # those that are seldom used come last
+        self._groups = self._found_groups()
+        self._made_with = {each: where for where, group in self._groups.items() for each in group}
+        if len(self._made_with) < sum(map(len, self._groups.values())):
+            raise ValueError(f"{name}: something is made together with two functions")
         library = self._library(entries, f"{name}:1")
         lines = [*library[:1], *first, *library[1:], *body.lines]
         numbers = {f"{place.file_name}:{place.name}": str(number) for number, place in enumerate(entries, start=1)}
@@ -192,6 +204,21 @@ class Joined:
                     if where not in self._uses or self._uses[where] > is_so:
                         self._uses[where] = is_so
                         waiting[is_so].append(self._code_of(self._read_file(where.file_name), where.name))
+
+    def _found_groups(self) -> dict[Where, list[Where]]:
+        """Return what is made together, by what leads to it. Raises ValueError for a name that is not used."""
+        groups = {}
+        for file in self._files:
+            for name, others in file.together.items():
+                if (where := Where(file.name, name)) in self._uses:
+                    groups[where] = [self._used(each, file.name) for each in others]
+        return groups
+
+    def _used(self, name: str, file_name: str) -> Where:
+        found = [where for where in self._uses if where.name == name]
+        if len(found) != 1:
+            raise ValueError(f"{file_name}: @with {name}: of what the script uses, {len(found)} have this name")
+        return found[0]
 
     def _code_of(self, file: File, name: str) -> Code:
         code = file.code.get(name)
@@ -266,7 +293,21 @@ class Joined:
             lines.append(("end", origin))
             return
         [where] = entries
+        if (leader := self._made_with.get(where)) is not None:
+            lines.append((f"local _ = LIB<{':'.join(leader)}> return rawget(LIB, {first})", origin))
+            return
         own = self._code_of(self._read_file(where.file_name), where.name).lines
+        if not own:
+            lines.append(("return nil", origin))
+            return
         name = where.name.replace(".", "_")
-        lines += own
-        lines.append((f"LIB[{first}] = {name} return {name}" if own else "return nil", own[-1][1] if own else origin))
+        lines += [*own, (f"LIB[{first}] = {name}", own[-1][1])]
+        for other in self._groups.get(where, ()):
+            code = self._code_of(self._read_file(other.file_name), other.name).lines
+            place = f"LIB<{':'.join(other)}> = {other.name.replace('.', '_')}"
+            # A variable may be there, with something in it.
+            begin = (
+                "do" if code[0][0].startswith("local function") else f"if not rawget(LIB, LIB<{':'.join(other)}#>) then"
+            )
+            lines += [(begin, code[0][1]), *code, (f"{place} end", code[-1][1])]
+        lines.append((f"return {name}", own[-1][1]))

@@ -150,3 +150,28 @@ def test_a_function_that_uses_what_a_statement_of_the_script_sets_is_refused() -
     main = "local now = tonumber('1')\nlocal function body()\n  return now\nend\nreturn body()\n"
     with pytest.raises(ValueError, match="now may not be there when this is made"):
         joined(main)
+
+
+def test_what_is_made_together_keeps_what_a_variable_had_in_it_before() -> None:
+    library = """
+local seen = {}
+local function note(what)
+  seen[#seen + 1] = what
+end
+-- @with note seen helper
+local function act()
+  return helper() .. #seen
+end
+local function helper() return 'h' end
+"""
+    assert run("-- @include lib/a.lua\nnote(1)\nnote(2)\nreturn act()\n", a=library) == "h2"
+    main = "-- @include lib/a.lua\nif not act then note(1) end\nreturn helper() .. #seen .. act()\n"
+    assert run(main, a=library) == "h0h0"
+
+
+@pytest.mark.parametrize("names", ["gone", "helper unused"])
+def test_what_is_to_be_made_together_must_be_used_by_the_script(names: str) -> None:
+    unused, helper = "local function unused() end\n", "local function helper() end\n"
+    library = f"{unused}{helper}-- @with {names}\nlocal function act() helper() end\n"
+    with pytest.raises(ValueError, match=r"@with \w+: of what the script uses, 0 have this name"):
+        joined("-- @include lib/a.lua\nact()\n", a=library)

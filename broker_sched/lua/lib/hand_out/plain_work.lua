@@ -90,6 +90,11 @@ local function hand_out_plainly(task, head, worker)
 end
 
 -- The reply; nil when the call is not that plain. Then at most the worker's contact was noted.
+-- @with look_around knows_what_it_runs touch_worker get_worker note_contact optional best_for own_queues runner_sets_of
+-- @with runner_sets_by_number ready_queues queues_of best_head look_up_needs amounts needs_of needs_by_queue no_needs
+-- @with look_up fits valid_head_of head_of heads read_plain_task number_in_rank id_of id_by_number attempt_after
+-- @with is_in_worker_set count_for counters_of counters_by_runner_set COUNTERS add_running hand_out_plainly
+-- @with move_to_running number_text count_in record_event note_event note_metric write_counters
 local function get_plain_work()
   if ARGS.assistant == '1' or OPTIONS.paused == 1 then return nil end
   local is_odd, is_anybody_waiting = look_around()

@@ -168,6 +168,8 @@ local function wakes_others(deps)
   return call('EXISTS', key('idle', ''), key('idle_assistants', '')) > 0
 end
 
+-- @with worker_set_of_one read_placeholder read_deps wakes_others write_task write_new reported_fields write_deps
+-- @with write_ready count_task
 -- Returns 0, the number of deferred steps left; nil when the report is not that plain, and nothing was written.
 local function add_plain_task()
   local size = call('HLEN', key('task:', ARGS.task_id))
