@@ -21,6 +21,7 @@ from broker_sched.worker.config import WorkerConfig
 ELSEWHERE = {  # public, and not in broker_sched itself: an engine needs a package of its own
     "JobExecutor": "broker_sched.worker.executors.job_executor",
     "RqEngine": "broker_sched.worker.executors.rq.engine",
+    "DaskEngine": "broker_sched.worker.executors.dask.engine",
 }
 ERRORS_ELSEWHERE = ("broker_sched.tasks.protocol", "broker_sched.tasks.loading")  # raised, and seldom caught by name
 SECTIONS = {
@@ -30,7 +31,7 @@ SECTIONS = {
     "Events": ("Event",),
     "Workers": ("Worker", "submit"),
     "Mails": ("MailSettings", "EmailSettings", "SmtpSettings", "SendgridSettings"),
-    "Executors": ("JobExecutor", "RqEngine"),
+    "Executors": ("JobExecutor", "RqEngine", "DaskEngine"),
     "Schedulers": ("Scheduler", "RemoteScheduler"),
 }
 ARGUMENTS = re.compile(r"(?:^|(?<=[.;:] ))(?:\w+, )*\w+: ")  # `name: `, where a sentence begins

@@ -39,13 +39,14 @@ class WorkerPlace(NamedTuple):
 def executor_options(function: F) -> F:
     """Add --executor and the options of every executor to a command; executor_for() takes them."""
     for decorate in (
+        *DASK_OPTIONS,
         *RQ_OPTIONS,
         click.option(
             "--executor",
             type=click.Choice(list(EXECUTORS)),
             default="process",
             show_default=True,
-            help="Where tasks run: in processes here, or on the rq workers of a queue.",
+            help="Where tasks run: in processes here, on the rq workers of a queue, or on a Dask cluster.",
         ),
     ):
         function = decorate(function)
@@ -100,5 +101,27 @@ def _rq(options: Mapping[str, Any], place: WorkerPlace) -> Engine:
     return RqEngine(url, options["rq_queue"] or DEFAULT_QUEUE)
 
 
+DASK_OPTIONS = (
+    click.option(
+        "--dask-scheduler",
+        envvar="DASK_SCHEDULER_ADDRESS",
+        metavar="ADDRESS",
+        help="The Dask scheduler, as in tcp://host:8786.  [env: DASK_SCHEDULER_ADDRESS]",
+    ),
+)
+
+
+def _dask(options: Mapping[str, Any], place: WorkerPlace) -> Engine:
+    from broker_sched.worker.executors.dask.engine import DaskEngine
+
+    if not options["dask_scheduler"]:
+        raise click.UsageError("Nothing says where the Dask scheduler is: give --dask-scheduler tcp://host:8786.")
+    return DaskEngine(options["dask_scheduler"])
+
+
 # The values of --executor, and what makes the engine. An option of one of them begins with its name: --rq-queue.
-EXECUTORS: Mapping[str, Callable[[Mapping[str, Any], WorkerPlace], Engine] | None] = {"process": None, "rq": _rq}
+EXECUTORS: Mapping[str, Callable[[Mapping[str, Any], WorkerPlace], Engine] | None] = {
+    "process": None,
+    "rq": _rq,
+    "dask": _dask,
+}
