@@ -184,9 +184,8 @@ def without_login(url: str | None) -> str:
     found = _match(url)
     if found is None:
         raise unusable(url)
-    scheme = url.partition(":")[0]
-    db = f"?db={number}" if scheme == "unix" and (number := parse(url).db) else ""
-    return f"{scheme}://{found['place']}{db}"
+    plain, db = f"{url.partition(':')[0]}://{found['place']}", parse(url).db
+    return plain if parse(plain).db == db else f"{plain}?db={db}"
 
 
 def unusable(url: str, why: str = "") -> ConfigurationError:

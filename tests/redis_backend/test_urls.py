@@ -9,7 +9,7 @@ import pytest
 
 from broker_sched import ConfigurationError
 from broker_sched.redis_backend.clients import connect, resolve
-from broker_sched.redis_backend.urls import describe, parse
+from broker_sched.redis_backend.urls import describe, parse, without_login
 
 PREFIX = "bsched:{default}:"
 SECRET = "geheim"
@@ -37,7 +37,7 @@ def test_no_part_of_a_password_is_shown_however_it_is_written(place: str, betwee
         for url in (place.format(login) + each for each in query):
             shown = [describe(url)]
             try:
-                shown.append(repr(parse(url)))
+                shown += [repr(parse(url)), without_login(url)]
             except ConfigurationError as error:
                 assert error.__cause__ is None
                 assert error.__suppress_context__ or error.__context__ is None
@@ -130,3 +130,26 @@ def test_several_hosts_are_taken_apart_in_any_order() -> None:
         expected = {"a.example:1": ("a.example", 1), "[::1]:2": ("::1", 2), "10.0.0.1:3": ("10.0.0.1", 3)}
         assert found.hosts == tuple(expected[each] for each in hosts)
         assert (found.service, found.db) == ("main", 4)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://me:geheim@host:1/2", "redis://host:1/2"),
+        ("rediss://host?password=geheim", "rediss://host"),
+        ("redis://me:geheim@host/?db=3", "redis://host/?db=3"),
+        ("unix://:geheim@/run/redis.sock?db=3", "unix:///run/redis.sock?db=3"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("redis+sentinel://a:1,b:2/main/4?sentinel_password=geheim", "redis+sentinel://a:1,b:2/main/4"),
+        ("redis+cluster://:geheim@a:1,b:2", "redis+cluster://a:1,b:2"),
+    ],
+)
+def test_a_url_without_its_login_leads_to_the_same_place(url: str, told: str) -> None:
+    assert without_login(url) == told
+    here, there = parse(url), parse(told)
+    assert (here.hosts, here.unix_path, here.service, here.db) == (
+        there.hosts,
+        there.unix_path,
+        there.service,
+        there.db,
+    )
