@@ -50,19 +50,19 @@ class RunReports:
         if process.reported is not None:
             self._note_reported(task, cast(RunResult, process.result), process.reported)
             return
-        attempt = self._work_source.attempt_of(task)
-        if process.death is not None:
-            event = "event.core.timeout" if process.is_timed_out else "event.core.process_failure"
-            log.error("%s", process.death)
-            task.trigger_event(event, task, process.death)
-            if process.is_released and self._registration.release(task, attempt):
-                self._work_source.forget_task(task)
-                self.succeeded &= self._registration.latest[task.task_id] == SUPERSEDED
-                return
-        result = cast(RunResult, process.result)
+        attempt, result = self._work_source.attempt_of(task), cast(RunResult, process.result)
+        if result.ended_by != "itself":
+            event = "event.core.timeout" if result.ended_by == "timeout" else "event.core.process_failure"
+            why = json.loads(result.expl)
+            log.error("%s", why)
+            task.trigger_event(event, task, why)
+        if result.ended_by == "release" and self._registration.release(task, attempt):
+            self._work_source.forget_task(task)
+            self.succeeded &= self._registration.latest[task.task_id] == SUPERSEDED
+            return
         if not self._work_source.gives_back_unloadable(task, result):
             self.note_result(task, result)
-        if process.death is not None and process.is_to_be_disabled:
+        if result.ended_by == "disable":
             self._registration.report(task, "DISABLED", attempt, assistant=self._is_assistant)
 
     def _note_reported(self, task: TaskLike, result: RunResult, status: str) -> None:

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
+
+# How a worker ends a run: then the task has failed, is disabled besides, or is run by others and has not failed.
+EndsBy: TypeAlias = Literal["stop", "disable", "release"]
+# How a run came to its end: that, or by itself, with what the task returned or raised; by a timeout; by a crash of what
+# it ran in.
+EndedBy: TypeAlias = EndsBy | Literal["itself", "timeout", "crash"]
+
+
+class Ending(NamedTuple):
+    """That a worker ends a run, how, and why: the rest of a sentence that begins with "the task was ended"."""
+
+    by: EndsBy
+    reason: str
 
 
 class TaskSpec(NamedTuple):
@@ -21,9 +34,10 @@ class RunResult:
 
     task_id: str
     status: Literal["DONE", "FAILED", "PENDING"]  # PENDING: it waits for `new_deps`
-    expl: str = "null"  # JSON: what on_success or on_failure returned
+    expl: str = "null"  # JSON: what on_success or on_failure returned; of a run that was ended, why
     missing: tuple[str, ...] = ()  # ids of deps that were not complete when it was to run
     new_deps: tuple[TaskSpec, ...] = ()  # dynamic requirements that are not complete yet
     complete_ids: tuple[str, ...] = field(default=())  # tasks found complete meanwhile, for the cache
+    ended_by: EndedBy = "itself"
     is_unloadable: bool = False  # it could not be loaded where it was to run; FAILED for who does not know of this
     is_refused: bool = False  # nothing of its machine's could be used to run it: it goes back, whoever scheduled it

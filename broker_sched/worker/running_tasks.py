@@ -10,6 +10,7 @@ from typing import Any
 from broker_sched import interrupts
 from broker_sched.worker.executors.protocol import TaskRun
 from broker_sched.worker.executors.task_process import LOOK_SECONDS, SchedulerCall
+from broker_sched.worker.run_result import Ending
 from broker_sched.worker.run_watch import RunWatch
 
 LOG_METHOD = "set_task_log"
@@ -72,7 +73,7 @@ class RunningTasks:
         process = self._processes.get(task_id)
         if process is not None and process.attempt == attempt and not process.is_superseded:
             process.is_superseded = True
-            process.end_run("it does not count any more")
+            process.end_run(Ending("stop", "it does not count any more"))
 
     def add_run(self, process: TaskRun) -> None:
         """Keep watch over a run that was started."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from broker_sched import interrupts
+from broker_sched.worker.run_result import Ending, EndsBy
 from broker_sched.worker.running_tasks import RunningTasks
 
 log = logging.getLogger("bsched.worker")
@@ -62,11 +63,12 @@ class Shutdown:
             if process is None:
                 log.warning("%s is to be stopped, but does not run here in a process of its own.", task_id)
             else:
-                process.end_run("it was stopped by stop_task", disables=disable, releases=release)
+                by: EndsBy = "release" if release else "disable" if disable else "stop"
+                process.end_run(Ending(by, "it was stopped by stop_task"))
         if time.monotonic() >= self._drained_at:
             self._drained_at, self.is_out_of_time = math.inf, True
             for process in running.runs():
-                process.end_run("its worker was told to leave", releases=True)
+                process.end_run(Ending("release", "its worker was told to leave"))
 
     def take_signals(self) -> None:
         """Let SIGUSR1 stop asking from now on, and let SIGINT, unless it has a handler of the user's, tear nothing

@@ -274,8 +274,8 @@ class JobExecutor:
                 self._forget(run)
                 run.conclude_unbegun("was ended before it began")
             elif runner == run.spec.get("worker"):
-                is_leaving = run.reason is None or run.is_released  # then others shall run the task
-                self._scheduler.stop_task(run.task.task_id, disable=run.is_to_be_disabled, release=is_leaving)
+                by = "release" if run.ending is None else run.ending.by  # also when the worker leaves
+                self._scheduler.stop_task(run.task.task_id, disable=by == "disable", release=by == "release")
                 self._asked.add(run.job_id)
 
     def _look_for_lost(self, now: float) -> None:
@@ -315,17 +315,17 @@ def conclude_returned(run: JobRun, told: dict[str, Any]) -> None:
     task_id = run.task.task_id
     if returned.status:
         run.conclude(returned.result or RunResult(task_id, "FAILED"), returned.status)
-    elif returned.is_unloadable and run.reason is None:
+    elif returned.is_unloadable and run.ending is None:
         run.conclude(RunResult(task_id, "FAILED", json.dumps(f"{task_id} {returned.why}."), is_unloadable=True))
     elif returned.is_timed_out:
-        run.conclude_unbegun(returned.why, is_timed_out=True)
+        run.conclude_unbegun(returned.why, "timeout")
     else:
         conclude_unbegun(run, returned.why, is_hosts_fault=returned.is_hosts_fault)
 
 
 def conclude_unbegun(run: JobRun, why: str, *, is_hosts_fault: bool) -> None:
     """Conclude a run that its job has not taken over. is_hosts_fault: then it is no failure of the task."""
-    if is_hosts_fault and run.reason is None:
+    if is_hosts_fault and run.ending is None:
         expl = json.dumps(f"{run.task.task_id} {why}.")
         run.conclude(RunResult(run.task.task_id, "FAILED", expl, is_refused=True))
     else:

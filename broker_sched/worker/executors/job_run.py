@@ -11,7 +11,7 @@ from typing import Any
 
 from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker.executors.task_process import SchedulerCall
-from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.run_result import EndedBy, Ending, RunResult
 from broker_sched.worker.wakeup_socket import WakeupSocket
 
 log = logging.getLogger("bsched.worker")
@@ -42,13 +42,9 @@ class JobRun:
         self.spec = spec
         self.result: RunResult | None = None
         self.reported: str | None = None  # the status that the job has reported by itself; None: it has not
-        self.death: str | None = None
-        self.is_timed_out = False
-        self.reason: str | None = None
-        self.is_released = False
+        self.ending: Ending | None = None
         self.attempt: int | None = None  # what get_work told with the task
         self.is_superseded = False  # it does not count any more
-        self.is_to_be_disabled = False
         self.stop_at: float | None = None  # since then it is to end: read by the executor
         self._kill_after_seconds = kill_after_seconds
         self._look_at = look_at
@@ -73,7 +69,7 @@ class JobRun:
 
         The job keeps all other deadlines.
         """
-        return max(0.0, (self._give_up_at or 0.0) - time.monotonic()) if self.is_released else None
+        return max(0.0, (self._give_up_at or 0.0) - time.monotonic()) if self.is_released() else None
 
     def take_scheduler_calls(self) -> list[SchedulerCall]:
         """Return nothing: the job makes its calls itself."""
@@ -85,13 +81,13 @@ class JobRun:
         self._unseen.discard(self)
         if self._unseen:  # one of them may have ended after its turn, and have woken the loop before this
             self._wakeup_socket.wake()
-        if self.result is None and self.is_released and time.monotonic() >= (self._give_up_at or 0.0):
+        if self.result is None and self.is_released() and time.monotonic() >= (self._give_up_at or 0.0):
             log.warning("%s", NOT_IN_TIME % logged_name(self.task))
             self.conclude_unbegun("could not be stopped in time")
         return self.result is not None
 
-    def end_run(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
-        """Have the job stopped for this reason, unless its result is known or it is being stopped.
+    def end_run(self, ending: Ending) -> None:
+        """Have the job stopped, unless its result is known or it is being stopped.
 
         One that does not count any more is left alone: it ends itself, and this run has ended at once.
         """
@@ -99,9 +95,13 @@ class JobRun:
             return
         if self.is_superseded:
             self.conclude(RunResult(self.task.task_id, "FAILED"))
-        elif self.reason is None:
-            self.reason, self.is_released, self.is_to_be_disabled = reason, releases, disables
+        elif self.ending is None:
+            self.ending = ending
             self.terminate()
+
+    def is_released(self) -> bool:
+        """Return whether it is ended so that others run the task."""
+        return self.ending is not None and self.ending.by == "release"
 
     def terminate(self) -> None:
         """Have the job withdrawn, or its task given back to the scheduler where it has begun."""
@@ -144,11 +144,12 @@ class JobRun:
                 self._unseen.add(self)
                 self._wakeup_socket.wake()
 
-    def conclude_unbegun(self, why: str, *, is_timed_out: bool = False) -> None:
+    def conclude_unbegun(self, why: str, by: EndedBy = "crash") -> None:
         """Set the end of a run that is still the supervisor's, which is to report it.
 
-        why: the rest of a sentence that begins with the task's id.
+        why: the rest of a sentence that begins with the task's id. by: how it ended, unless its worker has ended it.
         """
-        self.is_timed_out = is_timed_out and self.reason is None
-        self.death = f"{self.task.task_id} {why if self.reason is None else f'was ended: {self.reason}'}."
-        self.conclude(RunResult(self.task.task_id, "FAILED", json.dumps(self.death)))
+        if self.ending is not None:
+            by, why = self.ending.by, f"was ended: {self.ending.reason}"
+        task_id = self.task.task_id
+        self.conclude(RunResult(task_id, "FAILED", json.dumps(f"{task_id} {why}."), ended_by=by))

@@ -11,7 +11,7 @@ from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.executors.process_pool import ProcessPool
 from broker_sched.worker.executors.reused_run import ReusedRun
 from broker_sched.worker.executors.task_process import SchedulerCall, TaskProcess
-from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.run_result import Ending, RunResult
 from broker_sched.worker.run_task import RunOptions
 
 
@@ -21,13 +21,9 @@ class TaskRun(Protocol):
     task: TaskLike
     result: RunResult | None
     reported: str | None  # the status that the run has reported to the scheduler by itself; None: the worker does that
-    death: str | None
-    reason: str | None
-    is_timed_out: bool
-    is_released: bool
+    ending: Ending | None  # how and why the worker ends it
     attempt: int | None  # what get_work told with the task; None: a luigid's hand-out
     is_superseded: bool  # it does not count any more: nothing is reported of it
-    is_to_be_disabled: bool
 
     def start(self) -> None:
         """Begin to run the task. Whatever it raises is the task's failure."""
@@ -49,12 +45,8 @@ class TaskRun(Protocol):
         `result` is set as soon as the result is known, which may be earlier.
         """
 
-    def end_run(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
-        """Have the run ended, for this reason, which the task's failure names.
-
-        releases: others shall run the task then, and it has not failed. disables: the task is disabled after its
-        failure.
-        """
+    def end_run(self, ending: Ending) -> None:
+        """Have the run ended, unless its result is known or it is being ended."""
 
     def terminate(self) -> None:
         """Have the run ended without a reason that is reported: the worker leaves."""

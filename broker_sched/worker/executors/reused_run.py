@@ -89,7 +89,7 @@ class ReusedRun(TaskProcess):
             self._start_own_process()
 
     def _conclude(self) -> None:
-        if self._host is None or self._host.has_begun or self.reason is not None or self.is_timed_out:
+        if self._host is None or self._host.has_begun or self._is_being_ended():
             super()._conclude()
             return
         self._pool.drop(self._host)  # it had died before it was given the task

@@ -25,7 +25,7 @@ from broker_sched.tasks import command_line
 from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker.executors.output import Output, write_to
 from broker_sched.worker.executors.task_connection import TasksEnd, WorkersEnd
-from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.run_result import EndedBy, Ending, RunResult
 from broker_sched.worker.run_task import RunOptions, execute
 from broker_sched.worker.status_reporter import StatusReporter
 
@@ -74,13 +74,10 @@ class TaskProcess:
         self.result: RunResult | None = None
         self.reported: str | None = None  # it reports nothing by itself
         self.scheduler_calls: list[SchedulerCall] = []  # what it asked for and was not taken yet
-        self.death: str | None = None  # why it ended without a result of its own
-        self.is_timed_out = False
-        self.reason: str | None = None  # why the worker ends it
-        self.is_released = False  # it is ended for the worker's sake: others shall run the task
+        self.ending: Ending | None = None  # how and why the worker ends it
         self.attempt: int | None = None  # what get_work told with the task
         self.is_superseded = False  # it does not count any more
-        self.is_to_be_disabled = False  # the task, after its failure
+        self._is_timed_out = False
         self._timeout_seconds = timeout_seconds
         self._kill_after_seconds = kill_after_seconds
         self._terminated: list[psutil.Process] = []
@@ -166,8 +163,8 @@ class TaskProcess:
             self._conclude()
             return self._has_ended() and self._is_all_gone()  # it may have begun anew
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            if not self.is_timed_out and self.reason is None and self.result is None:
-                self.is_timed_out = True
+            if not self._is_being_ended() and self.result is None:
+                self._is_timed_out = True
                 self.terminate()
             else:
                 self.kill()
@@ -185,14 +182,14 @@ class TaskProcess:
         """Yield what the task has sent: a RunResult, and before it SchedulerCalls."""
         return self._connection.receive(everything)
 
-    def end_run(self, reason: str, *, releases: bool = False, disables: bool = False) -> None:
-        """Terminate the process for this reason, unless its result is known or it is being ended.
-
-        The task is FAILED then.
-        """
-        if self.result is None and self.reason is None and not self.is_timed_out:
-            self.reason, self.is_released, self.is_to_be_disabled = reason, releases, disables
+    def end_run(self, ending: Ending) -> None:
+        """Terminate the process, unless its result is known or it is being ended."""
+        if self.result is None and not self._is_being_ended():
+            self.ending = ending
             self.terminate()
+
+    def _is_being_ended(self) -> bool:
+        return self._is_timed_out or self.ending is not None
 
     def terminate(self) -> None:
         """Send SIGTERM to the process and all it started; SIGKILL follows when they are still there at the deadline."""
@@ -243,8 +240,8 @@ class TaskProcess:
         if not self._is_through:
             self._process.join()
         if self.result is None:
-            self.death = self._reason()
-            self.result = RunResult(self.task.task_id, "FAILED", json.dumps(self.death))
+            by, why = self._end()
+            self.result = RunResult(self.task.task_id, "FAILED", json.dumps(why), ended_by=by)
 
     def _is_all_gone(self) -> bool:
         """Whether the programs of a terminated task have ended, too. They have as long for it as the task had."""
@@ -257,11 +254,13 @@ class TaskProcess:
                 process.kill()
         return True
 
-    def _reason(self) -> str:
-        if self.reason is not None:
-            return f"{self.task.task_id} was ended: {self.reason}."
-        if self.is_timed_out:
-            return f"{self.task.task_id} ran longer than {self._timeout_seconds:g} s, its timeout, and was terminated."
+    def _end(self) -> tuple[EndedBy, str]:
+        """How the process came to end without a result of the task, and why, in a sentence."""
+        name = self.task.task_id
+        if self.ending is not None:
+            return self.ending.by, f"{name} was ended: {self.ending.reason}."
+        if self._is_timed_out:
+            return "timeout", f"{name} ran longer than {self._timeout_seconds:g} s, its timeout, and was terminated."
         code = self._process.exitcode
         if code == 0:
             why = "its process exited with code 0 before the task was through (does it call os._exit or exec?)"
@@ -269,7 +268,7 @@ class TaskProcess:
             why = f"its process exited with code {code} before the task was through"
         else:
             why = SIGNALS.get(-code, f"it was ended by signal {-code}")
-        return f"{self.task.task_id} died: {why}."
+        return "crash", f"{name} died: {why}."
 
     def clean_up(self) -> None:
         """Give back what the operating system holds for the process, after its end."""
