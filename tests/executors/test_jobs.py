@@ -15,7 +15,7 @@ import pytest
 from broker_sched import Scheduler, Worker
 from broker_sched.worker.executors.job_executor import JobExecutor
 from broker_sched.worker.executors.job_run import JobRun
-from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.run_result import Ending, RunResult
 from broker_sched.worker.wakeup_socket import WakeupSocket
 from tests.conftest import running
 from tests.executors.engines import ForkEngine
@@ -250,8 +250,9 @@ def test_a_run_that_ends_twice_keeps_its_first_end_and_wakes_its_worker_once(tmp
     """A worker that leaves waits no longer for a job, which returns at that moment."""
     task, unseen, wakeup_socket = InDirectory(directory=str(tmp_path), name="one"), set[JobRun](), WakeupSocket()
     run = JobRun(task, "job", {}, 0.0, lambda run: None, wakeup_socket, unseen)
-    run.end_run("its worker was told to leave", releases=True)
-    assert run.poll() and run.is_released and "was ended: its worker" in str(run.death)
+    run.end_run(Ending("release", "its worker was told to leave"))
+    assert run.poll() and run.result is not None
+    assert run.result.ended_by == "release" and "was ended: its worker" in run.result.expl
     run.clean_up()
     wakeup_socket.clear()
     run.conclude(RunResult(task.task_id, "DONE"), "DONE")
