@@ -13,7 +13,7 @@ EndedBy: TypeAlias = EndsBy | Literal["itself", "timeout", "crash"]
 
 
 class Ending(NamedTuple):
-    """That a worker ends a run, how, and why: the rest of a sentence that begins with "the task was ended"."""
+    """How and why a worker ends a run. reason: the rest of a sentence that begins with "the task was ended"."""
 
     by: EndsBy
     reason: str

@@ -46,7 +46,7 @@ class TaskRun(Protocol):
         """
 
     def end_run(self, ending: Ending) -> None:
-        """Have the run ended, unless its result is known or it is being ended."""
+        """Have the run ended in this way, and for this reason, unless its result is known or it is being ended."""
 
     def terminate(self) -> None:
         """Have the run ended without a reason that is reported: the worker leaves."""

@@ -183,7 +183,7 @@ class TaskProcess:
         return self._connection.receive(everything)
 
     def end_run(self, ending: Ending) -> None:
-        """Terminate the process, unless its result is known or it is being ended."""
+        """Terminate the process for this reason, unless its result is known or it is being ended."""
         if self.result is None and not self._is_being_ended():
             self.ending = ending
             self.terminate()
