@@ -164,6 +164,7 @@ def test_a_task_shows_all_that_it_says_of_itself_as_text(
     expect(task).to_contain_text(f"Tracked at javascript:alert('{MARKUP}')")
     watched.get_by_label("Message to the task").fill(named("sent"))
     watched.get_by_role("button", name="Send").click()
+    expect(watched.locator(".messages")).to_contain_text(f"sent {SHOWN}")
     (message,) = planted.ping(worker=WORKER)["rpc_messages"]
     planted.add_scheduler_message_response(RUNNING, message["kwargs"]["message_id"], named("answer"))
     expect(watched.get_by_label("Its answer")).to_have_text(named("answer"))

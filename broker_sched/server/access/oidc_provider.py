@@ -1,10 +1,16 @@
-"""Asks an OpenID Connect provider: what it can do, its keys, and a code's tokens. Blocking; each answer is limited."""
+"""Asks an OpenID Connect provider: what it can do, its keys, and a code's tokens.
+
+Blocking; each answer is limited in size and in time.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -16,7 +22,8 @@ from broker_sched.errors import ConfigurationError
 from broker_sched.server.access.id_tokens import Expected, LoginFailed, UnknownKey, checked_claims
 from broker_sched.server.access.oidc_config import OidcConfig, check_url
 
-TIMEOUT = urllib3.Timeout(connect=3.0, read=5.0)
+TIMEOUT = urllib3.Timeout(connect=3.0, read=5.0)  # of each wait
+ANSWER_SECONDS = 10.0  # of all waits for one answer
 MAX_BYTES = 1024 * 1024
 BASIC = "client_secret_basic"  # a way to show the secret, which every provider has that does not say otherwise
 KNOWN_SECONDS = 3600.0  # for so long what the provider says of itself counts
@@ -36,12 +43,68 @@ class Metadata(NamedTuple):
     takes_secret_in_body: bool  # and not in the header of HTTP Basic
 
 
+_asking = threading.local()  # sockets: those on which this thread asks
+
+
+class _Noted:
+    """A connection that notes who uses its socket."""
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        """Send a request."""
+        super().request(*arguments, **options)  # type: ignore[misc]
+        _asking.sockets.append(self.sock)  # type: ignore[attr-defined]  # the connection may forget it while it is read
+
+
+class _Connection(_Noted, urllib3.connection.HTTPConnection):
+    """Speaks plain HTTP."""
+
+
+class _TLSConnection(_Noted, urllib3.connection.HTTPSConnection):
+    """Speaks HTTP over TLS."""
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+@contextlib.contextmanager
+def _answered_in_time(seconds: float) -> Iterator[None]:
+    """End the connections on which this thread asks when the block lasts longer: urllib3 limits single waits only.
+
+    Whoever sends a byte now and then would otherwise hold the thread for as long as it likes.
+    """
+    sockets: list[socket.socket] = []
+    _asking.sockets = sockets
+    is_over = threading.Event()
+
+    def watch() -> None:
+        left = seconds
+        while not is_over.wait(left):
+            for each in list(sockets):
+                with contextlib.suppress(OSError):  # it has been closed already
+                    socket.socket.shutdown(each, socket.SHUT_RDWR)  # below TLS, which would say farewell
+            left = 1.0  # it may have connected since
+
+    watching = threading.Thread(target=watch, name="bsched-oidc-deadline", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watching.join()
+
+
 class Provider:
     """Knows one provider. Safe to use from several threads."""
 
     def __init__(self, config: OidcConfig) -> None:
         self._config = config
         self._http = urllib3.PoolManager(maxsize=4, retries=False, timeout=TIMEOUT, ca_certs=config.ca_file)
+        self._http.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
         self._lock = threading.Lock()
         self._metadata: tuple[float, Metadata] | None = None  # and when it was read
         self._keys: tuple[float, KeySet] | None = None
@@ -124,13 +187,14 @@ class Provider:
         self, verb: str, url: str, body: str | None = None, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
         try:
-            reply = self._http.request(
-                verb, url, body=body, headers=headers or {}, redirect=False, preload_content=False
-            )
-            try:
-                text = reply.read(MAX_BYTES + 1)
-            finally:
-                reply.release_conn() if reply.status == 200 else reply.close()
+            with _answered_in_time(ANSWER_SECONDS):
+                reply = self._http.request(
+                    verb, url, body=body, headers=headers or {}, redirect=False, preload_content=False
+                )
+                try:
+                    text = reply.read(MAX_BYTES + 1)
+                finally:
+                    reply.release_conn() if reply.status == 200 else reply.close()
         except urllib3.exceptions.HTTPError as error:
             raise ProviderAway(f"it does not answer ({type(error).__name__})") from None
         if 400 <= reply.status < 500 and verb == "POST":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,8 +26,9 @@ import pytest
 from broker_sched import Scheduler
 from broker_sched.errors import ConfigurationError
 from broker_sched.scheduler.operations.sessions import list_sessions
+from broker_sched.server.access import oidc_provider
 from broker_sched.server.access.access import AccessConfig
-from broker_sched.server.access.oidc_config import read_oidc_config
+from broker_sched.server.access.oidc_config import OidcConfig, read_oidc_config
 from broker_sched.server.app import AppConfig
 from tests.certificates import Authority
 from tests.conftest import DEFAULT_KIND, running
@@ -426,6 +430,50 @@ def test_a_file_that_cannot_be_right_is_refused_with_the_place(
     with pytest.raises(ConfigurationError, match=re.escape(told)) as raised:
         read_oidc_config(str(path))
     assert str(path) in str(raised.value) and SECRET not in str(raised.value)
+
+
+@contextlib.contextmanager
+def dripping(begin: bytes, authority: Authority | None) -> Iterator[str]:
+    """The URL of a provider that begins its answers so, and then sends a byte now and then."""
+    is_over = threading.Event()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if authority is not None:
+        context.load_cert_chain(*authority.issue("127.0.0.1"))
+
+    def drip() -> None:
+        while not is_over.is_set():
+            with contextlib.suppress(OSError):
+                accepted, _ = listener.accept()
+                with context.wrap_socket(accepted, server_side=True) if authority else accepted as connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n" + begin)
+                    while not is_over.wait(0.05):
+                        connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        thread = threading.Thread(target=drip)
+        thread.start()
+        yield f"http{'s' if authority else ''}://127.0.0.1:{listener.getsockname()[1]}"
+        is_over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("begin", [b"X-Endless: ", b"Content-Length: 100000\r\n\r\n", b"\r\n"])
+@pytest.mark.parametrize("speaks_tls", [False, True])
+def test_a_provider_that_sends_a_byte_now_and_then_holds_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begin: bytes, speaks_tls: bool
+) -> None:
+    monkeypatch.setattr(oidc_provider, "ANSWER_SECONDS", 0.3)
+    authority = Authority(tmp_path) if speaks_tls else None
+    with dripping(begin, authority) as issuer:
+        ca_file = authority.path if authority else None
+        asked = oidc_provider.Provider(OidcConfig(issuer, "bsched", "https://s/login/callback", (), ca_file=ca_file))
+        began = time.monotonic()
+        with pytest.raises(oidc_provider.ProviderAway, match="answer"):
+            asked.metadata()
+        asked.close()
+    assert time.monotonic() - began < 15
 
 
 def test_it_may_be_json_and_the_secret_from_the_environment(tmp_path: Path) -> None:
