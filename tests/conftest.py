@@ -9,8 +9,10 @@ import shutil
 import tempfile
 import uuid
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,8 @@ KINDS = ["fakeredis", *REAL]
 DEFAULT_KIND = "redis62" if "redis62" in REAL else "valkey9" if "valkey9" in REAL else "redis8"
 SchedulerFactory = Callable[..., Scheduler]
 
-# Who waits for real processes goes first: with more xdist workers than cores (`--dist worksteal` gives each a part of
-# this order), their waiting falls into the time in which the others use the cores.
-ROOMS = [
-    *("e2e", "page", "faults", "executors", "deploy", "docs", "worker", "server", "tracing", "secrets"),
-    *("redis_backend", "cli", "client", "mails"),
-    *("simulation", "parity", "dialects", "behaviour", "security", "tasks", "unit"),
-]
+# Goes first and stays together: its browser is one for all of its files.
+TOGETHER = "page"
 
 MAX_PARAMETER_IN_NAME = 200  # letters
 
@@ -58,8 +55,27 @@ def pytest_collection() -> Generator[None, Any, Any]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     deselect_only_by_night(config, items)
-    rank = {room: number for number, room in enumerate(ROOMS)}
-    items.sort(key=lambda item: rank.get("".join(item.nodeid.partition("::")[0].split("/")[1:2]), len(rank)))
+    items[:] = spread(items)
+
+
+def spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Every part of the order has its share of each room, so that some wait while others use the cores.
+
+    `--dist worksteal` gives each process of xdist a part of the order to begin with. The tests of a file stay together.
+    """
+    rooms: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        rooms["".join(item.nodeid.partition("::")[0].split("/")[1:2])].append(item)
+    shares: dict[str, float] = {}  # file → how much of its room stands before the middle of it
+    for tests in rooms.values():
+        before = 0
+        for path, file in groupby(tests, key=lambda item: item.nodeid.partition("::")[0]):
+            number = len(list(file))
+            shares[path] = (before + number / 2) / len(tests)
+            before += number
+    first = rooms.pop(TOGETHER, [])
+    others = [item for tests in rooms.values() for item in tests]
+    return first + sorted(others, key=lambda item: shares[item.nodeid.partition("::")[0]])
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -228,6 +244,7 @@ def schedulers(url: str, clock: FakeClock | None) -> Iterator[SchedulerFactory]:
         if scheduler._client.exists(scheduler.namespace.key("config")):
             assert scheduler.verify() == []
     for scheduler in made:
-        for key in list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*", count=1000)):
-            scheduler._client.delete(to_bytes(key))
+        keys = list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*", count=1000))
+        if keys:
+            scheduler._client.delete(*map(to_bytes, keys))
         scheduler.close()

@@ -21,7 +21,13 @@ from tests.harness import RedisProcess, ServerProcess
 PATIENCE_MS = 15_000
 NAMESPACE = "shop"
 # Each process of the browser costs memory and time, and nothing foreign is loaded that a sandbox would keep away.
-SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--force-color-profile=srgb")
+SWITCHES = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--in-process-gpu",
+    "--disable-dev-shm-usage",
+    "--force-color-profile=srgb",
+)
 NewPage = Callable[..., Page]
 
 expect.set_options(timeout=PATIENCE_MS)

@@ -66,11 +66,12 @@ def test_after_them():
 def test_a_test_that_says_what_no_encoding_has_is_reported_by_xdist_as_any_other(tmp_path: Path) -> None:
     (tmp_path / "test_any.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-rA", "--numprocesses", "1"]
+    options = ["-p", "xdist", "-p", "tests.conftest", "-p", "no:cacheprovider", "-rA", "--numprocesses", "1"]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(tmp_path)],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
     )
