@@ -14,7 +14,7 @@ RUN = """
 globalThis.document = { documentElement: { dataset: {} }, addEventListener() {}, hidden: false };
 const calls = JSON.parse(require('fs').readFileSync(0, 'utf8'));
 Promise.all(calls.map(async ([file, name, ...given]) => (await import(file))[name](...given)))
-  .then((replies) => { process.stdout.write(JSON.stringify(replies)); process.exit(0); });
+  .then((replies) => process.stdout.write(JSON.stringify(replies), () => process.exit(0)));
 """
 
 

@@ -169,11 +169,13 @@ def test_events_are_filtered_stand_still_when_paused_and_go_back_in_time(
     page.keyboard.press("p")
     expect(page.get_by_role("button", name="Go on")).to_have_attribute("aria-pressed", "true")
     page_scheduler.forgive_failures("Broken_1")
-    page.get_by_label("Changed to").select_option("FAILED")
-    expect(page).to_have_url(re.compile("paused=1.*status=FAILED"))
+    expect(page).to_have_url(re.compile("paused=1"))
     expect(rows(page, "Changes, newest first")).to_have_count(2)
     page.get_by_role("button", name="Go on").click()
-    expect(rows(page, "Changes, newest first")).to_have_count(1)
+    expect(rows(page, "Changes, newest first")).to_have_count(3)
+    page.keyboard.press("p")
+    page.get_by_label("Changed to").select_option("FAILED")
+    expect(rows(page, "Changes, newest first")).to_have_count(1)  # another question is answered, and stands still then
     last = page_scheduler.events(family="Broken")["events"][-1]["id"]
     show(page, page_server, "events", family="Broken", before=last)
     expect(rows(page, "Changes, newest first")).to_have_count(2)

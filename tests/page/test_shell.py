@@ -14,7 +14,7 @@ from tests.harness import RedisProcess, ServerProcess
 from tests.page.conftest import Complaints, NewPage
 from tests.server.access.asgi import basic, user_line
 
-MOST_BYTES = 64_000  # of all files of the page together, compressed
+MOST_BYTES = 63_600  # of all files of the page together, compressed
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -71,6 +71,7 @@ SHOWN = {
     "\x1b[1;31mred\x1b[0m\x1b]0;title\x07 plain": "red plain",
     "10%\r50%\r100%\nend\r\n": "100%\nend\n",
     "50%\r": "50%",
+    "50%\r\r100%": "100%",
     "plain\ttext\n": "plain\ttext\n",
 }
 
@@ -109,6 +110,15 @@ def test_replies_add_up_to_what_a_run_has_written(replies: dict[str, list[Any]],
 
 def test_a_log_is_what_a_terminal_shows_of_it(replies: dict[str, list[Any]]) -> None:
     assert replies["shown"] == list(SHOWN.values())
+
+
+def test_texts_of_one_very_long_line_are_read_at_once() -> None:
+    """What a task writes freezes nobody's browser: each of these would take minutes if it were read again and again."""
+    line, blank = "x" * 1_000_000, " " * 199_000 + "x"
+    shown, parts = called(
+        [("views/task/log_text.js", "shown", f"{line}\n"), ("views/task/traceback.js", "parts", blank)]
+    )
+    assert shown == f"{line}\n" and parts == [{"kind": "error", "text": blank}]
 
 
 def test_a_text_is_found_whatever_its_case_and_never_taken_for_a_pattern(replies: dict[str, list[Any]]) -> None:

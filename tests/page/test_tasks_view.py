@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from broker_sched import Scheduler
 from tests.cli.commands import Bsched
 from tests.harness import RedisProcess, ServerProcess
 from tests.page.commands import lines_on, parsed
-from tests.page.conftest import NAMESPACE, NewPage
+from tests.page.conftest import NAMESPACE, Complaints, NewPage
 from tests.server.access.asgi import basic, user_line
 
 TASKS, FAMILIES, DAYS = 3000, 20, 30
@@ -162,6 +162,43 @@ def test_a_row_that_changes_is_renewed_where_it_stands_and_others_are_counted(
     page_scheduler.change_tasks(task_ids=["Family5_new"], action="remove")
 
 
+def test_only_what_is_added_to_the_family_that_is_chosen_is_announced(
+    page: Page, page_server: ServerProcess, page_scheduler: Scheduler
+) -> None:
+    opened(page, page_server, "tasks&family=Family6&order=oldest")
+    expect(rows(page).first).to_have_attribute("data-key", "Family6_6")
+    announced = page.get_by_role("button", name="Tasks were added: show")
+    with page.expect_response("**/api/tasks"):  # it looks, and finds nothing new
+        page_scheduler.add_task(worker="w", task_id="Other_new", family="Other")
+    with page.expect_response("**/api/tasks"):
+        page_scheduler.add_task(worker="w", task_id="Other_newer", family="Other")
+    expect(announced).to_have_count(0)
+    page_scheduler.add_task(**{"worker": "w", **task(6), "task_id": "Family6_new"})
+    announced.click()
+    expect(announced).to_have_count(0)
+    expect(page.get_by_text("151 tasks")).to_be_visible()
+    page_scheduler.change_tasks(task_ids=["Family6_new", "Other_new", "Other_newer"], action="remove")
+
+
+def test_a_row_is_renewed_although_the_first_question_for_it_got_no_answer(
+    page: Page, page_server: ServerProcess, page_scheduler: Scheduler, complaints: Complaints
+) -> None:
+    opened(page, page_server, "tasks&family=Family7&order=oldest")
+    expect(rows(page).first).to_have_attribute("data-key", "Family7_7")
+    lost: list[Route] = []
+
+    def answer(route: Route) -> None:
+        lost.append(route)
+        route.abort() if len(lost) == 1 else route.continue_()
+
+    page.route("**/api/task_statuses", answer)
+    page_scheduler.change_tasks(task_ids=["Family7_7"], action="disable")
+    expect(rows(page).first).to_contain_text("disabled")
+    assert len(lost) == 2
+    page_scheduler.change_tasks(task_ids=["Family7_7"], action="forgive")
+    complaints.expected("ERR_FAILED")
+
+
 def test_all_that_match_are_retried_and_nothing_else(
     page: Page, page_server: ServerProcess, page_scheduler: Scheduler
 ) -> None:
@@ -236,14 +273,31 @@ def test_changing_is_broken_off_after_the_thousand_on_its_way(
     assert page_scheduler.overview()["tasks"]["DISABLED"] == 349
 
 
+def test_a_change_that_fails_after_it_was_broken_off_is_told_and_leaves_nobody_before_a_dialog(
+    page: Page, page_server: ServerProcess, complaints: Complaints
+) -> None:
+    opened(page, page_server, "tasks&list=1&text=kind%3Da&status=DISABLED")
+    page.get_by_role("group", name="Change all").get_by_role("button", name="Enable").click()
+    dialog = page.get_by_role("dialog", name="Enable all that match")
+    expect(dialog.get_by_role("button", name="Enable 349 tasks")).to_be_visible()
+    with held(page, "**/api/change_tasks", ends_in_failure=True):
+        dialog.get_by_role("button", name="Enable 349 tasks").click()
+        expect(dialog.get_by_text("done 0 of")).to_be_visible()
+        dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("The server does not answer.")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    complaints.expected("ERR_FAILED")
+
+
 @contextmanager
-def held(page: Page, pattern: str) -> Iterator[None]:
-    """Calls are on their way for as long as the block lasts."""
-    waiting = []
+def held(page: Page, pattern: str, ends_in_failure: bool = False) -> Iterator[None]:
+    """Calls are on their way for as long as the block lasts; then they go on, or are lost."""
+    waiting: list[Route] = []
     page.route(pattern, lambda route: waiting.append(route))
     yield
     for route in waiting:
-        route.continue_()
+        route.abort() if ends_in_failure else route.continue_()
     page.unroute(pattern)
 
 

@@ -1,6 +1,6 @@
 // Calls of the scheduler's methods, and components that show their replies.
 
-import { signal, useEffect, useRef, useState } from './built/libraries.js';
+import { signal, useEffect, useRef, useState } from './libraries.js';
 import { noteClock } from './clock.js';
 import { exactNumbers } from './exact_numbers.js';
 import { heard, onChange } from './live.js';
@@ -8,7 +8,7 @@ import { heard, onChange } from './live.js';
 const GAP_SECONDS = 0.25; // between an answer and the next question at least
 const SHARE_OF_TIME = 0.25; // at most so much of the time is spent on waiting for answers to one question
 const LONGEST_PAUSE_SECONDS = 10; // between two tries to reach a server that is away
-const AWAY = new Set([0, 429, 502, 503, 504]); // statuses after which the same call may work in a moment
+const AWAY = new Set([502, 503, 504]); // statuses of a server, or of one behind a proxy, that can't answer now
 
 /** Says what went wrong with a call: the server's own words, or that it can't be reached. */
 export class ApiError extends Error {
@@ -60,7 +60,7 @@ export async function call(method, args = {}, options = {}) {
     lostSince.value ??= Date.now();
     throw new ApiError(0, 'Unreachable', 'The server does not answer.');
   }
-  lostSince.value = AWAY.has(response.status) && response.status !== 429 ? (lostSince.value ?? Date.now()) : null;
+  lostSince.value = AWAY.has(response.status) ? (lostSince.value ?? Date.now()) : null;
   noteClock(response);
   if (response.status === 401) location.assign(`login?next=${encodeURIComponent(`/${location.search}`)}`);
   const reply = parsed(text);
@@ -112,7 +112,8 @@ function parsed(text) {
 export function useCall(method, args, options = {}) {
   const key = args === null ? null : `${method} ${JSON.stringify(args)}`;
   const [state, setState] = useState(
-    /** @type {{key: string | null, data: any, error: ApiError | null}} */ ({ key: null, data: null, error: null }),
+    /** @type {{key: string | null, data: any, error: ApiError | null, failed: string | null}} failed: of which key */
+    ({ key: null, data: null, error: null, failed: null }),
   );
   const latest = useRef(options);
   latest.current = options;
@@ -120,17 +121,18 @@ export function useCall(method, args, options = {}) {
   useEffect(() => {
     if (key === null || args === null) return undefined;
     const begun = new Asking(method, args, latest, (data, error) =>
-      setState((before) => (error ? { ...before, error } : { key, data, error: null })),
+      setState((before) => (error ? { ...before, error, failed: key } : { key, data, error: null, failed: null })),
     );
     asking.current = begun;
     return () => begun.end();
   }, [key]);
+  const error = state.failed === key ? state.error : null; // what went wrong with another question says nothing here
   return {
     data: key === null ? null : state.data,
-    error: state.error,
+    error,
     known: key !== null && state.key !== null,
-    loading: key !== null && state.key !== key && state.error === null,
-    stale: state.key !== null && (state.key !== key || state.error !== null),
+    loading: key !== null && state.key !== key && error === null,
+    stale: state.key !== null && (state.key !== key || error !== null),
     reload: () => asking.current?.ask(),
   };
 }

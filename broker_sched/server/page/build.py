@@ -48,10 +48,6 @@ def build() -> None:
         fetch_libraries()
         node, _ = find_node()
         shutil.rmtree(SERVED, ignore_errors=True)
-        for path in BUILT.glob("*.js"):
-            path.unlink()
-        for path in (HERE / "join").glob("*.js"):
-            shutil.copy(path, BUILT)
         SERVED.mkdir()
         _run([node, "bundle.mjs", str(SERVED)])
         _run([node, "node_modules/esbuild/bin/esbuild", "--loader=css", "--minify"], _styles(), SERVED / "style.css")
@@ -101,7 +97,7 @@ def _sources() -> list[Path]:
         *HERE.glob("*.js"),
         *HERE.glob("*.svg"),
     ]
-    for folder in ("join", "ui", "views", "style"):
+    for folder in ("ui", "views", "style"):
         found += (HERE / folder).rglob("*.*")
     return sorted(found)
 

@@ -38,6 +38,6 @@ const { outputFiles } = await build({
   logLevel: 'error',
 });
 for (const { path, text } of outputFiles) {
-  const { code } = await minify(text, { module: true, ecma: 2020 });
+  const { code } = await minify(text, { module: true, ecma: 2020, compress: { passes: 3 } });
   await writeFile(path, code);
 }

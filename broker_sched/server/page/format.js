@@ -1,6 +1,6 @@
 // Numbers, sizes and times as people read them.
 
-import { html } from './built/libraries.js';
+import { html } from './libraries.js';
 import { now } from './clock.js';
 import { zone } from './settings.js';
 

@@ -1,6 +1,6 @@
 // The header: where one is, where one may go, the search, and what holds for the whole page.
 
-import { html, useState } from './built/libraries.js';
+import { html, useRef, useState } from './libraries.js';
 import { call, useCall } from './api.js';
 import { command } from './commands.js';
 import { connection } from './live.js';
@@ -39,14 +39,17 @@ export function Header({ places, onHelp }) {
 /** A task's id opens the task; any other text looks for tasks with it in their names. */
 function Search() {
   const [text, setText] = useState('');
+  const latest = useRef('');
   if (!may('tasks')) return null;
   /** @param {Event} event */
   const find = async (event) => {
     event.preventDefault();
     const wanted = text.trim();
     if (!wanted) return;
+    latest.current = wanted;
     try {
       const found = /\s/.test(wanted) ? null : await call('task_details', { task_id: wanted });
+      if (latest.current !== wanted) return; // another one is looked for by now
       if (found) go('task', { id: wanted });
       else go('tasks', { text: wanted });
       setText('');

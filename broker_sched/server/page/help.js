@@ -1,6 +1,6 @@
 // The sheet that lists the keys of the view that is shown.
 
-import { html } from './built/libraries.js';
+import { html } from './libraries.js';
 import { knownKeys } from './keys.js';
 import { caller } from './session.js';
 import { Dialog } from './ui/index.js';

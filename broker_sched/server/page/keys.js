@@ -1,6 +1,6 @@
 // Keys that do something, wherever the focus is: components say which, the help sheet lists them.
 
-import { signal, useLayoutEffect, useRef } from './built/libraries.js';
+import { signal, useLayoutEffect, useRef } from './libraries.js';
 
 const SEQUENCE_MS = 1500; // so long the second key of `g t` may take
 

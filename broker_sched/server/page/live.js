@@ -1,6 +1,6 @@
 // What has changed on the server, told to whoever shows it.
 
-import { signal } from './built/libraries.js';
+import { signal } from './libraries.js';
 import { EventStream } from './event_stream.js';
 import { shareTabs } from './tabs.js';
 
@@ -128,6 +128,7 @@ function take({ name, id, data }) {
   if (name === 'start') {
     stand('live', false);
     if (isFirst || !data.resumed) note((change) => (change.reset = true)); // what was read before may be old
+    else if (pending) tellSoon(); // of before this tab was hidden
   } else if (name === 'redis') stand(connection.peek().state, data.away);
   else if (name === 'change') note((change) => merge(change, data));
   // Where the login has ended, whoever asks is led to the login.

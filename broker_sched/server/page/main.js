@@ -1,6 +1,6 @@
 // Where the page begins.
 
-import { html, render } from './built/libraries.js';
+import { html, render } from './libraries.js';
 import { startClock } from './clock.js';
 import { startKeys } from './keys.js';
 import { startLive } from './live.js';

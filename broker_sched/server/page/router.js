@@ -1,7 +1,7 @@
 // Which view is shown: `?view=<name>&…` in the address. Links are plain ones; a plain click in one is carried out here.
 
 import { addParams, href, ViewParams } from './addresses.js';
-import { signal, useEffect } from './built/libraries.js';
+import { signal, useEffect } from './libraries.js';
 import { caller } from './session.js';
 
 export { href };

@@ -24,6 +24,9 @@ export const caller = {
   hasLogin: written.has_login ?? false,
 };
 
+/** Who changes tasks by this page, for those who look later. */
+export const author = caller.name || 'the web page';
+
 /** @type {Set<string>} */
 const methods = new Set(written.methods ?? []);
 

@@ -1,6 +1,6 @@
 // What this browser keeps of what was chosen: the theme, and the zone of times.
 
-import { signal } from './built/libraries.js';
+import { signal } from './libraries.js';
 
 /**
  * Reads a choice that this browser kept; null where there is none, or the browser keeps nothing.

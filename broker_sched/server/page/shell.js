@@ -1,6 +1,6 @@
 // The frame around each view: header, what is wrong with the server, the view, notices.
 
-import { html, useErrorBoundary, useState } from './built/libraries.js';
+import { html, useErrorBoundary, useState } from './libraries.js';
 import { lostSince } from './api.js';
 import { duration, now } from './format.js';
 import { Header } from './header.js';

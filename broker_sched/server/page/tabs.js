@@ -30,8 +30,8 @@ export function shareTabs(acts) {
     const channel = new BroadcastChannel(NAME);
     signal.addEventListener('abort', () => channel.close());
     channel.onmessage = ({ data }) => {
-      if (data !== 'hello') acts.hear(data);
-      else if (isLeading) channel.postMessage(acts.greet());
+      if (data === 'hello') isLeading && channel.postMessage(acts.greet());
+      else if (!isLeading) acts.hear(data); // what the one before says late is told anew by the stream of this one
     };
     channel.postMessage('hello');
     const leading = () =>
@@ -43,7 +43,9 @@ export function shareTabs(acts) {
           resolve(undefined);
         });
       });
-    navigator.locks.request(NAME, { signal }, leading).catch(() => {}); // it was hidden before its turn came
+    navigator.locks.request(NAME, { signal }, leading).catch((error) => {
+      if (!signal.aborted) throw error; // else it was hidden before its turn came
+    });
   };
 
   const hide = () => {

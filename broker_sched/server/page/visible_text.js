@@ -1,6 +1,6 @@
 // Characters that nobody sees, or that change what is seen of others, are written as escapes wherever text is shown.
 
-import { options } from './built/libraries.js';
+import { options } from './libraries.js';
 
 // Control characters but for tab and line feed; what turns the direction of writing; spaces of no width; halves of
 // characters, as Python makes them of file names that are not UTF-8. What joins letters in some scripts, and in emoji,

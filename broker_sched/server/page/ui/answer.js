@@ -1,6 +1,6 @@
 // What is shown while an answer is awaited, when there is none, and when there is nothing in it.
 
-import { html, useEffect, useState } from '../built/libraries.js';
+import { html, useEffect, useState } from '../libraries.js';
 
 const PATIENCE_MS = 250; // before it is said that something is loading: what comes sooner does not flicker
 

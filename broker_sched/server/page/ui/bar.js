@@ -1,6 +1,6 @@
 // Shares as a bar: of tasks by state, or how far something is.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { count, stateWord } from '../format.js';
 
 const ORDER = ['DONE', 'RUNNING', 'BATCH_RUNNING', 'READY', 'WAITING', 'PENDING', 'UNKNOWN', 'BLOCKED', 'FAILED', 'DISABLED'];

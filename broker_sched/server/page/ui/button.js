@@ -1,6 +1,6 @@
 // A button that calls a method, with the command beside it that does the same.
 
-import { html, useState } from '../built/libraries.js';
+import { html, useState } from '../libraries.js';
 import { call } from '../api.js';
 import { may } from '../session.js';
 import { Confirm } from './confirm.js';

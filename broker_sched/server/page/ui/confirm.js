@@ -1,6 +1,6 @@
 // A question before something is done that can't be undone.
 
-import { html, useEffect, useRef } from '../built/libraries.js';
+import { html, useEffect, useRef } from '../libraries.js';
 
 /**
  * Asks in a dialog; Escape and Cancel, which has the focus, are a no. The focus goes back to where it was.

@@ -1,6 +1,6 @@
 // What is put where the next paste takes it from.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { notify } from './notice.js';
 
 /**

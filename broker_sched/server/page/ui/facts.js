@@ -1,6 +1,6 @@
 // What is known of one thing: labels with their values.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 
 /**
  * @param {{rows: ([string, any] | null | false)[]}} props rows: what is null or false is left out

@@ -1,6 +1,6 @@
 // Filters of a list, kept in the address.
 
-import { html, useEffect, useRef, useState } from '../built/libraries.js';
+import { html, useEffect, useRef, useState } from '../libraries.js';
 import { route, setParams } from '../router.js';
 
 const TYPING_MS = 300; // after the last letter

@@ -1,6 +1,6 @@
 // Links to what has a view of its own. Names are cut by the style where they are long, never in the text.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { nameOfTask } from '../format.js';
 import { href } from '../router.js';
 

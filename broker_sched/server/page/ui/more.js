@@ -1,6 +1,6 @@
 // The end of a list of which there is more.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { count } from '../format.js';
 
 /**

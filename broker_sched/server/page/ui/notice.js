@@ -1,6 +1,6 @@
 // What has happened, told for a while at the edge of the page and to who has it read aloud.
 
-import { html, signal } from '../built/libraries.js';
+import { html, signal } from '../libraries.js';
 
 const SHOWN_SECONDS = 8;
 

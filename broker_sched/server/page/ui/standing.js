@@ -1,6 +1,6 @@
 // How something else than a task stands: a worker, a submission, a call. A mark and a word, coloured.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 
 /** @type {Record<string, {word: string, mark: string, tone: 'good' | 'bad' | 'busy' | 'quiet'}>} */
 const STANDINGS = {

@@ -1,6 +1,6 @@
 // The state of a task: a mark and a word, coloured.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { STATES, stateWord } from '../format.js';
 
 /**

@@ -1,6 +1,6 @@
 // A table of any length: only the rows that can be seen are in the page. Keys: j, k, x, Enter.
 
-import { html, useEffect, useRef, useState } from '../built/libraries.js';
+import { html, useEffect, useRef, useState } from '../libraries.js';
 import { useKeys } from '../keys.js';
 
 const ROW_PIXELS = 32; // as --row in base.css

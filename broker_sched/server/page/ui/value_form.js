@@ -1,6 +1,6 @@
 // A field with a button that sends its value. What is wrong with the value is said beside it.
 
-import { html, useEffect, useId, useState } from '../built/libraries.js';
+import { html, useEffect, useId, useState } from '../libraries.js';
 import { call } from '../api.js';
 import { may } from '../session.js';
 import { Command } from './button.js';

@@ -1,6 +1,6 @@
 // The audit: who asked for which change, what was refused, and what has not ended yet.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { count, now, some, Time } from '../format.js';

@@ -1,6 +1,6 @@
 // The changes of tasks' statuses, as they happen.
 
-import { html, useRef } from '../built/libraries.js';
+import { html, useRef } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { STATES, stateWord, Time } from '../format.js';
@@ -59,9 +59,10 @@ export default function Events() {
     live: (change) => isLive && (family === null || change.families.has(family)),
     every: isLive ? EVERY_SECONDS : undefined,
   });
-  const held = useRef(/** @type {any} */ (null));
-  if (!isPaused) held.current = asked.data;
-  const shown = { ...asked, data: held.current ?? asked.data };
+  const wanted = JSON.stringify([family, status, task, before]);
+  const held = useRef({ wanted: '', data: /** @type {any} */ (null) });
+  if (!asked.stale && (!isPaused || held.current.wanted !== wanted)) held.current = { wanted, data: asked.data };
+  const shown = isPaused && held.current.wanted === wanted ? { ...asked, data: held.current.data } : asked;
   const pause = () => setParams({ paused: isPaused ? null : 1 }, { replace: true });
   useKeys([{ keys: 'p', does: isPaused ? 'Go on with what happens' : 'Pause what happens', act: pause }]);
   return html`

@@ -1,6 +1,6 @@
 // What a task depends on, or what depends on it: few nodes, which a click unfolds.
 
-import { html, useMemo, useRef } from '../built/libraries.js';
+import { html, useMemo, useRef } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { some } from '../format.js';

@@ -1,6 +1,6 @@
 // Families by day: how the tasks for each day of a month stand. A cell leads to the tasks that it counts.
 
-import { html, useRef, useState } from '../built/libraries.js';
+import { html, useRef, useState } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { count, STATES, stateWord } from '../format.js';

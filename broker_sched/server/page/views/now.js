@@ -1,6 +1,6 @@
 // How the namespace stands, on one screen.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { bytes, count, now, rate, some, Time } from '../format.js';
 import { href } from '../router.js';

@@ -1,6 +1,6 @@
 // One resource: who holds it, who wants it, and its limit.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { count, Time } from '../format.js';

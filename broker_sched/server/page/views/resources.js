@@ -1,6 +1,6 @@
 // The resources: how much of each there is, and how much is in use.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { count } from '../format.js';

@@ -1,6 +1,6 @@
 // The scheduler's options: what each is, what it is by default, and who set it.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { Time } from '../format.js';

@@ -1,6 +1,6 @@
 // One submission: how far it is, when it may end, what of it runs and what has failed.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { count, some, Time } from '../format.js';

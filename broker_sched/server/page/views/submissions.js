@@ -1,6 +1,6 @@
 // The submissions: tasks that stay until they have ended, though whoever scheduled them has left.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { count, Time } from '../format.js';
 import { Answer, Bar, Empty, Standing, SubmissionLink, Table } from '../ui/index.js';

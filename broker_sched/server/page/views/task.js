@@ -1,6 +1,6 @@
 // One task: how it stands and why, what it wrote, how its runs ended, what is around it, and what can be done with it.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { nameOfTask } from '../format.js';
 import { useKeys } from '../keys.js';

@@ -1,6 +1,6 @@
 // Tasks: how many each family has in each state; with a filter, those for which it holds.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { Families } from './tasks/families.js';
 import { chosenBy, TaskFilters } from './tasks/filters.js';
 import { TaskList } from './tasks/list.js';

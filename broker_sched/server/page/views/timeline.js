@@ -1,6 +1,6 @@
 // Which task ran where, from when to when: by worker or family, with idle times, live at the right edge.
 
-import { html, useEffect, useMemo, useRef, useState } from '../built/libraries.js';
+import { html, useEffect, useMemo, useRef, useState } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { duration, exactTime, now as clock, some, Time } from '../format.js';

@@ -1,6 +1,6 @@
 // One worker: what it runs, what it failed at, what it can't load, and what operators do with it.
 
-import { html, useState } from '../built/libraries.js';
+import { html, useState } from '../libraries.js';
 import { call, useCall } from '../api.js';
 import { command } from '../commands.js';
 import { bytes, count, some, Time } from '../format.js';

@@ -1,6 +1,6 @@
 // The workers: who is there, what they do, which of them is sick.
 
-import { html } from '../built/libraries.js';
+import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { count, some, Time } from '../format.js';
 import { href, route } from '../router.js';

@@ -1,6 +1,6 @@
 // The graph as a drawing: what runs first at the left, on a narrow screen at the top.
 
-import { html, useEffect, useMemo, useState } from '../../built/libraries.js';
+import { html, useEffect, useMemo, useState } from '../../libraries.js';
 import { STATES, stateWord } from '../../format.js';
 import { useKeys } from '../../keys.js';
 import { go, href, route } from '../../router.js';

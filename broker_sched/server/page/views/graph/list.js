@@ -1,6 +1,6 @@
 // The graph as a list: each node with those that it needs, in words.
 
-import { html } from '../../built/libraries.js';
+import { html } from '../../libraries.js';
 import { href } from '../../router.js';
 import { State } from '../../ui/index.js';
 import { targetOf } from './drawing.js';

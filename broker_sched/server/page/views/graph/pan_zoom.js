@@ -1,6 +1,6 @@
 // A drawing that is moved under a window.
 
-import { useEffect, useRef, useState } from '../../built/libraries.js';
+import { useEffect, useRef, useState } from '../../libraries.js';
 import { listenToMoves } from '../drawing/moves.js';
 
 /** @typedef {{x: number, y: number, scale: number}} Place where the drawing's corner is, in pixels, and how large it is */

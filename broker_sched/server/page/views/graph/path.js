@@ -1,6 +1,6 @@
 // A critical path in words: what it takes, each of its tasks, and what is not known of it.
 
-import { html } from '../../built/libraries.js';
+import { html } from '../../libraries.js';
 import { command } from '../../commands.js';
 import { count, duration, some, Time } from '../../format.js';
 import { Command, State, TaskLink, WorkerLink } from '../../ui/index.js';

@@ -1,6 +1,6 @@
 // What people can do with a task, each with the command that does the same.
 
-import { html } from '../../built/libraries.js';
+import { html } from '../../libraries.js';
 import { call } from '../../api.js';
 import { command } from '../../commands.js';
 import { may } from '../../session.js';

@@ -1,6 +1,6 @@
 // How the runs of a task went, the newest first.
 
-import { html } from '../../built/libraries.js';
+import { html } from '../../libraries.js';
 import { duration, now, Time } from '../../format.js';
 import { State, Table, WorkerLink } from '../../ui/index.js';
 

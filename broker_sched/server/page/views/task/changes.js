@@ -1,6 +1,6 @@
 // What became of a task: its changes of status, as far as the last events tell, and who asked for them.
 
-import { html, useEffect, useState } from '../../built/libraries.js';
+import { html, useEffect, useState } from '../../libraries.js';
 import { call, useCall } from '../../api.js';
 import { stateWord, Time } from '../../format.js';
 import { may } from '../../session.js';

@@ -1,8 +1,8 @@
 // One thing done with tasks, and what is told of it.
 
-import { html } from '../../built/libraries.js';
+import { html } from '../../libraries.js';
 import { call } from '../../api.js';
-import { caller } from '../../session.js';
+import { author } from '../../session.js';
 
 /** What a task is after an action. */
 const OUTCOMES = /** @type {Record<string, string>} */ ({
@@ -21,8 +21,7 @@ const OUTCOMES = /** @type {Record<string, string>} */ ({
  * @param {string} action of the method change_tasks
  */
 export async function changeTasks(taskIds, action) {
-  const by = caller.name || 'the web page';
-  const reply = await call('change_tasks', { task_ids: taskIds, action, by });
+  const reply = await call('change_tasks', { task_ids: taskIds, action, by: author });
   if (!reply.changed.length) throw new Error(`Nothing was changed: ${reply.unchanged[0]?.reason ?? 'there is no such task.'}`);
   return { ...reply, action };
 }

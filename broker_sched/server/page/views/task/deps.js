@@ -1,6 +1,6 @@
 // What a task depends on directly, and what depends on it: how many are in which state, and a list of them.
 
-import { html, useRef, useState } from '../../built/libraries.js';
+import { html, useRef, useState } from '../../libraries.js';
 import { call, useCall } from '../../api.js';
 import { count, some, Time } from '../../format.js';
 import { href } from '../../router.js';
@@ -10,7 +10,11 @@ import { Answer, Bar, Empty, More, notify, State, Table, TaskLink, WorkerLink } 
 const FIRST = 20; // tasks
 const MOST = 1000;
 const EVERY_SECONDS = 30;
-const NO_FURTHER = { rows: /** @type {any[] | null} */ (null), cursor: /** @type {string | null} */ (null) };
+const NO_FURTHER = {
+  status: /** @type {string | null} */ (null),
+  rows: /** @type {any[] | null} */ (null),
+  cursor: /** @type {string | null} */ (null),
+};
 const UNCOUNTED = ['DISABLED', 'FAILED', 'RUNNING', 'READY', 'WAITING', 'BLOCKED', 'DONE']; // of too many to count
 const TITLES = { deps: 'What it needs', dependents: 'What needs it' };
 const NOTHING = { deps: 'It needs no other task.', dependents: 'No other task needs it.' };
@@ -41,7 +45,8 @@ export function Deps({ task }) {
 export function Direction({ id, direction, known, unmet, isGone = false }) {
   const [status, setStatus] = useState(/** @type {string | null} */ (null));
   const [limit, setLimit] = useState(FIRST);
-  const [further, setFurther] = useState(NO_FURTHER);
+  const [told, setFurther] = useState(NO_FURTHER);
+  const further = told.status === status ? told : NO_FURTHER; // an answer may be late
   const ids = useRef(/** @type {Set<string>} */ (new Set()));
   const isNone = known === 0;
   const asked = useCall('task_deps', isNone ? null : { task_id: id, direction, status, limit }, {
@@ -67,7 +72,7 @@ export function Direction({ id, direction, known, unmet, isGone = false }) {
     if (first.length >= limit && limit < MOST) setLimit(Math.min(MOST, limit * 5)); // all of it stays live
     else {
       const reply = await call('task_deps', { task_id: id, direction, status, limit: MOST, cursor });
-      setFurther({ rows: [...(further.rows ?? []), ...reply.tasks], cursor: reply.cursor });
+      setFurther({ status, rows: [...(further.rows ?? []), ...reply.tasks], cursor: reply.cursor });
     }
   };
   return html`<section class="card" aria-label=${TITLES[direction]}>

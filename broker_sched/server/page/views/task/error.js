@@ -1,6 +1,6 @@
 // The error of a task's last failure: its own frames stand out, those of libraries are folded.
 
-import { html, useState } from '../../built/libraries.js';
+import { html, useState } from '../../libraries.js';
 import { command } from '../../commands.js';
 import { count, some } from '../../format.js';
 import { Command, Copy } from '../../ui/index.js';

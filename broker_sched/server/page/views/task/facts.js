@@ -1,6 +1,6 @@
 // What a task is: its parameters, what it wants and holds, who may run it.
 
-import { html } from '../../built/libraries.js';
+import { html } from '../../libraries.js';
 import { count, some, Time } from '../../format.js';
 import { href } from '../../router.js';
 import { caller } from '../../session.js';

@@ -1,6 +1,6 @@
 // What the latest run of a task wrote: it grows while the task runs, and can be searched and copied.
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from '../../built/libraries.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../../libraries.js';
 import { useCall } from '../../api.js';
 import { command } from '../../commands.js';
 import { count } from '../../format.js';

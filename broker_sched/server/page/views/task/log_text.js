@@ -45,9 +45,9 @@ export function added(kept, reply) {
 export function shown(text) {
   return text
     .replace(TERMINAL, '')
-    .replaceAll('\r\n', '\n')
-    .replace(/[^\n\r]*\r(?=[^\n\r])/g, '')
-    .replaceAll('\r', '');
+    .split('\n')
+    .map((line) => line.split('\r').findLast(Boolean) ?? '')
+    .join('\n');
 }
 
 /**

@@ -1,6 +1,6 @@
 // How far a running task is, as it says itself.
 
-import { html } from '../../built/libraries.js';
+import { html } from '../../libraries.js';
 import { bytes, duration, now } from '../../format.js';
 import { Meter, WorkerLink } from '../../ui/index.js';
 

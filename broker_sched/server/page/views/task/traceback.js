@@ -30,7 +30,7 @@ export function parts(text) {
   const found = [];
   let margin = '';
   let hasFrames = false;
-  for (const line of text.replace(/\s+$/, '').split('\n')) {
+  for (const line of text.trimEnd().split('\n')) {
     const match = FRAME.exec(line);
     const last = found.at(-1);
     if (match) {

@@ -1,6 +1,6 @@
 // A task that is not there: what is known of it all the same.
 
-import { html } from '../../built/libraries.js';
+import { html } from '../../libraries.js';
 import { useCall } from '../../api.js';
 import { href } from '../../router.js';
 import { may } from '../../session.js';

@@ -1,6 +1,6 @@
 // Why a task does not run, down to the tasks at the root, each with what mends it; or how it stands.
 
-import { html } from '../../built/libraries.js';
+import { html } from '../../libraries.js';
 import { useCall } from '../../api.js';
 import { command } from '../../commands.js';
 import { count, some } from '../../format.js';

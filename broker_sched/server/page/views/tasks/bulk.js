@@ -1,6 +1,6 @@
 // What can be done with all tasks for which filters hold, or with those that are chosen: asked about first, then done.
 
-import { html, useEffect, useRef, useState } from '../../built/libraries.js';
+import { html, useEffect, useRef, useState } from '../../libraries.js';
 import { command } from '../../commands.js';
 import { count, some } from '../../format.js';
 import { Command, Dialog, Failure, Meter, TaskLink } from '../../ui/index.js';

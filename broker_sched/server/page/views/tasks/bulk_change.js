@@ -1,8 +1,9 @@
 // One thing done with very many tasks, a thousand a call: first all are asked about, then those are changed with which it can
 // be done. The page shows how it stands, and may break it off.
 
-import { signal } from '../../built/libraries.js';
+import { signal } from '../../libraries.js';
 import { ApiError, call } from '../../api.js';
+import { author } from '../../session.js';
 
 const AT_ONCE = 1000; // tasks in one call
 const EXAMPLES = 3; // tasks that are named beside a reason
@@ -114,7 +115,7 @@ export class BulkChange {
    */
   #call(ids, isDry) {
     // What was begun is not broken off: nobody would know how far it came.
-    const args = { task_ids: ids, action: this.action.name, dry_run: isDry };
+    const args = { task_ids: ids, action: this.action.name, dry_run: isDry, by: author };
     return call('change_tasks', args, isDry ? { abort: this.abort.signal } : {});
   }
 
@@ -152,7 +153,8 @@ export class BulkChange {
     try {
       await work();
     } catch (error) {
-      if (!this.abort.signal.aborted) this.error.value = error instanceof ApiError ? error : new ApiError(0, 'Bug', String(error));
+      // What was asked for and is not wanted any more is given up without an error; a change is never given up.
+      if (error instanceof ApiError || !this.abort.signal.aborted) this.error.value = error instanceof ApiError ? error : new ApiError(0, 'Bug', String(error));
     }
   }
 

@@ -1,6 +1,6 @@
 // Families of tasks with exact counts by state: a million tasks are twenty lines.
 
-import { html, useState } from '../../built/libraries.js';
+import { html, useState } from '../../libraries.js';
 import { useCall } from '../../api.js';
 import { command } from '../../commands.js';
 import { count, duration, STATES, stateWord, Time } from '../../format.js';

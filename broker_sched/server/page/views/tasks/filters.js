@@ -1,6 +1,6 @@
 // Which tasks are chosen: in the address, as arguments of the method `tasks`, and as options of `bsched task …`.
 
-import { html, useState } from '../../built/libraries.js';
+import { html, useState } from '../../libraries.js';
 import { now, STATES, stateWord } from '../../format.js';
 import { setParams } from '../../router.js';
 import { caller } from '../../session.js';

@@ -1,6 +1,6 @@
 // The tasks for which filters hold: a table that grows page by page, and what can be done with them.
 
-import { html, useState } from '../../built/libraries.js';
+import { html, useState } from '../../libraries.js';
 import { command } from '../../commands.js';
 import { count, some, Time } from '../../format.js';
 import { useKeys } from '../../keys.js';
@@ -36,7 +36,7 @@ export function TaskList({ choice, order }) {
     ${may('change_tasks') && pages.isThere
       ? html`<${BulkActions} choice=${choice} total=${totalOf(pages, choice)} selected=${selected} onDone=${reload} />`
       : null}
-    ${pages.error ? html`<${Failure} error=${pages.error} onRetry=${pages.isThere ? pages.more : pages.reload} />` : null}
+    ${pages.error ? html`<${Failure} error=${pages.error} onRetry=${pages.retry} />` : null}
     ${!pages.isThere
       ? pages.isLoading && html`<${Loading} />`
       : pages.rows.length || pages.cursor !== null

@@ -1,6 +1,6 @@
 // A list of tasks, page by page, which stays as it is while the tasks change.
 
-import { useEffect, useRef, useState } from '../../built/libraries.js';
+import { useEffect, useRef, useState } from '../../libraries.js';
 import { ApiError, call } from '../../api.js';
 import { now } from '../../format.js';
 import { onChange } from '../../live.js';
@@ -11,6 +11,7 @@ const CALLS = 10; // that are made on their own for one part of the list, where 
 const MOST_RENEWED = 1000; // tasks in one call of task_statuses
 const MOST_NOTED = 10_000; // changed tasks
 const RENEW_GAP_MS = 1000;
+const RETRY_MS = 2000;
 
 /**
  * @typedef {object} Pages
@@ -24,6 +25,7 @@ const RENEW_GAP_MS = 1000;
  * @property {number} changed how many tasks have changed, others than those that are shown; infinite where they are many
  * @property {boolean} hasNew whether tasks have been added
  * @property {() => void} more loads the next part
+ * @property {() => void} retry loads what failed
  * @property {() => void} reload loads the list anew, as long as it is
  */
 
@@ -55,6 +57,7 @@ export function usePages(choice, order) {
     changed: made?.isUncounted ? Infinity : (made?.changed.size ?? 0),
     hasNew: made?.hasNew ?? false,
     more: () => made?.load(MORE_ROWS),
+    retry: () => made?.load(...made.latest),
     reload: () => made?.reload(),
   };
 }
@@ -86,6 +89,11 @@ class Listing {
     /** @type {Set<string>} */
     this.due = new Set(); // tasks that are shown, and to be renewed
     this.isRenewing = false;
+    this.newest = ''; // the id of the newest task of the family when the rows came
+    this.isNewDue = false; // whether it is to be looked whether there is a newer one
+    this.isReloadDue = false;
+    /** @type {[number, boolean]} */
+    this.latest = [FIRST_ROWS, false]; // what was loaded last
     this.abort = new AbortController();
     this.unsubscribe = onChange((change) => this.note(change));
   }
@@ -97,10 +105,12 @@ class Listing {
    */
   async load(wanted, anew = false) {
     if (this.isLoading) return;
+    this.latest = [wanted, anew];
     this.isLoading = true;
     this.error = null;
     this.draw();
     try {
+      if (anew || !this.isThere) this.newest = await this.newestOfFamily();
       let cursor = anew ? null : this.cursor;
       let left = wanted;
       for (let calls = 0; left > 0 && calls < CALLS; calls += 1) {
@@ -123,9 +133,12 @@ class Listing {
     }
     this.isLoading = false;
     this.draw();
+    if (this.isReloadDue) this.reload();
   }
 
   reload() {
+    this.isReloadDue = this.isLoading; // of which the arguments stay as they are
+    if (this.isLoading) return;
     this.args = this.choice.args();
     this.load(Math.max(FIRST_ROWS, this.rows.length), true);
   }
@@ -155,7 +168,10 @@ class Listing {
     const { family } = this.choice;
     if (change.reset) for (const id of this.places.keys()) this.due.add(id);
     else if (!family || change.families.has(family)) this.noteTasks(change.tasks);
-    if (change.also.has('tasks') && !family) this.hasNew = true; // of which family they are is not told
+    if (change.also.has('tasks')) {
+      if (family) this.isNewDue = true; // of which family they are is not told
+      else this.hasNew = true;
+    }
     this.draw();
     this.renew();
   }
@@ -173,21 +189,46 @@ class Listing {
     }
   }
 
-  /** Asks how those tasks stand that are shown and have changed, so that rows are true and stay where they are. */
+  /**
+   * Asks how those tasks stand that are shown and have changed, so that rows are true and stay where they are; and
+   * whether some were added to the family.
+   */
   async renew() {
-    if (this.isRenewing || this.due.size === 0 || this.abort.signal.aborted) return;
+    if (this.isRenewing || !(this.due.size || this.isNewDue) || this.abort.signal.aborted) return;
     this.isRenewing = true;
+    let pause = RENEW_GAP_MS;
+    const { isNewDue } = this;
+    this.isNewDue = false;
     const ids = [...this.due].slice(0, MOST_RENEWED);
     for (const id of ids) this.due.delete(id);
     try {
-      this.renewRows(ids, await call('task_statuses', { task_ids: ids }, { abort: this.abort.signal }));
+      if (ids.length) this.renewRows(ids, await call('task_statuses', { task_ids: ids }, { abort: this.abort.signal }));
+      if (isNewDue) await this.lookForNew();
     } catch {
-      // The frame of the page tells when the server is away; the next change asks again.
+      // The frame of the page tells when the server is away.
+      for (const id of ids) if (this.places.has(id)) this.due.add(id);
+      this.isNewDue ||= isNewDue;
+      pause = RETRY_MS;
     }
     setTimeout(() => {
       this.isRenewing = false;
       this.renew();
-    }, RENEW_GAP_MS);
+    }, pause);
+  }
+
+  async lookForNew() {
+    const newest = await this.newestOfFamily();
+    if (newest === '' || newest === this.newest || this.places.has(newest) || this.changed.has(newest)) return;
+    this.hasNew = true;
+    this.draw();
+  }
+
+  /** The id of the task of the family, in the state that is asked for, which came there last; empty without a family. */
+  async newestOfFamily() {
+    const { family, status } = this.args;
+    if (!this.choice.family) return '';
+    const { tasks } = await call('tasks', { family, status, limit: 1 }, { abort: this.abort.signal });
+    return tasks[0]?.task_id ?? '';
   }
 
   /**

@@ -1,6 +1,6 @@
 // The rows of a timeline, drawn; it is moved and zoomed along the time.
 
-import { html, useEffect, useRef, useState } from '../../built/libraries.js';
+import { html, useEffect, useRef, useState } from '../../libraries.js';
 import { duration, some } from '../../format.js';
 import { go, href } from '../../router.js';
 import { FamilyLink, WorkerLink } from '../../ui/index.js';

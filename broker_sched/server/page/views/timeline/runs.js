@@ -1,6 +1,6 @@
 // The runs of a time, fetched a page at a time from its end on back, and what ends or begins meanwhile.
 
-import { useEffect, useState } from '../../built/libraries.js';
+import { useEffect, useState } from '../../libraries.js';
 import { ApiError, call } from '../../api.js';
 import { onChange } from '../../live.js';
 
