@@ -87,7 +87,7 @@ class Events:
         if found is None:
             subjects = [subject for subject, changed in feed.subjects.items() if changed > seen_round]
             is_empty = not changes and not subjects
-            found = b"" if is_empty else frames.changed(changes, subjects, sees, self.reach())
+            found = b"" if is_empty else frames.changed(changes, subjects, sees, self.reach(), place)
             self._frames[key] = found
         return found
 

@@ -43,21 +43,23 @@ def start(place: Place, is_resumed: bool, reach: Reach) -> bytes:
     return retry() + event("start", told, place)
 
 
-def changed(changes: Sequence[Change], subjects: Iterable[str], sees: Sees, reach: Reach) -> bytes:
+def changed(changes: Sequence[Change], subjects: Iterable[str], sees: Sees, reach: Reach, place: Place) -> bytes:
     """Return the event that tells of these changes, merged, and of what else has changed.
 
-    sees: how much its reader is shown. Of too many families, it is the event `reset`.
+    sees: how much its reader is shown. place: behind which the changes are; without any its reader stays there, also
+    when this process has not read as far. Of too many families, it is the event `reset`.
     """
+    last = reach.last if changes else place
     told: dict[str, Any] = {"also": sorted(subjects), **reach.told()}
     if sees == "counts":
-        return event("change", {**told, "counts": _sums(changes)}, reach.last)
+        return event("change", {**told, "counts": _sums(changes)}, last)
     families = _families(changes)
     if len(families) > MOST_FAMILIES or sum(map(len, families)) > MOST_LETTERS:
         return reset(reach)
     tasks = {change.task_id: change.status for change in changes}
     is_complete = len(tasks) <= MOST_TASKS and sum(map(len, tasks)) <= MOST_LETTERS
     told |= {"families": families, "tasks": tasks if is_complete else {}, "complete": is_complete}
-    return event("change", told, reach.last)
+    return event("change", told, last)
 
 
 def reset(reach: Reach) -> bytes:

@@ -18,7 +18,7 @@ from broker_sched.contract.roles import Role
 from broker_sched.scheduler import event_feed
 from broker_sched.scheduler.operations.sessions import revoke_sessions
 from broker_sched.scheduler.operations.tokens import create_token, list_tokens, revoke_token
-from broker_sched.scheduler.recent_changes import KEPT
+from broker_sched.scheduler.recent_changes import KEPT, place_of
 from broker_sched.server import protocol, serve
 from broker_sched.server.access.access import AccessConfig
 from broker_sched.server.limits import Limits, StreamLimit
@@ -207,6 +207,8 @@ def test_a_page_that_another_server_has_told_more_waits_for_this_one() -> None:
             await here.change(3, "Next")
             await moved.until(lambda: "Next" in moved.counts, "it hears of what comes then")
             assert moved.named("reset") == [] and "F" not in moved.counts
+            places = [place_of(event.id) for event in moved.events if event.id]
+            assert places == sorted(places), "it is never sent back to where it would hear something again"
             for page in (ahead, behind, moved):
                 await page.leave()
 
