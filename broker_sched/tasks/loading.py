@@ -24,6 +24,7 @@ class TaskNotLoadable(WorkerError):
 
 
 _CLASSES: dict[tuple[str, str], type[Any]] = {}  # (module, qualified name) → class: a second definition replaces
+_kept: dict[str, tuple[int, Any]] = {}  # family → how many classes luigi had, and which of them it was
 
 
 def register(task_class: type[Any]) -> None:
@@ -138,7 +139,7 @@ def _find_in_luigi(module: str | None, family: str) -> Any:
     luigi_register = _luigi_register()
     try:
         if luigi_register is not None:
-            return luigi_register.get_task_cls(family)
+            return _luigis_class(luigi_register, family)
     except Exception as error:
         if type(error).__name__ != "TaskClassNotFoundException":
             raise TaskNotLoadable(
@@ -151,6 +152,17 @@ def _find_in_luigi(module: str | None, family: str) -> Any:
     where = f"in {module}" if module else "among the modules imported so far"
     hint = f"Did you mean {' or '.join(near)}?" if near else "Is it the right module, and is task_namespace the same?"
     raise TaskNotLoadable(f"There is no task family {family} {where}. {hint}")
+
+
+def _luigis_class(luigi_register: Any, family: str) -> Any:
+    """The class that luigi's register has for this family, which asks all classes there are: so it is kept until there
+    are more or fewer of them, or its family has changed."""
+    count = len(getattr(luigi_register, "_reg", ()))
+    kept_at, kept = _kept.get(family, (0, None))
+    if kept is None or kept_at != count or kept.get_task_family() != family:
+        kept = luigi_register.get_task_cls(family)
+        _kept[family] = (count, kept)
+    return kept
 
 
 def _described(error: BaseException) -> str:

@@ -106,3 +106,19 @@ def test_of_a_native_class_and_luigis_the_one_of_the_module_is_taken() -> None:
     texts = {"day": "2024-01-05"}
     assert type(load_task(LUIGI, "LuigiSales", texts)) is LuigiSales
     assert type(load_task(None, "LuigiSales", texts)) is other
+
+
+def test_luigi_is_asked_for_a_class_once_until_there_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its register asks all classes for their families, each time: a task of a large code base would wait for that."""
+    luigis = sys.modules["luigi.task_register"].Register  # type: ignore[attr-defined]
+    monkeypatch.setattr(luigis, "_reg", list(luigis._reg))
+    asked = list[str]()
+    get_task_cls = luigis.get_task_cls
+    monkeypatch.setattr(luigis, "get_task_cls", lambda family: asked.append(family) or get_task_cls(family))
+    register._kept.clear()
+    for _ in range(3):
+        assert register.find_class(LUIGI, "LuigiSales") is LuigiSales
+    assert asked == ["LuigiSales"]
+    derived = type(LuigiSales)("LuigiSales", (LuigiSales,), {"__module__": "elsewhere"})
+    assert register.find_class(LUIGI, "LuigiSales") is derived
+    register._kept.clear()
