@@ -108,6 +108,12 @@ class Talks(Noted):
         super().run()
 
 
+class Mumbles(Noted):
+    def run(self) -> None:
+        sys.stdout.write(f"no end of line {self.n}")
+        super().run()
+
+
 class Listens(Noted):
     accepts_messages = True
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import types
 from collections import Counter
@@ -198,6 +200,22 @@ def test_each_task_has_its_own_output(local: Any, tmp_path: Path) -> None:
         assert sorted(local.task_log(each.task_id)["log"].splitlines()) == [
             f"{w} {each.n}" for w in ("err", "out", "program")
         ]
+
+
+def test_a_worker_with_a_stdout_of_its_own_has_all_output_and_nothing_put_back(
+    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a notebook has. For the time of a run another one stands in its place, which the task has not put there."""
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    said = logging.FileHandler(tmp_path / "log")
+    monkeypatch.setattr(logging.getLogger("bsched.worker"), "handlers", [said])
+    monkeypatch.setattr(logging.getLogger("bsched.worker"), "level", logging.INFO)
+    many = [reused_tasks.Mumbles(str(tmp_path), n) for n in range(4)]
+    run(local, *many, capture_output=True, start_method="fork")
+    said.close()
+    assert "done      Mumbles" in (text := (tmp_path / "log").read_text()) and "Put back" not in text
+    assert len({told(each)[0] for each in many}) <= 2
+    assert [local.task_log(each.task_id)["log"] for each in many] == [f"no end of line {n}" for n in range(4)]
 
 
 def test_a_message_reaches_the_task_that_it_is_for(local: Any, tmp_path: Path) -> None:

@@ -93,7 +93,9 @@ class Output:
     def read_more(self) -> bool:
         """Read some of what is there. Returns whether there may be more."""
         self._is_reading = True  # said before it is read: one of the two shows that this is behind
-        chunk = os.read(self._source.fileno(), CHUNK)
+        chunk = b""
+        with contextlib.suppress(OSError):  # what can't be read is at its end, and the others are read on
+            chunk = os.read(self._source.fileno(), CHUNK)
         if chunk:
             self._add_text(self._decoder.decode(chunk))
             self._is_reading = False

@@ -160,6 +160,7 @@ def _run(job: Job, connection: TasksEnd, inbox: Inbox, surroundings: Surrounding
     def tell(method: str, arguments: dict[str, Any]) -> None:
         connection.send((job.number, SchedulerCall(method, arguments)))
 
+    surroundings.note_streams()
     try:
         task: TaskLike = pickle.loads(job.task)
         if job.given or command_line.installed():

@@ -36,13 +36,17 @@ class Surroundings:
         self._raw_variables = _raw_variables()
         self._handlers = [_handler_of(each) for each in HANDLED]
         self._import_path = list(sys.path)
-        self._streams = (sys.stdin, sys.stdout, sys.stderr)
+        self.note_streams()
         self._socket_timeout = socket.getdefaulttimeout()
         self._recursion_limit = sys.getrecursionlimit()
         self._umask = _umask()
         self._rights = _rights()
         self._threads = set(threading.enumerate())
         self._is_as_it_was = True
+
+    def note_streams(self) -> None:
+        """Take the standard streams for those that belong here: a run's output goes elsewhere each time."""
+        self._streams = (sys.stdin, sys.stdout, sys.stderr)
 
     def put_back(self) -> list[str]:
         """Put back what has changed, as far as it can be. Returns what that was, in words."""
