@@ -51,6 +51,19 @@ def test_what_runs_outlives_its_supervisor_and_is_run_once(small_fleet: RqFleet)
     assert len(runs_of(task)) == 1
 
 
+def test_a_supervisor_started_anew_under_its_name_runs_tasks_beside_what_outlived_it(small_fleet: RqFleet) -> None:
+    small_fleet.supervisor("--name", "anna")
+    task, after = running_task(small_fleet), InDirectory(directory=str(small_fleet.directory), name="after")
+    small_fleet.processes[-1].kill()
+    small_fleet.rq_worker()
+    small_fleet.supervisor("--name", "anna")
+    small_fleet.submit(after)
+    until(lambda: small_fleet.status(after) == "DONE", "the new one's first job runs")
+    assert small_fleet.status(task) == "RUNNING"
+    (small_fleet.directory / "go").touch()
+    until(lambda: small_fleet.status(task) == "DONE", "the old one's has ended, too")
+
+
 def test_what_ends_while_nobody_watches_is_reported_all_the_same(small_fleet: RqFleet) -> None:
     small_fleet.supervisor()
     task = running_task(small_fleet)

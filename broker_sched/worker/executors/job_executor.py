@@ -67,6 +67,7 @@ class JobExecutor:
         self._wakeup_socket = WakeupSocket()
         self._unseen: set[JobRun] = set()
         self._capacity = 0
+        self._name = uuid.uuid4().hex[:4]  # jobs of an earlier supervisor of the same id may still run
         self._slots: dict[
             int, str
         ] = {}  # → job id: a job's worker has its slot's name, so that there are not ever more
@@ -207,7 +208,7 @@ class JobExecutor:
             slot = next(number for number in range(1, len(self._slots) + 2) if number not in self._slots)
             slot = next((number for number, job_id in self._slots.items() if job_id == run.job_id), slot)
             self._slots[slot] = run.job_id
-            run.spec["worker"] = f"{run.spec['from']}/{slot}"
+            run.spec["worker"] = f"{run.spec['from']}/{self._name}-{slot}"
             self._engine.submit(run.job_id, run.spec)
             self._submitted.add(run.job_id)
             log.info("%s is job %s", logged_name(run.task), run.job_id)
