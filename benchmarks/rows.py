@@ -18,6 +18,7 @@ from benchmarks.end_to_end import is_installed, rate
 from benchmarks.loading import worker_ids
 from benchmarks.longest_script import SLOWLOG_US, LongestScript
 from benchmarks.processes import Server
+from benchmarks.script_time import script_time
 from benchmarks.tasks import layered
 from benchmarks.timing import Rate, Site, cycles
 from benchmarks.waking import Fleet, typical
@@ -168,6 +169,18 @@ def cycles_direct(bench: Bench) -> Iterator[Result]:
     rate = per_second(rates)
     what = f"get_work + DONE straight to Redis, {CLIENTS} processes, {scale.large:,} pending"
     yield Result(what, "≥ 3,000 /s", f"{rate:,.0f} /s", "", "", rate >= 3000)
+
+
+def scripts(bench: Bench) -> Iterator[Result]:
+    """What a cycle's two scripts take Redis, beside scripts that send the same commands and do nothing else."""
+    scale, redis = bench.scale, bench.redis()
+    bench.fill(redis, "scripts", "flat", scale.medium)
+    [worker] = worker_ids(1)
+    bench.say("script time of a cycle")
+    found = script_time(redis, open_caller((redis.url, "scripts")), worker, scale.medium)
+    what = f"script time of get_work + DONE, {scale.medium:,} pending ÷ its {found.commands} commands alone"
+    ratio = found.scripts_us / found.floor_us
+    yield Result(what, "", f"{found.scripts_us:.0f} ÷ {found.floor_us:.0f} µs", "", f"{ratio:.1f}", True)
 
 
 def memory(bench: Bench) -> Iterator[Result]:
@@ -329,6 +342,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "add-task": add_task,
     "cycles-http": cycles_http,
     "cycles-direct": cycles_direct,
+    "scripts": scripts,
     "waking": waking,
     "bulk": bulk,
     "looking": looking,

@@ -2,7 +2,11 @@
 
     -- @args worker task_ids…           the names of its arguments, see arguments.py
     -- @include lib/tasks/tasks.lua     the file's functions and variables can be used
-    -- @at_end write_listings           a function of the file, called when the body of a script is through
+    -- @rarely lib/hand_out/rivals.lua  likewise; few calls come by any of them
+    -- @with load_task finish_task …    what is made together with the function below, since nearly all who call that
+                                        call these; a long list goes on in further such lines
+    -- @at_end relisted write_listings  a function that is called when the body of a script is through, if the variable
+                                        before it was made
 
 Each file names in this way every file of which it uses something itself. What becomes of them: joining.py.
 """
