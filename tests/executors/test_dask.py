@@ -236,14 +236,18 @@ def test_a_message_reaches_a_running_task(site: Site) -> None:
     assert site.status(task) == "DONE"
 
 
-def test_a_killed_dask_worker_gives_its_tasks_back_and_they_run_once_more(site: Site) -> None:
-    """Dask runs the lost job again by itself: that one finds the run given back, or handed out again."""
+@pytest.mark.parametrize("times", [3, 0], ids="Dask runs lost jobs again {} times".format)
+def test_a_killed_dask_worker_gives_its_tasks_back_and_they_run_once_more(
+    site: Site, cluster: Any, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """When Dask runs the lost job again by itself, that one finds the run given back, or handed out again."""
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", times)
     task = site.task(Waiting)
     with site.while_running(task):
         job = site.begins(task)
         job.parent().parent().kill()  # type: ignore[union-attr]  # between them is the host
         site.begins(task, 2)
-        assert not is_alive(job.pid)
+        until(lambda: not is_alive(job.pid), "the first job has ended")
         site.go()
     assert site.status(task) == "DONE"
     assert site.ends(task)[0] == "PENDING" and "FAILED" not in site.ends(task)
@@ -350,6 +354,10 @@ def test_what_can_not_be_used_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'broker-sched\[dask\]'"):
         DaskEngine("tcp://host:8786")
+    words = ["worker", "--executor", "dask", "--dask-scheduler", "tcp://host:8786"]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2 and "pip install 'broker-sched[dask]'" in result.output
+    assert CliRunner().invoke(cli, ["worker", "--help"]).exit_code == 0, "who has no Dask misses nothing"
 
 
 @pytest.mark.parametrize(

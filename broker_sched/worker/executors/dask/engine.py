@@ -105,13 +105,9 @@ class DaskEngine:
             if future.status in ("cancelled", "lost"):
                 raise self._distributed.CancelledError
             told = json.loads(future.result(timeout=ANSWER_SECONDS))
-        except self._distributed.scheduler.KilledWorker as killed:
-            times = killed.allowed_failures + 1
-            why = f"died with its dask worker, {times} times, on {killed.last_worker.address} at last"
-            return JobEnd(future.key, None, why)
         except self._distributed.CancelledError:
             error = "its Dask scheduler was lost, or somebody cancelled it there"
-        except Exception as other:  # whatever of Dask's keeps the function from being called, or its result away
+        except Exception as other:  # its dask worker died too often, or its result can't be had
             error = f"{type(other).__name__}: {other}"
         else:
             return JobEnd(future.key, told["returned"], told["why"], told["is_hosts_fault"])
