@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
-from broker_sched.lua.loader import Script, load
+from broker_sched.lua.loader import Script, join, text_of
 
 
 class Mutant(NamedTuple):
@@ -29,9 +29,7 @@ MUTANTS = {
     "what ran gives nothing back": Mutant(
         "    use_all(held_amounts(task), -1)\n    if task.stakeholder_set", "    if task.stakeholder_set"
     ),
-    "what runs holds nothing": Mutant(
-        "  for name, amount in pairs(amounts(task.resources)) do use(name, amount) end\n", ""
-    ),
+    "what runs holds nothing": Mutant("  if task.resources ~= '' then use_all(amounts(task.resources), 1) end\n", ""),
     "deps need not be DONE": Mutant(
         "if task.status == 'PENDING' and not has_unmet(task.n) then", "if task.status == 'PENDING' then"
     ),
@@ -86,9 +84,8 @@ MUTANTS = {
 def scripts_with(mutant: Mutant) -> Callable[[str], Script]:
     """A loader whose scripts have this mistake, where they have the text at all."""
 
-    def mutated(name: str) -> Script:
-        script = load(name)
-        source = script.source.replace(mutant.old, mutant.new)
-        return script._replace(source=source, sha=hashlib.sha1(source.encode()).hexdigest())
+    @cache
+    def mutated_text_of(file_name: str) -> str:
+        return text_of(file_name).replace(mutant.old, mutant.new)
 
-    return mutated
+    return cache(lambda name: join(name, mutated_text_of))
