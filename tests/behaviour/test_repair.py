@@ -27,7 +27,9 @@ from tests.transfer.moving import maintenance_of
 
 LAYERS, WIDTH, WORKERS = by_night((12, 6, 3), (3, 4, 2))
 
+REPAIRS = 4  # at the least, while they work
 # Adds its share of a layered graph, then runs whatever it is given, until all is done. What it does stands in a list.
+# For each task it takes a token: tokens come by repairs, so that a busy machine comes to some, too.
 WORKER = """
 import sys, time
 import redis
@@ -43,8 +45,11 @@ for layer in range(layers):
             scheduler.add_task(worker=me, task_id=f"t-{layer}-{place}", deps=deps, resources=needs, priority=place)
 deadline = time.monotonic() + 200
 while log.llen(key) < 2 * layers * width and time.monotonic() < deadline:
+    if log.blpop([f"token-{namespace}"], 1) is None:
+        continue
     task_id = scheduler.get_work(worker=me, assistant=True)["task_id"]
     if task_id is None:
+        log.rpush(f"token-{namespace}", "unused")
         time.sleep(0.02)
         continue
     log.rpush(key, f"start {task_id}")
@@ -84,11 +89,13 @@ def test_work_is_done_once_and_in_order_while_indexes_are_damaged_and_repaired(
     try:
         while any(worker.poll() is None for worker in workers):
             damage(scheduler, chance)
-            repaired += bool(scheduler.verify(repair=True))
+            if scheduler.verify(repair=True):
+                repaired += 1
+                scheduler._client.rpush(f"token-{namespace}", *(["one"] * -(-LAYERS * WIDTH // REPAIRS)))
         assert [worker.wait() for worker in workers] == [0] * WORKERS
         scheduler.verify(repair=True)
         assert scheduler.verify() == []
-        assert repaired > 3
+        assert repaired >= REPAIRS
         said = scheduler._client.lrange(f"log-{namespace}", 0, -1)
         everything = [f"t-{layer}-{place}" for layer in range(LAYERS) for place in range(WIDTH)]
         assert Counter(said) == Counter(f"{what} {task_id}" for what in ("start", "end") for task_id in everything)
@@ -100,7 +107,11 @@ def test_work_is_done_once_and_in_order_while_indexes_are_damaged_and_repaired(
         for worker in workers:
             worker.kill()
             worker.wait()
-        for key in [f"log-{namespace}", *scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*")]:
+        for key in [
+            f"log-{namespace}",
+            f"token-{namespace}",
+            *scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}*"),
+        ]:
             scheduler._client.delete(key)
         scheduler.close()
 
