@@ -125,6 +125,20 @@ def test_a_batch_is_the_last_that_is_handed_out(scheduler: Any) -> None:
     assert sorted(batch["batch_task_ids"] + other["batch_task_ids"]) == ["f0", "f1", "f2", "f3"]
 
 
+def test_what_is_reported_is_not_handed_out_again_though_redis_has_lost_only_the_script_for_reports(
+    scheduler: Scheduler,
+) -> None:
+    """The question is carried out then, and the report is sent once more after it."""
+    add(scheduler, "a", "b")
+    work = exchange(scheduler)["work"]
+    scheduler._client.script_flush()
+    scheduler.get_work(worker="another")
+    answer = exchange(scheduler, done(work[0]["task_id"], work))
+    assert answer["superseded"] == {}
+    assert [each["task_id"] for each in answer["work"]] == ["b"]
+    assert scheduler.task_list("DONE", "").keys() == {"a"}
+
+
 def test_a_report_and_a_hand_out_take_one_round_trip(scheduler: Scheduler) -> None:
     add(scheduler, *"abcd")
     work = exchange(scheduler)["work"]

@@ -103,11 +103,13 @@ def exchange(
     while last or len(work) < wanted:
         question: Commands[replies.Work] | None = None
         if len(work) < wanted:
+            # A report that Redis refuses for now leaves its task running here, and is sent again after the question.
+            reported = [each.task_id for each in last]
             question = get_work(
                 namespace,
                 host=host,
                 assistant=assistant,
-                current_tasks=running,
+                current_tasks=None if running is None else [*running, *reported],
                 worker=worker,
                 start_id=start_id,
                 always_tells_running=False,
