@@ -97,4 +97,22 @@ local function transfer_task()
   return reply_of(task, moved, worker)
 end
 
-return answer(transfer_task)
+-- A repeated request is told that it was moved, not again what others run.
+local function without_running(reply)
+  if reply[1] ~= 'task' then return reply end
+  local kept = { unpack(reply) }
+  kept[2] = { unpack(reply[2]) }
+  kept[2][5], kept[2][6] = {}, {}
+  return kept
+end
+
+-- Does what was moved still run there? If not, a copy must not move it once more: it has ended, or went on elsewhere.
+local function is_still_there(reply)
+  if reply[1] ~= 'task' then return true end
+  local fields = call('HMGET', key('task:', ARGS.task_id), 'worker_running', 'attempt')
+  if fields[1] == ARGS.to and fields[2] == ARGS.attempt then return true end
+  ARGS.worker = ARGS.to -- from where nothing is moved: so it is superseded
+  return false
+end
+
+return answer(transfer_task, {}, without_running, is_still_there)

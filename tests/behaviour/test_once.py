@@ -142,3 +142,20 @@ def test_a_ping_is_kept_only_when_messages_were_handed_over(scheduler):
     scheduler._client.delete(*scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}reply:*"))
     scheduler.ping(worker="w")
     assert len(list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}reply:*"))) == 1
+
+
+def test_a_copy_held_back_until_its_run_has_ended_hands_out_nothing(scheduler):
+    """Its repetition was answered, and what that handed out is done: nobody awaits a second answer."""
+    for name in "ab":
+        scheduler.add_task(worker="w", task_id=name)
+    namespace = scheduler.namespace
+    call = next(get_work(namespace, host=None, assistant=False, current_tasks=None, worker="w", start_id=None))
+    held_back, repeated = (evalsha(namespace, None, call, f"caller:5{mark}")[1] for mark in ("", "!"))
+    [reply] = scheduler._connection.send([repeated])
+    assert reply[7] == "a"
+    scheduler.add_task(worker="w", task_id="a", status="DONE")
+    [late] = scheduler._connection.send([held_back])
+    assert str(late) == "BSCHED_LATE 5"
+    assert scheduler.task_list(status="RUNNING") == {}
+    [reply] = scheduler._connection.send([repeated])  # whose caller does await it
+    assert reply[7] == "b"

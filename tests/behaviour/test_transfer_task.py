@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from broker_sched.errors import InvalidArgument, NameTaken, Superseded
+from broker_sched.redis_backend.script_call import evalsha
+from broker_sched.scheduler.operations.work import transfer_task
 from tests.behaviour.test_flat_cost import commands_of
 
 OPTIONS = {"retry_delay": 1, "worker_disconnect_delay": 60, "stable_done_cooldown_secs": 0, "send_messages": True}
@@ -260,3 +262,31 @@ def test_it_costs_the_same_however_many_tasks_there_are(real_scheduler: Any) -> 
         moved = hand_out(scheduler)
         counts.append(commands_of(scheduler, lambda: scheduler.transfer_task(**moved)))  # noqa: B023  # called at once
     assert counts[0] == counts[1] < 25, counts
+
+
+@pytest.mark.parametrize("mark", ["", "!"])
+def test_a_late_copy_moves_nothing_that_has_moved_on_since(scheduler: Any, mark: str) -> None:
+    """A run went to `job`, and back. The first request arrives once more: by then nobody awaits its answer."""
+    moved = hand_out(scheduler)
+    namespace = scheduler.namespace
+    call = next(transfer_task(namespace, **moved, host=None, start_id=None))
+    first, copy = (evalsha(namespace, None, call, f"caller:5{each}")[1] for each in ("", mark))
+    told = scheduler._connection.send([first])
+    assert told == scheduler._connection.send([copy])  # still there: the first answer
+    scheduler.transfer_task(**{**moved, "worker": "job", "to": "supervisor"})
+    [late] = scheduler._connection.send([copy])
+    assert late == ["superseded"] if mark else str(late) == "BSCHED_LATE 5"
+    assert runners(scheduler) == {"t": "supervisor"}
+
+
+def test_a_repeated_transfer_is_answered_without_what_others_run(scheduler: Any) -> None:
+    moved = hand_out(scheduler)
+    scheduler.add_task(worker="job", task_id="u", family="F")
+    scheduler.get_work(worker="job")
+    namespace = scheduler.namespace
+    call = next(transfer_task(namespace, **moved, host=None, start_id=None))
+    requests = [evalsha(namespace, None, call, f"caller:5{mark}")[1] for mark in ("", "!")]
+    [first], [again] = (scheduler._connection.send([each]) for each in requests)
+    assert first[2:] == again[2:]
+    assert first[1][:4] == again[1][:4]
+    assert again[1][4:] == [[], []]

@@ -53,6 +53,13 @@ def test_a_scheduler_without_a_command_names_it_and_writes_nothing(restricted: R
     Scheduler(restricted.url).close()
 
 
+def test_who_may_load_no_script_is_refused_at_the_start_though_this_one_is_there(restricted: Restricted) -> None:
+    Scheduler(restricted.url).close()
+    restricted.change("-script")
+    with pytest.raises(RedisUnavailable, match=rf"Redis user {USER} may not run SCRIPT(\|LOAD)?; .*bsched redis acl"):
+        Scheduler(restricted.url)
+
+
 def test_all_that_is_missing_is_named_at_once(restricted: Restricted) -> None:
     restricted.change("-time", "-zadd", "-xadd")
     with pytest.raises(RedisUnavailable, match=rf"{USER} may not run TIME, XADD, ZADD, .* \+time \+xadd \+zadd;"):
@@ -73,6 +80,18 @@ def test_a_server_without_a_command_is_not_ready_and_begins_no_call(restricted: 
         restricted.change("+xadd")
         server.call("add_task", worker="w", task_id="a")
         assert server.request("GET", "/readyz").status == 200
+    finally:
+        server.stop()
+
+
+def test_a_server_that_may_load_no_script_is_not_ready(restricted: Restricted) -> None:
+    Scheduler(restricted.url).close()
+    restricted.change("-script")
+    server = ServerProcess("--redis", restricted.url).await_ready()
+    try:
+        reply = server.request("GET", "/readyz")
+        assert reply.status == 503
+        assert "may not run SCRIPT" in reply.json()["reason"]
     finally:
         server.stop()
 

@@ -11,7 +11,8 @@ from broker_sched.config import SchedulerConfig, to_text
 from broker_sched.contract import replies as replies
 from broker_sched.contract.validation import to_json
 from broker_sched.errors import InvalidArgument
-from broker_sched.redis_backend.commands import Call, Commands, Read
+from broker_sched.lua.loader import load
+from broker_sched.redis_backend.commands import Call, Commands, Read, Write
 from broker_sched.redis_backend.error_replies import schema_error
 from broker_sched.redis_backend.namespace import SCHEMA_VERSION, Namespace
 from broker_sched.redis_backend.permissions import denied, only_looking
@@ -51,6 +52,8 @@ def check_permissions(namespace: Namespace, use: Use, user: str) -> Commands[boo
     use: what the user is needed for. user: as Redis calls it, '' where that is not known. Returns False for one who may
     only look, where a worker's user would do.
     """
+    # Anew, though Redis may have it: scripts are loaded when called first, so else this would be missed much later.
+    yield Write([("SCRIPT", "LOAD", load("check_permissions").source)])
     missing = yield Call("check_permissions", commands=tried_of(use))
     if missing and use == "worker" and may_only_look(missing):
         return False

@@ -179,9 +179,10 @@ def _name_batch(work: replies.Work, provisional_id: str, names: list[str], membe
 def transfer_task(
     namespace: Namespace, *, task_id: str, worker: str, to: str, attempt: int, host: str | None, start_id: str | None
 ) -> Commands[replies.Transferred]:
-    """Have a run go on on another worker. One script; it may be repeated."""
+    """Have a run go on on another worker. One script."""
     kind, *told = yield Call(
         "transfer_task",
+        once=True,
         task_id=task_id,
         worker=worker,
         to=to,

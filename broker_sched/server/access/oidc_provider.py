@@ -23,7 +23,7 @@ from broker_sched.server.access.id_tokens import Expected, LoginFailed, UnknownK
 from broker_sched.server.access.oidc_config import OidcConfig, check_url
 
 TIMEOUT = urllib3.Timeout(connect=3.0, read=5.0)  # of each wait
-ANSWER_SECONDS = 10.0  # of all waits for one answer
+ANSWER_SECONDS = 10.0  # of all waits for one answer, from when a connection is there
 MAX_BYTES = 1024 * 1024
 BASIC = "client_secret_basic"  # a way to show the secret, which every provider has that does not say otherwise
 KNOWN_SECONDS = 3600.0  # for so long what the provider says of itself counts

@@ -7,7 +7,8 @@
 --   now             in seconds, or '' for Redis TIME
 --   request_id      <caller>:<number> for what must not happen twice, else ''; with '!' behind it when it was sent
 --                   before. A repeated request gets its first answer. One whose caller has had an answer to a higher
---                   number is a late copy, whose answer nobody awaits: it is refused.
+--                   number is a late copy, whose answer nobody awaits: it is refused. So is one without '!' whose
+--                   first answer no longer holds.
 --   random_bits     48 of them, as a number: the weight of a worker that this call may create
 -- These arguments come before those of the script. Of the keys, the `config` key routes the call; all others are
 -- derived inside the namespace's slot.
@@ -97,6 +98,9 @@ local function answer(body, names, shorten, holds)
     if kept_number == number then
       local reply = cjson.decode(string.sub(kept, #number + 2))[1]
       if not holds or holds(reply) then return reply end
+      -- Sent first, it arrives after its repetition was answered: nobody awaits what it would do. Only a proxy that
+      -- sends again by itself would be refused for nothing.
+      if mark == '' then return redis.error_reply('BSCHED_LATE ' .. string.match(kept_number, '^%d+')) end
     elseif is_lower(number, kept_number) then
       return redis.error_reply('BSCHED_LATE ' .. string.match(kept_number, '^%d+'))
     end
