@@ -25,7 +25,7 @@ class TaskSpec(NamedTuple):
     module: str
     family: str
     params: dict[str, str]
-    task_id: str | None = None  # None: from an rq worker of an older version
+    task_id: str | None = None  # None: not known
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ def test_without_rq_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatc
         ("Work-horse terminated unexpectedly; waitpid returned 10 (signal 10); ", "was ended by signal 10"),
         ("Work-horse terminated unexpectedly; waitpid returned 768; ", "exited with code 3 before"),
         ("Traceback\nModuleNotFoundError: No module named 'broker_sched'", "Is broker-sched[rq] installed there"),
+        ("Traceback\nValueError: Invalid attribute name: broker_sched.worker.executors.rq.job.run_job", "same version"),
+        ("Traceback\nbroker_sched.errors.Unreachable: nobody answers", "failed on host: broker_sched.errors"),
         ("Traceback\nMemoryError: none left", "failed on host: MemoryError: none left"),
         ("", "was stopped through RQ"),
     ],

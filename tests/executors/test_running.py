@@ -7,11 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rq import Queue
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
 
 from broker_sched.worker.executors.rq.engine import RqEngine
 from tests.executors.conftest import RqFleet, kill
@@ -193,12 +196,17 @@ def test_a_task_process_that_leaves_with_code_0_is_noticed(small_fleet: RqFleet,
     assert "exited with code 0 before the task was through (does it call os._exit" in small_fleet.reason(task)
 
 
-def test_a_run_goes_on_when_only_its_rq_worker_is_killed(small_fleet: RqFleet, tmp_path: Path) -> None:
+def test_a_run_goes_on_when_only_its_rq_worker_is_killed_and_rq_calls_its_job_abandoned(
+    small_fleet: RqFleet, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     task = Waiting(directory=str(tmp_path), name="orphan")
     with small_fleet.while_running(task):
         [run] = until(lambda: runs_of(task), "the task runs")
         kill(run.rq_worker)
         small_fleet.processes[0].wait()
+        registry = StartedJobRegistry(small_fleet.queue, small_fleet.client, serializer=JSONSerializer)
+        registry.cleanup(timestamp=time.time() + 10**9)  # as other rq workers do after minutes
+        until(lambda: "It goes on while its job is heard of" in caplog.text, "the supervisor has heard of it")
         (tmp_path / "go").touch()
         until(lambda: small_fleet.status(task) == "DONE", "it is reported without an rq worker")
         small_fleet.rq_worker()  # without any the worker would wait for one

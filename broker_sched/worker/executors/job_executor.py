@@ -10,13 +10,13 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from broker_sched.contract.scheduler_api import SchedulerAPI
 from broker_sched.contract.types import MAX_TASKS
-from broker_sched.errors import BrokerSchedError, ConfigurationError, Superseded, Unreachable
+from broker_sched.errors import BrokerSchedError, ConfigurationError, LoginRefused, Superseded, Unreachable
 from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker.executors.engine import Engine, JobEnd
 from broker_sched.worker.executors.job_run import JobRun
@@ -27,15 +27,18 @@ from broker_sched.worker.summary import SUPERSEDED
 from broker_sched.worker.task_description import described
 from broker_sched.worker.wakeup_socket import WakeupSocket
 
+T = TypeVar("T")
 log = logging.getLogger("bsched.worker")
 ROUND_SECONDS = 1.0  # between two looks at what is to be submitted, withdrawn or stopped, and at the machines
 LISTEN_SECONDS = 0.5  # for ends of jobs; what ends is heard at once
 ASK_SECONDS = 2.0  # between two questions who runs the tasks now: jobs may be lost with their machines
 END_SECONDS = 5.0  # a job whose run has ended for the scheduler ends by itself; after so long it is taken for lost
+ASKED_SECONDS = 60.0  # the same where its task is PENDING: it may be about to return what it wants besides
 MOST_KNOWN = 1000  # ids of complete tasks that go with a job: they only spare questions
 MOST_CHARACTERS = 180  # of a job's id
 NOT_IN_JOB_IDS = re.compile(r"[^A-Za-z0-9_-]+")
 RUNNING = ("RUNNING", "BATCH_RUNNING")
+ENDED = ("DONE", "FAILED", "DISABLED")  # what a run may have ended with; its task may have any other status by now
 
 
 class JobExecutor:
@@ -59,6 +62,7 @@ class JobExecutor:
         self, engine: Engine, scheduler: SchedulerAPI, follows_engine: bool = True, kill_after_seconds: float = 10.0
     ) -> None:
         self.runs_on = engine.runs_on
+        self._machines = f"What runs {engine.runs_on}s"  # in messages
         self._engine = engine
         self._scheduler = scheduler
         self._place = place_of(scheduler)
@@ -68,12 +72,12 @@ class JobExecutor:
         self._unseen: set[JobRun] = set()
         self._capacity = 0
         self._name = uuid.uuid4().hex[:4]  # jobs of an earlier supervisor of the same id may still run
-        self._slots: dict[
-            int, str
-        ] = {}  # → job id: a job's worker has its slot's name, so that there are not ever more
+        # → job id: a job's worker has its slot's name, so that there are not ever more
+        self._slots: dict[int, str] = {}
         self._runs: dict[str, JobRun] = {}  # by job id: those that have started, and not ended
         self._ends: dict[str, JobEnd] = {}  # by job id: those that were heard of, and not dealt with
-        self._submitted: set[str] = set()  # ids of jobs
+        self._tried: set[str] = set()  # ids of jobs that the engine may have: a reply may have been lost
+        self._submitted: set[str] = set()  # of those that it has
         self._asked: set[str] = set()  # ids of those whose workers were asked to end them
         self._missed: dict[str, float] = {}  # job id → since when nobody runs its task, as the scheduler says
         self._heard: queue.SimpleQueue[JobRun | JobEnd | None] = queue.SimpleQueue()
@@ -153,15 +157,13 @@ class JobExecutor:
             now = time.monotonic()
             is_round, is_question = now >= next_round, now >= next_question
             with self._held_out("The scheduler"):
-                for end in list(self._ends.values()):
-                    self._deal_with(end)
+                self._do_each(self._deal_with, list(self._ends.values()))
                 self._stop_begun([run for run in self._runs.values() if run.stop_at is not None])
                 if is_question:
                     self._look_for_lost(now)
                     next_question = now + ASK_SECONDS
-            with self._held_out(f"What runs {self.runs_on}s"):
-                for run in list(self._runs.values()):
-                    self._submit_or_withdraw(run)
+            with self._held_out(self._machines):
+                self._do_each(self._submit_or_withdraw, list(self._runs.values()))
                 if is_round:
                     self._capacity, next_round = self._engine.capacity(), now + ROUND_SECONDS
 
@@ -190,6 +192,16 @@ class JobExecutor:
         except Exception:  # as above
             self._log_bug()
 
+    def _do_each(self, step: Callable[[T], object], what: Sequence[T]) -> None:
+        """Do a step with each, also after one that fails. Raises Unreachable and LoginRefused, which would hit all."""
+        for each in what:
+            try:
+                step(each)
+            except (Unreachable, LoginRefused):
+                raise
+            except Exception:
+                log.exception("The executor can't deal with %s; it goes on with others.", getattr(each, "job_id", each))
+
     def _log_bug(self) -> None:
         if not self._is_over.wait(ROUND_SECONDS):  # else the engine may have been closed meanwhile
             log.exception("The executor failed; it goes on.")
@@ -197,11 +209,12 @@ class JobExecutor:
     # Jobs
 
     def _submit_or_withdraw(self, run: JobRun) -> None:
+        """Have the engine carry the job of a run, or take it back where the run has ended, or is to end."""
         if run.result is not None:  # it does not count any more
             self._withdraw(run)
             self._forget(run)
         elif run.stop_at is not None and run.job_id not in self._asked:
-            if run.job_id not in self._submitted or self._withdraw(run):
+            if run.job_id not in self._tried or self._withdraw(run):
                 self._forget(run)
                 run.conclude_unbegun("was ended before it began")
         elif run.job_id not in self._submitted:
@@ -209,18 +222,21 @@ class JobExecutor:
             slot = next((number for number, job_id in self._slots.items() if job_id == run.job_id), slot)
             self._slots[slot] = run.job_id
             run.spec["worker"] = f"{run.spec['from']}/{self._name}-{slot}"
+            self._tried.add(run.job_id)
             self._engine.submit(run.job_id, run.spec)
             self._submitted.add(run.job_id)
             log.info("%s is job %s", logged_name(run.task), run.job_id)
 
     def _withdraw(self, run: JobRun) -> bool:
-        is_withdrawn = run.job_id in self._submitted and self._engine.withdraw(run.job_id)
+        """Have the engine take the job of a run back. Return whether it never begins."""
+        is_withdrawn = run.job_id in self._tried and self._engine.withdraw(run.job_id)
         if is_withdrawn:
             self._free_slot(run.job_id)
         return is_withdrawn
 
     def _forget(self, run: JobRun) -> None:
         self._runs.pop(run.job_id, None)
+        self._tried.discard(run.job_id)
         self._submitted.discard(run.job_id)
         self._asked.discard(run.job_id)
         self._missed.pop(run.job_id, None)
@@ -230,14 +246,15 @@ class JobExecutor:
             del self._slots[slot]
 
     def _deal_with(self, end: JobEnd) -> None:
+        """Conclude the run of a job that has ended, unless it may live, and let others have its slot."""
         run = self._runs.get(end.job_id)
         if run is not None and end.returned is not None:
-            self._forget(run)
             conclude_returned(run, end.returned)
+            self._forget(run)
         elif run is not None:
             self._conclude_dead(run, end)
         del self._ends[end.job_id]
-        if not end.may_live:
+        if not end.may_live or end.job_id not in self._runs:  # then its worker runs nothing, as the scheduler says
             self._free_slot(end.job_id)
 
     def _conclude_dead(self, run: JobRun, end: JobEnd) -> None:
@@ -248,7 +265,7 @@ class JobExecutor:
             conclude_unbegun(run, end.why, is_hosts_fault=end.is_hosts_fault)
         elif runner != run.spec["worker"]:
             self._forget(run)
-            run.conclude(RunResult(run.task.task_id, "FAILED"), status or SUPERSEDED)
+            run.conclude(RunResult(run.task.task_id, "FAILED"), status if status in ENDED else SUPERSEDED)
         elif end.may_live:
             log.warning("%s %s. It goes on while its job is heard of.", run.task.task_id, end.why)
         else:
@@ -260,9 +277,18 @@ class JobExecutor:
 
     def _report_failed(self, run: JobRun, expl: str) -> None:
         """Report that the job's worker has failed the task, since it can't any more."""
-        told = described(run.task, "FAILED", runnable=None, expl=expl, assistant=True, attempt=run.spec["attempt"])
+        worker, attempt = run.spec["worker"], run.spec["attempt"]
         with contextlib.suppress(Superseded):  # it had reported the end, or somebody else has
-            self._scheduler.add_task(worker=run.spec["worker"], **told)
+            try:
+                told = described(run.task, "FAILED", runnable=None, expl=expl, assistant=True, attempt=attempt)
+                self._scheduler.add_task(worker=worker, **told)
+            except (Superseded, Unreachable, LoginRefused):
+                raise
+            except Exception as error:  # a property of the task fails, or says what the scheduler refuses
+                log.warning("%s is reported without its properties: %r", run.task.task_id, error)
+                self._scheduler.add_task(
+                    worker=worker, task_id=run.task.task_id, status="FAILED", runnable=None, expl=expl, attempt=attempt
+                )
 
     def _stop_begun(self, runs: Sequence[JobRun]) -> None:
         """Have the workers of these jobs end them, once they have taken the runs over; one that never does is concluded
@@ -273,26 +299,33 @@ class JobExecutor:
             _, runner = standings.get(run.job_id, ("", None))
             if runner == run.spec["from"] and time.monotonic() > (run.stop_at or 0.0) + self._kill_after_seconds:
                 self._forget(run)
+                self._free_slot(run.job_id)
                 run.conclude_unbegun("was ended before it began")
-            elif runner == run.spec.get("worker"):
+            elif runner is not None and runner == run.spec.get("worker"):
                 by = "release" if run.ending is None else run.ending.by  # also when the worker leaves
                 self._scheduler.stop_task(run.task.task_id, disable=by == "disable", release=by == "release")
                 self._asked.add(run.job_id)
 
     def _look_for_lost(self, now: float) -> None:
         """Conclude the runs whose tasks nobody runs any more, and whose jobs have not returned: they are lost."""
+        if self._machines in self._outages:  # what a job has returned can't be heard
+            self._missed.clear()
+            return
         runs = [run for run in self._runs.values() if run.job_id in self._submitted]
         standings = self._standings(runs)
         for run in runs:
             status, runner = standings.get(run.job_id, ("", None))
             if runner in (run.spec["from"], run.spec["worker"]):
                 self._missed.pop(run.job_id, None)
-            elif now > self._missed.setdefault(run.job_id, now) + END_SECONDS:
+            elif now > self._missed.setdefault(run.job_id, now) + (
+                ASKED_SECONDS if status == "PENDING" else END_SECONDS
+            ):
                 log.warning("%s: its job has not returned, and the scheduler takes its run for over.", run.job_id)
                 with contextlib.suppress(Unreachable):
                     self._withdraw(run)
                 self._forget(run)
-                run.conclude(RunResult(run.task.task_id, "FAILED"), SUPERSEDED if runner else status or SUPERSEDED)
+                self._free_slot(run.job_id)
+                run.conclude(RunResult(run.task.task_id, "FAILED"), status if status in ENDED else SUPERSEDED)
 
     def _standings(self, runs: Sequence[JobRun]) -> dict[str, tuple[str, str | None]]:
         """Return job id → status of the task, and who runs it now. Tasks that the scheduler has forgotten are left

@@ -23,7 +23,7 @@ from broker_sched.errors import EngineUnavailable
 from broker_sched.redis_backend.urls import describe
 from broker_sched.worker.executors.engine import JobEnd
 from broker_sched.worker.executors.rq.connection import client_for
-from broker_sched.worker.executors.rq.failure_reasons import explain
+from broker_sched.worker.executors.rq.failure_reasons import ABANDONED, explain
 
 log = logging.getLogger("bsched.worker")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,7 +63,7 @@ class RqEngine:
         self.name = describe(url)
         self._client: Any = client_for(url)  # Any: redis-py's replies may be awaitable
         self._queue = Queue(queue, connection=self._client, serializer=JSONSerializer)
-        self._jobs: set[str] = set()  # ids of those whose end is waited for
+        self._jobs: dict[str, str | bytes] = {}  # ids of those whose end is waited for → what was read of its results
         self._suspects: dict[str, int] = {}  # job id → how often it has looked lost, in a row
         self._size = -1  # how many rq workers there were
         self._look_seconds = look_seconds
@@ -102,9 +102,9 @@ class RqEngine:
             result_ttl=RESULT_SECONDS,
             failure_ttl=FAILURE_SECONDS,
         )
+        self._jobs.setdefault(job_id, UNREAD)  # before: the reply may be lost
         with contextlib.suppress(DuplicateJobError):
             self._queue.enqueue_job(job, unique=True)
-        self._jobs.add(job_id)
         with self._client.pipeline(transaction=False) as pipeline:
             pipeline.xadd(self._news, {"job": job_id}, maxlen=1)
             pipeline.expire(self._news, RESULT_SECONDS)
@@ -115,7 +115,7 @@ class RqEngine:
         """Take a job out of the queue. One that an rq worker has just taken is left to it."""
         if not self._client.lrem(self._queue.key, 1, job_id):
             return False
-        self._jobs.discard(job_id)
+        self._jobs.pop(job_id, None)
         with contextlib.suppress(NoSuchJobError):
             Job.fetch(job_id, self._client, JSONSerializer).delete()
         return True
@@ -126,19 +126,20 @@ class RqEngine:
         deadline = time.monotonic() + seconds
         ends: list[JobEnd] = []
         while not ends and (left := deadline - time.monotonic()) > 0:
-            streams = {RESULTS + job_id: UNREAD for job_id in list(self._jobs)}
+            streams = {RESULTS + job_id: read for job_id, read in list(self._jobs.items())}
             asked = {self._news: self._last_news, **streams}
             for key, entries in self._client.xread(asked, block=max(1, int(1000 * left))) or ():
                 if key.decode() == self._news:
                     self._last_news = entries[-1][0]
-                else:
-                    ends.append(self._end_of(key.decode().removeprefix(RESULTS), *entries[-1]))
+                elif (job_id := key.decode().removeprefix(RESULTS)) in self._jobs:
+                    ends.append(self._end_of(job_id, *entries[-1]))
+                    self._jobs[job_id] = entries[-1][0]  # one that may live may leave another
             if time.monotonic() >= self._next_look:
                 ends += self._lost()
                 self._next_look = time.monotonic() + self._look_seconds
         for end in ends:
             if not end.may_live:
-                self._jobs.discard(end.job_id)
+                self._jobs.pop(end.job_id, None)
         return ends
 
     def close(self) -> None:
@@ -150,10 +151,13 @@ class RqEngine:
         if result.type == Result.Type.SUCCESSFUL and isinstance(result.return_value, dict):
             return JobEnd(job_id, result.return_value)
         why, is_hosts_fault = explain(result.exc_string or "", self._place(result.worker_name))
-        return JobEnd(job_id, None, why, is_hosts_fault)
+        # RQ supposes that of a job whose rq worker is gone: the work-horse may go on alone.
+        may_live = ABANDONED in (result.exc_string or "")
+        return JobEnd(job_id, None, why, is_hosts_fault, may_live)
 
     def _lost(self) -> list[JobEnd]:
-        """Return the jobs that were deleted, and, once each, those that an rq worker took and seems to be gone with."""
+        """Return, once each, the jobs that were deleted or canceled, and those that an rq worker took and seems to be
+        gone with. All of them may run all the same."""
         ends, job_ids = [], list(self._jobs)
         with self._client.pipeline(transaction=False) as pipeline:
             pipeline.lrange(self._queue.intermediate_queue_key, 0, -1)
@@ -164,14 +168,16 @@ class RqEngine:
         present = self._present([rq_worker for status, rq_worker in standings.values() if status == "started"])
         suspects = {}
         for job_id, (status, rq_worker) in standings.items():
-            if status in ("", "canceled"):
-                ends.append(JobEnd(job_id, None, CANCELED if status else REMOVED))
-            elif job_id.encode() in taken or (status == "started" and rq_worker not in present):
+            is_removed = status in ("", "canceled")
+            if is_removed or job_id.encode() in taken or (status == "started" and rq_worker not in present):
                 suspects[job_id] = self._suspects.get(job_id, 0) + 1
-                if suspects[job_id] == 2:  # the first time it may just have been taken
-                    ends.append(
-                        JobEnd(job_id, None, f"was lost: {self._place(rq_worker)} is gone", True, may_live=True)
-                    )
+                if suspects[job_id] == 2 and is_removed:  # the first time it may be about to be enqueued, or taken
+                    ends.append(JobEnd(job_id, None, CANCELED if status else REMOVED, may_live=True))
+                elif suspects[job_id] == 2:
+                    lost = f"was lost: {self._place(rq_worker)} is gone"
+                    ends.append(JobEnd(job_id, None, lost, True, may_live=True))
+                elif suspects[job_id] > 2 and is_removed:  # nothing more will be heard of it
+                    self._jobs.pop(job_id, None)
         self._suspects = suspects
         return [end for end in ends if end.job_id in self._jobs]
 

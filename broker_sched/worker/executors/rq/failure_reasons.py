@@ -8,7 +8,9 @@ import signal
 
 from broker_sched.worker.executors.task_process import SIGNALS
 
+ABANDONED = "AbandonedJobError"  # RQ has not heard of the rq worker, nor of its work-horse, for long
 WAITPID = re.compile(r"Work-horse terminated unexpectedly; waitpid returned (\d+)")
+NOT_IMPORTED = re.compile(r"(ModuleNotFoundError|ImportError|AttributeError|ValueError: Invalid attribute name)\b")
 
 
 def explain(trace: str, place: str) -> tuple[str, bool]:
@@ -23,11 +25,11 @@ def explain(trace: str, place: str) -> tuple[str, bool]:
     if found:
         return f"died on {place}: {_end_of_horse(int(found[1]))}", False
     last = trace.strip().splitlines()[-1]
-    if "AbandonedJobError" in last or "intermediate queue" in last:
+    if ABANDONED in last or "intermediate queue" in last:
         return f"was lost: {place} is gone", True
     if "DeserializationError" in last:
         return f"can't be read by the rq worker on {place}: start it with --serializer json", True
-    if "broker_sched" in last:
+    if "broker_sched" in last and NOT_IMPORTED.match(last):
         hint = "Is broker-sched[rq] installed there, in the same version as here?"
         return f"can't be run on {place}: {last}. {hint}", True
     return f"failed on {place}: {last}", False

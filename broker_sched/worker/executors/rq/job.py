@@ -23,7 +23,7 @@ def run_job(spec: dict[str, Any]) -> dict[str, Any]:
     assert job is not None, "this is for rq workers to call"
     returned = jobs.run_job(spec, place=f" (rq worker {job.worker_name})")
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(redis.ConnectionError),
+        retry=tenacity.retry_if_exception_type((redis.ConnectionError, redis.TimeoutError)),
         stop=tenacity.stop_after_delay(AWAY_SECONDS),
         wait=tenacity.wait_exponential(max=LONGEST_WAIT_SECONDS),
         reraise=True,
