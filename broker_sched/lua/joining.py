@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from broker_sched.lua.arguments import Arguments
-from broker_sched.lua.names_in_lua import balance, renamed, with_keys_written_out
+from broker_sched.lua.names_in_lua import balance, renamed, uses_variables, with_keys_written_out
 
 HEADER = "lib/core/header.lua"  # declares the arguments that every script is given before its own
 INCLUDE = re.compile(r"^-- @(include|rarely) (\S+)$")
@@ -26,7 +26,9 @@ FUNCTION = re.compile(r"^local function (\w+)\(|^function (\w+(?:\.\w+)?)\(")
 WHOLE_FUNCTION = re.compile(r"^(?:local )?function .*\bend$")
 VARIABLE = re.compile(r"^local (\w+(?:, \w+)*)(?: = (.*?))?(?: +--.*)?$")
 CONSTANT_NAME = re.compile(r"[A-Z][A-Z0-9_]*$")
-LITERAL = re.compile(r"\{|'|-?\d|true$|false$")  # the value is the same whenever the variable is made
+RESERVED = {"LIB", "PREFIX"}  # stand in what is made of a file
+ASKS_REDIS = re.compile(r"\bp?call\(")
+SET_TO_NIL = re.compile(r"LIB<([^:>]+):([^>]+)> = nil\b")
 CONSTANT = re.compile(r"'[^'\\]*'$|-?\d[\d. *+-]*$")
 PLACE = re.compile(r"LIB<([^#>]+)>")  # until all places are known; and the number of one
 NUMBER = re.compile(r"LIB<([^>]+)#>")
@@ -98,21 +100,36 @@ def read(name: str, text: str) -> File:
             size = _size_of_value(lines[at:])
             _define_variables(found, variable, lines[at : at + size])
         elif line and not line.startswith("--"):
+            if name.startswith("lib/") and name != HEADER:
+                raise ValueError(
+                    f"{lines[at][1]}: a file in lib/ has no statements, and a value ends on its line or in brackets"
+                )
             found.statements.append(lines[at])
         at += size
+    if name != HEADER and (taken := RESERVED & {*found.definitions, *found.variables}):
+        raise ValueError(f"{name}: call {' and '.join(sorted(taken))} otherwise: scripts have this name already")
     _join_tables(found)
     return found
 
 
 def _size_of_function(lines: list[Line]) -> int:
-    return next(index for index, (line, _) in enumerate(lines) if line == "end") + 1
+    size = next((index for index, (line, _) in enumerate(lines, start=1) if line == "end"), None)
+    if size is None:
+        raise ValueError(f"{lines[0][1]}: this function has no line that is just 'end'")
+    return size
 
 
 def _size_of_value(lines: list[Line]) -> int:
     size = 1
-    while balance("\n".join(line for line, _ in lines[:size])):
+    while balance(_text_of(lines[:size])):
+        if size == len(lines):
+            raise ValueError(f"{lines[0][1]}: a bracket of this value is not closed")
         size += 1
     return size
+
+
+def _text_of(lines: list[Line]) -> str:
+    return "\n".join(line for line, _ in lines)
 
 
 def _define_function(found: File, name: str, lines: list[Line]) -> None:
@@ -124,13 +141,18 @@ def _define_function(found: File, name: str, lines: list[Line]) -> None:
 
 def _define_variables(found: File, variable: re.Match[str], lines: list[Line]) -> None:
     names, value = variable[1].split(", "), variable[2]
+    whole = _text_of(lines).partition("=")[2]
     if found.name == HEADER and not (value and _constant(names[0], value)):
         found.statements += lines
     elif value is None:
         found.definitions.update({name: Definition() for name in names})
-    elif not found.name.startswith("lib/") and not all(map(CONSTANT_NAME.match, names)) and not LITERAL.match(value):
+    elif not found.name.startswith("lib/") and (
+        uses_variables(whole) or ("ARGS" in whole and not all(map(CONSTANT_NAME.match, names)))
+    ):  # so it may differ by when it is made
         found.statements += lines
         found.variables.update(names)
+    elif ASKS_REDIS.search(whole):
+        raise ValueError(f"{lines[0][1]}: this value is made when first asked for: ask Redis in a function instead")
     elif len(names) == 1:
         found.definitions[names[0]] = Definition(lines, _constant(names[0], value))
     else:
@@ -161,6 +183,13 @@ def _join_tables(found: File) -> None:
             found.definitions[table].lines += [(first.replace(local, f"function {name}", 1), origin), *rest]
 
 
+def _numbered(line: str, origin: str, arguments: Arguments) -> str:
+    try:
+        return arguments.numbered(line) if "ARGS" in line else line
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from None
+
+
 class Joined:
     """A script that is being joined: its lines, and where each comes from. read_file: gives what stands in a file."""
 
@@ -180,10 +209,10 @@ class Joined:
         library = self._library(entries, f"{name}:1")
         lines = [*library[:1], *first, *library[1:], *body.lines]
         numbers = {f"{place.file_name}:{place.name}": str(number) for number, place in enumerate(entries, start=1)}
-        text = "\n".join(line for line, _ in lines)
+        text = _text_of(lines)
         text = NUMBER.sub(lambda match: numbers[match[1]], PLACE.sub(lambda match: f"LIB[{numbers[match[1]]}]", text))
-        numbered = (arguments.numbered(line) if "ARGS" in line else line for line in text.split("\n"))
-        self.lines = list(zip(numbered, (origin for _, origin in lines)))
+        origins = (origin for _, origin in lines)
+        self.lines = [(_numbered(line, of, arguments), of) for line, of in zip(text.split("\n"), origins, strict=True)]
 
     def _all_of(self, name: str, seen: set[str] | None = None) -> list[File]:
         """Return a file and all that it includes, these first."""
@@ -251,25 +280,34 @@ class Joined:
         if name:
             places.update(dict.fromkeys(file.variables, file))
 
-        def place_of(used: str) -> str:
+        def place_of(used: str, is_whole: bool) -> str:
             other = places[used]
             if used not in other.definitions:
                 raise ValueError(f"{used} may not be there when this is made: a statement of the script sets it")
             definition = other.definitions[used]
             if definition.constant is not None:
                 return definition.constant
+            if is_whole and any(each.startswith(f"{used}.") for each in other.definitions):
+                raise ValueError(
+                    f"the functions of {used} are made one by one, so here it may lack them: write {used}.name, or "
+                    f"{used}[name] in {other.name}"
+                )
             uses[Where(other.name, used)] = other in rarely
             return f"LIB<{other.name}:{used}>"
 
-        text = "\n".join(line for line, _ in lines)
-        if file.name != HEADER and HEADER in file.includes:
-            text = with_keys_written_out(text)
         origin = lines[0][1] if lines else file.name
         try:
-            new = renamed(text, name, places, place_of).split("\n")
+            text = _text_of(lines)
+            if file.name != HEADER and HEADER in file.includes:
+                text = with_keys_written_out(text)
+            text = renamed(text, name, places, place_of)
+            for other, used in SET_TO_NIL.findall(text):
+                if self._read_file(other).definitions[used].lines:
+                    raise ValueError(f"{used} = nil would make it what it was at first: set it to false")
+            new = text.split("\n")
         except ValueError as error:
             raise ValueError(f"{origin}: {error}") from None
-        return Code(list(zip(new, (origin for _, origin in lines))), uses)
+        return Code(list(zip(new, (origin for _, origin in lines), strict=bool(lines))), uses)
 
     def _library(self, entries: list[Where], origin: str) -> list[Line]:
         """Return the lines that declare the library, which is one, and that make it."""
@@ -305,9 +343,8 @@ class Joined:
         for other in self._groups.get(where, ()):
             code = self._code_of(self._read_file(other.file_name), other.name).lines
             place = f"LIB<{':'.join(other)}> = {other.name.replace('.', '_')}"
-            # A variable may be there, with something in it.
-            begin = (
-                "do" if code[0][0].startswith("local function") else f"if not rawget(LIB, LIB<{':'.join(other)}#>) then"
-            )
+            # A variable may be there, with something in it, or false.
+            is_function = code[0][0].startswith("local function")
+            begin = "do" if is_function else f"if rawget(LIB, LIB<{':'.join(other)}#>) == nil then"
             lines += [(begin, code[0][1]), *code, (f"{place} end", code[-1][1])]
         lines.append((f"return {name}", own[-1][1]))

@@ -9,6 +9,11 @@
                                         before it was made
 
 Each file names in this way every file of which it uses something itself. What becomes of them: joining.py.
+
+A function or variable of a file is made when it is first used. So a file in lib/ has no statements, a value in it asks
+Redis nothing, and a value ends on its line or in brackets. A variable that is set to nil becomes what it was at first:
+`name = nil` is refused where that was something else, and a call's result that may be nil must not be put there. A
+table with functions, `function acts.one()`, can be used whole only where its own file has `acts[…]`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,12 @@ WORD = re.compile(r"--[^\n]*|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|(?<![\w.
 BRACKET = re.compile(r"--[^\n]*|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|([({\[])|([)}\]])")
 SEPARATOR = re.compile(r"'(?:[^'\\\n]|\\.)*'|([({\[])|([)}\]])|(,)")
 KEY = re.compile(r"(?<![\w.:])key\(")
-LOOSER = re.compile(r" (?:and|or) ")  # than ..
+LOOSER = re.compile(r"\b(?:and|or)\b|[<>]|[=~]=")  # than ..
+NO_CODE = re.compile(r"--[^\n]*|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
+KEYWORD = r"(?:true|false|nil|and|or|not)\b"
+CONSTANT_NAME = r"[A-Z][A-Z0-9_]*\b"
+# A name that is no constant and no field.
+VARIABLE = re.compile(rf"(?<![\w.:])(?!{KEYWORD})(?!{CONSTANT_NAME})[A-Za-z_]\w*\b(?! *=[^=])")
 IS_SET = re.compile(r" *=[^=]")
 # What is declared by `local`, by a loop, and as a parameter.
 DECLARED = (
@@ -27,15 +32,21 @@ def balance(text: str) -> int:
     return len(_open_brackets(text))
 
 
-def renamed(text: str, own: str, known: Container[str], place_of: Callable[[str], str]) -> str:
+def uses_variables(value: str) -> bool:
+    """Tell whether a value calls something, or uses a name that is no constant."""
+    code = NO_CODE.sub("''", value)
+    return "(" in code or VARIABLE.search(code) is not None
+
+
+def renamed(text: str, own: str, known: Container[str], place_of: Callable[[str, bool], str]) -> str:
     """Return the text of a function, a variable, or some statements, with what it uses renamed.
 
     own: what it defines, which keeps its name. known: the names of functions and variables, 'table.function' of a
-    function in a table. place_of: what each becomes.
-    Raises ValueError when a parameter or local variable has the name of what would be renamed.
+    function in a table. place_of: what each becomes; whether it is used without naming one of its fields.
+    Raises ValueError when a parameter or local variable has the name of what would be renamed, or of the library.
     """
     for name in _declared_in(text):
-        if name != own and name in known:
+        if name == "LIB" or (name != own and name in known):
             raise ValueError(f"{name} is the name of a function or variable that this file can use: call it otherwise")
 
     def rename(match: re.Match[str]) -> str:
@@ -43,21 +54,30 @@ def renamed(text: str, own: str, known: Container[str], place_of: Callable[[str]
         if name is None:
             return match[0]
         if field is not None and (whole := f"{name}.{field}") in known:
-            return place_of(whole)
+            return place_of(whole, False)
         if name == own or name not in known or (field is None and _is_field(text, match)):
             return match[0]
-        return place_of(name) + (f".{field}" if field is not None else "")
+        return place_of(name, field is None) + (f".{field}" if field is not None else "")
 
     return WORD.sub(rename, text)
 
 
 def with_keys_written_out(text: str) -> str:
-    """Return the text with PREFIX .. kind .. name in place of key(kind, name), which a script would call often."""
+    """Return the text with PREFIX .. kind .. name in place of key(kind, name), which a script would call often.
+
+    It has as many lines as before. Raises ValueError for a key of other than two parts, and for a variable PREFIX.
+    """
+    if "PREFIX" in _declared_in(text):
+        raise ValueError("PREFIX is what keys begin with: call this variable otherwise")
     parts, at = [], 0
     while call := KEY.search(text, at):
         arguments, end = _arguments(text, call.end())
+        if len(arguments) != 2:
+            raise ValueError("key(kind, name) has two arguments, and no comma in a comment between them")
         kind, name = (f"({each})" if LOOSER.search(each) else each for each in arguments)
-        parts += [text[at : call.start()], f"(PREFIX .. {kind}" + (")" if name == "''" else f" .. {name})")]
+        new = f"(PREFIX .. {kind}" + (")" if name == "''" else f" .. {name})")
+        removed = text.count("\n", call.start(), end) - new.count("\n")
+        parts += [text[at : call.start()], new, "\n" * removed]
         at = end
     return "".join(parts) + text[at:]
 

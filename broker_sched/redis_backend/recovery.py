@@ -3,7 +3,7 @@
 | what came back | what is done |
 | --- | --- |
 | no error | done |
-| NOSCRIPT | load the script and send the same again, once |
+| NOSCRIPT | load the scripts that are called and send the same again, once |
 | BSCHED_UNCONFIGURED | configure the namespace and send the same again, once |
 | READONLY, MASTERDOWN, UNBLOCKED, MOVED | look anew for the primary and send again after a while |
 | a connection lost: refused, broken, no reply in time | the same |
@@ -72,10 +72,8 @@ class LookAnew(NamedTuple):
     is_lost: bool  # the connection that was used broke; else it leads to a server that is not the primary
 
 
-class LoadScript(NamedTuple):
-    """What to do: load this script, which Redis does not have, and send the same again at once."""
-
-    script: Script
+class LoadScripts(NamedTuple):
+    """What to do: load the scripts that are called, of which Redis lacks one, and send the same again at once."""
 
 
 class Configure(NamedTuple):
@@ -88,7 +86,7 @@ class Fail(NamedTuple):
     error: BrokerSchedError
 
 
-Verdict: TypeAlias = SendAgain | LookAnew | LoadScript | Configure | Fail
+Verdict: TypeAlias = SendAgain | LookAnew | LoadScripts | Configure | Fail
 # What came back when commands were sent: a reply for each, or why there is none.
 Outcome: TypeAlias = "Sequence[Any] | BrokerSchedError"
 Failure: TypeAlias = "ReplyError | BrokerSchedError"
@@ -107,7 +105,7 @@ def failure_in(outcome: Outcome) -> Failure | None:
 class Recovery:
     """What is done about one call, or commands that are sent together, from the first failure on.
 
-    limits: how long it is repeated. script: the one that is run, if any, which can be loaded.
+    limits: how long it is repeated. script: the one that is run, or the first of several; None where none is.
     """
 
     def __init__(self, limits: Limits, script: Script | None = None) -> None:
@@ -127,8 +125,8 @@ class Recovery:
         if isinstance(failure, BrokerSchedError):
             return self._after_refused_reply(failure, now) if isinstance(failure, RedisRefused) else Fail(failure)
         message = str(failure)
-        if message.startswith("NOSCRIPT") and self._script is not None and self._is_first(LoadScript):
-            return LoadScript(self._script)  # SCRIPT FLUSH, a failover, another Redis
+        if message.startswith("NOSCRIPT") and self._script is not None and self._is_first(LoadScripts):
+            return LoadScripts()  # SCRIPT FLUSH, a failover, another Redis
         error = translate(self._script, message)
         if isinstance(error, RedisRefused):
             return self._after_refused_reply(error, now)

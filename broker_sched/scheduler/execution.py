@@ -24,7 +24,7 @@ from broker_sched.redis_backend.recovery import (
     Configure,
     Fail,
     Limits,
-    LoadScript,
+    LoadScripts,
     LookAnew,
     Recovery,
     SendAgain,
@@ -267,7 +267,7 @@ class Execution:
             self.redis_errors += _is_redis_to_blame(verdict)
             if isinstance(verdict, Fail):
                 raise self._noted(verdict.error, str(failure))
-            if isinstance(verdict, LoadScript):
+            if isinstance(verdict, LoadScripts):
                 first = [("SCRIPT", "LOAD", each.source) for each in scripts]
             else:
                 is_repetition = is_repetition or not isinstance(verdict, Configure)

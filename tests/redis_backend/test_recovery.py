@@ -27,7 +27,7 @@ from broker_sched.redis_backend.recovery import (
     Fail,
     Failure,
     Limits,
-    LoadScript,
+    LoadScripts,
     LookAnew,
     Recovery,
     ReplyError,
@@ -66,7 +66,7 @@ class Answer(NamedTuple):
 
 
 ANSWERS = [
-    Answer("NOSCRIPT", b"-NOSCRIPT No matching script.\r\n", LoadScript, ScriptError, "NOSCRIPT", sends=2),
+    Answer("NOSCRIPT", b"-NOSCRIPT No matching script.\r\n", LoadScripts, ScriptError, "NOSCRIPT", sends=2),
     Answer("unconfigured", b"-ERR BSCHED_UNCONFIGURED script: x\r\n", Configure, BrokerSchedError, "is gone", sends=2),
     Answer("READONLY", b"-" + REPLICAS, LookAnew, told="(READONLY)", sends=3),
     Answer("READONLY in a script", b"-ERR Error running script: -" + REPLICAS, LookAnew, told="(READONLY)", sends=3),
@@ -147,9 +147,9 @@ def test_a_direct_caller_waits_two_minutes_for_the_end_of_a_repair_and_a_server_
 def test_at_another_server_a_script_is_loaded_again() -> None:
     recovery = Recovery(LIMITS, load("ping"))
     missing = ReplyError("NOSCRIPT No matching script.")
-    assert isinstance(recovery.after(missing, 0.0), LoadScript)
+    assert isinstance(recovery.after(missing, 0.0), LoadScripts)
     assert isinstance(recovery.after(ConnectionLost("lost"), 0.0), LookAnew)
-    assert isinstance(recovery.after(missing, 0.0), LoadScript)
+    assert isinstance(recovery.after(missing, 0.0), LoadScripts)
     assert isinstance(recovery.after(missing, 0.0), Fail)
 
 

@@ -175,3 +175,126 @@ def test_what_is_to_be_made_together_must_be_used_by_the_script(names: str) -> N
     library = f"{unused}{helper}-- @with {names}\nlocal function act() helper() end\n"
     with pytest.raises(ValueError, match=r"@with \w+: of what the script uses, 0 have this name"):
         joined("-- @include lib/a.lua\nact()\n", a=library)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "local text = 'a' ..\n  'b'",
+        "function at:method()\nend",
+        "at[#at + 1] = 'x'",
+        "at.one = 1",
+        "if at then at = 1 end",
+    ],
+)
+def test_a_statement_in_lib_is_refused_since_nobody_would_carry_it_out(statement: str) -> None:
+    line = 2 + statement.startswith("local")
+    with pytest.raises(ValueError, match=rf"^lib/a.lua:{line}: a file in lib/ has no statements, and a value ends on"):
+        joined("-- @include lib/a.lua\nreturn #at\n", a=f"local at = {{}}\n{statement}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [("local function f()\n", "no line that is"), ("local a = {\n", "not closed")]
+)
+def test_what_does_not_end_is_refused(text: str, what: str) -> None:
+    with pytest.raises(ValueError, match=f"^lib/a.lua:1: .*{what}"):
+        joined("-- @include lib/a.lua\nreturn f, a\n", a=text)
+
+
+@pytest.mark.parametrize("use", ["pairs(acts)", "acts[x]", "x(acts)", "{ acts }", "acts:one()"])
+def test_a_table_whose_functions_are_made_one_by_one_is_not_used_whole(use: str) -> None:
+    library = "local acts = {}\nfunction acts.one()\n  return 1\nend\n"
+    with pytest.raises(ValueError, match=r"^main.lua:2: the functions of acts are made one by one.*lib/a.lua"):
+        joined(f"-- @include lib/a.lua\nlocal found = {use}\nreturn found\n", a=library)
+    with pytest.raises(ValueError, match=r"^lib/b.lua:2: the functions of acts are made one by one"):
+        joined(
+            "-- @include lib/b.lua\nreturn use()\n",
+            a=library,
+            b=f"-- @include lib/a.lua\nlocal function use(x) return {use} end\n",
+        )
+
+
+def test_a_table_that_its_own_file_indexes_can_be_used_whole() -> None:
+    library = "local acts = {}\nfunction acts.one()\n  return 1\nend\nlocal function act(x) return acts[x]() end\n"
+    main = "-- @include lib/a.lua\nlocal sum = act('one')\nfor _, each in pairs(acts) do sum = sum + each() end\n"
+    assert run(f"{main}return sum\n", a=library) == 2
+
+
+def test_setting_to_nil_what_would_become_what_it_was_at_first_is_refused() -> None:
+    library = "local first\nlocal seen = { n = 1 }\n"
+    assert run("-- @include lib/a.lua\nfirst = 1\nfirst = nil\nseen.n = nil\nreturn first == nil\n", a=library) is True
+    with pytest.raises(
+        ValueError, match=r"^main.lua:2: seen = nil would make it what it was at first: set it to false"
+    ):
+        joined("-- @include lib/a.lua\nseen = nil\n", a=library)
+
+
+def test_what_is_made_together_leaves_a_variable_false_that_was_set_so() -> None:
+    library = "local is_on = true\n-- @with is_on\nlocal function act() return is_on end\n"
+    assert run("-- @include lib/a.lua\nis_on = false\nreturn act()\n", a=library) is False
+
+
+@pytest.mark.parametrize("value", ["#seen", "{ #seen }", "count()", "{ n = count() }", "'' .. #seen", "ARGS.prefix"])
+def test_a_value_that_a_script_computes_is_made_where_it_stands(value: str) -> None:
+    library = "local seen = {}\nlocal function count() return #seen end\n"
+    main = f"""-- @include lib/core/header.lua
+-- @include lib/a.lua
+local before = {value}
+seen[1] = 'x'
+ARGS.prefix = 'y'
+if type(before) == 'table' then before = before.n or before[1] end
+return before
+"""
+    assert run(main, a=library) in (0, "0", "p:")
+
+
+@pytest.mark.parametrize("value", ["redis.call('TIME')", "call('GET', 'x')", "{ a = call('GET', 'x') }"])
+def test_a_value_in_lib_that_asks_redis_is_refused(value: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"^lib/a.lua:2: this value is made when first asked for: ask Redis in a function"
+    ):
+        joined("-- @include lib/a.lua\nreturn now\n", a=f"local call = redis\nlocal now = {value}\n")
+
+
+@pytest.mark.parametrize("name", ["LIB", "PREFIX"])
+def test_a_name_that_stands_in_what_is_made_is_refused(name: str) -> None:
+    main = "-- @include lib/core/header.lua\n-- @include lib/a.lua\n"
+    for text in (f"local {name} = 1\n", f"local function {name}() end\n"):
+        with pytest.raises(ValueError, match=f"^lib/a.lua: call {name} otherwise"):
+            joined(f"{main}return {name}\n", a=text)
+    for text in (f"local function f({name}) end", f"local function f()\n  local {name} = 1\nend"):
+        with pytest.raises(ValueError, match=f"^lib/a.lua:2: {name} is "):
+            joined(f"{main}return f()\n", a=f"-- @include lib/core/header.lua\n{text}\n")
+
+
+@pytest.mark.parametrize("kind", ["n\n  and 'a' or 'b'", "n == 7 and\n'a' or 'b'"])
+def test_a_key_of_several_lines_keeps_lines_and_looser_parts_in_brackets(kind: str) -> None:
+    main = f"""-- @include lib/core/header.lua
+local function body(n)
+  local found = key({kind},
+    n)
+  return found .. failing()
+end
+return body(7)
+"""
+    texts = {"main.lua": main, loader.HEADER: HEADER}
+    script = loader.join("main", texts.__getitem__)
+    lines = script.source.split("\n")
+    failing = next(index for index, line in enumerate(lines) if "failing" in line)
+    assert script.origins[failing] == f"main.lua:{5 + kind.count(chr(10))}"
+    assert run(main.replace("failing()", "''")) == "p:a7"
+
+
+def test_what_is_compared_in_a_key_is_in_brackets() -> None:
+    main = "-- @include lib/core/header.lua\nreturn key('a', ARGV == nil and 1 or 2)\n"
+    assert "(PREFIX .. 'a' .. (ARGV == nil and 1 or 2))" in joined(main)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [("return key('a')", r"key\(kind, name\) has two"), ("return ARGS.unknown", "names no argument rightly")],
+)
+def test_a_mistake_is_told_with_its_file_and_line(line: str, what: str) -> None:
+    main = f"-- @include lib/core/header.lua\nlocal function body()\n  {line}\nend\nreturn body()\n"
+    with pytest.raises(ValueError, match=rf"^main.lua:[23]: .*{what}"):
+        joined(main)
