@@ -53,7 +53,8 @@ def api() -> str:
         "with the same id within 15 minutes, gets its first answer. A caller (letters, digits, `.`, `_`, `-`) has one call",
         "under way at a time, each with a higher number; after a lost reply it goes on under a new name. `!` behind the id",
         "says that this call was sent before. A lower number than one that was answered is `400`: it is a late copy, and",
-        "nothing is changed. `RemoteScheduler` does all that; luigid ignores the header.\n",
+        "nothing is changed; so is the same number without `!`, where the task that was handed out or moved does not run",
+        "there any more. `RemoteScheduler` does all that; luigid ignores the header.\n",
     ]
     parts += ["## Types\n", _types()]
     parts += [_method(method) for method in METHODS.values()]

@@ -150,8 +150,8 @@ def translate(script: Script | None, message: str) -> BrokerSchedError:
         latest = message.split("BSCHED_LATE ", 1)[1].split()[0]
         return InvalidArgument(
             HEADER,
-            f"is lower than {latest}, a number for which its caller has had an answer: this is a late copy of an older "
-            "call, or the caller's numbers do not rise. It was not carried out",
+            f"is not above {latest}, a number for which its caller has had an answer: this is a late copy of a call "
+            "that was answered, the caller's numbers do not rise, or a repetition lacks its '!'. It was not done",
         )
     if kind := refused_reply_in(message):
         return RedisRefused(kind)
