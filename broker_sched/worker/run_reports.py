@@ -75,6 +75,8 @@ class RunReports:
                 self._registration.add_again(load_task(each.module, each.family, each.params, each.task_id))
             except TaskNotLoadable as error:  # where it is to run it can be: the job has scheduled it
                 log.info("%s can't be scheduled here, too: %s", each.task_id, error)
+        if status != SUPERSEDED:
+            self._work_source.note_run_elsewhere(task)
         self._registration.note_end(task, status)
         self._work_source.forget_task(task)
         self._registration.forget_ended(self._work_source.unreported)

@@ -114,11 +114,15 @@ class WorkSource:
         the attempt's trace, which that worker has begun. Raises Superseded when that one does not run it any more.
         """
         more = {"task_id": task.task_id, "worker": worker, "to": self._worker_id, **who}
-        reply = self._scheduler.call("transfer_task", **more)
+        self._unreported[task.task_id] = HandOut(task, who["attempt"], None)  # before: the reply may be lost
+        try:
+            reply = self._scheduler.call("transfer_task", **more)
+        except Refused:
+            del self._unreported[task.task_id]
+            raise
         self._registration.scheduled[task.task_id] = task
         if "batch_id" in reply:
             self._registration.note_batch(task, reply["batch_task_ids"], reply["batch_id"])
-        self._unreported[task.task_id] = HandOut(task, who["attempt"], None)
         self._traces.go_on(task.task_id, traceparent)
         self._handed.append(Work(task.task_id))
 
@@ -352,6 +356,10 @@ class WorkSource:
             return None
         self._refusals.note_loaded(module, family)
         return task
+
+    def note_run_elsewhere(self, task: TaskLike) -> None:
+        """Note that a task could be loaded where it was to run, when that is not here."""
+        self._refused_elsewhere.note_loaded(task.task_module or "", task.task_family)
 
     def gives_back_unloadable(self, task: TaskLike, result: RunResult) -> bool:
         """Give back a task that could be loaded here, but not where it was to run. Returns whether it went back.

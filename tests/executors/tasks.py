@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -84,6 +85,14 @@ class Waiting(InDirectory):
             assert time.monotonic() < until, "nobody said go"
             time.sleep(0.02)
         self.write()
+
+
+class Stubborn(Waiting):
+    """Does not end when it is told to, and notes that it was."""
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: Path(f"{self.directory}/told").touch())
+        super().run()
 
 
 class Limited(Waiting):

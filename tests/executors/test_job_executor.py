@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import queue
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from broker_sched import Task
 from broker_sched.errors import EngineUnavailable, InvalidArgument
+from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.executors import job_executor
 from broker_sched.worker.executors.engine import JobEnd
 from broker_sched.worker.executors.job_executor import JobExecutor
 from broker_sched.worker.executors.job_run import JobRun
 from broker_sched.worker.executors.jobs import Returned
+from broker_sched.worker.run_reports import RunReports
 from broker_sched.worker.run_result import Ending, RunResult
 from broker_sched.worker.run_task import RunOptions
+from broker_sched.worker.work_source import WorkSource
 from tests.servers import until
 
 pytestmark = pytest.mark.timeout(30)
@@ -98,8 +103,8 @@ class ScriptedScheduler:
             raise InvalidArgument("family", "may not be that")
         self.told.append(told)
 
-    def release_task(self, **told: Any) -> None:
-        self.released.append(told)
+    def release_task(self, task_id: str, worker: str, attempt: int) -> None:
+        self.released.append({"task_id": task_id, "worker": worker, "attempt": attempt})
 
 
 class Stage:
@@ -239,3 +244,54 @@ def test_a_slot_is_free_once_the_scheduler_says_that_its_worker_runs_nothing(sta
     stage.scheduler.standings[second.task.task_id] = ("FAILED", None)
     stage.ended(second)
     assert stage.begin(Plain(name="four")).spec["worker"] == second.spec["worker"]
+
+
+def test_a_job_that_asks_another_scheduler_costs_its_task_no_failure_and_is_explained(stage: Stage) -> None:
+    run = stage.begin(Plain(name="one"))
+    stage.end(run, Returned(job_executor.SUPERSEDED, why="was not begun: see BSCHED_REDIS there"))
+    result = stage.ended(run)
+    assert (result.is_refused, run.reported) == (True, None) and "see BSCHED_REDIS there" in result.expl
+
+
+def test_a_job_whose_run_is_anothers_by_now_is_superseded(stage: Stage) -> None:
+    run = stage.begin(Plain(name="one"))
+    stage.scheduler.standings[run.task.task_id] = ("RUNNING", "bert")
+    stage.end(run, Returned(job_executor.SUPERSEDED, why="was not begun"))
+    assert (stage.ended(run).is_refused, run.reported) == (False, job_executor.SUPERSEDED)
+
+
+def test_a_run_that_was_handed_over_to_a_job_that_has_not_heard_so_is_given_back_in_its_name(stage: Stage) -> None:
+    run = stage.begin(Plain(name="one"))
+    stage.take_over(run)
+    stage.end(run, Returned("", why="can't be run on node-7", is_hosts_fault=True))
+    stage.ended(run)
+    assert run.reported == "PENDING"
+    assert stage.scheduler.released == [{"task_id": run.task.task_id, "worker": run.spec["worker"], "attempt": 1}]
+
+
+def test_an_executor_that_can_not_begin_lets_go_of_its_engine() -> None:
+    made = Stage()
+    made.engine.error = EngineUnavailable("gone")
+    with pytest.raises(EngineUnavailable):
+        made.executor.__enter__()
+    assert made.engine.is_closed
+
+
+def test_refusals_of_a_family_begin_anew_once_a_job_has_run_one_of_it(stage: Stage) -> None:
+    scheduler, registration = MagicMock(), MagicMock(known=None)
+    work_source = WorkSource(scheduler, "anna", registration, WorkerConfig(), MagicMock())
+    reports = RunReports(registration, work_source, True)
+
+    def run_and_end(name: str, returned: Returned) -> None:
+        run = stage.begin(Plain(name=name))
+        stage.end(run, returned)
+        stage.ended(run)
+        reports.note_run(run)
+
+    unfit = Returned("", why="can't be run on node-7", is_hosts_fault=True)
+    for name in ("one", "two"):
+        run_and_end(name, unfit)
+    run_and_end("two", Returned("DONE", RunResult("two", "DONE", json.dumps(None))))
+    run_and_end("three", unfit)
+    refused = [each.kwargs["seconds"] for each in scheduler.call.call_args_list if each.args == ("refuse_tasks",)]
+    assert refused == [1.0, 2.0, 1.0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +13,26 @@ from typing import Any
 
 import pytest
 
-from broker_sched import Scheduler, Worker
+from broker_sched import Scheduler, Worker, interrupts
+from broker_sched.errors import Unreachable
+from broker_sched.worker.executors import jobs
 from broker_sched.worker.executors.job_executor import JobExecutor
 from broker_sched.worker.executors.job_run import JobRun
 from broker_sched.worker.run_result import Ending, RunResult
 from broker_sched.worker.wakeup_socket import WakeupSocket
 from tests.conftest import running
 from tests.executors.engines import ForkEngine
-from tests.executors.tasks import Answering, Asking, Failing, InDirectory, Limited, Needing, Waiting, runs_of
+from tests.executors.tasks import (
+    Answering,
+    Asking,
+    Failing,
+    InDirectory,
+    Limited,
+    Needing,
+    Stubborn,
+    Waiting,
+    runs_of,
+)
 from tests.servers import is_alive, until
 from tests.worker.native_tasks import Batches
 
@@ -268,3 +281,44 @@ def test_a_job_whose_run_is_not_its_supervisors_any_more_does_nothing(supervisor
     supervisor.engine.room = 1
     assert ended(thread)
     assert supervisor.status(task) == "DONE" and not runs_of(task)
+
+
+def test_a_run_whose_handing_over_had_no_answer_is_given_back(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor.engine.room = 0
+    supervisor.engine.capacity = lambda: 1  # type: ignore[method-assign]  # a queue without a machine
+    task = InDirectory(directory=str(tmp_path), name="one")
+    thread = supervisor.start(task)
+    [spec] = until(lambda: supervisor.engine.specs, "its job waits")
+    transfer_task = supervisor.scheduler.transfer_task
+
+    def transfer_without_an_answer(**arguments: Any) -> Any:
+        transfer_task(**arguments)
+        raise Unreachable("the reply was lost")
+
+    monkeypatch.setattr(supervisor.scheduler, "transfer_task", transfer_without_an_answer)
+    monkeypatch.setattr(jobs, "scheduler_for", lambda spec: supervisor.scheduler)
+    assert jobs.run_job(spec)["is_hosts_fault"]
+    monkeypatch.undo()
+    assert supervisor.status(task) == "PENDING" and not runs_of(task)
+    supervisor.engine.room = 1
+    until(lambda: supervisor.status(task) == "DONE", "it is run after all")
+    assert ended(thread) and len(runs_of(task)) == 1
+
+
+def test_a_job_that_is_interrupted_twice_gives_its_task_back_after_it_has_ended(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    task = Stubborn(directory=str(tmp_path), name="stubborn")
+    thread = supervisor.start(task, kill_after=30.0)
+    [run] = until(lambda: runs_of(task), "it runs")
+    at = time.monotonic()
+    os.kill(run.work_horse, signal.SIGINT)
+    until((tmp_path / "told").exists, "its job ends it")
+    until(lambda: time.monotonic() > at + interrupts.BOUNCE_SECONDS, "the next one is no echo")
+    os.kill(run.work_horse, signal.SIGINT)
+    until(lambda: supervisor.runner(task) is None or len(runs_of(task)) == 2, "the task goes back")
+    assert not is_alive(run.task_process)
+    (tmp_path / "go").touch()
+    assert ended(thread)

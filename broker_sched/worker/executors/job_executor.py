@@ -20,7 +20,7 @@ from broker_sched.errors import BrokerSchedError, ConfigurationError, LoginRefus
 from broker_sched.tasks.protocol import TaskLike, logged_name
 from broker_sched.worker.executors.engine import Engine, JobEnd
 from broker_sched.worker.executors.job_run import JobRun
-from broker_sched.worker.executors.jobs import Returned
+from broker_sched.worker.executors.jobs import OTHER_SCHEDULER, Returned
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.run_task import RunOptions
 from broker_sched.worker.summary import SUPERSEDED
@@ -90,7 +90,11 @@ class JobExecutor:
 
     def __enter__(self) -> JobExecutor:
         self._engine.connect()
-        self._capacity = self._engine.capacity()
+        try:
+            self._capacity = self._engine.capacity()
+        except BaseException:
+            self._engine.close()
+            raise
         for thread in self._threads:
             thread.start()
         return self
@@ -249,13 +253,28 @@ class JobExecutor:
         """Conclude the run of a job that has ended, unless it may live, and let others have its slot."""
         run = self._runs.get(end.job_id)
         if run is not None and end.returned is not None:
-            conclude_returned(run, end.returned)
+            self._conclude_returned(run, end.returned)
             self._forget(run)
         elif run is not None:
             self._conclude_dead(run, end)
         del self._ends[end.job_id]
         if not end.may_live or end.job_id not in self._runs:  # then its worker runs nothing, as the scheduler says
             self._free_slot(end.job_id)
+
+    def _conclude_returned(self, run: JobRun, told: dict[str, Any]) -> None:
+        """Conclude the run of a job that has returned; one that says it did not begin, by who runs its task."""
+        returned = returned_from(told)
+        if returned.result is None and returned.status in ("", SUPERSEDED):
+            _, runner = self._standings([run]).get(run.job_id, ("", None))
+            if runner is not None and runner == run.spec["worker"]:  # it was handed over, and the job never heard so
+                task_id = run.task.task_id
+                with contextlib.suppress(Superseded):
+                    self._scheduler.release_task(task_id, run.spec["worker"], attempt=run.spec["attempt"])
+                log.warning("Gave %s back, which its job has not begun: it %s.", task_id, returned.why)
+                returned = Returned("PENDING")
+            elif returned.status and runner == run.spec["from"] and not run.is_superseded:
+                returned = Returned("", why=returned.why or OTHER_SCHEDULER, is_hosts_fault=True)
+        conclude_returned(run, returned)
 
     def _conclude_dead(self, run: JobRun, end: JobEnd) -> None:
         """Conclude the run of a job that did not return, by who runs its task; one that may go on is left to it."""
@@ -339,13 +358,17 @@ class JobExecutor:
         return found
 
 
-def conclude_returned(run: JobRun, told: dict[str, Any]) -> None:
-    """Conclude a run by what its job has returned."""
+def returned_from(told: dict[str, Any]) -> Returned:
+    """Return what a job has returned; where that can't be read, that it is its machine's fault."""
     try:
-        returned = Returned.from_json(told)
+        return Returned.from_json(told)
     except (TypeError, KeyError, ValueError) as error:
         why = f"left a result that can't be read here ({error}): is broker-sched another version there?"
-        returned = Returned("", why=why, is_hosts_fault=True)
+        return Returned("", why=why, is_hosts_fault=True)
+
+
+def conclude_returned(run: JobRun, returned: Returned) -> None:
+    """Conclude a run by what its job has returned."""
     task_id = run.task.task_id
     if returned.status:
         run.conclude(returned.result or RunResult(task_id, "FAILED"), returned.status)

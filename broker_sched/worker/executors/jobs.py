@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, cast
 
 from broker_sched import log_lines, luigi_config
 from broker_sched.contract.scheduler_api import SchedulerAPI
-from broker_sched.errors import BrokerSchedError, ConfigurationError, Superseded
+from broker_sched.errors import BrokerSchedError, ConfigurationError, LoginRefused, Superseded
 from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.config import WorkerConfig
@@ -33,6 +33,8 @@ from broker_sched.worker.run_task import RunOptions
 from broker_sched.worker.summary import SUPERSEDED
 from broker_sched.worker.worker import Worker
 
+# Why a run is not the supervisor's where the job asks, and is where the supervisor does.
+OTHER_SCHEDULER = "was not begun: the job's scheduler is another one than the supervisor's: see BSCHED_REDIS there"
 log = logging.getLogger("bsched.worker")
 
 
@@ -108,7 +110,7 @@ def _run(spec: dict[str, Any], where: str) -> Returned:
             worker.take_over(task, spec, where)
         except Superseded as error:
             log.info("%s", error)
-            return Returned(SUPERSEDED)
+            return Returned(SUPERSEDED, why=f"{OTHER_SCHEDULER}, {where}")  # if it is still the supervisor's
         except BrokerSchedError as error:
             return _unfit(where, error)
         worker.run()
@@ -159,8 +161,9 @@ def _options(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unfit(where: str, error: BrokerSchedError) -> Returned:
-    hint = "Where it wants a login, set BSCHED_REDIS there, or BSCHED_TOKEN for a server"
-    why = f"can't be run {where}, where the scheduler can't be used: {str(error).rstrip('.')}. {hint}"
+    why = f"can't be run {where}, where the scheduler can't be used: {str(error).rstrip('.')}"
+    if isinstance(error, LoginRefused) or any(code in why for code in ("(NOAUTH)", "(WRONGPASS)")):
+        why += ". To log in, set BSCHED_REDIS there, or BSCHED_TOKEN for a server"
     log.error("%s.", why)
     return Returned("", why=why, is_hosts_fault=True)
 

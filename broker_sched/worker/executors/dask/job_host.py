@@ -122,7 +122,7 @@ def run_and_exit(connection: socket.socket) -> NoReturn:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, interrupts.handle)
         with open(os.devnull) as nothing:
             os.dup2(nothing.fileno(), 0)
         file, is_over = connection.makefile("rwb"), threading.Event()
