@@ -10,7 +10,7 @@ import json
 import logging
 import traceback
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, Protocol
 
@@ -335,13 +335,13 @@ class WorkSource:
         """Make the task of a reply from its module, family and parameters. What can't be made is given back: None."""
         module, family = reply.get("task_module") or "", reply["task_family"]
         try:
-            self._check_allowed(module, is_whole_module=True)
+            check_allowed(module, self._allowed, is_whole_module=True)
             if not self._trial.survives(module) and self._release(
                 list(task_ids), **attempt_argument(reply.get("attempt"))
             ):
                 return None
             task = load_task(module, family, reply["task_params"], reply.get("task_id"))
-            self._check_allowed(type(task).__module__)  # an allowed module may have imported it from elsewhere
+            check_allowed(type(task).__module__, self._allowed)  # an allowed module may have imported it from elsewhere
         except Exception as error:
             reason = str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc()
             is_whole_module = isinstance(error, TaskNotLoadable) and error.is_whole_module
@@ -385,10 +385,11 @@ class WorkSource:
                     "add_task", worker=self._worker_id, **failure, **attempt_argument(reply.get("attempt"))
                 )
 
-    def _check_allowed(self, module: str, is_whole_module: bool = False) -> None:
-        allowed = self._allowed
-        if allowed and not any(fnmatchcase(module, pattern) for pattern in allowed):
-            raise TaskNotLoadable(
-                f"This worker may not load tasks from {module or 'no module'}; allowed: {', '.join(allowed)}.",
-                is_whole_module,
-            )
+
+def check_allowed(module: str, allowed: Sequence[str], is_whole_module: bool = False) -> None:
+    """Raise TaskNotLoadable for a module that no pattern of allow_modules fits. Without any, all are allowed."""
+    if allowed and not any(fnmatchcase(module, pattern) for pattern in allowed):
+        raise TaskNotLoadable(
+            f"This worker may not load tasks from {module or 'no module'}; allowed: {', '.join(allowed)}.",
+            is_whole_module,
+        )

@@ -11,9 +11,9 @@ from unittest.mock import MagicMock
 import pytest
 
 from broker_sched import Task
-from broker_sched.errors import EngineUnavailable, InvalidArgument
+from broker_sched.errors import ConfigurationError, EngineUnavailable, InvalidArgument
 from broker_sched.worker.config import WorkerConfig
-from broker_sched.worker.executors import job_executor
+from broker_sched.worker.executors import job_executor, jobs
 from broker_sched.worker.executors.engine import JobEnd
 from broker_sched.worker.executors.job_executor import JobExecutor
 from broker_sched.worker.executors.job_run import JobRun
@@ -21,6 +21,7 @@ from broker_sched.worker.executors.jobs import Returned
 from broker_sched.worker.run_reports import RunReports
 from broker_sched.worker.run_result import Ending, RunResult
 from broker_sched.worker.run_task import RunOptions
+from broker_sched.worker.wakeup_socket import WakeupSocket
 from broker_sched.worker.work_source import WorkSource
 from tests.servers import until
 
@@ -218,11 +219,17 @@ def test_a_job_that_waits_for_new_deps_has_longer_to_return(stage: Stage) -> Non
     assert (stage.ended(run).expl, run.reported) == ("told", "PENDING")
 
 
-def test_no_job_is_taken_for_lost_while_its_engine_can_not_be_reached(stage: Stage) -> None:
-    run = stage.begin(Plain(name="one"))
+def test_no_job_is_taken_for_lost_while_its_engine_can_not_be_reached_unless_that_lost_it(stage: Stage) -> None:
+    run, lost = stage.begin(Plain(name="one")), stage.begin(Plain(name="lost"))
+    stage.take_over(lost)
+    stage.end(lost, may_live=True)
+    stage.is_asked()
+    assert lost.result is None, "it may live"
     stage.engine.error = EngineUnavailable("gone")
     stage.rounds(2)
-    stage.scheduler.standings[run.task.task_id] = ("DONE", None)
+    for each in (run, lost):
+        stage.scheduler.standings[each.task.task_id] = ("DONE", None)
+    stage.ended(lost)
     stage.rounds(8)  # in which a lost one would have been given up
     assert run.result is None
     stage.engine.error = None
@@ -295,3 +302,30 @@ def test_refusals_of_a_family_begin_anew_once_a_job_has_run_one_of_it(stage: Sta
     run_and_end("three", unfit)
     refused = [each.kwargs["seconds"] for each in scheduler.call.call_args_list if each.args == ("refuse_tasks",)]
     assert refused == [1.0, 2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "module", "said"),
+    [
+        ("etl.*", __name__, f"may not load tasks from {__name__}; allowed: etl.*."),
+        ("json", "json", f"may not load tasks from {__name__}; allowed: json."),
+        ("*", "json", "its scheduler was asked for"),
+    ],
+)
+def test_a_job_loads_from_allowed_modules_only(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, allowed: str, module: str, said: str
+) -> None:
+    monkeypatch.setenv("BSCHED_WORKER_ALLOW_MODULES", allowed)
+    monkeypatch.setattr(jobs, "scheduler_for", MagicMock(side_effect=ConfigurationError("its scheduler was asked for")))
+    run = stage.begin(Plain(name="one"))
+    returned = jobs.run_job({**run.spec, "module": module})
+    assert said in returned["why"] and returned["is_unloadable"] == ("allowed" in said)
+    assert "PYTHONPATH" not in returned["why"]
+
+
+def test_a_run_that_ends_after_it_was_left_does_not_wake_its_worker() -> None:
+    unseen, wakeup_socket = set[JobRun](), WakeupSocket()
+    run = JobRun(Plain(name="one"), "job", {}, 0.0, lambda run: None, wakeup_socket, unseen)
+    run.clean_up()
+    run.conclude(RunResult("one", "DONE"), "DONE")
+    assert (run.reported, unseen, wakeup_socket.clear()) == ("DONE", set(), False)

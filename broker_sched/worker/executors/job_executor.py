@@ -79,6 +79,7 @@ class JobExecutor:
         self._tried: set[str] = set()  # ids of jobs that the engine may have: a reply may have been lost
         self._submitted: set[str] = set()  # of those that it has
         self._asked: set[str] = set()  # ids of those whose workers were asked to end them
+        self._lost: set[str] = set()  # of those that the engine has lost, and that may live
         self._missed: dict[str, float] = {}  # job id → since when nobody runs its task, as the scheduler says
         self._heard: queue.SimpleQueue[JobRun | JobEnd | None] = queue.SimpleQueue()
         self._is_over = threading.Event()
@@ -242,6 +243,7 @@ class JobExecutor:
         self._runs.pop(run.job_id, None)
         self._tried.discard(run.job_id)
         self._submitted.discard(run.job_id)
+        self._lost.discard(run.job_id)
         self._asked.discard(run.job_id)
         self._missed.pop(run.job_id, None)
 
@@ -287,6 +289,7 @@ class JobExecutor:
             run.conclude(RunResult(run.task.task_id, "FAILED"), status if status in ENDED else SUPERSEDED)
         elif end.may_live:
             log.warning("%s %s. It goes on while its job is heard of.", run.task.task_id, end.why)
+            self._lost.add(run.job_id)
         else:
             log.error("%s %s.", run.task.task_id, end.why)
             expl = json.dumps(f"{run.task.task_id} {end.why}.")
@@ -327,10 +330,10 @@ class JobExecutor:
 
     def _look_for_lost(self, now: float) -> None:
         """Conclude the runs whose tasks nobody runs any more, and whose jobs have not returned: they are lost."""
-        if self._machines in self._outages:  # what a job has returned can't be heard
-            self._missed.clear()
-            return
-        runs = [run for run in self._runs.values() if run.job_id in self._submitted]
+        is_heard = self._machines not in self._outages  # else what a job has returned isn't, or that it was lost
+        known = self._submitted if is_heard else self._lost
+        runs = [run for run in self._runs.values() if run.job_id in known]
+        self._missed = {job_id: since for job_id, since in self._missed.items() if job_id in known}
         standings = self._standings(runs)
         for run in runs:
             status, runner = standings.get(run.job_id, ("", None))

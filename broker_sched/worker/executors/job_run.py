@@ -50,6 +50,7 @@ class JobRun:
         self._look_at = look_at
         self._wakeup_socket = wakeup_socket
         self._unseen = unseen
+        self._is_left = False  # nobody looks for its end
         self._conclusion = threading.Lock()  # the loop and the executor may come to one at the same time
         self._give_up_at: float | None = None  # a worker that leaves waits no longer
 
@@ -130,19 +131,22 @@ class JobRun:
         log.error("%s has not begun where it is to run: this message is lost: %s", logged_name(self.task), content)
 
     def clean_up(self) -> None:
-        """Forget that the run has ended, which nobody looks for any more."""
-        self._unseen.discard(self)
+        """Forget that the run has ended, or will, which nobody looks for any more."""
+        with self._conclusion:
+            self._is_left = True
+            self._unseen.discard(self)
 
     def conclude(self, result: RunResult, reported: str | None = None) -> None:
-        """Set the run's end, unless it has one, and wake the worker's loop.
+        """Set the run's end, unless it has one, and wake the worker's loop, unless that has left the run.
 
         reported: the status that the job has reported itself.
         """
         with self._conclusion:
             if self.result is None:
                 self.reported, self.result = reported, result
-                self._unseen.add(self)
-                self._wakeup_socket.wake()
+                if not self._is_left:
+                    self._unseen.add(self)
+                    self._wakeup_socket.wake()
 
     def conclude_unbegun(self, why: str, by: EndedBy = "crash") -> None:
         """Set the end of a run that is still the supervisor's, which is to report it.

@@ -31,6 +31,7 @@ from broker_sched.worker.retrying_scheduler import SERVERS
 from broker_sched.worker.run_result import RunResult, TaskSpec
 from broker_sched.worker.run_task import RunOptions
 from broker_sched.worker.summary import SUPERSEDED
+from broker_sched.worker.work_source import check_allowed
 from broker_sched.worker.worker import Worker
 
 # Why a run is not the supervisor's where the job asks, and is where the supervisor does.
@@ -90,17 +91,25 @@ def run_job(spec: dict[str, Any], place: str = "") -> dict[str, Any]:
 def _run(spec: dict[str, Any], where: str) -> Returned:
     task_id = spec["task_id"]
     try:
+        config = WorkerConfig.beside_luigi(_options(spec))
+    except BrokerSchedError as error:
+        return _unfit(where, error)
+    hint = ""
+    try:
+        check_allowed(spec["module"] or "", config.allow_modules)
         with _limited(spec["timeout"]):
+            hint = " The module must be on the PYTHONPATH there"
             task = load_task(spec["module"], spec["family"], spec["params"], task_id)
+        hint = ""
+        check_allowed(type(task).__module__, config.allow_modules)  # it may have been imported from elsewhere
     except (TaskNotLoadable, LoadedTooLong) as error:
         if isinstance(error, LoadedTooLong) or isinstance(error.__cause__, LoadedTooLong):
             why = f"ran longer than {spec['timeout']:g} s, its timeout, {where}: that was not enough to load it"
             return Returned("", why=why, is_timed_out=True)
-        why = f"can't be loaded {where}: {error} The module must be on the PYTHONPATH there"
+        why = f"can't be loaded {where}: {error}{hint}"
         log.error("%s %s.", task_id, why)
         return Returned("", why=why, is_unloadable=True)
     try:
-        config = WorkerConfig.beside_luigi(_options(spec))
         executor = _NotedRuns(multiprocessing.get_context(config.start_method), config)
         worker = JobWorker(scheduler_for(spec), spec["worker"], 1, True, executor, **_options(spec))
     except BrokerSchedError as error:
