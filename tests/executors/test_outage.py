@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 
+from broker_sched.errors import EngineUnavailable
+from broker_sched.worker.executors.rq import job
+from broker_sched.worker.executors.rq.engine import RqEngine
 from tests.conftest import running
 from tests.executors.conftest import RqFleet
 from tests.executors.tasks import InDirectory, Waiting, runs_of
@@ -76,3 +84,34 @@ def test_a_task_handed_out_while_rqs_redis_is_away_is_run_afterwards(
         (tmp_path / "go").touch()
     assert (small_fleet.status(first), small_fleet.status(second)) == ("DONE", "DONE")
     assert (len(runs_of(first)), len(runs_of(second))) == (1, 1)
+
+
+def test_the_end_of_a_job_whose_submission_had_no_answer_is_heard_once(
+    fleet: RqFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = RqEngine(fleet.url, fleet.queue, look_seconds=0.02)
+    enqueue_job = Queue.enqueue_job
+
+    def enqueue_without_an_answer(*arguments: Any, **named: Any) -> None:
+        enqueue_job(*arguments, **named)
+        raise redis.ConnectionError("the reply was lost")
+
+    monkeypatch.setattr(Queue, "enqueue_job", enqueue_without_an_answer)
+    with pytest.raises(EngineUnavailable):
+        engine.submit("lost", {"task_id": "one"})
+    assert fleet.queued() == ["lost"]
+    Queue(fleet.queue, connection=fleet.client, serializer=JSONSerializer).empty()
+    [end] = until(lambda: engine.wait_for_ends(0.5), "it is missed")
+    assert (end.job_id, end.may_live) == ("lost", True) and "was deleted" in end.why
+    assert engine.wait_for_ends(0.2) == []
+    engine.close()
+
+
+@pytest.mark.parametrize("error", [redis.ConnectionError, redis.TimeoutError])
+def test_a_job_returns_when_rqs_redis_is_there(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    connection = MagicMock()
+    connection.exists.side_effect = [error("away"), 1]
+    monkeypatch.setattr(job, "get_current_job", lambda: MagicMock(connection=connection))
+    monkeypatch.setattr(job.jobs, "run_job", lambda spec, place: {"status": "DONE"})
+    monkeypatch.setattr(job, "LONGEST_WAIT_SECONDS", 0.0)
+    assert job.run_job({}) == {"status": "DONE"} and connection.exists.call_count == 2
