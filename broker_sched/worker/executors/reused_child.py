@@ -138,8 +138,9 @@ def run_jobs(own_ends: list[socket.socket], workers_ends: list[socket.socket], w
     connection = TasksEnd(own_end)
     inbox, surroundings = Inbox(connection), Surroundings()
     while (job := _next_job(inbox, worker_pid)) is not None:
-        with _output_to(pipes if job.has_pipe else None):
+        with _output_to(pipes if job.has_pipe else None) as output:
             ended = _run(job, connection, inbox, surroundings, begun)
+            output.is_last = ended.why_to_leave is not None
         connection.send((job.number, ended))
         tracing.flush()
         if ended.why_to_leave is not None:
@@ -178,26 +179,35 @@ def _run(job: Job, connection: TasksEnd, inbox: Inbox, surroundings: Surrounding
     return Ended(result, surroundings.why_to_leave())
 
 
+class _Output:
+    """Where a run writes to. is_last: it stays so, since the process runs nothing else: a thread may write still."""
+
+    is_last = False
+
+
 @contextlib.contextmanager
-def _output_to(pipes: socket.socket | None) -> Iterator[None]:
+def _output_to(pipes: socket.socket | None) -> Iterator[_Output]:
     """Let all that is written meanwhile go into the pipe that comes next, and nothing of it later."""
+    output = _Output()
     if pipes is None:
-        yield
+        yield output
         return
     _, descriptors, _, _ = socket.recv_fds(pipes, 1, 1)
     numbers, streams = (STDOUT, STDERR), (sys.stdout, sys.stderr)
     before = [os.dup(number) for number in numbers]
     write_to(Connection(descriptors[0], readable=False))
     try:
-        yield
+        yield output
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # a task may have closed it
                 stream.flush()
         for number, kept in zip(numbers, before):
-            os.dup2(kept, number)
+            if not output.is_last:
+                os.dup2(kept, number)
             os.close(kept)
-        sys.stdout, sys.stderr = streams
+        if not output.is_last:
+            sys.stdout, sys.stderr = streams
 
 
 def _end_with_worker(own_end: socket.socket, worker_pid: int) -> None:
