@@ -63,7 +63,10 @@ export default function Events() {
   const held = useRef({ wanted: '', data: /** @type {any} */ (null) });
   if (!asked.stale && (!isPaused || held.current.wanted !== wanted)) held.current = { wanted, data: asked.data };
   const shown = isPaused && held.current.wanted === wanted ? { ...asked, data: held.current.data } : asked;
-  const pause = () => setParams({ paused: isPaused ? null : 1 }, { replace: true });
+  const pause = () => {
+    if (isPaused) asked.reload(); // what happened meanwhile was not asked for
+    setParams({ paused: isPaused ? null : 1 }, { replace: true });
+  };
   useKeys([{ keys: 'p', does: isPaused ? 'Go on with what happens' : 'Pause what happens', act: pause }]);
   return html`
     <${Filters} filters=${FILTERS} label="Filter events">
