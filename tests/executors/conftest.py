@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,18 @@ from tests.servers import until
 QUICK_JOBS = {"BSCHED_WORKER_PING_INTERVAL": "0.1"}
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.1}
 PRELOADED = ("-c", "tests.executors.preload")  # of an rq worker whose runs begin at once
+
+
+@contextlib.contextmanager
+def beside(run: Callable[..., Any], *tasks: Any, **options: Any) -> Iterator[None]:
+    """Have a worker run in a thread, which is waited for at the end."""
+    thread = threading.Thread(target=run, args=tasks, kwargs=options)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(60)
+        assert not thread.is_alive(), "the worker has left"
 
 
 class RqFleet:
@@ -87,13 +99,8 @@ class RqFleet:
     @contextlib.contextmanager
     def while_running(self, *tasks: Any, **options: Any) -> Iterator[None]:
         """The same in a thread. It is waited for at the end."""
-        thread = threading.Thread(target=self.run, args=tasks, kwargs={"no_install_shutdown_handler": True, **options})
-        thread.start()
-        try:
+        with beside(self.run, *tasks, no_install_shutdown_handler=True, **options):
             yield
-        finally:
-            thread.join(60)
-            assert not thread.is_alive(), "the worker has left"
 
     def submit(self, *tasks: Any) -> None:
         """Schedule them for others."""

@@ -30,6 +30,7 @@ from broker_sched.worker.executors.job_executor import JobExecutor
 from broker_sched.worker.run_task import RunOptions
 from bsched.main import cli
 from tests.conftest import running
+from tests.executors.conftest import beside
 from tests.executors.plain_tasks import Layered
 from tests.executors.tasks import Answering, Failing, InDirectory, Limited, Starting, Waiting, runs_of
 from tests.nightly import by_night
@@ -107,13 +108,8 @@ class Site:
     @contextlib.contextmanager
     def while_running(self, *tasks: Any, **options: Any) -> Iterator[None]:
         """The same in a thread, which is waited for at the end."""
-        thread = threading.Thread(target=self.run, args=tasks, kwargs=options)
-        thread.start()
-        try:
+        with beside(self.run, *tasks, **options):
             yield
-        finally:
-            thread.join(60)
-            assert not thread.is_alive(), "the worker has left"
 
     def supervisor(self, *words: str) -> Program:
         """`bsched worker --executor dask`."""

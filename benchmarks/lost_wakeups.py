@@ -1,4 +1,4 @@
-"""`python -m benchmarks.soak`: for minutes, tasks become ready at random moments for an idle fleet of real processes.
+"""`python -m benchmarks.lost_wakeups`: for minutes, tasks become ready at random moments for an idle fleet.
 
 A wake-up that is lost shows as a wait of seconds, until the worker looks for itself. Exits with 1 when there is one.
 """
@@ -67,7 +67,7 @@ class Soak:
 
 def main() -> int:
     """The exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lost_wakeups", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--http", action="store_true", help="over a server, not straight to Redis")
