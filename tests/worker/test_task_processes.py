@@ -227,3 +227,31 @@ def test_a_worker_that_a_failed_test_leaves_in_a_thread_ends_with_it(
         until(lambda: local.worker_list(), "it is there")
     thread.join(20)
     assert not thread.is_alive()
+
+
+FRAIL = """
+import subprocess, sys, threading
+from broker_sched.worker.executors.task_process import end_with_worker
+programs = [subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait"], start_new_session=True) for _ in range(30)]
+sys.stdin.readline()
+for each in programs:
+    threading.Thread(target=lambda each=each: (each.wait(), subprocess.os._exit(3))).start()
+threading.Thread(target=end_with_worker, args=(1,)).start()
+"""
+
+
+def test_a_process_whose_worker_is_gone_ends_all_programs_though_it_would_end_with_the_first_of_them() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FRAIL],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=die_with_parent,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    pids = [int(process.stdout.readline()) for _ in range(30)]
+    pids += [psutil.Process(pid).ppid() for pid in pids]
+    process.stdin.write("go\n")
+    process.stdin.close()
+    assert process.wait(20) == -signal.SIGKILL
+    until(lambda: not any(map(is_alive, pids)), "its programs are gone")

@@ -15,6 +15,7 @@ import signal
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ from broker_sched.worker.status_reporter import StatusReporter
 log = logging.getLogger("bsched.worker")
 OVERWRITING = ("set_task_progress_percentage", "set_task_status_message")  # calls that replace earlier ones
 LOOK_SECONDS = 0.05  # between two looks at the programs of a task that has ended
+MOST_LOOKS = 10  # for processes that are started while others are stopped
 WATCH_SECONDS = 1.0  # how often a task process looks whether its worker still lives
 SIGNALS = {
     signal.SIGKILL: "it was killed (SIGKILL), possibly because the machine is out of memory",
@@ -201,7 +203,7 @@ class TaskProcess:
 
     def kill(self) -> None:
         """Send SIGKILL to the process and to all that it started."""
-        for process in {*self._terminated, *self._tree()}:
+        for process in [*self._tree(), *self._terminated]:  # the task first: it might start others instead
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self._deadline = time.monotonic() + self._kill_after_seconds
@@ -366,7 +368,36 @@ def _listen(connection: TasksEnd, reporter: StatusReporter, worker_pid: int) -> 
 def end_with_worker(worker_pid: int) -> None:
     """End this process and all that it started, since its worker is gone."""
     log.error("The worker of this process (pid %d) is gone: what it runs ends, too.", worker_pid)
-    for process in psutil.Process().children(recursive=True):
+    # A copy does it, while this process is stopped: a task that sees one of its programs end might end this process, or
+    # start others, before they all are killed.
+    own_pid, copy = os.getpid(), None
+    with contextlib.suppress(OSError), warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of a fork beside threads, whose locks the copy leaves alone
+        copy = os.fork()
+    if copy:
+        os.waitpid(copy, 0)  # which does not return, unless the copy was killed
+    try:
+        _kill_tree(psutil.Process(own_pid))
+    finally:
+        os._exit(1)
+
+
+def _kill_tree(root: psutil.Process) -> None:
+    """Kill a process and all that it started, but this process, once they are all stopped and can't start more."""
+    own_pid = os.getpid()
+    stopped, found = set[psutil.Process](), {root}
+    for _ in range(MOST_LOOKS):
+        for process in found - stopped:
+            with contextlib.suppress(psutil.Error):
+                if process.pid != own_pid:
+                    process.suspend()
+        stopped |= found
+        found = {root, *root.children(recursive=True)}
+        if found <= stopped:
+            break
+    for process in sorted(stopped | found, key=lambda each: each.pid in (root.pid, own_pid)):
         with contextlib.suppress(psutil.Error):
-            process.kill()
-    os.kill(os.getpid(), signal.SIGKILL)
+            if process.pid != own_pid or process == root:
+                process.kill()
