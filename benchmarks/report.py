@@ -36,7 +36,8 @@ EVENTS = """
 
 On one namespace, in this order; SLOWLOG measured. Each line is the longest of all scripts, and of all other commands,
 that ran while this happened. SLOWLOG counts the time that other processes have the processor, too; so this Redis goes
-before them (nice -20), where the system allows it.
+before them (nice -20), where the system allows it. It does not rewrite its append-only file meanwhile: while it does,
+each page of memory that a script is the first to change is copied, and scripts of 20 to 40 ms were seen.
 """
 
 
