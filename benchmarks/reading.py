@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import math
 import os
 import time
@@ -100,6 +101,20 @@ def times_of(caller: Caller, question: Question, samples: int) -> list[float]:
         reply = ask()
         found.append(time.perf_counter() - started)
         caller.result_of(reply)
+    return found
+
+
+def times_of_scrape(port: int, samples: int) -> list[float]:
+    """Seconds of each GET /metrics, one after the other."""
+    connection, found = http.client.HTTPConnection("127.0.0.1", port), []
+    for _ in range(samples):
+        started = time.perf_counter()
+        connection.request("GET", "/metrics")
+        answer = connection.getresponse()
+        answer.read()
+        found.append(time.perf_counter() - started)
+        if answer.status != 200:
+            raise RuntimeError(f"GET /metrics was answered with {answer.status}.")
     return found
 
 
