@@ -18,7 +18,7 @@ from rq import Queue
 
 from broker_sched import Scheduler, Worker
 from broker_sched.worker.executors.job_executor import JobExecutor
-from broker_sched.worker.executors.rq.engine import RqEngine
+from broker_sched.worker.executors.rq.engine import LOOK_SECONDS, RqEngine
 from tests.conftest import running
 from tests.harness import ROOT
 from tests.programs import Program
@@ -82,7 +82,7 @@ class RqFleet:
         settings = [word for pair in ("wait_interval=0.05", "wait_jitter=0") for word in ("--set", pair)]
         return self.start("bsched.main", "worker", "--executor", "rq", *where, *settings, *more)
 
-    def executor(self, look_seconds: float = 0.5, scheduler: Any = None, **options: Any) -> JobExecutor:
+    def executor(self, look_seconds: float = LOOK_SECONDS, scheduler: Any = None, **options: Any) -> JobExecutor:
         """One in this process. scheduler: another way to the same one."""
         return JobExecutor(RqEngine(self.rq_url, self.queue, look_seconds), scheduler or self.scheduler, **options)
 

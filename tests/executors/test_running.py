@@ -265,7 +265,8 @@ def test_a_job_that_an_rq_worker_took_and_died_with_is_replaced(fleet: RqFleet, 
 
 def test_a_job_deleted_from_the_queue_fails_its_task(fleet: RqFleet, tmp_path: Path) -> None:
     task = InDirectory(directory=str(tmp_path), name="one")
-    with fleet.while_running(task, worker_processes=1, executor_options={"follows_engine": False}):
+    alone = {"follows_engine": False, "look_seconds": 0.5}
+    with fleet.while_running(task, worker_processes=1, executor_options=alone):
         until(fleet.queued, "the task is enqueued")
         subprocess.run(
             [sys.executable, "-m", "rq.cli", "empty", "--url", fleet.url, "-S", "json", fleet.queue], check=True

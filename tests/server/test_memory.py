@@ -147,8 +147,6 @@ def test_a_reader_that_goes_gives_its_share_back(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_budget_serves_in_order_and_forgets_who_waits_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget_module, "WAIT_SECONDS", 0.05)
-
     async def act() -> None:
         budget = Budget(10)
         assert await budget.take(100) == 10, "what is larger than all takes all"
@@ -159,6 +157,7 @@ def test_a_budget_serves_in_order_and_forgets_who_waits_no_more(monkeypatch: pyt
         assert not small.done(), "it came later"
         large.cancel()
         assert await small == 1
+        monkeypatch.setattr(budget_module, "WAIT_SECONDS", 0.05)
         with pytest.raises(RequestRefused, match="Try again"):
             await budget.take(9)
         budget.give_back(6)
