@@ -44,15 +44,14 @@ class Forwarder:
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    """Pass on all that comes from one side, and then close both."""
-    source.settimeout(None)
-    target.settimeout(None)
-    with contextlib.suppress(OSError):
+    """Pass on all that comes from one side, and then end both. The other way has a thread of its own, as this has."""
+    with source, contextlib.suppress(OSError):
+        source.settimeout(None)
+        target.settimeout(None)
         while part := source.recv(65536):
             target.sendall(part)
-    for each in (source, target):
-        with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import importlib.util
 import os
@@ -24,7 +25,6 @@ from redis.retry import Retry
 
 PATIENCE_SECONDS = 20.0
 PORTS = (12_000, 22_000)  # a Cluster's second one is 10,000 above, and still below those that the kernel gives away
-_marks: list[socket.socket] = []  # of the ports that this process was given
 
 
 # The wheels with a server: what tests call it, where it is in the package, and which Pythons pyproject.toml has it for.
@@ -122,7 +122,7 @@ def free_port() -> int:
         except OSError:
             mark.close()
             continue
-        _marks.append(mark)
+        atexit.register(mark.close)
         return port
 
 

@@ -166,6 +166,7 @@ class LargeCalls:
         except (asyncio.TimeoutError, TimeoutError):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
 
     async def _started(self) -> asyncio.subprocess.Process:
         async with self._starting:

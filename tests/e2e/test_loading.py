@@ -93,8 +93,8 @@ class Place:
         """`bsched …` there, or another program; what is importable is what is in the directory, and our own."""
         where = {"BSCHED_REDIS": self.redis_url, "BSCHED_NAMESPACE": self.namespace}
         environment = environment_with(directory, **where, FLEET=fleet)
-        log = (self.root / f"log-{len(self.processes)}").open("w")
-        process = Program(*words, program=program, cwd=directory, env=environment, stdout=log, stderr=STDOUT)
+        with (self.root / f"log-{len(self.processes)}").open("w") as log:
+            process = Program(*words, program=program, cwd=directory, env=environment, stdout=log, stderr=STDOUT)
         self.processes.append(process)
         return process
 

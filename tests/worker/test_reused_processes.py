@@ -256,6 +256,8 @@ def test_a_message_that_is_there_before_its_run_has_begun_reaches_it_and_no_othe
     with inbox.messages_for(3, reporter):
         pass
     assert told == ["early", "in time"]
+    worker.close()
+    theirs.close()
 
 
 def test_no_process_is_left_when_the_worker_has_left(local: Any, tmp_path: Path) -> None:

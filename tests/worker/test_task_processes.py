@@ -255,3 +255,4 @@ def test_a_process_whose_worker_is_gone_ends_all_programs_though_it_would_end_wi
     process.stdin.close()
     assert process.wait(20) == -signal.SIGKILL
     until(lambda: not any(map(is_alive, pids)), "its programs are gone")
+    process.stdout.close()
