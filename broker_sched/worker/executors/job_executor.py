@@ -76,11 +76,6 @@ class JobExecutor:
         self._slots: dict[int, str] = {}
         self._runs: dict[str, JobRun] = {}  # by job id: those that have started, and not ended
         self._ends: dict[str, JobEnd] = {}  # by job id: those that were heard of, and not dealt with
-        self._tried: set[str] = set()  # ids of jobs that the engine may have: a reply may have been lost
-        self._submitted: set[str] = set()  # of those that it has
-        self._asked: set[str] = set()  # ids of those whose workers were asked to end them
-        self._lost: set[str] = set()  # of those that the engine has lost, and that may live
-        self._missed: dict[str, float] = {}  # job id → since when nobody runs its task, as the scheduler says
         self._heard: queue.SimpleQueue[JobRun | JobEnd | None] = queue.SimpleQueue()
         self._is_over = threading.Event()
         self._outages: set[str] = set()  # what can't be reached now, and that was said
@@ -218,34 +213,29 @@ class JobExecutor:
         if run.result is not None:  # it does not count any more
             self._withdraw(run)
             self._forget(run)
-        elif run.stop_at is not None and run.job_id not in self._asked:
-            if run.job_id not in self._tried or self._withdraw(run):
+        elif run.stop_at is not None and not run.is_asked_to_end:
+            if not run.may_be_submitted or self._withdraw(run):
                 self._forget(run)
                 run.conclude_unbegun("was ended before it began")
-        elif run.job_id not in self._submitted:
+        elif not run.is_submitted:
             slot = next(number for number in range(1, len(self._slots) + 2) if number not in self._slots)
             slot = next((number for number, job_id in self._slots.items() if job_id == run.job_id), slot)
             self._slots[slot] = run.job_id
             run.spec["worker"] = f"{run.spec['from']}/{self._name}-{slot}"
-            self._tried.add(run.job_id)
+            run.may_be_submitted = True
             self._engine.submit(run.job_id, run.spec)
-            self._submitted.add(run.job_id)
+            run.is_submitted = True
             log.info("%s is job %s", logged_name(run.task), run.job_id)
 
     def _withdraw(self, run: JobRun) -> bool:
         """Have the engine take the job of a run back. Return whether it never begins."""
-        is_withdrawn = run.job_id in self._tried and self._engine.withdraw(run.job_id)
+        is_withdrawn = run.may_be_submitted and self._engine.withdraw(run.job_id)
         if is_withdrawn:
             self._free_slot(run.job_id)
         return is_withdrawn
 
     def _forget(self, run: JobRun) -> None:
         self._runs.pop(run.job_id, None)
-        self._tried.discard(run.job_id)
-        self._submitted.discard(run.job_id)
-        self._lost.discard(run.job_id)
-        self._asked.discard(run.job_id)
-        self._missed.pop(run.job_id, None)
 
     def _free_slot(self, job_id: str) -> None:
         for slot in [slot for slot, holder in self._slots.items() if holder == job_id]:
@@ -289,7 +279,7 @@ class JobExecutor:
             run.conclude(RunResult(run.task.task_id, "FAILED"), status if status in ENDED else SUPERSEDED)
         elif end.may_live:
             log.warning("%s %s. It goes on while its job is heard of.", run.task.task_id, end.why)
-            self._lost.add(run.job_id)
+            run.is_lost = True
         else:
             log.error("%s %s.", run.task.task_id, end.why)
             expl = json.dumps(f"{run.task.task_id} {end.why}.")
@@ -315,7 +305,7 @@ class JobExecutor:
     def _stop_begun(self, runs: Sequence[JobRun]) -> None:
         """Have the workers of these jobs end them, once they have taken the runs over; one that never does is concluded
         here."""
-        left = [run for run in runs if run.result is None and run.job_id not in self._asked]
+        left = [run for run in runs if run.result is None and not run.is_asked_to_end]
         standings = self._standings(left)
         for run in left:
             _, runner = standings.get(run.job_id, ("", None))
@@ -326,22 +316,20 @@ class JobExecutor:
             elif runner is not None and runner == run.spec.get("worker"):
                 by = "release" if run.ending is None else run.ending.by  # also when the worker leaves
                 self._scheduler.stop_task(run.task.task_id, disable=by == "disable", release=by == "release")
-                self._asked.add(run.job_id)
+                run.is_asked_to_end = True
 
     def _look_for_lost(self, now: float) -> None:
         """Conclude the runs whose tasks nobody runs any more, and whose jobs have not returned: they are lost."""
         is_heard = self._machines not in self._outages  # else what a job has returned isn't, or that it was lost
-        known = self._submitted if is_heard else self._lost
-        runs = [run for run in self._runs.values() if run.job_id in known]
-        self._missed = {job_id: since for job_id, since in self._missed.items() if job_id in known}
-        standings = self._standings(runs)
-        for run in runs:
+        runs = {run for run in self._runs.values() if (run.is_submitted if is_heard else run.is_lost)}
+        standings = self._standings(list(runs))
+        for run in list(self._runs.values()):
             status, runner = standings.get(run.job_id, ("", None))
-            if runner in (run.spec["from"], run.spec["worker"]):
-                self._missed.pop(run.job_id, None)
-            elif now > self._missed.setdefault(run.job_id, now) + (
-                ASKED_SECONDS if status == "PENDING" else END_SECONDS
-            ):
+            if run not in runs or runner in (run.spec["from"], run.spec["worker"]):
+                run.missed_since = None
+                continue
+            run.missed_since = run.missed_since or now
+            if now > run.missed_since + (ASKED_SECONDS if status == "PENDING" else END_SECONDS):
                 log.warning("%s: its job has not returned, and the scheduler takes its run for over.", run.job_id)
                 with contextlib.suppress(Unreachable):
                     self._withdraw(run)

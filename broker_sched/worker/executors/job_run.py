@@ -46,6 +46,12 @@ class JobRun:
         self.attempt: int | None = None  # what get_work told with the task
         self.is_superseded = False  # it does not count any more
         self.stop_at: float | None = None  # since then it is to end: read by the executor
+        # What the executor knows of the job.
+        self.may_be_submitted = False  # the engine may have it: a reply may have been lost
+        self.is_submitted = False
+        self.is_asked_to_end = False  # its worker was asked to end it
+        self.is_lost = False  # the engine has lost it, and it may live
+        self.missed_since: float | None = None  # since then nobody runs its task, as the scheduler says
         self._kill_after_seconds = kill_after_seconds
         self._look_at = look_at
         self._wakeup_socket = wakeup_socket
