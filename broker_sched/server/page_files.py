@@ -1,7 +1,7 @@
 """The files of the web page, in memory: what `/` and `/page/<hash>/<file>` answer.
 
-`page/build.py` makes the files out of the modules in `page/`. The hash in a file's address is that of all files, so a
-browser may keep them for ever, and an old page never gets a file of a new one.
+`page/build.py` makes the files out of the modules in `page/`, compressed. The hash in a file's address is that of all
+files, so a browser may keep them for ever, and an old page never gets a file of a new one.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ class PageFile(NamedTuple):
 class PageFiles:
     """All files of the page, and the HTML that begins it. digest: of all files, a part of their addresses."""
 
-    def __init__(self, contents: Mapping[str, bytes], template: str) -> None:
+    def __init__(self, compressed: Mapping[str, bytes], template: str) -> None:
         self._template = template
         digest = hashlib.sha256(template.encode())
-        for name in sorted(contents):
-            digest.update(b"\0".join((name.encode(), contents[name], b"")))
+        for name in sorted(compressed):
+            digest.update(b"\0".join((name.encode(), compressed[name], b"")))
         self.digest = digest.hexdigest()[:16]
-        self._files = {name: _file(name, content) for name, content in contents.items()}
+        self._files = {name: _file(name, content) for name, content in compressed.items()}
 
-    def sizes(self) -> dict[str, int]:
-        """Return how many bytes each file has as it is sent, compressed."""
-        return {name: len(file.compressed) for name, file in self._files.items()}
+    def names(self) -> list[str]:
+        """Return the names of all files."""
+        return list(self._files)
 
     def answer(self, digest: str, name: str, accepts_gzip: bool) -> Answer | None:
         """Return the answer with this file; None when there is none, or only in another version of the page."""
@@ -106,11 +106,11 @@ class PageFiles:
 @cache
 def page_files() -> PageFiles | None:
     """Return the files of the page, which are read once; None when they have not been built."""
-    files = {path.relative_to(SERVED).as_posix(): path for path in SERVED.rglob("*") if path.suffix in TYPES}
+    files = {path.stem: path for path in SERVED.glob("*.gz")}
     if not {"main.js", "theme.js", "style.css", "icon.svg"} <= files.keys():
         return None
-    contents = {name: path.read_bytes() for name, path in files.items()}
-    return PageFiles(contents, (PAGE / "index.html").read_text())
+    compressed = {name: path.read_bytes() for name, path in files.items()}
+    return PageFiles(compressed, (PAGE / "index.html").read_text())
 
 
 def allowed_methods(caller: Caller) -> list[str]:
@@ -123,7 +123,7 @@ def allowed_methods(caller: Caller) -> list[str]:
     ]
 
 
-def _file(name: str, content: bytes) -> PageFile:
+def _file(name: str, compressed: bytes) -> PageFile:
     media_type = TYPES[Path(name).suffix]
     headers = ((b"content-type", media_type), FILE_POLICY, KEPT, (b"vary", b"Accept-Encoding"))
-    return PageFile(headers, content, gzip.compress(content, 9, mtime=0))
+    return PageFile(headers, gzip.decompress(compressed), compressed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -44,7 +46,11 @@ def page_routes(namespace_of: Callable[[], str]) -> list[Route]:
             raise RequestRefused(404, "NotFound", "The page has no such file, or not in this version: load it anew.")
         return to_response(answer)
 
-    return [Route("/", page), Route(LUIGIS_PAGE, luigis_page), Route(f"{PAGE_FILES}{{path:path}}", file)]
+    return [
+        Route("/", page, middleware=[Middleware(GZipMiddleware)]),
+        Route(LUIGIS_PAGE, luigis_page),
+        Route(f"{PAGE_FILES}{{path:path}}", file),
+    ]
 
 
 def to_response(answer: Answer) -> Response:

@@ -103,7 +103,7 @@ def test_the_package_installs_the_program_and_its_page_and_neither_cli_nor_tests
     served = {path.relative_to(ROOT).as_posix() for path in SERVED.rglob("*") if path.is_file()}
     page = {name for name in names if name.startswith("broker_sched/server/page/")}
     assert page == {"broker_sched/server/page/index.html", *served}
-    assert {"main.js", "licenses.txt"} <= {name.partition("/built/served/")[2] for name in page}
+    assert {"main.js.gz", "licenses.txt"} <= {name.partition("/built/served/")[2] for name in page}
     metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("METADATA"))).decode()
     assert "Provides-Extra: embedded" in metadata
 

@@ -76,6 +76,14 @@ def test_nothing_else_is_served_beside_them(page_server: ServerProcess, files: P
     assert (reply.status, reply.json()["error"]["type"]) == (404, "NotFound")
 
 
+def test_the_html_is_compressed_for_whoever_takes_that(page_server: ServerProcess) -> None:
+    plain, packed = (page_server.request("GET", "/", headers=headers) for headers in ({}, GZIP))
+    assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers
+    assert gzip.decompress(packed.body) == plain.body and len(packed.body) < len(plain.body) / 2
+    assert packed.headers["vary"] == "Accept-Encoding"
+    assert packed.headers["content-security-policy"] == plain.headers["content-security-policy"]
+
+
 def test_a_file_is_sent_whole_and_head_tells_of_it_without_it(page_server: ServerProcess, files: PageFiles) -> None:
     path = f"/page/{files.digest}/main.js"
     whole = page_server.request("GET", path, headers={"Range": "bytes=0-9"})
@@ -144,7 +152,7 @@ def test_markup_in_a_name_stays_text(files: PageFiles) -> None:
 
 def test_a_server_whose_page_is_not_built_says_how_to_build_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = shutil.copytree(module.SERVED, tmp_path / "served")
-    (copy / "main.js").unlink()
+    (copy / "main.js.gz").unlink()
     monkeypatch.setattr(module, "SERVED", copy)
     page_files.cache_clear()
     try:

@@ -1,9 +1,10 @@
 // Calls of the scheduler's methods, and components that show their replies.
 
-import { signal, useEffect, useRef, useState } from './libraries.js';
+import { useEffect, useRef, useState } from './libraries.js';
 import { noteClock } from './clock.js';
 import { exactNumbers } from './exact_numbers.js';
 import { heard, onChange } from './live.js';
+import { Shared } from './shared.js';
 
 const GAP_SECONDS = 0.25; // between an answer and the next question at least
 const SHARE_OF_TIME = 0.25; // at most so much of the time is spent on waiting for answers to one question
@@ -30,7 +31,7 @@ export class ApiError extends Error {
 }
 
 /** Since when the server does not answer (milliseconds since the epoch); null while it does. */
-export const lostSince = signal(/** @type {number | null} */ (null));
+export const lostSince = new Shared(/** @type {number | null} */ (null));
 
 /**
  * Calls a method and returns its reply. Whole numbers beyond 2^53 are texts in it, digit for digit.
@@ -163,7 +164,7 @@ class Asking {
     this.unsubscribe = onChange((change) => {
       if (change.reset || this.options.current.live?.(change)) this.ask(change.seen);
     });
-    document.addEventListener('visibilitychange', () => this.isDue && this.wait(), { signal: this.abort.signal });
+    document.addEventListener('visibilitychange', () => this.isDue && this.#wait(), { signal: this.abort.signal });
     this.ask();
   }
 
@@ -175,17 +176,17 @@ class Asking {
   ask(seen = '') {
     this.seen = this.isDue && this.seen === '' ? '' : seen;
     this.isDue = true;
-    this.wait();
+    this.#wait();
   }
 
   /** Waits until it may ask: not in a hidden tab, one question at a time, and not all of the time. */
-  wait() {
+  #wait() {
     if (this.isAsking || this.abort.signal.aborted || document.hidden) return;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.askNow(), Math.max(0, this.earliest - performance.now()));
+    this.timer = setTimeout(() => this.#askNow(), Math.max(0, this.earliest - performance.now()));
   }
 
-  async askNow() {
+  async #askNow() {
     this.isAsking = true;
     this.isDue = false;
     const started = performance.now();
@@ -204,13 +205,13 @@ class Asking {
     const spent = performance.now() - started;
     const pause = this.failures ? Math.min(LONGEST_PAUSE_SECONDS, 2 ** (this.failures - 1)) : GAP_SECONDS;
     this.earliest = performance.now() + Math.max(pause * 1000, spent / SHARE_OF_TIME - spent);
-    this.askLater();
+    this.#askLater();
   }
 
-  askLater() {
+  #askLater() {
     const { every } = this.options.current;
     const seconds = typeof every === 'function' ? every(this.data) : every;
-    if (this.isDue) this.wait();
+    if (this.isDue) this.#wait();
     else if (this.failures) this.ask();
     else if (seconds) {
       clearTimeout(this.timer);

@@ -1,4 +1,5 @@
-"""Builds the page: its modules, and the libraries they use, become the few small files that are served.
+"""Builds the page: its modules, and the libraries they use, become the few small files that are served,
+which are compressed once and for all.
 
     python build.py            built/served/, unless it is there and current
     python build.py --types    and `tsc`, which checks the types that are written in the modules' comments
@@ -49,9 +50,7 @@ def build() -> None:
         node, _ = find_node()
         shutil.rmtree(SERVED, ignore_errors=True)
         SERVED.mkdir()
-        _run([node, "bundle.mjs", str(SERVED)])
-        _run([node, "node_modules/esbuild/bin/esbuild", "--loader=css", "--minify"], _styles(), SERVED / "style.css")
-        shutil.copy(HERE / "icon.svg", SERVED)
+        _run([node, "bundle.mjs", str(SERVED)], _styles())
         (SERVED / "licenses.txt").write_text(_licenses())
         (BUILT / "made-from").write_text(_digest(*_sources()))
 
@@ -109,7 +108,7 @@ def _styles() -> str:
 
 def _licenses() -> str:
     """The licenses of the libraries, which go wherever their code goes."""
-    names = ("preact", "htm", "@preact/signals", "@preact/signals-core")
+    names = ("preact", "htm")
     return "\n\n".join(f"{name}\n\n{(MODULES / name / 'LICENSE').read_text()}" for name in names)
 
 
@@ -133,8 +132,8 @@ def _lock() -> Iterator[None]:
         yield
 
 
-def _run(command: list[str], given: str = "", output: Path | None = None) -> None:
-    """Run a command to its end, with this for its input. output: the file for what it writes."""
+def _run(command: list[str], given: str = "") -> None:
+    """Run a command to its end, with this for its input. Raises BuildFailed."""
     how = {"cwd": HERE, "input": given, "capture_output": True, "text": True, "timeout": NPM_SECONDS, "check": False}
     try:
         done = subprocess.run(command, **how)  # type: ignore[call-overload]  # mypy does not look into `how`
@@ -143,8 +142,6 @@ def _run(command: list[str], given: str = "", output: Path | None = None) -> Non
         raise BuildFailed(told) from None
     if done.returncode:
         raise BuildFailed(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-    if output is not None:
-        output.write_text(done.stdout)
 
 
 def main() -> int:

@@ -31,7 +31,7 @@ export class EventStream {
     this.patience = setTimeout(() => this.tellState('lost'), PATIENCE_SECONDS * 1000);
     addEventListener('online', () => this.wake?.(), { signal: this.closing.signal });
     this.tellState('connecting');
-    this.run();
+    this.#run();
   }
 
   /** Ends the stream for good. */
@@ -41,19 +41,19 @@ export class EventStream {
     this.wake?.();
   }
 
-  async run() {
+  async #run() {
     while (!this.closing.signal.aborted) {
       this.pause = 0;
-      const status = await this.listen().catch(() => 0);
+      const status = await this.#listen().catch(() => 0);
       if (this.closing.signal.aborted) return;
       // Whoever asks for anything else is led to the login.
       if (status === 401) this.tell({ name: 'end', id: null, data: { reason: 'login' } });
-      await this.rest(status === 200 ? this.pause : 0);
+      await this.#rest(status === 200 ? this.pause : 0);
     }
   }
 
   /** Opens the stream, and tells what comes until it ends. Returns the status of the answer. */
-  async listen() {
+  async #listen() {
     const ending = new AbortController();
     const end = () => ending.abort();
     this.closing.signal.addEventListener('abort', end);
@@ -73,7 +73,7 @@ export class EventStream {
         watch = setTimeout(end, beat * SILENT_BEATS * 1000);
         const blocks = (rest + value).split('\n\n');
         rest = blocks.pop() ?? '';
-        for (const block of blocks) beat = this.take(block) ?? beat;
+        for (const block of blocks) beat = this.#take(block) ?? beat;
       }
     } finally {
       clearTimeout(watch);
@@ -86,7 +86,7 @@ export class EventStream {
    * Takes what stands between two empty lines. Returns the seconds between comments, where it says so.
    * @param {string} block
    */
-  take(block) {
+  #take(block) {
     /** @type {Record<string, string>} */
     const fields = {};
     for (const line of block.split('\n')) {
@@ -97,12 +97,12 @@ export class EventStream {
     if (!fields.event || this.closing.signal.aborted) return undefined;
     const event = { name: fields.event, id: fields.id ?? null, data: JSON.parse(fields.data) };
     this.after = event.id ?? this.after;
-    if (event.name === 'start') this.begin();
+    if (event.name === 'start') this.#begin();
     this.tell(event);
     return event.data.beat_seconds;
   }
 
-  begin() {
+  #begin() {
     this.failures = 0;
     clearTimeout(this.patience);
     this.patience = undefined;
@@ -113,7 +113,7 @@ export class EventStream {
    * Waits before the next try: not all pages of a server that has ended shall come at once.
    * @param {number} asked milliseconds that the server asked for; 0: it did not
    */
-  rest(asked) {
+  #rest(asked) {
     const seconds = Math.min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** this.failures);
     this.failures += 1;
     if (this.patience === undefined) {

@@ -3,6 +3,7 @@
 import { html } from './libraries.js';
 import { now } from './clock.js';
 import { zone } from './settings.js';
+import { useShared } from './shared.js';
 
 export { now };
 
@@ -99,11 +100,12 @@ export function exactTime(at) {
 }
 
 /**
- * Writes when something was, or will be, as seen from now: '5 min ago', 'in 2 h', 'now'.
+ * Writes when something was, or will be, as seen from a moment: '5 min ago', 'in 2 h', 'now'.
  * @param {number} at seconds since the epoch
+ * @param {number} moment seconds since the epoch
  */
-export function relativeTime(at) {
-  const away = at - now.value;
+function relativeTime(at, moment) {
+  const away = at - moment;
   if (Math.abs(away) < 1) return 'now';
   const size = UNITS.find(([, seconds]) => Math.abs(away) >= seconds) ?? UNITS[3];
   const told = `${Math.floor(Math.abs(away) / size[1])} ${size[0]}`;
@@ -119,7 +121,12 @@ export function Time({ at, exact = false }) {
   const told = exactTime(at);
   const date = new Date(at * 1000);
   if (Number.isNaN(date.getTime())) return html`<span>${told}</span>`; // hundreds of thousands of years away
-  return html`<time datetime=${date.toISOString()} title=${told}>${exact ? told : relativeTime(at)}</time>`;
+  return html`<time datetime=${date.toISOString()} title=${told}>${exact ? told : html`<${Seen} at=${at} />`}</time>`;
+}
+
+/** @param {{at: number}} props */
+function Seen({ at }) {
+  return relativeTime(at, useShared(now));
 }
 
 /**

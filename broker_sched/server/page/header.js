@@ -7,6 +7,7 @@ import { connection } from './live.js';
 import { go, href, route } from './router.js';
 import { caller, may } from './session.js';
 import { chooseTheme, chooseZone, theme, zone } from './settings.js';
+import { useShared } from './shared.js';
 import { Button, notify } from './ui/index.js';
 
 const THEMES = { system: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' };
@@ -16,7 +17,7 @@ const THEMES = { system: 'Theme: as the system', light: 'Theme: light', dark: 'T
  *   places: the views that have a link
  */
 export function Header({ places, onHelp }) {
-  const { view } = route.value;
+  const { view } = useShared(route);
   return html`<header class="header">
     <div class="header-row">
       <a class="brand" href=${href('now')}>broker_sched <strong>${caller.namespace}</strong></a>
@@ -82,7 +83,7 @@ const CONNECTIONS = {
 
 /** Whether changes come by themselves. */
 function Live() {
-  const { redisAway, state: ours } = connection.value;
+  const { redisAway, state: ours } = useShared(connection);
   const state = redisAway && ours === 'live' ? 'away' : ours;
   const { mark, word } = CONNECTIONS[state];
   return html`<span class=${`live live-${state}`}><span aria-hidden="true">${mark}</span> ${word}</span>`;
@@ -110,9 +111,10 @@ function Pause() {
 
 /** @param {{onHelp: () => void}} props */
 function Choices({ onHelp }) {
-  const isUtc = zone.value === 'utc';
+  const isUtc = useShared(zone) === 'utc';
   const themes = Object.keys(THEMES);
-  const chosen = /** @type {keyof typeof THEMES} */ (themes.includes(theme.value) ? theme.value : 'system');
+  const kept = useShared(theme);
+  const chosen = /** @type {keyof typeof THEMES} */ (themes.includes(kept) ? kept : 'system');
   const next = () => chooseTheme(themes[(themes.indexOf(chosen) + 1) % themes.length]);
   return html`
     <button type="button" class="plain" aria-pressed=${isUtc} title="Show times in UTC"

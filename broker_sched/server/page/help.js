@@ -1,7 +1,7 @@
 // The sheet that lists the keys of the view that is shown.
 
 import { html } from './libraries.js';
-import { knownKeys } from './keys.js';
+import { useKnownKeys } from './keys.js';
 import { caller } from './session.js';
 import { Dialog } from './ui/index.js';
 
@@ -9,7 +9,7 @@ import { Dialog } from './ui/index.js';
 export function Help({ onClose }) {
   return html`<${Dialog} title="Keys" onClose=${onClose}>
     <dl class="keys">
-      ${knownKeys().map(
+      ${useKnownKeys().map(
         ({ keys, does }) => html`<div key=${keys}>
           <dt>${keys.split(' ').map((key) => html`<kbd key=${key}>${key}</kbd> `)}</dt>
           <dd>${does}</dd>

@@ -1,6 +1,7 @@
 // Keys that do something, wherever the focus is: components say which, the help sheet lists them.
 
-import { signal, useLayoutEffect, useRef } from './libraries.js';
+import { useLayoutEffect, useRef } from './libraries.js';
+import { Shared, useShared } from './shared.js';
 
 const SEQUENCE_MS = 1500; // so long the second key of `g t` may take
 
@@ -11,14 +12,13 @@ const SEQUENCE_MS = 1500; // so long the second key of `g t` may take
  * @property {() => void} act
  */
 
-/** @type {import('@preact/signals').Signal<{current: Key[]}[]>} */
-const layers = signal([]);
+const layers = new Shared(/** @type {{current: Key[]}[]} */ ([]));
 
-/** Returns the keys that do something now; of one that is given twice, the one that counts. */
-export function knownKeys() {
+/** Returns the keys that do something now, to a component that shows them; of one that is given twice, the one that counts. */
+export function useKnownKeys() {
   /** @type {Map<string, Key>} */
   const found = new Map();
-  for (const layer of layers.value) for (const key of layer.current) found.set(key.keys, key);
+  for (const layer of useShared(layers)) for (const key of layer.current) found.set(key.keys, key);
   return [...found.values()];
 }
 
@@ -30,9 +30,9 @@ export function useKeys(keys) {
   const layer = useRef(keys);
   layer.current = keys;
   useLayoutEffect(() => {
-    layers.value = [...layers.peek(), layer];
+    layers.value = [...layers.value, layer];
     return () => {
-      layers.value = layers.peek().filter((each) => each !== layer);
+      layers.value = layers.value.filter((each) => each !== layer);
     };
   }, []);
 }
@@ -47,10 +47,7 @@ function press(event) {
   if (event.key === 'Enter' && event.target instanceof Element && event.target.closest('a, button, summary')) return;
   const isSecond = pending !== '' && event.timeStamp - pendingSince < SEQUENCE_MS;
   const pressed = isSecond ? `${pending} ${event.key}` : event.key;
-  const known = layers
-    .peek()
-    .flatMap((layer) => layer.current)
-    .reverse();
+  const known = layers.value.flatMap((layer) => layer.current).reverse();
   const found = known.find((key) => key.keys === pressed);
   pending = '';
   if (found) {

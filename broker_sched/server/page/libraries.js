@@ -2,4 +2,3 @@
 export { html } from 'htm/preact';
 export { options, render } from 'preact';
 export { useCallback, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-export { batch, computed, effect, signal, untracked, useComputed, useSignal } from '@preact/signals';

@@ -1,7 +1,7 @@
 // What has changed on the server, told to whoever shows it.
 
-import { signal } from './libraries.js';
 import { EventStream } from './event_stream.js';
+import { Shared } from './shared.js';
 import { shareTabs } from './tabs.js';
 
 const MOST_TASKS = 1000; // named in one change; of more, any may have changed
@@ -46,7 +46,7 @@ export function onChange(listener) {
  * How the stream of changes stands, and since when (milliseconds since the epoch); redisAway: the server can't say what
  * changes.
  */
-export const connection = signal({
+export const connection = new Shared({
   state: /** @type {'connecting' | 'live' | 'lost' | 'resting'} */ ('connecting'),
   since: Date.now(),
   redisAway: false,
@@ -94,7 +94,7 @@ export function startLive() {
       if (told.state) stand(told.state, told.redisAway);
       if (told.lastId) catchUp(told.lastId);
     },
-    greet: () => ({ ...connection.peek(), lastId }),
+    greet: () => ({ ...connection.value, lastId }),
   });
 }
 
@@ -102,8 +102,8 @@ export function startLive() {
  * @param {'connecting' | 'live' | 'lost' | 'resting'} state
  * @param {boolean} [redisAway]
  */
-function stand(state, redisAway = connection.peek().redisAway) {
-  const before = connection.peek();
+function stand(state, redisAway = connection.value.redisAway) {
+  const before = connection.value;
   if (before.state === state && before.redisAway === redisAway) return;
   connection.value = { state, redisAway, since: Date.now() };
 }
@@ -129,7 +129,7 @@ function take({ name, id, data }) {
     stand('live', false);
     if (isFirst || !data.resumed) note((change) => (change.reset = true)); // what was read before may be old
     else if (pending) tellSoon(); // of before this tab was hidden
-  } else if (name === 'redis') stand(connection.peek().state, data.away);
+  } else if (name === 'redis') stand(connection.value.state, data.away);
   else if (name === 'change') note((change) => merge(change, data));
   // Where the login has ended, whoever asks is led to the login.
   else if (name === 'reset' || data.reason === 'login') note((change) => (change.reset = true));

@@ -1,8 +1,9 @@
 // Which view is shown: `?view=<name>&…` in the address. Links are plain ones; a plain click in one is carried out here.
 
 import { addParams, href, ViewParams } from './addresses.js';
-import { signal, useEffect } from './libraries.js';
+import { useEffect } from './libraries.js';
 import { caller } from './session.js';
+import { Shared, useShared } from './shared.js';
 
 export { href };
 
@@ -18,7 +19,12 @@ function fromAddress() {
 }
 
 /** The view that is shown, and its parameters. */
-export const route = signal(fromAddress());
+export const route = new Shared(fromAddress());
+
+/** Returns the parameters of the view that is shown, to a component that shows something of them. */
+export function useParams() {
+  return useShared(route).params;
+}
 
 /**
  * Shows another view.
@@ -36,7 +42,7 @@ export function go(view, params, how) {
  * @param {{replace?: boolean}} [how]
  */
 export function setParams(changes, how) {
-  const { view, params } = route.peek();
+  const { view, params } = route.value;
   const kept = new URLSearchParams(params);
   for (const name of Object.keys(changes)) kept.delete(name);
   addParams(kept, Object.entries(changes));
@@ -48,11 +54,11 @@ export function setParams(changes, how) {
  * @param {{replace?: boolean}} [how]
  */
 function follow(address, how) {
-  const before = route.peek().view;
+  const before = route.value.view;
   if (how?.replace) history.replaceState(null, '', address);
   else history.pushState(null, '', address);
   route.value = fromAddress();
-  if (route.peek().view !== before) scrollTo(0, 0);
+  if (route.value.view !== before) scrollTo(0, 0);
 }
 
 /**

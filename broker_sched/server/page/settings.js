@@ -1,6 +1,6 @@
 // What this browser keeps of what was chosen: the theme, and the zone of times.
 
-import { signal } from './libraries.js';
+import { Shared } from './shared.js';
 
 /**
  * Reads a choice that this browser kept; null where there is none, or the browser keeps nothing.
@@ -28,7 +28,7 @@ export function keepChoice(name, value) {
 }
 
 /** The theme: 'light', 'dark', or 'system', which follows the system's. */
-export const theme = signal(keptChoice('theme') ?? 'system');
+export const theme = new Shared(keptChoice('theme') ?? 'system');
 
 /** @param {string} chosen 'light', 'dark' or 'system' */
 export function chooseTheme(chosen) {
@@ -39,7 +39,7 @@ export function chooseTheme(chosen) {
 }
 
 /** The zone in which times are shown: 'local' or 'utc'. */
-export const zone = signal(keptChoice('zone') === 'utc' ? 'utc' : 'local');
+export const zone = new Shared(keptChoice('zone') === 'utc' ? 'utc' : 'local');
 
 /** @param {'local' | 'utc'} chosen */
 export function chooseZone(chosen) {

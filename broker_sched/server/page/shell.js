@@ -8,6 +8,8 @@ import { Help } from './help.js';
 import { useKeys } from './keys.js';
 import { go, route, useTitle } from './router.js';
 import { may } from './session.js';
+import { zone } from './settings.js';
+import { useShared } from './shared.js';
 import { Empty, Notices } from './ui/index.js';
 import { views } from './views/index.js';
 
@@ -15,6 +17,7 @@ const PATIENCE_SECONDS = 2; // without an answer, before it is said
 
 /** The whole page. */
 export function Shell() {
+  useShared(zone); // times are everywhere: all is drawn anew
   const [isHelp, setHelp] = useState(false);
   const places = Object.entries(views).filter(([, view]) => view.key && may(view.method));
   useKeys([
@@ -39,8 +42,8 @@ export function Shell() {
 
 /** Says that the server does not answer, and since when. */
 function Lost() {
-  const since = lostSince.value;
-  const seconds = since === null ? 0 : now.value - since / 1000;
+  const [since, time] = [useShared(lostSince), useShared(now)];
+  const seconds = since === null ? 0 : time - since / 1000;
   const isLost = since !== null && seconds > PATIENCE_SECONDS;
   return html`<div class="lost" role="alert">
     ${isLost
@@ -54,7 +57,7 @@ function Lost() {
 
 /** The view that the address names, unless the caller may not see it. */
 function CurrentView() {
-  const { view: name, params } = route.value;
+  const { view: name, params } = useShared(route);
   const view = Object.hasOwn(views, name) ? views[name] : null;
   return html`<${Title} title=${view?.title ?? 'Nothing here'} />
     ${view

@@ -14,7 +14,7 @@ export function Bar({ counts }) {
   const told = parts.map((state) => `${count(counts[state])} ${stateWord(state)}`).join(', ') || 'no tasks';
   return html`<span class="bar" role="img" aria-label=${told} title=${told}>
     ${parts.map(
-      (state) => html`<span key=${state} class=${`part fill-${state.toLowerCase()}`} style=${{ flexGrow: counts[state] }}></span>`,
+      (state) => html`<span key=${state} class=${`part state-${state.toLowerCase()}`} style=${{ flexGrow: counts[state] }}></span>`,
     )}
   </span>`;
 }

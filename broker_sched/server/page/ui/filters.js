@@ -1,7 +1,7 @@
 // Filters of a list, kept in the address.
 
 import { html, useEffect, useRef, useState } from '../libraries.js';
-import { route, setParams } from '../router.js';
+import { setParams, useParams } from '../router.js';
 
 const TYPING_MS = 300; // after the last letter
 
@@ -28,7 +28,7 @@ export function Filters({ filters, label, children }) {
 
 /** @param {{filter: Filter}} props */
 function Field({ filter }) {
-  const inAddress = route.value.params.get(filter.name) ?? '';
+  const inAddress = useParams().get(filter.name) ?? '';
   const [text, setText] = useState(inAddress);
   const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
   useEffect(() => setText(inAddress), [inAddress]); // another address was chosen, by a link or by Back

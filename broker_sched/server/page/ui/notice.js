@@ -1,11 +1,11 @@
 // What has happened, told for a while at the edge of the page and to who has it read aloud.
 
-import { html, signal } from '../libraries.js';
+import { html } from '../libraries.js';
+import { Shared, useShared } from '../shared.js';
 
 const SHOWN_SECONDS = 8;
 
-/** @type {import('@preact/signals').Signal<{id: number, text: string, kind: 'done' | 'failed'}[]>} */
-const notices = signal([]);
+const notices = new Shared(/** @type {{id: number, text: string, kind: 'done' | 'failed'}[]} */ ([]));
 let last = 0;
 
 /**
@@ -16,19 +16,19 @@ let last = 0;
 export function notify(text, kind = 'done') {
   last += 1;
   const id = last;
-  notices.value = [...notices.peek().slice(-3), { id, text, kind }];
+  notices.value = [...notices.value.slice(-3), { id, text, kind }];
   if (kind === 'done') setTimeout(() => dismiss(id), SHOWN_SECONDS * 1000);
 }
 
 /** @param {number} id */
 function dismiss(id) {
-  notices.value = notices.peek().filter((each) => each.id !== id);
+  notices.value = notices.value.filter((each) => each.id !== id);
 }
 
 /** The place where notices appear: once in the page. */
 export function Notices() {
   return html`<div class="notices" role="status">
-    ${notices.value.map(
+    ${useShared(notices).map(
       ({ id, text, kind }) => html`<p key=${id} class=${`notice notice-${kind}`}>
         <span aria-hidden="true">${kind === 'done' ? '✓' : '✗'}</span> <span>${text}</span>
         <button type="button" class="plain" aria-label="Dismiss" onClick=${() => dismiss(id)}>×</button>

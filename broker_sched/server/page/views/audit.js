@@ -4,7 +4,7 @@ import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { count, now, some, Time } from '../format.js';
-import { href, route } from '../router.js';
+import { href, useParams } from '../router.js';
 import { Answer, Command, Empty, Filters, Standing, Table } from '../ui/index.js';
 
 const SHOWN = 200;
@@ -55,10 +55,10 @@ function Given({ given }) {
 
 /** Shows the newest records that pass the filters, and the calls under way above them. */
 export default function Audit() {
-  const { params } = route.value;
+  const params = useParams();
   const [who, method, result, before] = ['who', 'method', 'result', 'before'].map((name) => params.get(name));
   const within = Number(params.get('within') ?? '') || null;
-  const since = within === null ? null : Math.floor(now.peek() / 60) * 60 - within;
+  const since = within === null ? null : Math.floor(now.value / 60) * 60 - within;
   const asked = useCall('audit', { limit: SHOWN, who, method, result, since, before }, {
     every: before === null ? EVERY_SECONDS : undefined,
     live: (change) => before === null && change.also.has('audit'),
@@ -73,7 +73,7 @@ export default function Audit() {
 
 /** @param {{found: any, isOlder: boolean}} props */
 function Listed({ found, isOlder }) {
-  const kept = Object.fromEntries(route.value.params);
+  const kept = Object.fromEntries(useParams());
   return html`
     ${found.unfinished.length && !isOlder
       ? html`<section>

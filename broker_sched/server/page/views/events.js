@@ -5,7 +5,7 @@ import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { STATES, stateWord, Time } from '../format.js';
 import { useKeys } from '../keys.js';
-import { href, route, setParams } from '../router.js';
+import { href, setParams, useParams } from '../router.js';
 import { Answer, Command, Empty, FamilyLink, Filters, State, Table, TaskLink, WorkerLink } from '../ui/index.js';
 
 const SHOWN = 200;
@@ -51,7 +51,7 @@ function asker(event) {
 
 /** Shows the newest changes that pass the filters; they stand still while it is paused, or when older ones are shown. */
 export default function Events() {
-  const { params } = route.value;
+  const params = useParams();
   const [family, status, task, before] = ['family', 'status', 'task', 'before'].map((name) => params.get(name));
   const isPaused = params.has('paused');
   const isLive = !isPaused && before === null;
@@ -81,7 +81,7 @@ export default function Events() {
 
 /** @param {{found: any, isOlder: boolean}} props */
 function Listed({ found, isOlder }) {
-  const { params } = route.value;
+  const params = useParams();
   const kept = Object.fromEntries(params);
   return html`
     ${isOlder ? html`<p><a href=${href('events', { ...kept, before: null })}>Back to the newest</a></p>` : null}

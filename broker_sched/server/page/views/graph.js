@@ -4,7 +4,7 @@ import { html, useMemo, useRef } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { some } from '../format.js';
-import { href, route, setParams, useTitle } from '../router.js';
+import { href, setParams, useParams, useTitle } from '../router.js';
 import { may } from '../session.js';
 import { Answer, Command, Empty, TaskLink } from '../ui/index.js';
 import { Drawing } from './graph/drawing.js';
@@ -22,7 +22,7 @@ const MEASURES = [
 const MOST_NAMED = 5;
 
 export default function GraphView() {
-  const { params } = route.value;
+  const params = useParams();
   const id = params.get('id') ?? '';
   const direction = params.get('direction') === 'dependents' ? 'dependents' : 'deps';
   const nodes = SIZES.includes(params.get('nodes') ?? '') ? params.get('nodes') : '60';
@@ -56,7 +56,7 @@ export default function GraphView() {
 
 /** @param {{direction: string, nodes: string | null, by: string, isList: boolean}} props */
 function Choices({ direction, nodes, by, isList }) {
-  const { params } = route.value;
+  const params = useParams();
   /** @param {string} name @param {string} [value] */
   const toggle = (name, value = '1') => setParams({ [name]: params.get(name) === value ? null : value });
   /** @param {string} name @param {boolean} isOn @param {string} label @param {string} [value] */

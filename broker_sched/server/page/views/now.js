@@ -5,6 +5,7 @@ import { useCall } from '../api.js';
 import { bytes, count, now, rate, some, Time } from '../format.js';
 import { href } from '../router.js';
 import { may } from '../session.js';
+import { useShared } from '../shared.js';
 import { Answer, Bar, Empty, FamilyLink, Meter, ResourceLink, State, TaskLink } from '../ui/index.js';
 
 const EVERY_SECONDS = 60; // workers fall silent without an event
@@ -67,10 +68,11 @@ function States({ tasks }) {
 
 /** @param {{overview: any}} props what keeps many tasks from running, each for one reason */
 function HeldUp({ overview }) {
+  const time = useShared(now);
   const { upstream, ready, workers, paused, paused_families: families, resources, oldest_ready: oldest } = overview;
   const failed = upstream.UPSTREAM_FAILED;
   const full = resources.filter((/** @type {any} */ each) => each.used >= each.limit);
-  const isOld = oldest !== null && now.value - oldest > OLD_SECONDS;
+  const isOld = oldest !== null && time - oldest > OLD_SECONDS;
   const reasons = [
     paused && html`Nothing is handed out: the scheduler is paused.`,
     ready > 0 && !workers.active && html`${some(ready, 'task')} could run, and no worker is active.`,

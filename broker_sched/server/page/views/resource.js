@@ -4,7 +4,7 @@ import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { count, Time } from '../format.js';
-import { route, useTitle } from '../router.js';
+import { useParams, useTitle } from '../router.js';
 import { Answer, Button, Empty, Facts, FamilyLink, Meter, Table, TaskLink, ValueForm, WorkerLink } from '../ui/index.js';
 import { limitOf } from './limits.js';
 
@@ -40,7 +40,7 @@ const WAITERS = [
 
 /** Shows the resource that the address names. */
 export default function Resource() {
-  const name = route.value.params.get('name') ?? '';
+  const name = useParams().get('name') ?? '';
   useTitle(`Resource ${name}`);
   const asked = useCall('resource_details', { resource: name, limit: SHOWN }, {
     every: EVERY_SECONDS,

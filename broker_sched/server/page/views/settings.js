@@ -4,7 +4,7 @@ import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { Time } from '../format.js';
-import { route, setParams } from '../router.js';
+import { setParams, useParams } from '../router.js';
 import { caller, may } from '../session.js';
 import { Answer, Button, Filters, numberOf, ValueForm } from '../ui/index.js';
 
@@ -13,7 +13,7 @@ const EVERY_SECONDS = 60;
 /** Shows all options, and changes them for who may. */
 export default function Settings() {
   const asked = useCall('option_list', {}, { every: EVERY_SECONDS, live: (change) => change.also.has('options') });
-  const text = (route.value.params.get('text') ?? '').toLowerCase();
+  const text = (useParams().get('text') ?? '').toLowerCase();
   return html`
     <p class="minor">They hold for the whole namespace; all of its processes follow at once.${may('update_options') ? '' : ' Who has the role admin may change them.'}</p>
     <${Filters} filters=${[{ name: 'text', label: 'Name or meaning', hint: 'part of it' }]} label="Filter settings" />
@@ -30,7 +30,7 @@ export default function Settings() {
 
 /** @param {{option: any, reload: () => void}} props */
 function Option({ option, reload }) {
-  const isOpen = route.value.params.get('change') === option.name;
+  const isOpen = useParams().get('change') === option.name;
   const isDefault = option.value === option.default;
   return html`<li class=${isDefault ? 'setting' : 'setting is-set'}>
     <div class="what">

@@ -4,7 +4,7 @@ import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { count, some, Time } from '../format.js';
-import { href, route, useTitle } from '../router.js';
+import { href, useParams, useTitle } from '../router.js';
 import { Answer, Bar, Button, Empty, Facts, FamilyLink, Standing, State, Table, TaskLink, WorkerLink } from '../ui/index.js';
 
 const EVERY_SECONDS = 30;
@@ -21,7 +21,7 @@ const RUNNING = [
 
 /** Shows the submission that the address names. */
 export default function Submission() {
-  const id = route.value.params.get('id') ?? '';
+  const id = useParams().get('id') ?? '';
   useTitle(`Submission ${id}`);
   const asked = useCall('submission_details', { submission: id }, {
     every: EVERY_SECONDS,

@@ -5,8 +5,9 @@ import { useCall } from '../api.js';
 import { command } from '../commands.js';
 import { duration, exactTime, now as clock, some, Time } from '../format.js';
 import { useKeys } from '../keys.js';
-import { route, setParams } from '../router.js';
+import { setParams, useParams } from '../router.js';
 import { may } from '../session.js';
+import { useShared } from '../shared.js';
 import { Answer, Command, Empty, Failure, Filters, Loading, State, Table, TaskLink, WorkerLink } from '../ui/index.js';
 import { PathSummary } from './graph/path.js';
 import { Chart } from './timeline/chart.js';
@@ -22,7 +23,7 @@ const AHEAD = 0.4; // of the span, at most, for what is expected
 const TYPING_MS = 250;
 
 export default function TimelineView() {
-  const { params } = route.value;
+  const params = useParams();
   const by = params.get('by') === 'family' ? 'family' : 'worker';
   const [worker, family] = [params.get('worker'), params.get('family')];
   const about = params.has('submission') ? { submission: params.get('submission') } : params.has('task') ? { task_id: params.get('task') } : null;
@@ -30,7 +31,7 @@ export default function TimelineView() {
   const [time, move] = useTime();
   const [width, setWidth] = useState(800);
   const isLive = time.until === null;
-  const now = clock.value;
+  const now = useShared(clock);
   const steps = useMemo(() => (path.data ? placed(path.data.steps, now) : null), [path.data, Math.floor(now)]);
   const last = steps?.length ? steps[steps.length - 1].to : now;
   const until = time.until ?? now + Math.min(Math.max(0, last - now), time.span * AHEAD);
@@ -78,7 +79,7 @@ export default function TimelineView() {
  * @returns {[{span: number, until: number | null}, (since: number, until: number) => void]}
  */
 function useTime() {
-  const { params } = route.value;
+  const params = useParams();
   const inAddress = { span: number(params.get('span')) ?? 3600, until: number(params.get('until')) };
   const key = `${inAddress.span} ${inAddress.until}`;
   const [moved, setMoved] = useState(/** @type {{key: string, span: number, until: number | null} | null} */ (null));
@@ -87,7 +88,7 @@ function useTime() {
   /** @param {number} since @param {number} until */
   const move = (since, until) => {
     const span = Math.min(MOST_SPAN, Math.max(LEAST_SPAN, until - since));
-    const end = until >= clock.peek() ? null : until;
+    const end = until >= clock.value ? null : until;
     setMoved({ key, span, until: end });
     clearTimeout(timer.current);
     timer.current = setTimeout(() => setParams({ span: span.toFixed(1), until: end === null ? null : end.toFixed(1) }, { replace: true }), TYPING_MS);
@@ -121,7 +122,7 @@ function placed(steps, now) {
 
 /** @param {{since: number, until: number, span: number, isLive: boolean, move: (since: number, until: number) => void}} props */
 function Moves({ since, until, span, isLive, move }) {
-  const { params } = route.value;
+  const params = useParams();
   const known = SPANS.some(([seconds]) => seconds === span);
   /** @param {string} name @param {string} label @param {string} [value] */
   const toggle = (name, label, value = '1') => html`<button type="button" aria-pressed=${params.get(name) === value}

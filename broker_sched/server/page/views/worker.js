@@ -4,7 +4,7 @@ import { html, useState } from '../libraries.js';
 import { call, useCall } from '../api.js';
 import { command } from '../commands.js';
 import { bytes, count, some, Time } from '../format.js';
-import { href, route, useTitle } from '../router.js';
+import { href, useParams, useTitle } from '../router.js';
 import { caller, may } from '../session.js';
 import { Answer, Button, Empty, Facts, FamilyLink, Meter, numberOf, Standing, Table, TaskLink, ValueForm } from '../ui/index.js';
 
@@ -35,7 +35,7 @@ const REFUSALS = [
 
 /** Shows all that is known of the worker that the address names. */
 export default function Worker() {
-  const id = route.value.params.get('id') ?? '';
+  const id = useParams().get('id') ?? '';
   useTitle(`Worker ${id}`);
   const asked = useCall('worker_details', { worker: id }, {
     every: EVERY_SECONDS,

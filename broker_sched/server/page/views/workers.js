@@ -3,7 +3,7 @@
 import { html } from '../libraries.js';
 import { useCall } from '../api.js';
 import { count, some, Time } from '../format.js';
-import { href, route } from '../router.js';
+import { href, useParams } from '../router.js';
 import { Answer, Empty, Filters, Meter, Standing, Table, WorkerLink } from '../ui/index.js';
 
 const SHOWN = 1000;
@@ -45,7 +45,7 @@ const concerns = (change) => change.families.size > 0 || change.also.has('worker
 
 /** Shows all workers, with what tells a sick one: silence, failures, modules that it can't load. */
 export default function Workers() {
-  const { params } = route.value;
+  const params = useParams();
   const asked = useCall('workers', { limit: SHOWN, cursor: params.get('cursor') }, { every: EVERY_SECONDS, live: concerns });
   return html`
     <${Filters} filters=${FILTERS} label="Filter workers" />

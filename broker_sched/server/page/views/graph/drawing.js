@@ -3,7 +3,7 @@
 import { html, useEffect, useMemo, useState } from '../../libraries.js';
 import { STATES, stateWord } from '../../format.js';
 import { useKeys } from '../../keys.js';
-import { go, href, route } from '../../router.js';
+import { go, href, route, useParams } from '../../router.js';
 import { State } from '../../ui/index.js';
 import { pressArrow } from '../drawing/moves.js';
 import { laidOut } from './layout.js';
@@ -22,7 +22,8 @@ const STEP = 80; // pixels, by which keys move the drawing
 /** @param {{graph: import('./shape.js').Graph, onPath: string[]}} props */
 export function Drawing({ graph, onPath }) {
   const flow = innerWidth < NARROW ? 'TB' : 'LR';
-  const open = route.value.params.getAll('open');
+  const params = useParams();
+  const open = params.getAll('open');
   const wanted = /** @type {import('./layout.js').Wanted} */ ({
     flow,
     nodes: graph.nodes.map((node) => ({ name: node.node, width: WIDTH, height: HEIGHT })),
@@ -34,7 +35,7 @@ export function Drawing({ graph, onPath }) {
   const { nodes } = graph;
   const [at, setAt] = useState(nodes[0].node);
   const current = nodes.some((node) => node.node === at) ? at : nodes[0].node;
-  const isFollowing = route.value.params.has('follow');
+  const isFollowing = params.has('follow');
   const whole = { x: 0, y: 0, width: layout.width, height: layout.height };
   const begin = () => {
     moving.show(whole);

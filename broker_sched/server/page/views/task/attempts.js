@@ -2,6 +2,7 @@
 
 import { html } from '../../libraries.js';
 import { duration, now, Time } from '../../format.js';
+import { useShared } from '../../shared.js';
 import { State, Table, WorkerLink } from '../../ui/index.js';
 
 const OUTCOMES = /** @type {Record<string, string>} */ ({
@@ -29,14 +30,15 @@ const COLUMNS = [
   { name: 'outcome', title: 'Outcome', cell: (run) => (OUTCOMES[run.outcome] ? OUTCOMES[run.outcome] : html`<${State} state=${run.outcome} />`) },
   { name: 'started', title: 'Began', kind: 'narrow', cell: (run) => html`<${Time} at=${run.started} exact=${true} />` },
   { name: 'ended', title: 'Ended', cell: (run) => (run.ended === null ? '–' : html`<${Time} at=${run.ended} />`) },
-  { name: 'took', title: 'Took', kind: 'number', cell: (run) => took(run) },
+  { name: 'took', title: 'Took', kind: 'number', cell: (run) => html`<${Took} run=${run} />` },
   { name: 'worker', title: 'Worker', cell: (run) => html`<${WorkerLink} worker=${run.worker} />` },
   { name: 'host', title: 'Host', kind: 'narrow', cell: (run) => run.host ?? '–' },
   { name: 'error', title: 'Error', kind: 'wide', cell: (run) => html`<span class="error-line" title=${run.error ?? ''}>${run.error ?? ''}</span>` },
 ];
 
-/** @param {any} run */
-function took(run) {
+/** @param {{run: any}} props */
+function Took({ run }) {
+  const time = useShared(now);
   if (run.started === null) return '–';
-  return duration(run.ended === null ? Math.max(0, Math.floor(now.value - run.started)) : run.ended - run.started);
+  return duration(run.ended === null ? Math.max(0, Math.floor(time - run.started)) : run.ended - run.started);
 }

@@ -24,7 +24,7 @@ export function Messages({ task }) {
   const [content, setContent] = useState('');
   const [isSending, setSending] = useState(false);
   const waiting = useRef(/** @type {Sent[]} */ ([]));
-  waiting.current = sent.filter((each) => each.answer === null && now.peek() - each.at < PATIENCE_SECONDS);
+  waiting.current = sent.filter((each) => each.answer === null && now.value - each.at < PATIENCE_SECONDS);
   const isRunning = task.status === 'RUNNING';
   useAnswers(task.task_id, waiting, setSent);
   if (!may('send_scheduler_message') || (!isRunning && !sent.length)) return null;
@@ -35,7 +35,7 @@ export function Messages({ task }) {
     try {
       const reply = await call('send_scheduler_message', { worker: task.worker, task: task.task_id, content });
       if (reply.message_id === null) throw new Error('Messages are off: the option send_messages says so.');
-      setSent((before) => [{ id: reply.message_id, content, at: now.peek(), answer: null }, ...before]);
+      setSent((before) => [{ id: reply.message_id, content, at: now.value, answer: null }, ...before]);
       setContent('');
     } catch (error) {
       notify(error instanceof Error ? error.message : String(error), 'failed');

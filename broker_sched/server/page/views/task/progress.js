@@ -2,10 +2,12 @@
 
 import { html } from '../../libraries.js';
 import { bytes, duration, now } from '../../format.js';
+import { useShared } from '../../shared.js';
 import { Meter, WorkerLink } from '../../ui/index.js';
 
 /** @param {{task: any}} props */
 export function Progress({ task }) {
+  const time = useShared(now);
   const isRunning = task.status === 'RUNNING' && task.started !== null;
   const percent = task.progress === null ? null : Number(task.progress);
   return html`<div class="progress">
@@ -17,7 +19,7 @@ export function Progress({ task }) {
         </p>`}
     ${isRunning
       ? html`<p>
-          Runs for <strong>${duration(Math.max(0, Math.floor(now.value - task.started)))}</strong> on
+          Runs for <strong>${duration(Math.max(0, Math.floor(time - task.started)))}</strong> on
           ${' '}<${WorkerLink} worker=${task.worker} />${task.memory === null ? '' : `, uses ${bytes(task.memory)} of memory`}
         </p>`
       : null}

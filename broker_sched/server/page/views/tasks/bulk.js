@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from '../../libraries.js';
 import { command } from '../../commands.js';
 import { count, some } from '../../format.js';
+import { useShared } from '../../shared.js';
 import { Command, Dialog, Failure, Meter, TaskLink } from '../../ui/index.js';
 import { ACTIONS, BulkChange } from './bulk_change.js';
 
@@ -37,20 +38,20 @@ function Bulk({ action, ids, choice, onClose }) {
   const made = useRef(/** @type {BulkChange | null} */ (null));
   made.current ??= new BulkChange(action, { ids, args: choice.args() });
   const bulk = made.current;
-  const phase = bulk.phase.value;
+  const { phase, error } = useShared(bulk.state);
   useEffect(() => {
     bulk.find();
     return () => bulk.breakOff();
   }, []);
-  useLeaveQuestion(phase === 'changing' && bulk.error.value === null);
+  useLeaveQuestion(phase === 'changing' && error === null);
   const line = command(`task ${action.name}`, optionsFor(bulk, ids, choice));
   const close = () => {
-    if (phase === 'changing' && bulk.error.value === null) bulk.breakOff(); // the dialog goes on to tell what was done
+    if (phase === 'changing' && error === null) bulk.breakOff(); // the dialog goes on to tell what was done
     else onClose(bulk.next > 0);
   };
   return html`<${Dialog} title=${phrase(action, ids ? some(ids.length, 'chosen task') : 'all that match')} onClose=${close}>
     <p>${action.does}</p>
-    ${bulk.error.value ? html`<${Failure} error=${bulk.error.value} onRetry=${() => (phase === 'finding' ? onClose(false) : bulk.change())} />` : null}
+    ${error ? html`<${Failure} error=${error} onRetry=${() => (phase === 'finding' ? onClose(false) : bulk.change())} />` : null}
     ${{ finding: Finding, found: Found, changing: Changing, ended: Ended }[phase]({ bulk })}
     <${Reasons} bulk=${bulk} />
     <p><${Command} line=${line} /></p>
@@ -126,14 +127,15 @@ function Ended({ bulk }) {
 
 /** @param {{bulk: BulkChange, what: string}} props */
 function Progress({ bulk, what }) {
-  const [done, of] = [bulk.done.value, bulk.of.value];
+  const { done, of } = useShared(bulk.state);
   const told = of ? `${what} ${count(done)} of ${count(of)}` : 'looking for them';
   return html`<p role="status">${told}</p><p><${Meter} value=${done} of=${of} label=${told} /></p>`;
 }
 
 /** @param {{bulk: BulkChange}} props */
 function Reasons({ bulk }) {
-  if (bulk.phase.value !== 'found' && bulk.phase.value !== 'ended') return null;
+  const { phase } = useShared(bulk.state);
+  if (phase !== 'found' && phase !== 'ended') return null;
   const reasons = bulk.reasons();
   if (!reasons.length) return null;
   const left = reasons.slice(REASONS).reduce((sum, each) => sum + each.count, 0);

@@ -1,9 +1,9 @@
 // One thing done with very many tasks, a thousand a call: first all are asked about, then those are changed with which it can
 // be done. The page shows how it stands, and may break it off.
 
-import { signal } from '../../libraries.js';
 import { ApiError, call } from '../../api.js';
 import { author } from '../../session.js';
+import { Shared } from '../../shared.js';
 
 const AT_ONCE = 1000; // tasks in one call
 const EXAMPLES = 3; // tasks that are named beside a reason
@@ -43,7 +43,15 @@ export const ACTIONS = [
  * @property {string[]} examples ids of some of them
  */
 
-/** One action on tasks that are named, or for which filters hold. Its signals tell how far it is. */
+/**
+ * @typedef {object} State
+ * @property {'finding' | 'found' | 'changing' | 'ended'} phase
+ * @property {number} done tasks that were looked at, or changed
+ * @property {number} of
+ * @property {ApiError | null} error
+ */
+
+/** One action on tasks that are named, or for which filters hold. How far it is, `state` tells. */
 export class BulkChange {
   /**
    * @param {Action} action
@@ -54,10 +62,7 @@ export class BulkChange {
     this.action = action;
     this.ids = ids;
     this.args = args;
-    this.phase = signal(/** @type {'finding' | 'found' | 'changing' | 'ended'} */ ('finding'));
-    this.done = signal(0); // tasks that were looked at, or changed
-    this.of = signal(0);
-    this.error = signal(/** @type {ApiError | null} */ (null));
+    this.state = new Shared(/** @type {State} */ ({ phase: 'finding', done: 0, of: 0, error: null }));
     this.isBrokenOff = false;
     /** @type {string[]} */
     this.eligible = []; // ids of the tasks with which it can be done
@@ -73,28 +78,27 @@ export class BulkChange {
     await this.#guarded(async () => {
       if (this.ids) await this.#findNamed(this.ids);
       else for (const status of this.args.status ? [this.args.status] : this.action.statuses) await this.#findWith(status);
-      this.phase.value = 'found';
+      this.#tell({ phase: 'found' });
     });
   }
 
   /** @param {string[]} ids */
   async #findNamed(ids) {
-    this.of.value = ids.length;
+    this.#tell({ of: ids.length });
     for (let start = 0; start < ids.length; start += AT_ONCE) {
       await this.#ask(ids.slice(start, start + AT_ONCE));
-      this.done.value = Math.min(ids.length, start + AT_ONCE);
+      this.#tell({ done: Math.min(ids.length, start + AT_ONCE) });
     }
   }
 
   /** @param {string | null} status */
   async #findWith(status) {
-    const before = { done: this.done.value, of: this.of.value };
+    const before = this.state.value;
     let cursor = null;
     do {
       const page = await call('tasks', { ...this.args, status, cursor, limit: AT_ONCE }, { abort: this.abort.signal });
       await this.#ask(page.tasks.map((/** @type {any} */ task) => task.task_id));
-      this.done.value = before.done + page.looked_at;
-      this.of.value = before.of + page.of;
+      this.#tell({ done: before.done + page.looked_at, of: before.of + page.of });
       cursor = page.cursor;
     } while (cursor !== null);
   }
@@ -131,9 +135,7 @@ export class BulkChange {
 
   /** Changes the tasks that were found; goes on where it was interrupted. */
   async change() {
-    this.phase.value = 'changing';
-    this.of.value = this.eligible.length;
-    this.done.value = this.next;
+    this.#tell({ phase: 'changing', of: this.eligible.length, done: this.next });
     if (this.next === 0) this.refused = new Map(); // which of them can't be changed any more
     await this.#guarded(async () => {
       while (this.next < this.eligible.length && !this.isBrokenOff) {
@@ -141,20 +143,25 @@ export class BulkChange {
         this.changed += reply.changed.length;
         this.#note(reply.unchanged);
         this.next = Math.min(this.eligible.length, this.next + AT_ONCE);
-        this.done.value = this.next;
+        this.#tell({ done: this.next });
       }
-      this.phase.value = 'ended';
+      this.#tell({ phase: 'ended' });
     });
+  }
+
+  /** @param {Partial<State>} changes */
+  #tell(changes) {
+    this.state.value = { ...this.state.value, ...changes };
   }
 
   /** @param {() => Promise<void>} work */
   async #guarded(work) {
-    this.error.value = null;
+    this.#tell({ error: null });
     try {
       await work();
     } catch (error) {
       // What was asked for and is not wanted any more is given up without an error; a change is never given up.
-      if (error instanceof ApiError || !this.abort.signal.aborted) this.error.value = error instanceof ApiError ? error : new ApiError(0, 'Bug', String(error));
+      if (error instanceof ApiError || !this.abort.signal.aborted) this.#tell({ error: error instanceof ApiError ? error : new ApiError(0, 'Bug', String(error)) });
     }
   }
 

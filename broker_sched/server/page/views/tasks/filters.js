@@ -74,10 +74,10 @@ function halves(pair) {
  * @param {string} text
  */
 export function secondsSince(text) {
-  if (/^\d+(\.\d+)?$/.test(text)) return now.peek() - Number(text);
+  if (/^\d+(\.\d+)?$/.test(text)) return now.value - Number(text);
   const parts = [...text.matchAll(/\s*(\d+(?:\.\d+)?)\s*(min|[smhdw])/g)];
   if (parts.length && text.replace(/\s*(\d+(?:\.\d+)?)\s*(min|[smhdw])/g, '').trim() === '') {
-    return now.peek() - parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * UNITS[unit], 0);
+    return now.value - parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * UNITS[unit], 0);
   }
   if (!/^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?$/.test(text)) return null;
   const at = new Date(text.length === 10 ? `${text}T00:00` : text.replace(' ', 'T')).getTime();

@@ -95,7 +95,7 @@ class Listing {
     /** @type {[number, boolean]} */
     this.latest = [FIRST_ROWS, false]; // what was loaded last
     this.abort = new AbortController();
-    this.unsubscribe = onChange((change) => this.note(change));
+    this.unsubscribe = onChange((change) => this.#note(change));
   }
 
   /**
@@ -110,7 +110,7 @@ class Listing {
     this.error = null;
     this.draw();
     try {
-      if (anew || !this.isThere) this.newest = await this.newestOfFamily();
+      if (anew || !this.isThere) this.newest = await this.#newestOfFamily();
       let cursor = anew ? null : this.cursor;
       let left = wanted;
       for (let calls = 0; left > 0 && calls < CALLS; calls += 1) {
@@ -164,20 +164,20 @@ class Listing {
   }
 
   /** @param {import('../../live.js').Change} change */
-  note(change) {
+  #note(change) {
     const { family } = this.choice;
     if (change.reset) for (const id of this.places.keys()) this.due.add(id);
-    else if (!family || change.families.has(family)) this.noteTasks(change.tasks);
+    else if (!family || change.families.has(family)) this.#noteTasks(change.tasks);
     if (change.also.has('tasks')) {
       if (family) this.isNewDue = true; // of which family they are is not told
       else this.hasNew = true;
     }
     this.draw();
-    this.renew();
+    this.#renew();
   }
 
   /** @param {import('../../live.js').TaskIds} changed */
-  noteTasks(changed) {
+  #noteTasks(changed) {
     if (!changed.isComplete) {
       this.isUncounted = true;
       for (const id of this.places.keys()) this.due.add(id);
@@ -193,7 +193,7 @@ class Listing {
    * Asks how those tasks stand that are shown and have changed, so that rows are true and stay where they are; and
    * whether some were added to the family.
    */
-  async renew() {
+  async #renew() {
     if (this.isRenewing || !(this.due.size || this.isNewDue) || this.abort.signal.aborted) return;
     this.isRenewing = true;
     let pause = RENEW_GAP_MS;
@@ -202,8 +202,8 @@ class Listing {
     const ids = [...this.due].slice(0, MOST_RENEWED);
     for (const id of ids) this.due.delete(id);
     try {
-      if (ids.length) this.renewRows(ids, await call('task_statuses', { task_ids: ids }, { abort: this.abort.signal }));
-      if (isNewDue) await this.lookForNew();
+      if (ids.length) this.#renewRows(ids, await call('task_statuses', { task_ids: ids }, { abort: this.abort.signal }));
+      if (isNewDue) await this.#lookForNew();
     } catch {
       // The frame of the page tells when the server is away.
       for (const id of ids) if (this.places.has(id)) this.due.add(id);
@@ -212,19 +212,19 @@ class Listing {
     }
     setTimeout(() => {
       this.isRenewing = false;
-      this.renew();
+      this.#renew();
     }, pause);
   }
 
-  async lookForNew() {
-    const newest = await this.newestOfFamily();
+  async #lookForNew() {
+    const newest = await this.#newestOfFamily();
     if (newest === '' || newest === this.newest || this.places.has(newest) || this.changed.has(newest)) return;
     this.hasNew = true;
     this.draw();
   }
 
   /** The id of the task of the family, in the state that is asked for, which came there last; empty without a family. */
-  async newestOfFamily() {
+  async #newestOfFamily() {
     const { family, status } = this.args;
     if (!this.choice.family) return '';
     const { tasks } = await call('tasks', { family, status, limit: 1 }, { abort: this.abort.signal });
@@ -235,14 +235,14 @@ class Listing {
    * @param {string[]} ids
    * @param {Record<string, {status: string}>} standings
    */
-  renewRows(ids, standings) {
+  #renewRows(ids, standings) {
     const rows = [...this.rows];
     for (const id of ids) {
       const place = this.places.get(id);
       const row = place === undefined ? null : rows[place];
       if (!row) continue;
       const status = standings[id]?.status ?? 'REMOVED';
-      if (status !== row.status) rows[place] = { ...row, status, state: status, since: now.peek(), isRenewed: true };
+      if (status !== row.status) rows[place] = { ...row, status, state: status, since: now.value, isRenewed: true };
     }
     this.rows = rows;
     this.draw();

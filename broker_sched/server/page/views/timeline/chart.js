@@ -109,7 +109,7 @@ function BarShape({ id, bar, scale, onPath, now, focusable, setCurrent }) {
   };
   const y = bar.line * LINE + 3;
   const mark = isCritical ? '◆' : MARKS[outcome];
-  return html`<a class=${`run run-${outcome.toLowerCase()} ${isCritical ? 'critical' : ''}`} href=${href(view, params)} aria-label=${told}
+  return html`<a class=${`run state-${outcome.toLowerCase()} ${isCritical ? 'critical' : ''}`} href=${href(view, params)} aria-label=${told}
       tabindex=${id === focusable ? 0 : -1} onClick=${open} onFocus=${() => setCurrent(id)}>
     <title>${told}</title>
     <rect x=${bar.start} y=${y} width=${Math.max(width - 0.5, 1)} height=${LINE - 3} rx="2" />

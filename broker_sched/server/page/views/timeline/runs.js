@@ -71,7 +71,7 @@ class Fetching {
     this.isDue = false;
     let pause = GAP_MS;
     try {
-      await (this.isThere ? this.askForNew() : this.askForAll());
+      await (this.isThere ? this.#askForNew() : this.#askForAll());
     } catch (error) {
       if (this.abort.signal.aborted) return;
       this.tell({ error: error instanceof ApiError ? error : new ApiError(0, 'Bug', String(error)) });
@@ -84,7 +84,7 @@ class Fetching {
     }, pause);
   }
 
-  async askForAll() {
+  async #askForAll() {
     let cursor = null;
     this.isThere = false;
     do {
@@ -105,12 +105,12 @@ class Fetching {
     this.allRunning = page.all_running;
   }
 
-  async askForNew() {
+  async #askForNew() {
     const page = await this.page({ since: this.now });
     if (page.cursor !== null) {
       // More than a page has ended meanwhile, as when the tab was hidden for long.
       this.ended.clear();
-      return this.askForAll();
+      return this.#askForAll();
     }
     this.begin(page);
     this.show(page);
