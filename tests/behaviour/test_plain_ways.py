@@ -54,16 +54,16 @@ def go(monkeypatch):
     monkeypatch.setattr(script_call, "_weights", SameWeights)
 
     def choose(ways):
-        @cache
-        def patched(name):
-            if name not in ways:
-                return load(name)
-            assert CHOICES[name] in text_of(f"{name}.lua")
-            return join(name, lambda file_name: text_of(file_name).replace(CHOICES[name], ways[name]))
-
-        monkeypatch.setattr(script_call, "load", patched)
+        monkeypatch.setattr(script_call, "load", lambda name: joined(name, ways[name]) if name in ways else load(name))
 
     return choose
+
+
+@cache
+def joined(name, way):
+    """The script of this name with this way in place of the choice between both, joined once for all tests."""
+    assert CHOICES[name] in text_of(f"{name}.lua")
+    return join(name, lambda file_name: text_of(file_name).replace(CHOICES[name], way))
 
 
 def everything_in(scheduler):
