@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import selectors
 import signal
@@ -26,14 +27,13 @@ from typing import Any, NamedTuple
 
 from fakeredis.model import get_all_commands_info
 
+import bsched.commands
 from broker_sched.lua import loader
 from tests.servers import die_with_parent
 
 STREAMS = 3
 MAX_REQUEST = 1 << 20  # bytes
 OURS = """
-  bsched.commands.call bsched.commands.config bsched.commands.redis bsched.commands.run bsched.commands.server
-  bsched.commands.submission bsched.commands.submit bsched.commands.task bsched.commands.verify bsched.commands.worker
   broker_sched.client.remote_scheduler broker_sched.mails.sending broker_sched.redis_backend.memory_server
   broker_sched.scheduler.mailing broker_sched.scheduler.scheduler broker_sched.server.serve broker_sched.tasks.targets
   broker_sched.tasks.task
@@ -42,7 +42,7 @@ OTHERS = """
   aiosmtpd.controller rq.cli rq.cron rq.worker rq.worker_pool
   _strptime dateutil.parser dateutil.relativedelta fakeredis httptools jsonschema logging.handlers lupa
   multiprocessing.popen_fork multiprocessing.synchronize pydantic requests requests_unixsocket rich.console toml
-  tornado.concurrent uvicorn.lifespan.off uvicorn.protocols.http.httptools_impl uvloop
+  click._textwrap tornado.concurrent uvicorn.lifespan.off uvicorn.protocols.http.httptools_impl uvloop
 """
 
 
@@ -171,7 +171,8 @@ def leave(code: Any) -> None:
 if __name__ == "__main__":
     # What an interpreter has on its path before the environment and `-m` add to it.
     PATH = [each for each in sys.path[1:] if each not in os.environ["PYTHONPATH"].split(os.pathsep)]
-    for name in (OURS + OTHERS).split():
+    commands = [f"bsched.commands.{each.name}" for each in pkgutil.iter_modules(bsched.commands.__path__)]
+    for name in (*commands, *(OURS + OTHERS).split()):
         importlib.import_module(name)
     for name in loader.names():
         loader.load(name)

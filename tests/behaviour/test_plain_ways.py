@@ -425,7 +425,7 @@ def test_work_that_is_not_plain_is_left_to_the_way_for_every_case(scheduler_fact
     assert found == worked(scheduler_factory(), *ODD_WORK[case], go, ONLY_GENERAL)
 
 
-@pytest.mark.parametrize("seed", range(by_night(250, 15)))
+@pytest.mark.parametrize("seed", range(by_night(250, 8)))
 def test_random_histories_leave_the_same_behind(scheduler_factory, go, clock, seed):
     # No worker leaves: in which order its worker sets are looked at then, and which of two equal ones is noted, is
     # chance.

@@ -1,6 +1,7 @@
 """Tasks on a real Dask cluster: each way in which a run can end, and each part killed.
 
-One cluster serves them all: two dask workers of two threads, each with its nanny.
+One cluster serves them all: two dask workers of two threads, each with its nanny. By day test_jobs.py shows what
+Dask has no part in: there, too, a job is a fork of Dask's job_host.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ from tests.conftest import running
 from tests.executors.conftest import beside
 from tests.executors.plain_tasks import Layered
 from tests.executors.tasks import Answering, Failing, InDirectory, Limited, Starting, Waiting, runs_of
-from tests.nightly import by_night
+from tests.nightly import by_night, only_by_night
 from tests.programs import Program, environment_with
 from tests.servers import free_port, is_alive, until
 
 pytestmark = pytest.mark.timeout(180)
 QUICK = {"wait_interval": 0.05, "wait_jitter": 0.0, "ping_interval": 0.2}
-LAYERS, WIDTH = by_night((10, 30), (6, 10))
+LAYERS, WIDTH = by_night((10, 30), (4, 8))
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +195,7 @@ def test_a_job_is_a_worker_of_its_own_and_its_log_is_kept(site: Site) -> None:
     assert site.status(task) == "DONE"
 
 
+@only_by_night  # test_jobs.py
 def test_a_failure_is_told_with_its_trace_and_counted_once(site: Site) -> None:
     task = site.task(Failing)
     site.run(task)
@@ -216,12 +218,14 @@ def test_a_stop_ends_the_task_and_all_that_it_has_started_and_nothing_else(site:
     assert site.status(beside) == "DONE"
 
 
+@only_by_night  # test_jobs.py
 def test_a_timeout_ends_the_task(site: Site) -> None:
     task = site.task(Limited)
     site.run(task)
     assert "timeout" in site.reason(task)
 
 
+@only_by_night  # test_jobs.py
 def test_a_message_reaches_a_running_task(site: Site) -> None:
     task = site.task(Answering)
     with site.while_running(task):
@@ -232,7 +236,7 @@ def test_a_message_reaches_a_running_task(site: Site) -> None:
     assert site.status(task) == "DONE"
 
 
-@pytest.mark.parametrize("times", [3, 0], ids="Dask runs lost jobs again {} times".format)
+@pytest.mark.parametrize("times", by_night([3, 0], [3]), ids="Dask runs lost jobs again {} times".format)
 def test_a_killed_dask_worker_gives_its_tasks_back_and_they_run_once_more(
     site: Site, cluster: Any, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
@@ -273,6 +277,7 @@ def test_a_lost_supervisor_leaves_what_runs_to_the_job(site: Site) -> None:
     assert len(runs_of(task)) == 1
 
 
+@only_by_night  # a test below and test_job_executor.py
 def test_what_runs_is_not_failed_by_the_loss_of_the_dask_scheduler(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ ENOUGH = 600  # sequences in which every mutant must have shown itself
 
 def test_the_reference_agrees_with_itself(reference: ReferenceFactory) -> None:
     again = ReferenceFactory()
-    for number in range(by_night(60, 20)):
+    for number in range(by_night(60, 8)):
         recorded = run_sequence(f"self:{number}", LENGTH, reference, again)
         assert recorded.difference is None, recorded.difference
 
@@ -62,7 +62,7 @@ def test_neutral_upstream_status_is_luigis_own_unless_unknown_tasks_have_deps(re
     literal = ReferenceFactory()
     own = literal._module.__dict__["Scheduler"]._upstream_status
     literal._class = type("Literal", (literal._class,), {"_upstream_status": own})
-    for number in range(by_night(60, 20)):
+    for number in range(by_night(60, 8)):
         recorded = run_sequence(f"upstream:{number}", LENGTH, reference, reference)
         steps = [step for step in recorded.steps if not _reports_unknown(step)]
         assert replay(reference, literal, recorded.options, steps) is None

@@ -21,7 +21,7 @@ def _run(reference: ReferenceFactory, url: str, kind: str, chunk: int, size: int
             pytest.fail(f"sequence {kind}:{number}\n{explain(recorded, reference, ours)}")
 
 
-@pytest.mark.parametrize("chunk", range(by_night(150, 8)))
+@pytest.mark.parametrize("chunk", range(by_night(150, 5)))
 def test_random_calls_get_the_answers_of_the_reference(reference: ReferenceFactory, redis_url: str, chunk: int) -> None:
     _run(reference, redis_url, "test", chunk)
 
@@ -30,4 +30,4 @@ def test_random_calls_get_the_answers_of_the_reference(reference: ReferenceFacto
 def test_random_calls_get_the_answers_of_the_reference_without_a_server(
     reference: ReferenceFactory, chunk: int
 ) -> None:
-    _run(reference, "memory:", "memory", chunk, by_night(CHUNK, 5))
+    _run(reference, "memory:", "memory", chunk, by_night(CHUNK, 3))

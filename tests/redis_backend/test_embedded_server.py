@@ -15,8 +15,10 @@ import pytest
 from broker_sched import ConfigurationError, RedisUnavailable, Scheduler
 from broker_sched.redis_backend import embedded_server as embedded
 from broker_sched.redis_backend.clients import connect
+from tests.nightly import by_night
 from tests.servers import binaries, die_with_parent, embedded_servers, is_alive, until
 
+STARTERS = by_night(10, 4)  # at once
 STARTER = (
     "import sys; from broker_sched.redis_backend.embedded_server import start; print(start(sys.argv[1]), flush=True)"
 )
@@ -67,10 +69,11 @@ def test_a_killed_server_is_started_again_with_its_data(home: Path) -> None:
     assert again.get_work(worker="w")["task_id"] == "a"
 
 
-def test_ten_starters_at_once_get_one_server(default_home: Path) -> None:
+def test_many_starters_at_once_get_one_server(default_home: Path) -> None:
     command = [sys.executable, "-c", STARTER, str(default_home)]
     starters = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent) for _ in range(10)
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        for _ in range(STARTERS)
     ]
     urls = {starter.communicate(timeout=60)[0].strip() for starter in starters}
     assert len(urls) == 1

@@ -69,9 +69,9 @@ def check(make: Callable[..., Any], clock: Any, seed: int, length: int = 200, **
 
 
 @pytest.mark.timeout(by_night(36_000, 120))
-@pytest.mark.parametrize("first", range(0, by_night(10_000, 20), 20))
+@pytest.mark.parametrize("first", range(0, by_night(10_000, 10), 10))
 def test_nothing_is_lost_and_nothing_runs_twice(scheduler_factory: Any, clock: Any, first: int) -> None:
-    for seed in range(first, first + 20):
+    for seed in range(first, first + 10):
         check(scheduler_factory, clock, seed)
 
 

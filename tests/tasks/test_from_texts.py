@@ -82,7 +82,7 @@ def test_no_parameter_class_of_luigi_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=by_night(30, 10), deadline=None)
+@settings(max_examples=by_night(30, 6), deadline=None)
 def test_a_default_of_any_kind_is_the_default_wherever_the_task_is_loaded(name: str, data: Any) -> None:
     default = data.draw(data.draw(st.sampled_from([anything, CLASSES[name].values])))
     more = {"visibility": data.draw(visibilities), "significant": data.draw(st.booleans())}
@@ -97,7 +97,7 @@ def test_a_default_of_any_kind_is_the_default_wherever_the_task_is_loaded(name: 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=by_night(30, 10), deadline=None)
+@settings(max_examples=by_night(30, 6), deadline=None)
 def test_a_value_of_the_parameters_own_kind_comes_back(name: str, data: Any) -> None:
     value = data.draw(CLASSES[name].values)
     options = {} if data.draw(st.booleans()) else {"default": data.draw(anything)}
@@ -112,7 +112,7 @@ def test_a_value_of_the_parameters_own_kind_comes_back(name: str, data: Any) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-@settings(max_examples=by_night(25, 10), deadline=None)
+@settings(max_examples=by_night(25, 6), deadline=None)
 def test_a_value_that_does_not_come_back_is_told_before(name: str, data: Any) -> None:
     task_class = class_with(name)
     if (found := made(task_class, x=data.draw(data.draw(st.sampled_from([anything, CLASSES[name].values]))))) is None:
@@ -132,7 +132,7 @@ def test_a_value_that_does_not_come_back_is_told_before(name: str, data: Any) ->
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 @given(data=st.data())
-@settings(max_examples=by_night(20, 10), deadline=None)
+@settings(max_examples=by_night(20, 6), deadline=None)
 def test_a_native_default_and_a_native_value_come_back(name: str, data: Any) -> None:
     kind = KINDS[name]
     body = {"__annotations__": {"x": kind.annotation}, "__module__": __name__, "x": data.draw(kind.values)}
