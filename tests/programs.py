@@ -39,6 +39,7 @@ class Program:
 
     It leads a session, ends with the tests at the latest, and has its signals as from a shell.
     program: a module, or the path of a script, such as BSCHED, the installed program.
+    stdin: a descriptor; a terminal's becomes that of its session.
     is_fresh: it imports everything itself, as all do by night. is_quiet: it tells of no warnings.
     """
 
@@ -48,6 +49,7 @@ class Program:
         program: str = "bsched.main",
         cwd: Path | str = ROOT,
         env: Mapping[str, str] | None = None,
+        stdin: int = DEVNULL,
         stdout: int | IO[str] = PIPE,
         stderr: int | IO[str] = PIPE,
         is_fresh: bool = NIGHTLY,
@@ -60,7 +62,8 @@ class Program:
         request = Request(program, list(words), str(cwd), given, is_fresh, is_quiet)
         self.stdout, to_stdout = _stream(stdout)
         self.stderr, to_stderr = (None, os.dup(to_stdout)) if stderr == STDOUT else _stream(stderr)
-        streams = [os.open(os.devnull, os.O_RDONLY), to_stdout, to_stderr]
+        from_stdin = os.open(os.devnull, os.O_RDONLY) if stdin == DEVNULL else os.dup(stdin)
+        streams = [from_stdin, to_stdout, to_stderr]
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.connect(str(_starter()))
         socket.send_fds(self._connection, [f"{json.dumps(request)}\n".encode()], streams)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -20,6 +21,7 @@ import selectors
 import signal
 import socket
 import sys
+import termios
 import threading
 import time
 import warnings
@@ -133,6 +135,8 @@ def become(request: Request) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # Ctrl-C on it is for this session
     os.chdir(request.directory)
     if request.is_fresh:
         flags = [*(("-W", "ignore") if request.is_quiet else ()), *(() if is_path(request) else ("-m",))]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +17,7 @@ from bsched.main import cli
 from tests.dumps import dumps_of, load
 from tests.harness import RedisProcess
 from tests.nightly import by_night
+from tests.programs import Ended, Program
 
 # Carries out a command line, a few tasks at a time, and is killed once so many scripts have run.
 KILLED_AFTER = """
@@ -43,10 +42,19 @@ cli(sys.argv[2:])
 MOMENTS = by_night(range(2, 30), (5,))
 
 
-def killed(after: int, *words: str) -> bool:
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """What carries a command out and is killed."""
+    (tmp_path / "script").mkdir()
+    path = tmp_path / "script" / "killed_after.py"
+    path.write_text(KILLED_AFTER)
+    return path
+
+
+def killed(script: Path, after: int, *words: str) -> bool:
     """Carry the command out, to be killed after so many scripts; False: it had ended before."""
-    done = subprocess.run([sys.executable, "-c", KILLED_AFTER, str(after), *words], capture_output=True, text=True)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    done = Ended(Program(str(after), *words, program=str(script)))
+    assert done.returncode in (0, -signal.SIGKILL), done
     return done.returncode != 0
 
 
@@ -64,11 +72,11 @@ def where(own_redis: RedisProcess) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("after", MOMENTS)
 def test_a_migration_that_was_killed_goes_on_and_ends_whole(
-    own_redis: RedisProcess, where: list[str], after: int
+    own_redis: RedisProcess, where: list[str], script: Path, after: int
 ) -> None:
     (dump,) = (each for each in dumps_of("3") if each.stem == "everything")
     load(own_redis.client, Namespace.named("killed").prefix, dump)
-    is_killed = killed(after, "migrate", *where)
+    is_killed = killed(script, after, "migrate", *where)
     if is_killed and after > 3:
         assert own_redis.client.hget(Namespace.named("killed").key("config"), "schema") == "3>4", "in the middle"
     run("migrate", *where)
@@ -79,17 +87,17 @@ def test_a_migration_that_was_killed_goes_on_and_ends_whole(
 
 @pytest.mark.parametrize("after", MOMENTS)
 def test_an_export_that_was_killed_leaves_nothing_that_can_be_imported_and_the_next_one_is_whole(
-    own_redis: RedisProcess, where: list[str], after: int, tmp_path: Path
+    own_redis: RedisProcess, where: list[str], script: Path, after: int, tmp_path: Path
 ) -> None:
     with closing(Scheduler(own_redis.url, "killed", prune_interval_seconds=None)) as scheduler:
         scheduler.add_tasks(worker="w", tasks=[{"task_id": f"t{n}", "family": f"F{n % 3}"} for n in range(40)])
         file, old = tmp_path / "new.jsonl", tmp_path / "old.jsonl"
         old.write_text("what was there before")
         for target in (file, old):
-            if killed(after, "export", str(target), *where):
+            if killed(script, after, "export", str(target), *where):
                 assert not file.exists() and old.read_text() == "what was there before"
         for left in tmp_path.iterdir():
-            if left not in (file, old):  # what was written so far
+            if left not in (file, old, script.parent):  # what was written so far
                 refused = CliRunner().invoke(
                     cli, ["import", str(left), "--redis", own_redis.url, "--namespace", "copy"]
                 )

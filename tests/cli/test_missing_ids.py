@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +12,7 @@ from click.testing import CliRunner, Result
 from broker_sched import Scheduler
 from bsched.main import cli
 from tests.harness import RedisProcess, ServerProcess
+from tests.programs import Ended, Program
 
 TASK, WORKER = "MyTask_2024_01_01_ab12cd34ef", "Worker(salt=1, host=here)"
 
@@ -129,9 +128,8 @@ def test_an_error_is_printed_as_text_and_whole_as_json(where: list[str]) -> None
 
 def test_an_error_that_no_encoding_has_is_printed_with_escapes(scheduler: Scheduler, own_redis: RedisProcess) -> None:
     scheduler.add_task(worker=WORKER, task_id=TASK, status="FAILED", expl="no caf\udce9.csv")
-    words = [sys.executable, "-m", "bsched.main", "call", "fetch_error", f"task_id={TASK}", "--redis", own_redis.url]
-    shown = subprocess.run([*words, "--namespace", "cli"], capture_output=True, text=True, check=True)
-    assert shown.stdout == "no caf\\udce9.csv\n"
+    words = ("call", "fetch_error", f"task_id={TASK}", "--redis", own_redis.url, "--namespace", "cli")
+    assert Ended(Program(*words)).stdout == "no caf\\udce9.csv\n"
 
 
 def test_the_log_of_a_task_that_was_removed_is_still_shown(scheduler: Scheduler, own_redis: RedisProcess) -> None:

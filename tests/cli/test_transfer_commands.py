@@ -7,7 +7,6 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,8 +22,8 @@ from bsched.main import cli
 from tests.documents import environment_of
 from tests.dumps import dumps_of, load
 from tests.harness import RedisProcess
-from tests.programs import Ended, Program
-from tests.servers import die_with_parent, until
+from tests.programs import Ended, Program, environment_with
+from tests.servers import until
 
 STATES = Path(__file__).parents[1] / "luigi_state"
 
@@ -113,9 +112,7 @@ def test_a_signal_ends_an_import_and_nothing_of_it_is_there(
             told = {"number": FIRST_NUMBER + 1 + index, "created": 1.0, "updated": 1.0}
             writer.write(TaskLine(id=f"t{index}", status="PENDING", family="F", deps=[f"t{index + 1}"], **told))
         writer.close()
-    command = [sys.executable, "-m", "bsched.main", "import", str(file), "--namespace", "ended"]
-    environment = environment_of(tmp_path, BSCHED_REDIS=own_redis.url)
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    process = Program("import", str(file), "--namespace", "ended", env=environment_with(BSCHED_REDIS=own_redis.url))
     until(lambda: own_redis.client.exists("bsched:{ended}:ids"), "tasks are brought in")
     process.send_signal(number)
     _, said = process.communicate(timeout=60)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import pytest
 from broker_sched import RemoteScheduler
 from broker_sched.errors import ConfigurationError
 from tests.client.script import Script
-from tests.harness import ROOT
+from tests.programs import Ended, Program, environment_with
 
 OK = (200, b'{"response": {"paused": false}}')
 
@@ -75,12 +72,7 @@ def test_two_of_them_are_one_too_many(monkeypatch: pytest.MonkeyPatch, secret_fi
 
 def test_the_program_takes_it_too(script: Callable[..., Script], secret_file: Path) -> None:
     server = script(OK)
-    path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
-    done = subprocess.run(
-        [sys.executable, "-m", "bsched.main", "call", "--url", f"http://etl@127.0.0.1:{server.port}", "is_paused"],
-        env={**os.environ, "PYTHONPATH": path, "BSCHED_PASSWORD_FILE": str(secret_file)},
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
+    environment = environment_with(BSCHED_PASSWORD_FILE=str(secret_file))
+    done = Ended(Program("call", "--url", f"http://etl@127.0.0.1:{server.port}", "is_paused", env=environment))
+    assert done.returncode == 0, done
     assert login_sent(server) == "etl:s3cr@t: é "

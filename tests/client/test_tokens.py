@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +16,7 @@ import pytest
 from broker_sched import LoginRefused, Refused, RemoteScheduler
 from broker_sched.errors import ConfigurationError, RPCError
 from tests.client.script import Script
-from tests.harness import ROOT
+from tests.programs import Ended, Program, environment_with
 
 OK = (200, b'{"response": {"paused": false}}')
 SECRET = "bst_s3cret-of-these-tests"
@@ -161,15 +159,9 @@ def test_a_command_takes_it_too_and_shows_it_nowhere(script: Callable[..., Scrip
     server, file = script((401, b"")), tmp_path / "token"
     file.write_text(SECRET)
     given = {"BSCHED_TOKEN": SECRET, "BSCHED_TOKEN_FILE": str(file)}
-    path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
     option = ["--token-file", str(file)] if how == "--token-file" else []
-    done = subprocess.run(
-        [sys.executable, "-m", "bsched.main", "status", "--url", f"http://127.0.0.1:{server.port}", *option],
-        env={**os.environ, "PYTHONPATH": path, "BSCHED_TRACE": "1", **{n: v for n, v in given.items() if n == how}},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 1 and "the token is wrong" in done.stderr, done.stderr
+    environment = environment_with(BSCHED_TRACE="1", **{n: v for n, v in given.items() if n == how})
+    done = Ended(Program("status", "--url", f"http://127.0.0.1:{server.port}", *option, env=environment))
+    assert done.returncode == 1 and "the token is wrong" in done.stderr, done
     assert SECRET not in done.stdout + done.stderr
     assert server.seen[-1][1]["authorization"] == f"Bearer {SECRET}"
