@@ -123,7 +123,7 @@ class RqFleet:
     def listens(self, number: int) -> None:
         """Wait until so many rq workers do."""
         with self.executor() as executor:
-            until(lambda: executor.capacity(1) == number, f"{number} rq workers listen")
+            until(lambda: executor.capacity(1) == number, f"{number} rq workers listen", seconds=60)
 
     def reason(self, task: Any) -> str:
         """Why it has failed; "" when it has not."""

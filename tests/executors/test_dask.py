@@ -389,15 +389,15 @@ def test_a_dask_worker_without_broker_sched_says_so() -> None:
 
 def test_a_module_that_the_dask_workers_lack_goes_back_with_host_and_fix(site: Site) -> None:
     """What others scheduled, and can load, is not failed by a cluster that can't."""
-    (site.directory / "only_here.py").write_text((Path(__file__).parent / "plain_tasks.py").read_text())
+    (site.directory / "not_there.py").write_text((Path(__file__).parent / "plain_tasks.py").read_text())
     sys.path.insert(0, str(site.directory))
     try:
-        import only_here  # type: ignore[import-not-found]
+        import not_there  # type: ignore[import-not-found]
     finally:
         sys.path.remove(str(site.directory))
-    task = only_here.Layered(str(site.directory), 0, 0, 1)
+    task = not_there.Layered(str(site.directory), 0, 0, 1)
     site.submit(task)
     with site.while_running(assistant=True, keep_alive=True):
         until(lambda: "PYTHONPATH" in site.reason(task), "the reason is told")
         site.worker.stop_asking()
-    assert "only_here" in site.reason(task) and site.status(task) == "PENDING"
+    assert "not_there" in site.reason(task) and site.status(task) == "PENDING"

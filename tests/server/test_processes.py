@@ -68,13 +68,13 @@ def test_one_that_is_killed_is_replaced_while_the_others_serve(three: ServerProc
 
 
 def test_one_that_is_told_to_end_answers_what_it_has_and_is_replaced(three: ServerProcess) -> None:
-    link = connected(three)
-    link.sendall(post(b"/api/await_work", b'{"worker":"w","seconds":30}'))
-    until(lambda: three.call("worker_list"), "it waits")
-    told = children(three)
-    for process in told:
-        process.send_signal(signal.SIGTERM)
-    assert [said.status for said in answers(until_closed(link))] == [200]
+    with connected(three) as link:
+        link.sendall(post(b"/api/await_work", b'{"worker":"w","seconds":30}'))
+        until(lambda: three.call("worker_list"), "it waits")
+        told = children(three)
+        for process in told:
+            process.send_signal(signal.SIGTERM)
+        assert [said.status for said in answers(until_closed(link))] == [200]
     # Who comes to one that is about to leave may find that it has left, and comes again.
     until(lambda: not any(is_alive(process.pid) for process in told), "they have left")
     assert three.call("ping", worker="w") == {"rpc_messages": []}

@@ -102,7 +102,8 @@ class HTTPPage(Heard):
         self._socket.close()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError, IndexError), self._socket.makefile("rb") as stream:
+        ended = contextlib.suppress(OSError, ValueError, IndexError)
+        with ended, self._socket, self._socket.makefile("rb") as stream:
             self.status = int(stream.readline().split()[1])
             while stream.readline() not in (b"\r\n", b""):
                 pass
