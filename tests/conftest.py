@@ -21,6 +21,7 @@ import pytest
 
 from broker_sched import Scheduler
 from broker_sched.redis_backend.encoding import to_bytes
+from broker_sched.scheduler import look_budget
 from tests.harness import RedisProcess, ServerProcess
 from tests.nightly import NIGHTLY, deselect_only_by_night
 from tests.redis_users import AS_USERS, WorkersScheduler
@@ -207,7 +208,9 @@ def real_redis_url(real_redis_kind: str) -> str:
 @pytest.fixture
 def scheduler_factory(redis_url: str, clock: FakeClock) -> Iterator[SchedulerFactory]:
     """`scheduler_factory(namespace=…, retry_delay=5)`; a new namespace unless one is given."""
-    yield from schedulers(redis_url, clock)
+    with pytest.MonkeyPatch.context() as always:  # what the test itself patches is put back before its schedulers end
+        always.setattr(look_budget, "SHARE", 1.0)  # nobody's work is delayed here by one look after the other
+        yield from schedulers(redis_url, clock)
 
 
 @pytest.fixture

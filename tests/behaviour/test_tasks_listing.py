@@ -122,7 +122,7 @@ def random_filters(draw, clock):
 
 
 @pytest.mark.parametrize("few", [1000, 0], ids=["by date", "among others"])
-@pytest.mark.parametrize("seed", range(by_night(12, 4)))
+@pytest.mark.parametrize("seed", range(by_night(12, 3)))
 def test_what_all_pages_list_is_what_a_plain_look_finds_in_this_order(scheduler, clock, seed, few, monkeypatch):
     """few: tasks of a date that are read by it; beyond, they are looked for among the others of their families."""
     monkeypatch.setattr(task_listing, "MAX_OF_DATE", few)
