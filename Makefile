@@ -13,8 +13,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Three processes a core: much of what the tests do is to wait for other processes. tests/conftest.py has the order.
-TESTERS ?= $(shell $(PYTHON) -c 'import os; print(3 * (os.cpu_count() or 2))' 2>/dev/null || echo 6)
+# Four processes a core: much of what the tests do is to wait for other processes. tests/conftest.py has the order.
+TESTERS ?= $(shell $(PYTHON) -c 'import os; print(4 * (os.cpu_count() or 2))' 2>/dev/null || echo 8)
 # What the nightly run tries: the oldest Python and the newest. The oldest libraries are tried with the first.
 PYTHONS ?= python3.10 python3.13
 
