@@ -184,7 +184,8 @@ def test_a_worker_that_ran_very_many_tasks_loses_all_of_them(scheduler, clock):
         scheduler.get_work(worker="w", start_id="first")
     clock.advance(6)
     start(scheduler, "second")
-    assert {scheduler.task_list(limit=False)[name]["status"] for name in names} == {"FAILED"}
+    tasks = scheduler.task_list(limit=False)
+    assert {tasks[name]["status"] for name in names} == {"FAILED"}
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 65, 7])

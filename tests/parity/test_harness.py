@@ -33,7 +33,7 @@ def test_mutant_is_noticed(reference: ReferenceFactory, name: str) -> None:
 
 def test_sequences_reach_every_interesting_reply(reference: ReferenceFactory) -> None:
     coverage = Coverage()
-    for number in range(by_night(250, 100)):
+    for number in range(by_night(250, 60)):
         run_sequence(f"coverage:{number}", LENGTH, reference, reference, coverage)
     wanted = (
         "get_work: a task", "get_work: a task with resources", "get_work: as an assistant", "get_work: batch of 2",
