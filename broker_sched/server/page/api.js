@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from './libraries.js';
 import { noteClock } from './clock.js';
 import { exactNumbers } from './exact_numbers.js';
 import { heard, onChange } from './live.js';
-import { Shared } from './shared.js';
+import { Shared } from './shown_values.js';
 
 const GAP_SECONDS = 0.25; // between an answer and the next question at least
 const SHARE_OF_TIME = 0.25; // at most so much of the time is spent on waiting for answers to one question

@@ -1,6 +1,6 @@
 // The server's clock, as far as it is known here: times are shown as seen from it.
 
-import { Shared } from './shared.js';
+import { Shared } from './shown_values.js';
 
 const UNNOTICED_SECONDS = 2; // a smaller difference is that of the way
 

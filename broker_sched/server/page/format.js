@@ -3,7 +3,7 @@
 import { html } from './libraries.js';
 import { now } from './clock.js';
 import { zone } from './settings.js';
-import { useShared } from './shared.js';
+import { useShared } from './shown_values.js';
 
 export { now };
 

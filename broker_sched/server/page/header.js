@@ -7,7 +7,7 @@ import { connection } from './live.js';
 import { go, href, route } from './router.js';
 import { caller, may } from './session.js';
 import { chooseTheme, chooseZone, theme, zone } from './settings.js';
-import { useShared } from './shared.js';
+import { useShared } from './shown_values.js';
 import { Button, notify } from './ui/index.js';
 
 const THEMES = { system: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' };

@@ -1,7 +1,7 @@
 // Keys that do something, wherever the focus is: components say which, the help sheet lists them.
 
 import { useLayoutEffect, useRef } from './libraries.js';
-import { Shared, useShared } from './shared.js';
+import { Shared, useShared } from './shown_values.js';
 
 const SEQUENCE_MS = 1500; // so long the second key of `g t` may take
 

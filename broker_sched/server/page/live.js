@@ -1,7 +1,7 @@
 // What has changed on the server, told to whoever shows it.
 
 import { EventStream } from './event_stream.js';
-import { Shared } from './shared.js';
+import { Shared } from './shown_values.js';
 import { shareTabs } from './tabs.js';
 
 const MOST_TASKS = 1000; // named in one change; of more, any may have changed

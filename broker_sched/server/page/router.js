@@ -3,7 +3,7 @@
 import { addParams, href, ViewParams } from './addresses.js';
 import { useEffect } from './libraries.js';
 import { caller } from './session.js';
-import { Shared, useShared } from './shared.js';
+import { Shared, useShared } from './shown_values.js';
 
 export { href };
 

@@ -1,6 +1,6 @@
 // What this browser keeps of what was chosen: the theme, and the zone of times.
 
-import { Shared } from './shared.js';
+import { Shared } from './shown_values.js';
 
 /**
  * Reads a choice that this browser kept; null where there is none, or the browser keeps nothing.

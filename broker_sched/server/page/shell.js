@@ -9,7 +9,7 @@ import { useKeys } from './keys.js';
 import { go, route, useTitle } from './router.js';
 import { may } from './session.js';
 import { zone } from './settings.js';
-import { useShared } from './shared.js';
+import { useShared } from './shown_values.js';
 import { Empty, Notices } from './ui/index.js';
 import { views } from './views/index.js';
 

@@ -1,7 +1,7 @@
 // What has happened, told for a while at the edge of the page and to who has it read aloud.
 
 import { html } from '../libraries.js';
-import { Shared, useShared } from '../shared.js';
+import { Shared, useShared } from '../shown_values.js';
 
 const SHOWN_SECONDS = 8;
 

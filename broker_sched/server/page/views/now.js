@@ -5,7 +5,7 @@ import { useCall } from '../api.js';
 import { bytes, count, now, rate, some, Time } from '../format.js';
 import { href } from '../router.js';
 import { may } from '../session.js';
-import { useShared } from '../shared.js';
+import { useShared } from '../shown_values.js';
 import { Answer, Bar, Empty, FamilyLink, Meter, ResourceLink, State, TaskLink } from '../ui/index.js';
 
 const EVERY_SECONDS = 60; // workers fall silent without an event

@@ -7,7 +7,7 @@ import { duration, exactTime, now as clock, some, Time } from '../format.js';
 import { useKeys } from '../keys.js';
 import { setParams, useParams } from '../router.js';
 import { may } from '../session.js';
-import { useShared } from '../shared.js';
+import { useShared } from '../shown_values.js';
 import { Answer, Command, Empty, Failure, Filters, Loading, State, Table, TaskLink, WorkerLink } from '../ui/index.js';
 import { PathSummary } from './graph/path.js';
 import { Chart } from './timeline/chart.js';

@@ -2,7 +2,7 @@
 
 import { html } from '../../libraries.js';
 import { duration, now, Time } from '../../format.js';
-import { useShared } from '../../shared.js';
+import { useShared } from '../../shown_values.js';
 import { State, Table, WorkerLink } from '../../ui/index.js';
 
 const OUTCOMES = /** @type {Record<string, string>} */ ({

@@ -2,7 +2,7 @@
 
 import { html } from '../../libraries.js';
 import { bytes, duration, now } from '../../format.js';
-import { useShared } from '../../shared.js';
+import { useShared } from '../../shown_values.js';
 import { Meter, WorkerLink } from '../../ui/index.js';
 
 /** @param {{task: any}} props */

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from '../../libraries.js';
 import { command } from '../../commands.js';
 import { count, some } from '../../format.js';
-import { useShared } from '../../shared.js';
+import { useShared } from '../../shown_values.js';
 import { Command, Dialog, Failure, Meter, TaskLink } from '../../ui/index.js';
 import { ACTIONS, BulkChange } from './bulk_change.js';
 

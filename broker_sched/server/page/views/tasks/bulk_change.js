@@ -3,7 +3,7 @@
 
 import { ApiError, call } from '../../api.js';
 import { author } from '../../session.js';
-import { Shared } from '../../shared.js';
+import { Shared } from '../../shown_values.js';
 
 const AT_ONCE = 1000; // tasks in one call
 const EXAMPLES = 3; // tasks that are named beside a reason
