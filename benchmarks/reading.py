@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import math
-import os
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from benchmarks.callers import Caller, open_caller
 from benchmarks.loading import PROCESSES, SPAWN, worker_ids
-from benchmarks.processes import OPTIONS
+from benchmarks.processes import OPTIONS, go_behind
 from benchmarks.tasks import flat
 from benchmarks.timing import finish, time_of_get_work
 from broker_sched import Scheduler
@@ -146,7 +145,7 @@ def asked_without_pause(target: Target) -> Iterator[None]:
 
 
 def _ask(target: Target, has_begun: Any, is_over: Any) -> None:
-    os.nice(19)
+    go_behind()
     caller = open_caller(target)
     while not is_over.is_set():
         for question in ASKED_WITHOUT_PAUSE:

@@ -1,8 +1,8 @@
 """What changes in a namespace, read once for all who listen at this process, and not at all while nobody does.
 
 One command waits in Redis for the next change. Those of a quarter of a second are read together, so a process asks at
-most four times a second, however much happens and however many listen. Adding a task is noted in no stream: it shows in
-a counter, which is read beside that, more often while nothing else happens.
+most four times a second, however much happens; more rarely where very many listen, since each is told apart. Adding a
+task is noted in no stream: it shows in a counter, which is read beside that, more often while nothing else happens.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from broker_sched.scheduler.records import pairs
 log = logging.getLogger("bsched.server")
 
 MERGE_SECONDS = 0.25  # from one read to the next, while changes come
+MERGE_SECONDS_EACH = 0.001  # more for each listener, so that telling all takes a small share of the time
+MOST_MERGE_SECONDS = 0.4
 BLOCK_SECONDS = 0.45  # that a read waits for a change; then counters are looked at
 COUNT_SECONDS = 1.5  # between two looks at counters, while changes come
 PAUSE_SECONDS = 0.5  # after an error
 BEAT_SECONDS = 15.0  # all are woken so often, though nothing changes
 ROUNDS_TO_FIND = 2  # in the second read that ends from now on, or before, is all that is in the stream now
-WOKEN_AT_ONCE = 10  # listeners; what each does takes the process some 50 µs, and calls for work come in between
-WAKE_SECONDS = 0.005  # between so many
+WOKEN_AT_ONCE = 2  # listeners; what each does takes the process some 50 µs, and calls for work come in between
+WAKE_SECONDS = 0.001  # between so many
 
 AUDIT = "audit"  # a subject, too: there is another record
 STREAMS = ("events", AUDIT, "ended_logins")
@@ -243,7 +245,7 @@ class EventFeed:
         if has_news or must_look or is_beat:
             began = asyncio.get_running_loop().time()
             await self._wake()
-            rest = MERGE_SECONDS - (asyncio.get_running_loop().time() - began)
+            rest = merge_seconds(len(self._listeners)) - (asyncio.get_running_loop().time() - began)
             if has_news and rest > 0:
                 await asyncio.sleep(rest)
             return
@@ -267,6 +269,11 @@ class EventFeed:
             listener.woken.set()
             if number % WOKEN_AT_ONCE == 0:
                 await asyncio.sleep(WAKE_SECONDS)
+
+
+def merge_seconds(listeners: int) -> float:
+    """Return the time, in seconds, whose changes so many listeners are told of together."""
+    return min(MOST_MERGE_SECONDS, MERGE_SECONDS + MERGE_SECONDS_EACH * listeners)
 
 
 def _log_failure(reading: asyncio.Task[None]) -> None:

@@ -19,7 +19,7 @@ from broker_sched.server.responses import Answer, RequestRefused
 
 OFTEN = 6  # calls
 OFTEN_SECONDS = 3.0  # in so long a time
-ANSWERS_AT_ONCE = 20  # that leave without a pause
+ANSWERS_AT_ONCE = 2  # that leave without a pause
 ANSWERS_A_SECOND = 400  # more than that wait: each takes this process 0.1 to 0.2 ms
 
 

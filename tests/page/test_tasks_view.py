@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from broker_sched import Scheduler
 from tests.cli.commands import Bsched
@@ -144,6 +145,47 @@ def test_thousands_of_rows_are_loaded_and_only_those_that_are_seen_are_drawn(
     expect(page.get_by_role("group", name="Change the 1 chosen")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"\?view=task&id="))
+
+
+def test_of_many_more_rows_the_first_are_shown_before_the_others_come(page: Page, page_server: ServerProcess) -> None:
+    held: list[Route] = []
+
+    def is_large(request: Request) -> bool:
+        return request.url.endswith("/api/tasks") and request.post_data_json["limit"] > 100
+
+    page.route(
+        re.compile("/api/tasks$"), lambda route: held.append(route) if is_large(route.request) else route.continue_()
+    )
+    opened(page, page_server, "tasks&list=1")
+    with page.expect_request(is_large):
+        page.get_by_role("button", name="Show more").click()
+        expect(page.get_by_text("looked at 200 of 3,001")).to_be_visible()
+    (rest,) = held
+    rest.continue_()
+    expect(page.get_by_text("looked at 1,100 of 3,001")).to_be_visible()
+
+
+def test_what_is_typed_is_looked_for_after_a_pause_and_what_is_pasted_at_once(
+    page: Page, page_server: ServerProcess
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append((request.post_data_json or {}).get("family", "")))
+    opened(page, page_server, "tasks&list=1")
+    field = page.get_by_label("Family", exact=True)
+    page.clock.install()
+    page.clock.pause_at(time.time() + 1)  # from then on its time goes on only as it is told to
+    field.press_sequentially("Family")
+    expect(field).to_have_value("Family")
+    page.clock.run_for(140)
+    assert "family" not in page.url
+    page.clock.run_for(20)
+    expect(page).to_have_url(re.compile("&family=Family$"))
+    field.fill("Family7")  # as the clipboard puts it in
+    page.clock.run_for(1)
+    expect(page).to_have_url(re.compile("&family=Family7$"))
+    page.clock.resume()
+    expect(page.get_by_role("status").filter(has_text="150 tasks")).to_be_visible()
+    assert not {name for name in asked if name} - {"Family", "Family7"}
 
 
 def test_a_row_that_changes_is_renewed_where_it_stands_and_others_are_counted(

@@ -189,7 +189,7 @@ def test_two_hundred_pages_cost_five_commands_a_second(
         assert len(changes) <= 5 * (COST_SECONDS + 1) and not page.named("reset")
         told = sum(event.data["families"]["F"]["DONE"] for event in changes if event.data["families"])
         assert told > CHANGES_A_SECOND, "changes are told all the while"
-        assert page.events[-1].data["pace_seconds"] == 2.0
+        assert page.events[-1].data["pace_seconds"] == 4.0
         page.close()
 
 

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from '../libraries.js';
 import { setParams, useParams } from '../router.js';
 
-const TYPING_MS = 300; // after the last letter
+const TYPING_MS = 150; // after the last letter; what comes in one piece, by pasting or by a suggestion, is taken at once
 
 /**
  * @typedef {object} Filter
@@ -35,12 +35,13 @@ function Field({ filter }) {
   useEffect(() => () => clearTimeout(timer.current), []);
   /** @param {string} value */
   const set = (value) => setParams({ [filter.name]: value.trim(), cursor: null }, { replace: true });
-  /** @param {Event & {currentTarget: HTMLInputElement}} event */
+  /** @param {InputEvent & {currentTarget: HTMLInputElement}} event */
   const type = (event) => {
     const { value } = event.currentTarget;
+    const isWhole = (event.data?.length ?? 0) > 1 || /Paste|Drop|Replacement/.test(event.inputType ?? '');
     setText(value);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => set(value), TYPING_MS);
+    timer.current = setTimeout(() => set(value), isWhole ? 0 : TYPING_MS);
   };
   /** @param {Event & {currentTarget: HTMLInputElement | HTMLSelectElement}} event */
   const choose = (event) => {

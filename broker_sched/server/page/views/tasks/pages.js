@@ -110,13 +110,16 @@ class Listing {
     this.error = null;
     this.draw();
     try {
-      if (anew || !this.isThere) this.newest = await this.#newestOfFamily();
+      if ((anew || !this.isThere) && !this.#beginsWithNewest()) this.newest = await this.#newestOfFamily();
       let cursor = anew ? null : this.cursor;
       let left = wanted;
       for (let calls = 0; left > 0 && calls < CALLS; calls += 1) {
-        const args = { ...this.args, order: this.order, cursor, limit: Math.min(left, MORE_ROWS) };
+        // The first of many rows are shown before the others come.
+        const limit = Math.min(left, calls === 0 && !anew ? FIRST_ROWS : MORE_ROWS);
+        const args = { ...this.args, order: this.order, cursor, limit };
         const page = await call('tasks', args, { abort: this.abort.signal });
         if (anew && calls === 0) this.clear();
+        if (cursor === null && this.#beginsWithNewest()) this.newest = page.tasks[0]?.task_id ?? '';
         this.add(page.tasks);
         left -= page.tasks.length;
         this.lookedAt = page.looked_at;
@@ -221,6 +224,11 @@ class Listing {
     if (newest === '' || newest === this.newest || this.places.has(newest) || this.changed.has(newest)) return;
     this.hasNew = true;
     this.draw();
+  }
+
+  /** Whether the first row is the newest task of the family, in the state that is asked for. */
+  #beginsWithNewest() {
+    return this.order === 'newest' && Object.keys(this.choice.options).every((name) => name === 'family' || name === 'status');
   }
 
   /** The id of the task of the family, in the state that is asked for, which came there last; empty without a family. */
