@@ -17,6 +17,7 @@ from broker_sched.contract.types import MAX_TASKS
 from broker_sched.errors import BrokerSchedError, UnknownMethod
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
+from broker_sched.worker.task_state import TaskState
 
 log = logging.getLogger("bsched.worker")
 SYSTEM = "bsched"
@@ -28,8 +29,6 @@ class AttemptTraces:
     def __init__(self, scheduler: RetryingScheduler, worker_id: str) -> None:
         self._scheduler = scheduler
         self._worker_id = worker_id
-        self._spans: dict[str, tracing.Span] = {}
-        self._others: dict[str, str] = {}  # task_id → context of a trace that another worker has begun, and ends
         self._is_unknown = False  # to the scheduler, such as a luigid
 
     def note_submission(self, task: TaskLike, task_ids: Collection[str]) -> None:
@@ -46,8 +45,9 @@ class AttemptTraces:
             while some := list(islice(ids, MAX_TASKS)):
                 self._ask("note_submission_trace", task_ids=some, traceparent=traceparent)
 
-    def begin(self, task: TaskLike, task_ids: Collection[str], attempt: int | None) -> None:
+    def begin(self, state: TaskState, task_ids: Collection[str]) -> None:
         """Begin the trace of an attempt, handed out just now. task_ids: the task's, or the members' of a batch."""
+        task, attempt = state.task, state.attempt
         attributes = {
             "messaging.message.id": task.task_id,
             "bsched.worker": self._worker_id,
@@ -58,29 +58,17 @@ class AttemptTraces:
         traceparent = None if span is None else tracing.traceparent_of(span)
         if span is None or traceparent is None:
             return
-        self._spans[task.task_id] = span
+        state.span, state.traceparent = span, traceparent
         links = self._ask("begin_trace", task_ids=list(task_ids)[:MAX_TASKS], traceparent=traceparent)
         for submission in (links or {}).get("submissions", ()):
             tracing.link(span, submission, "submission")
         for dep in (links or {}).get("deps", {}).values():
             tracing.link(span, dep, "dep")
 
-    def go_on(self, task_id: str, traceparent: str | None) -> None:
-        """Go on with the trace of an attempt that another worker has begun; None where it has none."""
-        if traceparent is not None:
-            self._others[task_id] = traceparent
-
-    def end(self, task_id: str, status: str | None) -> None:
-        """End the trace of an attempt, of which this status was reported last."""
-        self._others.pop(task_id, None)
-        span = self._spans.pop(task_id, None)
-        if span is not None:
-            tracing.end(span, status in ("FAILED", "DISABLED"), {"bsched.status": status or "unknown"})
-
-    def traceparent(self, task_id: str) -> str | None:
-        """Return the context of the attempt that runs; None where it has no trace."""
-        span = self._spans.get(task_id)
-        return self._others.get(task_id) if span is None else tracing.traceparent_of(span)
+    def end(self, state: TaskState, status: str | None) -> None:
+        """End the trace of an attempt, of which this status was reported last; not one that another has begun."""
+        if state.span is not None:
+            tracing.end(state.span, status in ("FAILED", "DISABLED"), {"bsched.status": status or "unknown"})
 
     def _ask(self, method: str, **arguments: Any) -> Any:
         """Call a method once: without its answer, links are missing, and nothing else."""

@@ -37,6 +37,7 @@ from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from broker_sched.worker.run_result import TaskSpec
 from broker_sched.worker.summary import SUPERSEDED, Report, Response, RunHistory, Standing
 from broker_sched.worker.task_description import described
+from broker_sched.worker.task_state import TaskState
 from broker_sched.worker.text_limits import shortened
 from broker_sched.worker.traversal import Finding, examine, over_limit
 
@@ -48,16 +49,18 @@ MOST_OF_REASON = 1000  # characters of the reason
 class TaskRegistration:
     """Schedules tasks under a worker's id, and reports what becomes of them.
 
-    scheduled: task_id → task. roots: ids of what was added from outside. reports: statuses that were reported to the
-    scheduler. known: ids of tasks that are complete; None where complete() is asked each time. context: of
-    multiprocessing, for complete() in parallel. check: called with each task that is to be run, before it is scheduled;
-    may raise WorkerError. mails: told of what could not be scheduled.
+    scheduled: task_id → task. handed_out: task_id → what is known of a run here, until its end was told. roots: ids of
+    what was added from outside. reports: statuses that were reported to the scheduler. known: ids of tasks that are
+    complete; None where complete() is asked each time. context: of multiprocessing, for complete() in parallel. check:
+    called with each task that is to be run, before it is scheduled; may raise WorkerError. mails: told of what could
+    not be scheduled.
     """
 
     def __init__(
         self, scheduler: RetryingScheduler, worker_id: str, config: WorkerConfig, context: Any, mails: FailureMails
     ) -> None:
         self.scheduled: dict[str, TaskLike] = {}
+        self.handed_out: dict[str, TaskState] = {}
         self.roots: list[str] = []
         self.reports: list[Report] = []
         self.latest: dict[str, str] = {}  # task_id → the last status reported
@@ -79,8 +82,6 @@ class TaskRegistration:
         self._awaited_deps = AwaitedDeps(scheduler, self._completion)
         self._dependency_graph = DependencyGraph()
         self._batchers_sent: set[str] = set()
-        self._batches: dict[str, list[TaskLike]] = {}  # id of the combined task → its members, as far as known here
-        self._batch_ids: dict[str, str] = {}  # of the combined tasks
         self._unfulfilled: dict[str, int] = defaultdict(int)
 
     def add(
@@ -272,9 +273,11 @@ class TaskRegistration:
         self._note(task, status, False)
         if task.task_id not in self._own:
             self._foreign.append(task.task_id)
-        self._batch_ids.pop(task.task_id, None)
-        for member in self._batches.pop(task.task_id, ()):
-            self._note(member, status, True)
+        state = self.handed_out.get(task.task_id)
+        if state is not None:
+            for member in state.members:
+                self._note(member, status, True)
+            state.members = ()
 
     def forget_ended(self, handed_out: Collection[str]) -> None:
         """Forget the oldest runs of tasks that others scheduled, when there are many: a worker may stay for years.
@@ -331,8 +334,9 @@ class TaskRegistration:
         """
         for task_id, attempt in () if are_jobs else running.items():
             more: dict[str, Any] = {"assistant": is_assistant, **attempt_argument(attempt)}
-            if attempt is not None and task_id in self._batch_ids:
-                more["batch_id"] = self._batch_ids[task_id]
+            state = self.handed_out.get(task_id)
+            if state is not None and state.batch_id is not None and attempt is not None:
+                more["batch_id"] = state.batch_id
             try:
                 self._tell(described(self.scheduled[task_id], "RUNNING", runnable=None, **more))
             except Superseded as error:
@@ -384,13 +388,6 @@ class TaskRegistration:
         left = [task_id for task_id, status in latest if status in ("PENDING", SUPERSEDED) and task_id in self._own]
         self._standings = look_back(self._scheduler, left, self.roots)
         return not any(standing.status in ("FAILED", "DISABLED") for standing in self._standings.values())
-
-    def note_batch(self, combined: TaskLike, member_ids: list[str], batch_id: str) -> None:
-        """Remember the members of a combined task: what becomes of that becomes of them, too."""
-        self.scheduled[combined.task_id] = combined
-        self._batch_ids[combined.task_id] = batch_id
-        known = (self.scheduled.get(task_id) for task_id in member_ids)
-        self._batches[combined.task_id] = [member for member in known if member is not None]
 
     def add_new_deps(self, task: TaskLike, wanted: Sequence[TaskSpec]) -> list[str]:
         """Schedule the tasks that a running one asked for, and return their ids.

@@ -24,6 +24,7 @@ from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.summary import Response
 from broker_sched.worker.task_registration import TaskRegistration, attempt_argument
+from broker_sched.worker.task_state import TaskState
 from broker_sched.worker.text_limits import explanation
 
 log = logging.getLogger("bsched.worker")
@@ -39,14 +40,6 @@ class Work(NamedTuple):
     n_last_scheduled: int = 0
     is_disabled: bool = False
     is_unusable: bool = False  # something was handed out that can't be run here, or not any more
-
-
-class HandOut(NamedTuple):
-    """A task that was handed out, and whose end was not told yet. attempt: None where a luigid handed it out."""
-
-    task: TaskLike
-    attempt: int | None
-    params: dict[str, str] | None  # as the scheduler has them; None: not known, as of a batch
 
 
 class Reports(Protocol):
@@ -87,7 +80,7 @@ class WorkSource:
         self._trial = trial
         self._refusals = Refusals(scheduler, worker_id)
         self._refused_elsewhere = Refusals(scheduler, worker_id)  # by where tasks run, when that is not here
-        self._unreported: dict[str, HandOut] = {}  # by task id
+        self._states = registration.handed_out
         self._handed = deque[Work]()  # out by the last answer, and not begun
         self.can_exchange = hasattr(scheduler.scheduler, "exchange")  # as far as is known
         self._wanted = 0  # so many tasks were asked for last
@@ -114,16 +107,15 @@ class WorkSource:
         the attempt's trace, which that worker has begun. Raises Superseded when that one does not run it any more.
         """
         more = {"task_id": task.task_id, "worker": worker, "to": self._worker_id, **who}
-        self._unreported[task.task_id] = HandOut(task, who["attempt"], None)  # before: the reply may be lost
+        state = TaskState(task, who["attempt"], traceparent=traceparent)
+        self._states[task.task_id] = state  # before: the reply may be lost
         try:
             reply = self._scheduler.call("transfer_task", **more)
         except Refused:
-            del self._unreported[task.task_id]
+            del self._states[task.task_id]
             raise
         self._registration.scheduled[task.task_id] = task
-        if "batch_id" in reply:
-            self._registration.note_batch(task, reply["batch_task_ids"], reply["batch_id"])
-        self._traces.go_on(task.task_id, traceparent)
+        self._note_batch(state, reply)
         self._handed.append(Work(task.task_id))
 
     def has_work(self) -> bool:
@@ -139,12 +131,21 @@ class WorkSource:
         for reply in told:
             work = self.work_from_reply(reply)
             if work.task_id is not None:
-                task, members = self._registration.scheduled[work.task_id], reply.get("batch_task_ids")
-                handed = HandOut(task, reply.get("attempt"), None if members else reply.get("task_params"))
-                self._unreported[work.task_id] = handed
-                self._traces.begin(task, members or [work.task_id], handed.attempt)
+                state = TaskState(self._registration.scheduled[work.task_id], reply.get("attempt"))
+                self._states[work.task_id] = state
+                if not self._note_batch(state, reply):
+                    state.params = reply.get("task_params")
+                self._traces.begin(state, reply.get("batch_task_ids") or [work.task_id])
             self._handed.append(work)
         self._question = None
+
+    def _note_batch(self, state: TaskState, reply: dict[str, Any]) -> bool:
+        """Note the members of a combined task, and return whether it is one: what it becomes they become, too."""
+        if reply.get("batch_id") is None:
+            return False
+        known = (self._registration.scheduled.get(task_id) for task_id in reply["batch_task_ids"])
+        state.batch_id, state.members = reply["batch_id"], [member for member in known if member is not None]
+        return True
 
     def _exchange(self, reports: Reports, wanted: int, question: dict[str, Any]) -> list[dict[str, Any]] | None:
         """Send the reports that wait, with a question for so many tasks, and return the replies to it.
@@ -193,36 +194,38 @@ class WorkSource:
         """Give back what was handed out and not begun, since the worker begins nothing more."""
         while self._handed:
             task_id = self._handed.popleft().task_id
-            handed = self._unreported.get(task_id) if task_id is not None else None
-            if handed is not None and self._registration.release(handed.task, handed.attempt):
-                self.forget_task(handed.task)
+            state = self._states.get(task_id) if task_id is not None else None
+            if state is not None and self._registration.release(state.task, state.attempt):
+                self.forget_task(state.task)
 
     @property
     def unreported(self) -> tuple[str, ...]:
         """Ids of the tasks that were handed out, and whose end was not reported yet."""
-        return tuple(self._unreported)
+        return tuple(self._states)
 
     def attempt_of(self, task: TaskLike) -> int | None:
         """Return the number of the hand-out that the task's run here comes from; None where a luigid handed it out."""
-        handed = self._unreported.get(task.task_id)
-        return None if handed is None else handed.attempt
+        state = self._states.get(task.task_id)
+        return None if state is None else state.attempt
 
     def params_of(self, task: TaskLike) -> dict[str, str] | None:
         """Return the task's parameters as it was handed out with; None where that is not known.
 
         The scheduler has them so; to ask luigi's tasks for them takes longer than all else that a report takes.
         """
-        handed = self._unreported.get(task.task_id)
-        return None if handed is None else handed.params
+        state = self._states.get(task.task_id)
+        return None if state is None else state.params
 
     def traceparent_of(self, task: TaskLike) -> str | None:
         """Return the context of the trace of the task's run here; None where it has none."""
-        return self._traces.traceparent(task.task_id)
+        state = self._states.get(task.task_id)
+        return None if state is None else state.traceparent
 
     def forget_task(self, task: TaskLike) -> None:
         """Note that the scheduler knows how the task ended, or has it back."""
-        self._unreported.pop(task.task_id, None)
-        self._traces.end(task.task_id, self._registration.latest.get(task.task_id))
+        state = self._states.pop(task.task_id, None)
+        if state is not None:
+            self._traces.end(state, self._registration.latest.get(task.task_id))
 
     def give_back_or_warn(self, is_heard: bool, pass_on: Callable[[], None], reports: Reports) -> None:
         """Give back what is left, where the scheduler is heard, and log what could not be given back.
@@ -237,18 +240,18 @@ class WorkSource:
                 pass_on()
         except BrokerSchedError as error:
             why = str(error)
-        if self._unreported:
+        if self._states:
             log.warning(
                 "Not given back, since %s: %s. The scheduler counts a failure of each, and tries it again, when it has "
                 "missed this worker for worker_disconnect_delay.",
-                *(why.rstrip("."), ", ".join(self._unreported)),
+                *(why.rstrip("."), ", ".join(self._states)),
             )
 
     def give_back(self) -> None:
         """Give back all that was handed out and not reported, when nothing runs any more. Raises BrokerSchedError."""
-        for task, attempt, _ in list(self._unreported.values()):
-            self._registration.release(task, attempt)
-            self.forget_task(task)
+        for state in list(self._states.values()):
+            self._registration.release(state.task, state.attempt)
+            self.forget_task(state.task)
         question, self._question = self._question, None
         if question is not None and self._release([NO_TASK]):  # a luigid can't
             # The answer was lost: asked again by a worker without tasks, the scheduler hands out the same.
@@ -311,7 +314,7 @@ class WorkSource:
         task = self._loaded(reply, reply["batch_task_ids"])
         if task is None:
             return None
-        self._registration.note_batch(task, reply["batch_task_ids"], reply["batch_id"])
+        self._registration.scheduled[task.task_id] = task
         try:
             self._scheduler.call(
                 "add_task",

@@ -203,13 +203,13 @@ def test_each_task_has_its_own_output(local: Any, tmp_path: Path) -> None:
 
 
 def test_a_worker_with_a_stdout_of_its_own_has_all_output_and_nothing_put_back(
-    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As a notebook has. For the time of a run another one stands in its place, which the task has not put there."""
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     said = logging.FileHandler(tmp_path / "log")
     monkeypatch.setattr(logging.getLogger("bsched.worker"), "handlers", [said])
-    monkeypatch.setattr(logging.getLogger("bsched.worker"), "level", logging.INFO)
+    caplog.set_level(logging.INFO, "bsched.worker")
     many = [reused_tasks.Mumbles(str(tmp_path), n) for n in range(4)]
     run(local, *many, capture_output=True, start_method="fork")
     said.close()
