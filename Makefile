@@ -73,7 +73,7 @@ lowest:
 faults: $(COMPILED)
 	FAULT_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest -q -x tests/faults
 
-bench: $(FOR_TESTS)
+bench: $(FOR_TESTS) page
 	$(BIN)/python -m benchmarks
 
 parity: $(FOR_TESTS)

@@ -54,8 +54,8 @@ class OwnMethods:
         one step by itself, and so is each hand-out. A report on a run that does not count any more changes nothing, and
         keeps the others from nothing: superseded has its task's id, and why.
         wanted: 0 only reports. work: replies of get_work: one for each task that was handed out, and one more, without
-        a task, where there was none left for this worker: only that one tells running_tasks. A batch is the last: it
-        must be reported as RUNNING first.
+        a task, where there was none left for this worker: only that one tells running_tasks. Batches come last;
+        each must be reported as RUNNING before the next question.
         The other arguments are those of get_work; current_tasks is what runs after the reports.
         """
         raise NotImplementedError

@@ -14,9 +14,9 @@ from broker_sched.scheduler.execution import Effects, Pause, Send, T
 
 SHARE = 0.1  # of the time
 BURST_SECONDS = 0.01  # of Redis's time, at once: an ordinary look, or the first of a long one
-MOST_PAUSE_SECONDS = 0.12  # in one look: people wait for it
+MOST_PAUSE_SECONDS = 0.1  # in one look: people wait for it
 # In looks of these methods, which may read more than others, or are to be answered sooner.
-MOST_PAUSE_SECONDS_OF = {"tasks": 0.04, "why": 0.02}
+MOST_PAUSE_SECONDS_OF = {"failures": 0.06, "tasks": 0.04, "why": 0.01}
 LEAST_PAUSE_SECONDS = 0.001  # what an event loop waits at least
 
 

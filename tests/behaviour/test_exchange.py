@@ -149,6 +149,48 @@ def test_a_report_and_a_hand_out_take_one_round_trip(scheduler: Scheduler) -> No
     assert [len(each) for each in sent] == [2]
 
 
+def test_as_many_hand_outs_as_reports_take_one_round_trip(scheduler: Scheduler) -> None:
+    """Who has run three tasks will have three more. Each later question would be a round trip by itself."""
+    add(scheduler, *"abcdefg")
+    work = exchange(scheduler, wanted=3)["work"]
+    sent = list[Any]()
+    send = scheduler._connection.send
+    scheduler._connection.send = lambda commands, *more: (sent.append(list(commands)), send(commands, *more))[1]  # type: ignore[method-assign]
+    answer = exchange(scheduler, *(done(each["task_id"], work) for each in work), wanted=4)["work"]
+    assert [len(each) for each in sent] == [6, 1]
+    assert len({each["task_id"] for each in (*work, *answer)}) == 7
+
+
+def test_what_was_lost_is_found_by_the_first_of_several_hand_outs_at_once(scheduler: Any) -> None:
+    add(scheduler, *"abcdef")
+    work = exchange(scheduler, wanted=3)["work"]
+    lost, *known = (each["task_id"] for each in work)
+    reports = [done(each, work) for each in known]
+    first, second = (each["task_id"] for each in exchange(scheduler, *reports, wanted=2)["work"])
+    assert first == lost and second not in (lost, *known)
+
+
+def test_of_several_batches_at_once_each_is_another(scheduler: Any) -> None:
+    add(scheduler, "a", "b", priority=2)
+    work = exchange(scheduler, wanted=2)["work"]
+    scheduler.add_task_batcher("w", "F", ["n"], 2)
+    for n in range(4):
+        add(scheduler, f"f{n}", family="F", params={"n": str(n)}, batchable=True)
+    add(scheduler, "c")
+    answer = exchange(scheduler, done("a", work), done("b", work), wanted=2)["work"]
+    members = [each for batch in answer for each in batch.get("batch_task_ids", ())]
+    assert len(answer) == 2 and len(members) == len(set(members)) >= 2
+    assert [each["task_id"] is None for each in answer] == sorted(each["task_id"] is None for each in answer)
+
+
+def test_of_questions_at_once_that_find_nothing_one_is_told(scheduler: Any) -> None:
+    add(scheduler, "a", "b", "c")
+    work = exchange(scheduler, wanted=2)["work"]
+    reports = [done(each["task_id"], work) for each in work]
+    answer = exchange(scheduler, *reports, wanted=2)["work"]
+    assert [each["task_id"] for each in answer] == ["c", None] and answer[-1]["running_tasks"]
+
+
 def test_what_runs_is_told_only_where_nothing_is_handed_out(scheduler: Any) -> None:
     """A worker wants to know it for its summary, when it has nothing to do. With a fleet it is most of an answer."""
     add(scheduler, "a")

@@ -116,7 +116,7 @@ class Process:
     members: dict[str, list[str]] = field(default_factory=dict)  # batch → its tasks
     reports: list[dict[str, Any]] = field(default_factory=list)  # that wait for exchange
     unanswered: Sent | None = None
-    first: tuple[str, dict[str, Any]] | None = None  # a batch of which it must tell that it runs
+    first: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # batches of which it must tell that they run
     is_still: bool = False
     is_out: bool = False  # another one has its name now
     losses: int = 0
@@ -168,7 +168,7 @@ class World:
         elif not worker.is_still and not worker.is_out:
             if worker.unanswered is not None and step.kind != "dies":
                 self.send_again(worker, step.fate)
-            elif worker.first is not None and step.kind != "dies":
+            elif worker.first and step.kind != "dies":
                 self.begin_batch(worker, step)
             else:
                 WITH_WORKER[step.kind](self, worker, step)
@@ -318,12 +318,11 @@ class World:
         name = "-".join(["batch", *sorted(members)])
         process.runs[name], process.members[name] = attempt, members
         run = dict(family="B", status="RUNNING", batch_id=batch, attempt=attempt)
-        process.first = (name, run)  # told before anything else of it
+        process.first.append((name, run))  # told before anything else of it
 
     def begin_batch(self, process: Process, step: Step) -> None:
         """It puts a batch together, and tells that it runs."""
-        assert process.first is not None
-        (name, run), process.first = process.first, None
+        name, run = process.first.pop(0)
         self.call(process, step.fate, "add_task", lambda _: None, worker=process.name, task_id=name, **run)
 
     def report(self, process: Process, step: Step) -> None:
@@ -573,7 +572,7 @@ class World:
                 self.touched = set()
                 step = Step("exchange", 0, 0, "arrives")
                 self.exchange(process, step)
-                if process.first is not None:
+                while process.first:
                     self.begin_batch(process, step)
                 while process.runs:
                     self.report(process, Step("done", 0, 1, "arrives"))

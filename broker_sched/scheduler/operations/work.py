@@ -95,53 +95,62 @@ def exchange(
     current_tasks: Sequence[str] | None,
     start_id: str | None,
 ) -> Commands[replies.Exchange]:
-    """add_task for each report, then get_work. What may be repeated of the reports goes with the first get_work."""
+    """add_task for each report, then get_work. What may be repeated of the reports goes with the first questions.
+
+    A worker that reports is at work, so that there will be as much for it again: so many questions are asked at once. A
+    worker that waits is woken for one task, and asks for one after another.
+    """
     superseded: dict[str, Superseded] = {}
     last = yield from report_all(namespace, worker, reports, "reports", superseded)
     running = None if current_tasks is None else list(current_tasks)
     work: list[replies.Work] = []
     while last or len(work) < wanted:
-        question: Commands[replies.Work] | None = None
-        if len(work) < wanted:
-            # A report that Redis refuses for now leaves its task running here, and is sent again after the question.
-            reported = [each.task_id for each in last]
-            question = get_work(
+        # A report that Redis refuses for now leaves its task running here, and is sent again after the questions.
+        current = None if running is None else [*running, *(each.task_id for each in last)]
+        at_once = 1 if current is not None and len(current) > MANY_TASKS else max(1, len(last))
+        questions = [
+            get_work(
                 namespace,
                 host=host,
                 assistant=assistant,
-                current_tasks=None if running is None else [*running, *reported],
+                # The first one finds what was lost. The others can't know what those before them hand out.
+                current_tasks=None if number else current,
                 worker=worker,
                 start_id=start_id,
                 always_tells_running=False,
             )
-        answer = yield from _sent_with(last, question, superseded)
+            for number in range(min(at_once, wanted - len(work)))
+        ]
+        answers = yield from _sent_with(last, questions, superseded)
         last = []
-        if answer is None:
-            continue
-        work.append(answer)
-        task_id = answer["task_id"]
-        if task_id is None:  # none, or a batch: its members would go back if get_work came before the worker's report
+        handed_out = [each for each in answers if each["task_id"] is not None or "batch_id" in each]
+        work += sorted(handed_out, key=lambda each: "batch_id" in each)
+        if len(handed_out) < len(answers):
+            work.append(next(each for each in answers if each not in handed_out))
             break
+        if any("batch_id" in each for each in handed_out):
+            break  # its members would go back if get_work came before the worker's report, and told what runs
         if running is not None:
-            running.append(task_id)
+            running += [str(each["task_id"]) for each in handed_out]
     return {"superseded": {task_id: str(error) for task_id, error in superseded.items()}, "work": work}
 
 
 def _sent_with(
-    last: list[Begun], question: Commands[replies.Work] | None, superseded: dict[str, Superseded]
-) -> Commands[replies.Work | None]:
-    """Send the last reports and the question in one round trip, and return the answer to the question."""
-    first = next(question) if question is not None else None
-    calls = [each.call for each in last]
-    if isinstance(first, Call):
-        calls.append(first)
+    last: list[Begun], questions: list[Commands[replies.Work]], superseded: dict[str, Superseded]
+) -> Commands[list[replies.Work]]:
+    """Send the last reports and the questions in one round trip, and return the answers to the questions."""
+    firsts = [next(each) for each in questions]
+    calls = [each.call for each in last] + [first for first in firsts if isinstance(first, Call)]
     told = yield Calls(calls)
     for each, reply in zip(last, told):
         yield from each.resume(reply, superseded)
-    if question is None:
-        return None
-    reply = told[-1] if isinstance(first, Call) else (yield first)  # type: ignore[misc]  # the first command
-    return (yield from _answer(question, reply))
+    asked = told[len(last) :]
+    if firsts and not isinstance(firsts[0], Call):  # the only one, which reads something first
+        asked = [(yield firsts[0])]
+    answers = []
+    for question, reply in zip(questions, asked):
+        answers.append((yield from _answer(question, reply)))
+    return answers
 
 
 def _answer(question: Commands[replies.Work], reply: Any) -> Commands[replies.Work]:
