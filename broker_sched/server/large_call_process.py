@@ -20,6 +20,7 @@ from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.urls import user_of
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.server.api import Api
+from broker_sched.server.heap import freeze_heap
 from broker_sched.server.large_calls import LENGTH_BYTES, STARTED, Frame, Opening, Question, Reply, as_scope, framed
 
 
@@ -45,6 +46,7 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     api, writing, tasks = Api(scheduler), asyncio.Lock(), set()
     if opening.looks:
         await _look_once(scheduler)
+    freeze_heap()
     await asyncio.to_thread(_write, out, framed(Reply(STARTED, 0, [])))
     while (frame := await asyncio.to_thread(_next_frame, source)) is not None:
         task = asyncio.create_task(_answer(api, frame, out, writing))

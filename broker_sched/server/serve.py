@@ -22,6 +22,7 @@ from broker_sched.redis_backend.urls import describe, is_in_process
 from broker_sched.server.access.oidc_config import read_oidc_config
 from broker_sched.server.access.users_file import read_users
 from broker_sched.server.app import App, AppConfig, create_app
+from broker_sched.server.heap import freeze_heap
 from broker_sched.server.hosts import HostRule, is_loopback, rule_for
 from broker_sched.server.limits import ConnectionLimit, LimitedRequests, Limits, StreamLimit, counted_addresses
 from broker_sched.server.listening import BACKLOG, listening_socket, shown
@@ -80,6 +81,7 @@ def serve(config: ServerConfig, announce: Callable[[str], None] = print) -> None
         app = create_app(replace(config.app, hosts=hosts, address=address, access=access, streams=streams))
         front = _front(config, app, hosts, proxies, limits)
         where = f"{address}, namespace {config.app.namespace}, Redis {describe(config.app.redis_url)}"
+        freeze_heap()
         if config.processes == 1:
             run_loop(serve_on(listener, app, front, lambda: announce(f"bsched server: listening on {where}"), tls=tls))
         else:
