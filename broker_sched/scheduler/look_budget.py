@@ -16,7 +16,7 @@ SHARE = 0.1  # of the time
 BURST_SECONDS = 0.01  # of Redis's time, at once: an ordinary look, or the first of a long one
 MOST_PAUSE_SECONDS = 0.1  # in one look: people wait for it
 # In looks of these methods, which may read more than others, or are to be answered sooner.
-MOST_PAUSE_SECONDS_OF = {"failures": 0.06, "tasks": 0.03, "why": 0.01}
+MOST_PAUSE_SECONDS_OF = {"failures": 0.06, "tasks": 0.02, "why": 0.01}
 LEAST_PAUSE_SECONDS = 0.001  # what an event loop waits at least
 
 
