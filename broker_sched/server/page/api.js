@@ -187,6 +187,7 @@ class Asking {
   }
 
   async #askNow() {
+    if (document.hidden) return; // since it began to wait; it is still due
     this.isAsking = true;
     this.isDue = false;
     const started = performance.now();
