@@ -59,7 +59,7 @@ from broker_sched.server.shared_looks import SharedLooks
 
 log = logging.getLogger("bsched.server")
 
-LOOKS_NICE = 10  # so much does the process for frequent looks go behind others for the processor
+LOOKS_NICE = 5  # so much does the process for frequent looks go behind others for the processor
 DRIVE_SECONDS = 30  # what mails want of Redis is not waited for longer
 
 
