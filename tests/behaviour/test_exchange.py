@@ -176,11 +176,20 @@ def test_of_several_batches_at_once_each_is_another(scheduler: Any) -> None:
     scheduler.add_task_batcher("w", "F", ["n"], 2)
     for n in range(4):
         add(scheduler, f"f{n}", family="F", params={"n": str(n)}, batchable=True)
+    answer = exchange(scheduler, done("a", work), done("b", work), wanted=2)["work"]
+    assert [each["task_id"] for each in answer] == [None, None]
+    assert sorted(each for batch in answer for each in batch["batch_task_ids"]) == ["f0", "f1", "f2", "f3"]
+
+
+def test_a_batch_comes_after_the_tasks_that_were_asked_for_with_it(scheduler: Any) -> None:
+    add(scheduler, "a", "b", priority=2)
+    work = exchange(scheduler, wanted=2)["work"]
+    scheduler.add_task_batcher("w", "F", ["n"], 2)
+    for n in range(2):
+        add(scheduler, f"f{n}", family="F", params={"n": str(n)}, batchable=True, priority=1)
     add(scheduler, "c")
     answer = exchange(scheduler, done("a", work), done("b", work), wanted=2)["work"]
-    members = [each for batch in answer for each in batch.get("batch_task_ids", ())]
-    assert len(answer) == 2 and len(members) == len(set(members)) >= 2
-    assert [each["task_id"] is None for each in answer] == sorted(each["task_id"] is None for each in answer)
+    assert [each["task_id"] for each in answer] == ["c", None] and "batch_id" in answer[1]
 
 
 def test_of_questions_at_once_that_find_nothing_one_is_told(scheduler: Any) -> None:

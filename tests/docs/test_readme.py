@@ -90,9 +90,8 @@ def test_the_package_installs_the_program_and_its_page_and_neither_cli_nor_tests
     else:  # as pip does, without the time that it takes besides
         unpacked = tmp_path / name.removesuffix(".tar.gz")
         with tarfile.open(tmp_path / name) as archive:
-            archive.extraction_filter = getattr(
-                tarfile, "fully_trusted_filter", None
-            )  # it is ours; a 3.10 may have none
+            # The archive is ours. An older Python has no filters.
+            archive.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
             archive.extractall(tmp_path)
         make = "import os, sys; os.chdir(sys.argv[2]); import page_backend; page_backend.build_wheel(sys.argv[1])"
         backend = str(unpacked / "broker_sched" / "server" / "page")
