@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 
@@ -15,6 +13,7 @@ import pytest
 from broker_sched import Scheduler
 from tests.cli.commands import Bsched, column
 from tests.harness import RedisProcess
+from tests.programs import Program
 from tests.terminals import on_terminal, plain
 
 
@@ -76,10 +75,13 @@ def test_watching_draws_the_screen_anew_until_ctrl_c(busy: Scheduler, on: Bsched
 
 
 def test_watching_into_a_pipe_prints_one_answer_after_the_other(busy: Scheduler, on: Bsched) -> None:
-    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    found = on.json_lines("status", "--watch", "--interval", "0.2", code=130)
-    assert len(found) >= 2 and all(each["tasks"]["RUNNING"] == 1 for each in found)
+    watching = Program("status", "--watch", "--interval", "0.2", "--json", *on.where)
+    assert watching.stdout is not None
+    found = [json.loads(watching.stdout.readline()) for _ in range(2)]
+    watching.send_signal(signal.SIGINT)
+    _, told = watching.communicate()
+    assert (watching.returncode, told) == (130, "")
+    assert all(each["tasks"]["RUNNING"] == 1 for each in found)
 
 
 def test_families_are_listed_by_state_with_run_times_and_failures(busy: Scheduler, on: Bsched) -> None:

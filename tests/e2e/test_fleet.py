@@ -15,7 +15,7 @@ import pytest
 
 from broker_sched import Scheduler
 from tests.conftest import running
-from tests.nightly import by_night
+from tests.nightly import by_night, only_by_night
 from tests.programs import STDOUT, Program, environment_with
 from tests.servers import until
 
@@ -212,6 +212,7 @@ def test_a_draining_worker_leaves_what_it_has_not_begun(fleet: Fleet) -> None:
     assert set(Counter(line.split()[0] for line in fleet.runs()).values()) == {1}
 
 
+@only_by_night  # executors/test_grid.py
 def test_on_rq_workers_work_horses_may_be_killed(fleet: Fleet) -> None:
     rq_workers = [fleet.rq_worker() for _ in range(3)]
     fleet.supervisor()
