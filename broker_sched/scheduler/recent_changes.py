@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+import msgspec
 
 from broker_sched.scheduler.stream_pages import Entry
 
@@ -13,7 +15,7 @@ BEGIN: Place = (0, 0)  # before the first entry there can be
 KEPT = 1000  # changes
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, gc=False):  # many are made and kept, and none needs garbage collection
     """One entry of the stream `events`. former and status are alike where something was asked for, or refused."""
 
     place: Place

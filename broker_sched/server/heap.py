@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import gc
 
+# New objects, less those that are gone again, after which Python looks at those that are left. After the usual 700 a
+# read of what has changed is enough, and then it looks at every text that was read: 2 ms, again and again.
+OBJECTS = 5_000
+# So many times of that before it looks once more at what was left each time; so many of these before it looks at all.
+TIMES, TIMES_BEFORE_ALL = 2, 20
+
 
 def freeze_heap() -> None:
     """Leave out of garbage collection what there is now: modules, classes, tables, which stay as long as the process.
@@ -13,3 +19,4 @@ def freeze_heap() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(OBJECTS, TIMES, TIMES_BEFORE_ALL)

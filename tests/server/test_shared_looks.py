@@ -132,6 +132,62 @@ def test_other_questions_and_answers_that_are_old_or_none_are_not_given_again(mo
     with_site(act)
 
 
+def test_where_very_many_listen_those_that_ask_meanwhile_wait_for_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = 0.6
+    monkeypatch.setattr(shared_looks, "pace_seconds", lambda listeners: rest / shared_looks.PART_OF_PACE)
+
+    async def act(here: Site, page: AppPage, asked: Asked) -> None:
+        await here.change(1, "A")
+        seen = await seen_of(page, lambda: "A" in page.counts)
+        began = asyncio.get_running_loop().time()
+        assert await asked.ask(seen) == ["A"]
+        await here.change(1, "B")
+        newer = await seen_of(page, lambda: "B" in page.counts)
+        gone = asyncio.ensure_future(asked.ask(newer))
+        others = [asyncio.ensure_future(asked.ask(newer)) for _ in range(PAGES)]
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert await asyncio.gather(*others) == [["A", "B"]] * PAGES and asked.looks == 2
+        assert asyncio.get_running_loop().time() - began >= rest
+        # Who does not say how far it has heard is not one of them, and waits for nobody.
+        monkeypatch.setattr(shared_looks, "pace_seconds", lambda listeners: 1000.0)
+        assert await asked.ask(None) == ["A", "B"]
+        here.app.end_waiting()
+        await here.change(1, "C")
+        assert await asked.ask("9" * 15 + "-0." + newer.partition(".")[2]) == ["A", "B", "C"]
+
+    with_site(act)
+
+
+def test_a_failure_of_the_look_that_they_wait_for_is_told_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_looks, "pace_seconds", lambda listeners: 0.2 / shared_looks.PART_OF_PACE)
+
+    async def act(here: Site, page: AppPage, asked: Asked) -> None:
+        shared = shared_looks.SharedLooks(here.app.scheduler.events)
+        came: list[Any] = []
+
+        async def look() -> Answer:
+            came.append(1)
+            await asyncio.sleep(0.05)
+            if len(came) == 2:
+                raise RedisUnavailable("It is away.")
+            return Answer(200, b"{}")
+
+        async def ask() -> Any:
+            return await shared.answer("question", page.events[-1].data["seen"].encode(), look)
+
+        await here.change(1, "A")
+        await seen_of(page, lambda: "A" in page.counts)
+        assert (await ask()).status == 200
+        await here.change(1, "B")
+        await seen_of(page, lambda: "B" in page.counts)
+        found = await asyncio.gather(*(ask() for _ in range(9)), return_exceptions=True)
+        assert [type(each) for each in found] == [RedisUnavailable] * 9 and len(came) == 2
+        assert (await ask()).status == 200, "a failure is not kept"
+
+    with_site(act)
+
+
 def test_a_viewer_gets_no_answer_that_was_made_for_who_may_see_more(tmp_path: Path) -> None:
     async def act() -> None:
         users = tmp_path / "users"
