@@ -15,7 +15,7 @@ from tests.faults.steps import Round
 from tests.harness import ServerProcess
 from tests.nightly import by_night
 from tests.programs import Program, environment_with
-from tests.servers import RunningRedis, any_server, free_port, until
+from tests.servers import RunningRedis, free_port, until
 
 LAYERS = by_night(4, 3)
 ACKNOWLEDGED = "Informed scheduler that task"
@@ -23,19 +23,21 @@ QUICK = ["--set", "wait_interval=0.1", "--set", "wait_jitter=0", "--set", "ping_
 
 
 class Fleet:
-    """What a round's tasks are run by. fsync: how Redis writes its file, `always` or `everysec`."""
+    """What a round's tasks are run by.
 
-    def __init__(self, directory: Path, fsync: str = "always") -> None:
+    redis: what faults happen to; it ends with the fleet. url: where all reach it, if not at its own address.
+    """
+
+    def __init__(self, directory: Path, redis: RunningRedis, url: str | None = None) -> None:
         self.directory = directory
-        self.fsync = fsync
+        self.redis = redis
+        self.redis_url = url or redis.url
         for name in ("journal", "out", "overlaps", "logs"):
             (directory / name).mkdir()
         self.namespace = f"faults-{uuid.uuid4().hex[:8]}"
-        durable = ("--appendonly", "yes", "--appendfsync", fsync)
-        self.redis = RunningRedis(any_server(), directory / "redis", arguments=durable)
         # Redis, or the network, is away for a second and more: a worker missed meanwhile would be thought dead.
         options = {"worker_disconnect_delay": 10, "retry_delay": 0.5, "retry_count": 1000}
-        self.scheduler = Scheduler(self.redis.url, self.namespace, **options)
+        self.scheduler = Scheduler(self.redis_url, self.namespace, **options)
         self.port = free_port()
         self.start_server()
         self.network = Network(self.port)
@@ -46,7 +48,7 @@ class Fleet:
             self.start_worker(kind)
 
     def start_server(self) -> None:
-        where = ("--redis", self.redis.url, "--namespace", self.namespace, "--port", str(self.port))
+        where = ("--redis", self.redis_url, "--namespace", self.namespace, "--port", str(self.port))
         self.server = ServerProcess(*where).await_ready()
 
     def start_worker(self, kind: str) -> None:
@@ -54,7 +56,7 @@ class Fleet:
         self.started += 1
         at = {
             "http": ["--scheduler-url", f"http://127.0.0.1:{self.network.port}"],
-            "redis": ["--redis", self.redis.url, "--namespace", self.namespace],
+            "redis": ["--redis", self.redis_url, "--namespace", self.namespace],
         }[kind]
         words = ["worker", "--processes", "2", "--name", f"{kind}-{self.started}", "--log-format", "json", *at, *QUICK]
         with (self.directory / "logs" / f"{self.started}").open("w") as log:

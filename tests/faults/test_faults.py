@@ -15,7 +15,9 @@ import pytest
 
 from tests.faults.faults import FAULTS, kill_redis
 from tests.faults.fleet import Fleet, reconcile
+from tests.moving_address import moving_address
 from tests.nightly import by_night
+from tests.servers import RunningRedis, any_server, until
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS") or by_night(10, 1))
 LATEST = 1.2  # seconds after a round has begun
@@ -23,7 +25,8 @@ LATEST = 1.2  # seconds after a round has begun
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    made = Fleet(tmp_path_factory.mktemp("fleet"))
+    directory = tmp_path_factory.mktemp("fleet")
+    made = Fleet(directory, RunningRedis(any_server(), directory / "redis", arguments=durable("always")))
     yield made
     made.stop()
 
@@ -39,12 +42,34 @@ def test_whatever_goes_wrong_nothing_is_lost_and_nothing_runs_twice(
 
 @pytest.mark.timeout(60 + 60 * ROUNDS)
 def test_with_everysec_at_most_the_last_second_is_lost(tmp_path: Path) -> None:
-    fleet = Fleet(tmp_path, fsync="everysec")
+    fleet = Fleet(tmp_path, RunningRedis(any_server(), tmp_path / "redis", arguments=durable("everysec")))
     try:
         for number in range(ROUNDS):
             go_wrong(fleet, kill_redis, number, loses_a_second=True)
     finally:
         fleet.stop()
+
+
+@pytest.mark.timeout(60 + 60 * ROUNDS)
+def test_nothing_is_lost_when_an_address_moves_to_the_replica_and_the_old_primary_lives_on(tmp_path: Path) -> None:
+    with moving_address(any_server(), tmp_path / "redis", durable("always")) as pair:
+
+        def move_the_address(_: Fleet) -> None:
+            pair.fail_over(follows=True)
+
+        fleet = Fleet(tmp_path, pair.primary, pair.address.url)
+        try:
+            for number in range(ROUNDS):
+                go_wrong(fleet, move_the_address, number, loses_a_second=False)
+            who = pair.replica.client()
+            until(lambda: len(who.client_list(_type="normal")) == 1, "all but who asks have left the old primary")
+        finally:
+            fleet.stop()
+
+
+def durable(fsync: str) -> tuple[str, ...]:
+    """Redis's arguments for a file that it writes always, or everysec."""
+    return ("--appendonly", "yes", "--appendfsync", fsync)
 
 
 def go_wrong(fleet: Fleet, fault: Callable[[Fleet], None], number: int, loses_a_second: bool) -> None:

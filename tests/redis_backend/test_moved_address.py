@@ -3,98 +3,23 @@ open, and it answers what only reads."""
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import redis
 
 from broker_sched import RedisUnavailable, RemoteScheduler, Scheduler
 from tests.harness import ServerProcess
-from tests.servers import RunningRedis, embedded_servers, free_port, until
-
-
-class Address:
-    """Forwards connections to a port, those that are open to where they once led."""
-
-    def __init__(self, port: int) -> None:
-        self.target = port
-        self._threads: list[threading.Thread] = []
-        self._ends: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._start(self._accept)
-
-    def close(self) -> None:
-        """Take no more connections, and cut off those that are open."""
-        _cut_off(self._listener)
-        self._threads[0].join()
-        for each in self._ends:
-            _cut_off(each)
-        for thread in self._threads:
-            thread.join()
-        for each in (self._listener, *self._ends):
-            each.close()
-
-    def _start(self, target: Callable[..., None], *ends: socket.socket) -> None:
-        self._threads.append(threading.Thread(target=target, args=ends, daemon=True))
-        self._threads[-1].start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                outer, _ = self._listener.accept()
-                self._ends.append(outer)
-                inner = socket.create_connection(("127.0.0.1", self.target))
-                self._ends.append(inner)
-                self._start(_pass_on, outer, inner)
-                self._start(_pass_on, inner, outer)
-
-
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    for end in (source, target):
-        _cut_off(end)
-
-
-def _cut_off(end: socket.socket) -> None:
-    with suppress(OSError):
-        end.shutdown(socket.SHUT_RDWR)
-
-
-class Pair(NamedTuple):
-    """A primary, its replica, and the address that leads to the primary."""
-
-    old: RunningRedis
-    new: RunningRedis
-    address: Address
-
-    def fail_over(self) -> None:
-        """The replica becomes the primary, the primary its replica; the address follows."""
-        written = self.old.client().info("replication")["master_repl_offset"]
-        until(lambda: self.new.client().info("replication")["slave_repl_offset"] >= written, "the replica has all")
-        self.new.client().execute_command("REPLICAOF", "NO", "ONE")
-        self.address.target = self.new.port or 0
-        self.old.client().execute_command("REPLICAOF", "127.0.0.1", "1")  # cut off, it keeps what it had
+from tests.moving_address import Pair, moving_address
+from tests.servers import embedded_servers, until
 
 
 @pytest.fixture
 def pair(real_redis_kind: str, tmp_path: Path) -> Iterator[Pair]:
-    binary = embedded_servers()[real_redis_kind]
-    old = RunningRedis(binary, tmp_path / "old", free_port())
-    new = RunningRedis(binary, tmp_path / "new", free_port(), ("--replicaof", "127.0.0.1", str(old.port)))
-    until(lambda: old.client().info("replication")["connected_slaves"] == 1, "the replica follows")
-    address = Address(old.port or 0)
-    yield Pair(old, new, address)
-    address.close()
-    for server in (old, new):
-        server.kill()
+    with moving_address(embedded_servers()[real_redis_kind], tmp_path) as made:
+        yield made
 
 
 def test_who_writes_straight_to_redis_follows_the_address(pair: Pair) -> None:
@@ -103,7 +28,7 @@ def test_who_writes_straight_to_redis_follows_the_address(pair: Pair) -> None:
     pair.fail_over()
     scheduler.add_task(worker="w", task_id="b")
     assert scheduler.get_work(worker="w")["task_id"] == "a"
-    assert pair.new.client().exists("bsched:{default}:task:b")
+    assert pair.primary.client().exists("bsched:{default}:task:b")
 
 
 @pytest.mark.parametrize("limit", ["", "?max_connections=2"])
@@ -112,10 +37,10 @@ def test_who_only_reads_straight_from_redis_follows_the_address(pair: Pair, limi
     reader = Scheduler(f"{pair.address.url}{limit}", prune_interval_seconds=None)
     reader.submission("s")
     pair.fail_over()
-    with Scheduler(pair.new.url)._client as client:
+    with Scheduler(pair.primary.url)._client as client:
         client.hset("bsched:{default}:config", "retry_delay", "7")
-    Scheduler(pair.new.url).add_task(worker="s", task_id="a")
-    Scheduler(pair.new.url).add_submission("s", ["a"])
+    Scheduler(pair.primary.url).add_task(worker="s", task_id="a")
+    Scheduler(pair.primary.url).add_submission("s", ["a"])
     until(lambda: reader.config().retry_delay == 7, "it reads the new primary's configuration")
     until(lambda: reader.submission("s")["state"] is not None, "it sees the submission")
 
@@ -152,7 +77,7 @@ def test_a_worker_that_waits_at_a_server_is_woken_after_the_address_has_moved(pa
 
 def test_an_address_that_leads_to_a_replica_for_good_is_told(pair: Pair) -> None:
     scheduler = Scheduler(pair.address.url, prune_interval_seconds=None)
-    pair.old.client().execute_command("REPLICAOF", "127.0.0.1", "1")
+    pair.primary.client().execute_command("REPLICAOF", "127.0.0.1", "1")
     for ask in (scheduler.config, lambda: scheduler.submission("s"), lambda: scheduler.ping(worker="w")):
         scheduler._connection._next_role = 0.0
         with pytest.raises(RedisUnavailable, match="READONLY"):
@@ -160,7 +85,7 @@ def test_an_address_that_leads_to_a_replica_for_good_is_told(pair: Pair) -> None
 
 
 def test_a_user_who_may_not_ask_for_the_role_reads_all_the_same(pair: Pair) -> None:
-    pair.old.client().execute_command("ACL", "SETUSER", "default", "-role")
+    pair.primary.client().execute_command("ACL", "SETUSER", "default", "-role")
     assert Scheduler(pair.address.url, prune_interval_seconds=None).config().retry_delay == 900
 
 
@@ -168,17 +93,17 @@ def test_a_user_who_may_not_ask_for_the_role_reads_all_the_same(pair: Pair) -> N
 def test_a_user_who_may_not_ask_for_the_role_follows_the_address_when_a_write_is_refused(
     pair: Pair, limit: str
 ) -> None:
-    for server in (pair.old, pair.new):
+    for server in (pair.primary, pair.replica):
         server.client().execute_command("ACL", "SETUSER", "default", "-role")
     scheduler = Scheduler(f"{pair.address.url}{limit}", prune_interval_seconds=None)
     assert scheduler.is_paused() == {"paused": False}  # which has asked, and was refused
     pair.fail_over()
     scheduler.add_task(worker="w", task_id="a")
-    assert pair.new.client().exists("bsched:{default}:task:a")
+    assert pair.primary.client().exists("bsched:{default}:task:a")
 
 
 def test_no_more_than_one_question_a_second_is_asked_for_it(pair: Pair) -> None:
-    client: redis.Redis = pair.old.client()
+    client: redis.Redis = pair.primary.client()
     scheduler = Scheduler(pair.address.url, prune_interval_seconds=None)
     client.config_resetstat()
     for _ in range(200):
