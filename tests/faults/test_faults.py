@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from broker_sched import submit
 from tests.faults.faults import FAULTS, kill_redis
 from tests.faults.fleet import Fleet, reconcile
 from tests.moving_address import moving_address
@@ -65,6 +66,23 @@ def test_nothing_is_lost_when_an_address_moves_to_the_replica_and_the_old_primar
             until(lambda: len(who.client_list(_type="normal")) == 1, "all but who asks have left the old primary")
         finally:
             fleet.stop()
+
+
+@pytest.mark.timeout(60 + 60 * ROUNDS)
+def test_after_all_was_deleted_the_fleet_goes_on_and_does_what_is_submitted_again(tmp_path: Path) -> None:
+    """What ran then is not known any more: submitted again, it may run beside that. All else holds."""
+    fleet = Fleet(tmp_path, RunningRedis(any_server(), tmp_path / "redis", arguments=durable("always")))
+    try:
+        for number in range(ROUNDS):
+            round_ = fleet.begin_round()
+            time.sleep(random.Random(number).uniform(0, LATEST))
+            fleet.redis.client().flushall()
+            submit(round_, scheduler=fleet.scheduler)
+            fleet.await_end(round_)
+            assert fleet.scheduler.verify() == []
+        assert all(each.poll() is None for each in fleet.workers.values()) and fleet.server.process.poll() is None
+    finally:
+        fleet.stop()
 
 
 def durable(fsync: str) -> tuple[str, ...]:
