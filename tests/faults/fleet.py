@@ -89,14 +89,15 @@ class Fleet:
     def acknowledged(self) -> dict[str, float]:
         """Task id → when a worker was told that the scheduler knows it DONE (s)."""
         found: dict[str, float] = {}
-        for line in self._log_lines():
+        for line in self.log_lines():
             if ACKNOWLEDGED in line.get("message", "") and "DONE" in line["message"]:
                 found[line["message"].split()[4]] = datetime.fromisoformat(
                     line["time"].replace("Z", "+00:00")
                 ).timestamp()
         return found
 
-    def _log_lines(self) -> Iterator[dict[str, Any]]:
+    def log_lines(self) -> Iterator[dict[str, Any]]:
+        """What all workers have logged."""
         for log in (self.directory / "logs").iterdir():
             for line in log.read_text().splitlines():
                 if line.startswith("{") and line.endswith("}"):
