@@ -71,7 +71,7 @@ lowest:
 	$(TEST)
 
 faults: $(COMPILED)
-	FAULT_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest -q -x tests/faults
+	NIGHTLY=1 FAULT_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest -q -x tests/faults
 
 bench: $(FOR_TESTS) page
 	$(BIN)/python -m benchmarks

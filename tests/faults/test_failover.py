@@ -1,12 +1,11 @@
-"""Three Sentinels, a primary and two replicas: the primary is killed while a fleet works, and nobody is restarted."""
+"""The primary is killed while a fleet works; Sentinels or a Cluster elect another one, and nobody is restarted."""
 
 from __future__ import annotations
 
 import random
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +14,10 @@ import redis
 
 from tests.faults.fleet import ACKNOWLEDGED, Fleet, reconcile
 from tests.faults.test_faults import LATEST, ROUNDS, durable
+from tests.nightly import only_by_night
 from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
 
-NAME = "luigi"
+NAME, SHARDS = "luigi", 3
 DOWN_MS, FAILOVER_MS = 500, 2000
 GOES_ON_SECONDS = 10.0  # after the election
 
@@ -42,7 +42,7 @@ class Sentinels:
         command = [str(any_server()), str(settings), "--sentinel"]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
 
-    def primary(self) -> RunningRedis:
+    def primary(self, namespace: str) -> RunningRedis:
         """Which all Sentinels take for the primary. Raises redis.RedisError, ValueError while they do not agree."""
         found = set()
         for port in self._ports:
@@ -52,11 +52,11 @@ class Sentinels:
         return next(each for each in self.nodes if each.port == port)
 
     def await_all(self) -> None:
-        """Wait until all replicas follow the primary, and all Sentinels know all of it."""
+        """Wait until all replicas follow their primary, and whoever watches knows all of it."""
 
         def is_whole() -> bool:
             with suppress(redis.RedisError, ValueError):
-                replicas = [each for each in self.nodes if each is not self.primary()]
+                replicas = [each for each in self.nodes if each is not self.primary("")]
                 told = [each.client().info("replication") for each in replicas]
                 return all(each["role"] == "slave" and each["master_link_status"] == "up" for each in told) and all(
                     self._sees_all(port) for port in self._ports
@@ -79,20 +79,67 @@ class Sentinels:
             node.kill()
 
 
-@contextmanager
-def sentinels(directory: Path) -> Iterator[Sentinels]:
-    """Run them as long as the block lasts."""
-    made = Sentinels(directory)
-    try:
-        yield made
-    finally:
-        made.close()
+class Cluster:
+    """Three primaries with a replica each. url: for all who want the primary of a namespace."""
+
+    def __init__(self, directory: Path) -> None:
+        timeout = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(2 * DOWN_MS), *durable("always"))
+        self.nodes = [RunningRedis(any_server(), directory / str(n), free_port(), timeout) for n in range(2 * SHARDS)]
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        first, *others = self.nodes
+        for node in others:
+            node.client().execute_command("CLUSTER", "MEET", "127.0.0.1", first.port)
+        bounds = [16384 * n // SHARDS for n in range(SHARDS + 1)]
+        for node, start, after in zip(self.nodes, bounds, bounds[1:]):
+            node.client().execute_command("CLUSTER", "ADDSLOTS", *range(start, after))
+        until(
+            lambda: all(_state(node)["cluster_known_nodes"] == str(len(self.nodes)) for node in self.nodes), "all met"
+        )
+        for primary, replica in zip(self.nodes, self.nodes[SHARDS:]):
+            known = str(primary.client().execute_command("CLUSTER", "MYID"))
+            replica.client().execute_command("CLUSTER", "REPLICATE", known)
+        self.await_all()
+
+    def primary(self, namespace: str) -> RunningRedis:
+        """Which has the namespace, as all nodes that answer see it. Raises ValueError while they do not agree."""
+        found: set[int] = set()
+        for node in self.nodes:
+            with suppress(redis.ConnectionError), node.client() as client:
+                slot = int(client.execute_command("CLUSTER", "KEYSLOT", f"bsched:{{{namespace}}}:config"))
+                ranges = client.execute_command("CLUSTER", "SLOTS")
+                found |= {int(owner[1]) for first, last, owner, *_ in ranges if int(first) <= slot <= int(last)}
+        (port,) = found
+        return next(each for each in self.nodes if each.port == port)
+
+    def await_all(self) -> None:
+        """Likewise."""
+
+        def is_whole() -> bool:
+            told = [node.client().info("replication") for node in self.nodes]
+            states = {_state(node)["cluster_state"] for node in self.nodes}
+            links = [each["master_link_status"] for each in told if each["role"] == "slave"]
+            return states == {"ok"} and links == ["up"] * SHARDS
+
+        until(is_whole, "primaries and replicas know each other", 60)
+
+    def close(self) -> None:
+        """End all."""
+        for node in self.nodes:
+            node.kill()
+
+
+def _state(node: RunningRedis) -> dict[str, str]:
+    return dict(node.client().execute_command("CLUSTER INFO"))
 
 
 @pytest.mark.timeout(120 + 60 * ROUNDS)
-def test_a_fleet_goes_on_when_sentinels_have_elected_another_primary(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [Sentinels, pytest.param(Cluster, marks=only_by_night)])
+def test_a_fleet_goes_on_when_another_primary_was_elected(
+    tmp_path: Path, kind: type[Sentinels] | type[Cluster]
+) -> None:
     (tmp_path / "redis").mkdir()
-    with sentinels(tmp_path / "redis") as watched:
+    watched = kind(tmp_path / "redis")
+    try:
         fleet = Fleet(tmp_path, watched.nodes[0], watched.url)
         try:
             for number in range(ROUNDS):
@@ -102,18 +149,20 @@ def test_a_fleet_goes_on_when_sentinels_have_elected_another_primary(tmp_path: P
                 old.start()  # for the next round
         finally:
             fleet.stop()
+    finally:
+        watched.close()
 
 
-def fail_over(fleet: Fleet, watched: Sentinels, number: int) -> RunningRedis:
+def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int) -> RunningRedis:
     """Kill the primary; returns it."""
     interrupted = fleet.begin_round()
     time.sleep(random.Random(number).uniform(0, LATEST))
-    since, old = time.time(), watched.primary()
+    since, old = time.time(), watched.primary(fleet.namespace)
     old.kill()
 
     def is_elected() -> bool:
         with suppress(redis.RedisError, ValueError):
-            return watched.primary() is not old
+            return watched.primary(fleet.namespace) is not old
         return False
 
     until(is_elected, "another primary is elected", 60)
