@@ -28,8 +28,8 @@ MOST_BYTES = 256 * 1024  # of an answer that is kept
 
 
 class _Look(NamedTuple):
-    position: Position  # what had been read when it was begun, or asked for
-    begins_at: float  # event loop time
+    position: Position  # what had been read when it was asked for
+    begins_at: float  # event loop time, which may be yet to come
     answer: asyncio.Task[Answer]
     turns: list[asyncio.Future[None]]  # of those that wait for it
 
@@ -47,17 +47,16 @@ class SharedLooks:
 
         seen: how far whoever asks has heard, as an event has told it.
         """
-        wanted, now, position = parse_position(seen), asyncio.get_running_loop().time(), self._feed.position
+        wanted, now = parse_position(seen), asyncio.get_running_loop().time()
         former = self._looks.get(question)
         wait = 0.0
         if former is not None and wanted is not None:
-            has_yet_to_begin = former.begins_at > now and position is not None and has_reached(position, wanted)
-            if has_yet_to_begin or _is_good(former, wanted, now):
+            if _is_good(former, wanted, now):
                 return await _answer_of(former)
-            wait = former.begins_at + self._rest() - now
+            wait = max(0.0, former.begins_at + self._rest() - now)
         task = asyncio.ensure_future(_after(wait, look))
-        if position is not None:
-            self._keep(question, _Look(position, now + max(0.0, wait), task, []))
+        if (position := self._feed.position) is not None:
+            self._keep(question, _Look(position, now + wait, task, []))
         return await asyncio.shield(task)
 
     def _rest(self) -> float:
@@ -112,7 +111,9 @@ async def _call_all(turns: list[asyncio.Future[None]]) -> None:
 
 
 def _is_good(look: _Look, wanted: Position, now: float) -> bool:
-    return now - look.begins_at <= KEPT_SECONDS and has_reached(look.position, wanted)
+    """Whether it shows all that was heard by now. One that has yet to begin will, wherever that was heard."""
+    is_kept = now - look.begins_at <= KEPT_SECONDS
+    return look.begins_at > now or (is_kept and has_reached(look.position, wanted))
 
 
 def _may_be_kept(answer: Answer) -> bool:

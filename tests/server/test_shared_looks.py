@@ -159,6 +159,22 @@ def test_where_very_many_listen_those_that_ask_meanwhile_wait_for_one_look(monke
     with_site(act)
 
 
+def test_who_has_heard_more_at_another_server_waits_with_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_looks, "pace_seconds", lambda listeners: 0.6 / shared_looks.PART_OF_PACE)
+
+    async def act(here: Site, page: AppPage, asked: Asked) -> None:
+        await here.change(1, "A")
+        seen = await seen_of(page, lambda: "A" in page.counts)
+        assert await asked.ask(seen) == ["A"]
+        await here.change(1, "B")
+        ahead = "9" * 15 + "-0." + seen.partition(".")[2]  # this one has not read as far
+        asking = [asyncio.ensure_future(asked.ask(ahead)) for _ in range(9)]
+        await until_true(lambda: asked.looks == 2, "the common look begins")
+        assert await asyncio.gather(*asking) == [["A", "B"]] * 9 and asked.looks == 2
+
+    with_site(act)
+
+
 def test_a_failure_of_the_look_that_they_wait_for_is_told_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_looks, "pace_seconds", lambda listeners: 0.2 / shared_looks.PART_OF_PACE)
 
