@@ -114,13 +114,14 @@ class Fleet:
         self.redis.kill()
 
 
-def reconcile(fleet: Fleet, round_: Round, since: float, loses_a_second: bool) -> None:
+def reconcile(fleet: Fleet, round_: Round, since: float, loses_a_second: bool, loses_hand_outs: bool = False) -> None:
     """Compare what the tasks, the workers and the scheduler say of a round that has ended.
 
     since: when something went wrong (s). loses_a_second: whether Redis may have forgotten what it was told last.
+    loses_hand_outs: whether it may have told others, who act on it, what it forgot: so a task may run twice at a time.
     """
     names = [each.task_id for each in round_.steps()]
-    assert list((fleet.directory / "overlaps").iterdir()) == [], "a task ran twice at a time"
+    assert loses_hand_outs or list((fleet.directory / "overlaps").iterdir()) == [], "a task ran twice at a time"
     assert fleet.scheduler.verify() == []
     acknowledged = fleet.acknowledged()
     assert len(acknowledged.keys() & set(names)) > len(names) / 2, "the logs tell nothing"

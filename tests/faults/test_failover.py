@@ -115,10 +115,12 @@ class Cluster:
         """Likewise."""
 
         def is_whole() -> bool:
-            told = [node.client().info("replication") for node in self.nodes]
-            states = {_state(node)["cluster_state"] for node in self.nodes}
-            links = [each["master_link_status"] for each in told if each["role"] == "slave"]
-            return states == {"ok"} and links == ["up"] * SHARDS
+            with suppress(redis.RedisError):  # one that was started again is loading
+                told = [node.client().info("replication") for node in self.nodes]
+                states = {_state(node)["cluster_state"] for node in self.nodes}
+                links = [each["master_link_status"] for each in told if each["role"] == "slave"]
+                return states == {"ok"} and links == ["up"] * SHARDS
+            return False
 
         until(is_whole, "primaries and replicas know each other", 60)
 
@@ -171,7 +173,8 @@ def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int) -> Runnin
     until(lambda: workers_told_since(fleet, elected) == {"http", "redis"}, "both workers go on", GOES_ON_SECONDS)
     for round_ in (interrupted, following):
         fleet.await_end(round_)
-        reconcile(fleet, round_, since, loses_a_second=True)
+        # What a primary had not replicated is lost: a task that it had just handed out is handed out once more.
+        reconcile(fleet, round_, since, loses_a_second=True, loses_hand_outs=True)
     return old
 
 

@@ -139,10 +139,13 @@ class World:
         self.started = 0
         self.processes: list[Process] = []
         self.late: list[Sent] = []
+        self.assistants: dict[str, bool] = {}  # worker → whether it is one, whoever has the name
+        self.is_new = False  # the call that arrived last had not arrived before
         self.heard_at: dict[str, float] = {}  # worker → when the scheduler had a call of it last
         self.arrived: set[str] = set()  # calls that the scheduler has had before
         self.run_by: dict[tuple[str, int], Process] = {}  # a hand-out → whose it is
         self.standings: dict[str, Standing] = {}
+        self.strangers: set[tuple[str, int]] = set()  # hand-outs that failed in a batch of whom they do not concern
         self.touched: set[str] = set()  # tasks that people have changed in this step
         self.submitted: set[str] = set()  # tasks that were added in this step
         self.reported: dict[str, int | None] = {}  # tasks on whose runs the step has reported, with the attempt
@@ -214,14 +217,16 @@ class World:
         self.note_reports(sent)
         before = {task_id: self.fields(task_id) for task_id in self.reported}
         worker = sent.arguments.get("worker") if sent.method in SIGNS_OF_LIFE else None
+        self.is_new = str(request) not in self.arrived  # else it may be answered by what was kept, or carried out again
         answer: Any
         try:
             answer = self.scheduler.drive(commands, request)
         except BrokerSchedError as error:
             answer = error
         if worker and not isinstance(answer, NameTaken | Superseded):
-            is_new = str(request) not in self.arrived  # else it may be answered by what was kept, or carried out again
-            self.heard_at[worker] = self.clock.now if is_new else min(self.clock.now, self.heard_at.get(worker, 0.0))
+            self.heard_at[worker] = (
+                self.clock.now if self.is_new else min(self.clock.now, self.heard_at.get(worker, 0.0))
+            )
         self.arrived |= {f"{request.caller}:{request.number}", f"{request.caller}:{request.number}!"}
         if isinstance(answer, Superseded) and before != {name: self.fields(name) for name in before}:
             raise Violation(f"a report that does not count has changed something: {sent.arguments}")
@@ -257,9 +262,8 @@ class World:
         """A process begins to work under this name."""
         self.started += 1
         number = self.started
-        process = Process(
-            name, f"start{number}", 1 + number % 3, number % 4 == 0 if is_assistant is None else is_assistant
-        )
+        helps = self.assistants.setdefault(name, number % 4 == 0 if is_assistant is None else is_assistant)
+        process = Process(name, f"start{number}", 1 + number % 3, helps)
         self.processes.append(process)
         info = {"workers": process.slots, "assistant": process.is_assistant}
         if self.clock.now - self.heard_at.get(name, 0.0) >= SHORTEST_SILENCE:
@@ -343,9 +347,13 @@ class World:
         self.call(process, step.fate, "add_task", heard, worker=process.name, assistant=process.is_assistant, **report)
 
     def expect_done(self, report: dict[str, Any]) -> None:
-        """Its report was taken: the task must be DONE, unless something else has happened since it arrived."""
+        """Its report was taken: the task must be DONE, unless something else has happened since it arrived first."""
+        if not self.is_new:
+            return
         for task_id in self.members_of(report["task_id"]):
             standing = self.standing(task_id)
+            if (task_id, report["attempt"]) in self.strangers:  # the end of the batch is for those that run in it still
+                continue
             if standing.attempt == report["attempt"] and task_id in self.reported and standing.status != "DONE":
                 raise Violation(f"{task_id} was reported DONE, and is {standing}")
 
@@ -515,6 +523,8 @@ class World:
         if not now.status and name not in self.touched:
             fail("it is lost")
         is_handed_out = now.status in ("RUNNING", "BATCH_RUNNING") and now.attempt != before.attempt
+        if now.status == "FAILED" and (self.is_in_batch_of_a_stranger(name, before) or self.is_dragged(before)):
+            self.strangers.add((name, before.attempt))
         if is_handed_out and not is_run and self.unmet(name):
             fail(f"and waits for {self.unmet(name)}")
         if is_handed_out and not is_run and (self.is_paused or FAMILIES[int(name[1:]) % 3] in self.paused):
@@ -534,7 +544,16 @@ class World:
         silent = self.clock.now - self.heard_at.get(before.worker, 0.0) >= SILENCE
         is_reported = self.reported.get(name) == before.attempt
         is_excused = before.worker in self.excused or self.is_in_batch_of_a_stranger(name, before)
-        return name in self.touched or is_reported or silent or is_excused
+        return name in self.touched or is_reported or silent or is_excused or self.is_dragged(before)
+
+    def is_dragged(self, before: Standing) -> bool:
+        """Whether one that has failed as a stranger ends the batch for the others by what it reports now.
+
+        So has Luigi it: such a task is of its former batch still.
+        """
+        return before.status == "BATCH_RUNNING" and any(
+            (each, before.attempt) in self.strangers for each in self.reported
+        )
 
     def is_in_batch_of_a_stranger(self, name: str, before: Standing) -> bool:
         """Whether it runs in the batch of a worker that has no stake in it. As Luigi has it, that fails it once."""
