@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.servers import RunningRedis, free_port, until
@@ -104,7 +103,7 @@ class Pair:
         self.replica.kill()
 
 
-@contextlib.contextmanager
+@contextmanager
 def moving_address(binary: Path, directory: Path, arguments: Sequence[str] = ()) -> Iterator[Pair]:
     """Run a primary and its replica as long as the block lasts. arguments: of both."""
     pair = Pair(binary, directory, arguments)

@@ -3,7 +3,7 @@
 | module | what it knows |
 | --- | --- |
 | serve | how uvicorn runs the application: its signals, and how it ends |
-| heap | what is left out of garbage collections |
+| heap | what is left out of garbage collections, and how often there are any |
 | processes | how several processes share one socket, and are replaced when they die |
 | listening | the TCP port or unix socket that is served |
 | tls | the certificate and key of a server that speaks TLS, and how they change |

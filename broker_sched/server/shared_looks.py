@@ -4,8 +4,8 @@ A page that asks anew says how far it has heard, in the header Bsched-Seen. Wher
 began to look, the answer shows all that the page has heard of, and will do. So a change costs one look for each
 question, however many pages ask it; and no page gets an answer that is older than what made it ask.
 
-Where very many pages listen, something changes all the time. Then they are answered together a few times a second, and
-wait for it: each looks so seldom that this is a small part of the time between two of its looks.
+Where more than 25 pages listen, those that ask the same wait for a common look. It comes four times in the time between
+two looks of one page: with 200 pages once a second. Who asks without that header waits for nobody.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from broker_sched.server.responses import Answer
 
 SEEN = b"bsched-seen"
 KEPT_SECONDS = 2.0  # some of an answer changes with time alone
-PART_OF_PACE = 0.25  # of the time between two looks of a page, which lies between two answers to a question
+PART_OF_PACE = 0.25  # between two answers to a question: as a part of the time between two looks of a page
 MOST = 200  # questions whose answers are kept
 MOST_BYTES = 256 * 1024  # of an answer that is kept
 

@@ -52,7 +52,7 @@ class Sentinels:
         return next(each for each in self.nodes if each.port == port)
 
     def await_all(self) -> None:
-        """Wait until all replicas follow their primary, and whoever watches knows all of it."""
+        """Wait until all replicas follow the primary, and all Sentinels know all of it."""
 
         def is_whole() -> bool:
             with suppress(redis.RedisError, ValueError):
@@ -83,8 +83,8 @@ class Cluster:
     """Three primaries with a replica each. url: for all who want the primary of a namespace."""
 
     def __init__(self, directory: Path) -> None:
-        timeout = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(2 * DOWN_MS), *durable("always"))
-        self.nodes = [RunningRedis(any_server(), directory / str(n), free_port(), timeout) for n in range(2 * SHARDS)]
+        arguments = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(2 * DOWN_MS), *durable("always"))
+        self.nodes = [RunningRedis(any_server(), directory / str(n), free_port(), arguments) for n in range(2 * SHARDS)]
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
         first, *others = self.nodes
         for node in others:
@@ -96,8 +96,8 @@ class Cluster:
             lambda: all(_state(node)["cluster_known_nodes"] == str(len(self.nodes)) for node in self.nodes), "all met"
         )
         for primary, replica in zip(self.nodes, self.nodes[SHARDS:]):
-            known = str(primary.client().execute_command("CLUSTER", "MYID"))
-            replica.client().execute_command("CLUSTER", "REPLICATE", known)
+            its_id = str(primary.client().execute_command("CLUSTER", "MYID"))
+            replica.client().execute_command("CLUSTER", "REPLICATE", its_id)
         self.await_all()
 
     def primary(self, namespace: str) -> RunningRedis:
@@ -112,7 +112,7 @@ class Cluster:
         return next(each for each in self.nodes if each.port == port)
 
     def await_all(self) -> None:
-        """Likewise."""
+        """Wait until all replicas follow their primary, and all nodes see the whole Cluster."""
 
         def is_whole() -> bool:
             with suppress(redis.RedisError):  # one that was started again is loading

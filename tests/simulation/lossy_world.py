@@ -145,7 +145,9 @@ class World:
         self.arrived: set[str] = set()  # calls that the scheduler has had before
         self.run_by: dict[tuple[str, int], Process] = {}  # a hand-out → whose it is
         self.standings: dict[str, Standing] = {}
-        self.strangers: set[tuple[str, int]] = set()  # hand-outs that failed in a batch of whom they do not concern
+        self.strangers: set[tuple[str, int]] = (
+            set()
+        )  # task and attempt: failed in a batch whose worker was none of the task's own
         self.touched: set[str] = set()  # tasks that people have changed in this step
         self.submitted: set[str] = set()  # tasks that were added in this step
         self.reported: dict[str, int | None] = {}  # tasks on whose runs the step has reported, with the attempt
@@ -547,9 +549,9 @@ class World:
         return name in self.touched or is_reported or silent or is_excused or self.is_dragged(before)
 
     def is_dragged(self, before: Standing) -> bool:
-        """Whether one that has failed as a stranger ends the batch for the others by what it reports now.
+        """Whether a task that has failed alone in a batch ends that batch for the others by what it reports now.
 
-        So has Luigi it: such a task is of its former batch still.
+        Luigi's scheduler does so: it keeps the batch of such a task, also when the task runs anew by itself.
         """
         return before.status == "BATCH_RUNNING" and any(
             (each, before.attempt) in self.strangers for each in self.reported

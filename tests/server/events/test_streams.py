@@ -456,3 +456,23 @@ def _also(page: AppPage, since: int = 0) -> set[str]:
 
 def _failed(page: AppPage) -> int:
     return page.counts.get("F", {}).get("FAILED", 0)
+
+
+def test_while_many_changes_are_read_calls_go_between() -> None:
+    count, turns = 10 * event_feed.READ_AT_ONCE, 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def read() -> None:
+        calling = asyncio.create_task(others())
+        fields = ["task_id", "t", "family", "F", "from", "READY", "to", "RUNNING"]
+        changes = await event_feed._changes_in([(f"{number}-0", fields) for number in range(count)])
+        calling.cancel()
+        assert [each.place for each in changes] == [(number, 0) for number in range(count)]
+
+    asyncio.run(read())
+    assert turns >= 9
