@@ -14,7 +14,7 @@ from benchmarks import long_worker, reading
 from benchmarks import pages as open_pages
 from benchmarks.bench import FULL, Bench, Result
 from benchmarks.callers import OverHTTP, open_caller
-from benchmarks.end_to_end import is_installed, rate
+from benchmarks.end_to_end import is_installed, place_for_files, rate
 from benchmarks.loading import worker_ids
 from benchmarks.longest_script import SLOWLOG_US, LongestScript
 from benchmarks.processes import Server
@@ -71,7 +71,7 @@ def get_work(bench: Bench, shape: str) -> Iterator[Result]:
 
 
 # Runner → which part of the files it writes: slow ones fewer, or it takes minutes.
-SHARES = {"ours": 1, "luigi": 2, "rq": 20, "celery": 2, "dask": 2}
+SHARES = {"ours": 1, "luigi": 2, "rq": 20, "celery": 1, "dask": 1}
 
 
 def end_to_end(bench: Bench) -> Iterator[Result]:
@@ -86,12 +86,12 @@ def end_to_end(bench: Bench) -> Iterator[Result]:
         **{name: (name, redis.url) for name in ("rq", "celery", "dask") if is_installed(name)},
     }
     rates: dict[str, list[float]] = {name: [] for name in places}
-    for number in range(scale.worker_rounds):
-        for name, (runner, where) in places.items():
-            bench.say(f"end to end, {name}: round {number + 1} of {scale.worker_rounds}")
-            directory = bench.directory / f"files-{number}-{name.replace(' ', '-')}"
-            count = scale.files // SHARES[runner]
-            rates[name].append(rate(runner, where, directory, count))
+    with place_for_files(bench.directory) as place:
+        for number in range(scale.worker_rounds):
+            for name, (runner, where) in places.items():
+                bench.say(f"end to end, {name}: round {number + 1} of {scale.worker_rounds}")
+                directory = place / f"files-{number}-{name.replace(' ', '-')}"
+                rates[name].append(rate(runner, where, directory, scale.files // SHARES[runner]))
     middle = {name: median(found) for name, found in rates.items()}
     luigid = middle["luigi with luigid"]
     for name, least in (("ours, straight to Redis", 1000), ("ours, HTTP", 700)):

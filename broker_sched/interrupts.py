@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import math
 import signal
 import sys
@@ -27,8 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 BOUNCE_SECONDS = 0.05  # a key that bounces, or a launcher that passes on what the terminal has sent already: one Ctrl-C
 _FAULTS = {getattr(signal, f"SIG{name}", None) for name in ("SEGV", "BUS", "FPE", "ILL", "ABRT", "TRAP", "SYS")}
-# Those that a thread beside the main one is not given. Without enums, of which there would be 64 for each call.
-_BLOCKED = frozenset(map(int, signal.valid_signals() - _FAULTS))
+_BLOCKED = signal.valid_signals() - _FAULTS  # what a thread beside the main one is not given
 
 
 class _State:
@@ -140,12 +138,11 @@ def start_beside(thread: threading.Thread) -> None:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         thread.start()
         return
-    set_mask = inspect.unwrap(signal.pthread_sigmask)
-    before = set_mask(signal.SIG_BLOCK, _BLOCKED)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
     try:
         thread.start()
     finally:
-        set_mask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def handle(number: int, frame: FrameType | None) -> None:

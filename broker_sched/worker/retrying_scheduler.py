@@ -38,8 +38,8 @@ class RetryingScheduler:
 
     wait: passes that many seconds usefully; called between two attempts of a method. is_pointless: whether a call of
     this method is not worth waiting for any more. on_superseded: called with the task's id and the attempt when what
-    its run reports is refused, as it does not count. carry_out: makes a call of
-    a method, by a function, and returns its reply.
+    its run reports is refused, as it does not count. begin: begins a call of a method, which a function makes, and
+    returns what waits for its reply.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class RetryingScheduler:
         wait: Callable[[float, str], None],
         is_pointless: Callable[[str], bool],
         on_superseded: Callable[[str, int | None], None],
-        carry_out: Callable[[str, Callable[[], Any]], Any] = lambda method, call: call(),
+        begin: Callable[[str, Callable[[], Any]], Callable[[], Any]] = lambda method, call: call,
     ) -> None:
         self.scheduler = scheduler
         self.is_retrying = False
@@ -58,7 +58,7 @@ class RetryingScheduler:
         self._wait = wait
         self._is_pointless = is_pointless
         self._on_superseded = on_superseded
-        self._carry_out = carry_out
+        self._begin = begin
         self._told: set[str] = set()  # what was said of this outage: each thing once
         self._unknown: set[str] = set()  # methods that the scheduler does not have
 
@@ -67,12 +67,21 @@ class RetryingScheduler:
 
         Raises what the method raises; Unreachable when nobody has answered for patience_seconds.
         """
+        return self.begin(method, **arguments)()
+
+    def begin(self, method: str, **arguments: Any) -> Callable[[], Any]:
+        """Begin what call() does, and return a function that waits for it, and returns and raises what call() would."""
         if arguments.get("expl"):
             arguments["expl"] = shortened_explanation(arguments["expl"])
+        make = functools.partial(getattr(self.scheduler, method), **arguments)
+        return functools.partial(self._reply_to, method, make, self._begin(method, make))
+
+    def _reply_to(self, method: str, make: Callable[[], Any], reply: Callable[[], Any]) -> Any:
+        """Return the reply to a call that was begun, or to the same one made again."""
         wait, began, refused_alone = FIRST_WAIT_SECONDS, time.monotonic(), 0
         while True:
             try:
-                answer = self._carry_out(method, functools.partial(getattr(self.scheduler, method), **arguments))
+                answer = reply()
                 self._was_answered = True
                 self._note_answer()
                 return answer
@@ -95,6 +104,7 @@ class RetryingScheduler:
                 )
             self._wait(wait, method)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+            reply = self._begin(method, make)
 
     def answers(self) -> bool:
         """Return whether another call is answered: then saying no is no matter of login or URL, but of what the call

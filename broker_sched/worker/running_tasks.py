@@ -109,6 +109,13 @@ class RunningTasks:
                 if has_ended:
                     self._ended.append(process)
 
+    def have_only_done(self) -> bool:
+        """Return whether all that is new of the runs is that some are DONE, which takes no call of its own to tell."""
+        return not self.scheduler_calls and all(
+            each.result is None or (each.result.status == "DONE" and each.reported is None and not each.is_superseded)
+            for each in self._processes.values()
+        )
+
     @interrupts.whole
     def take_finished(self) -> TaskRun | None:
         """Return a run whose result has become known; it is no longer among runs(). None: there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import queue
 import threading
 from collections.abc import Callable
@@ -38,15 +39,22 @@ class SchedulerThread:
         self._owner = None
         self._leave_thread()
 
-    def carry_out(self, method: str, function: Callable[[], Any]) -> Any:
-        """Return what the function returns, and raise what it raises. method: which one of the scheduler it calls.
+    def begin(self, method: str, function: Callable[[], Any]) -> Callable[[], Any]:
+        """Have a function called, and return one that waits until it has been, and returns or raises what that did.
 
-        Raises Unreachable when the call is not worth waiting for any more, and was not answered within GRACE_SECONDS.
+        method: which one of the scheduler the function calls. Elsewhere than in the thread that watches, the function
+        is called only when it is waited for.
+
+        What is returned raises Unreachable when the call is not worth waiting for any more, and was not answered within
+        GRACE_SECONDS.
         """
         if threading.get_ident() != self._owner:
-            return function()
+            return function
         call = _Call(function, self._wakeup_socket)
         self._thread_calls().put(call)
+        return functools.partial(self._await, method, call)
+
+    def _await(self, method: str, call: _Call) -> Any:
         try:
             while not call.is_over.is_set():
                 self._wakeup_socket.clear()

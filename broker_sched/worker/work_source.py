@@ -8,14 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import traceback
 from collections import deque
-from collections.abc import Callable, Container, Sequence
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Container
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from broker_sched.errors import BrokerSchedError, LoginRefused, Refused, Superseded, UnknownMethod, Unreachable
-from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.module_trial import ModuleTrial
@@ -23,11 +20,12 @@ from broker_sched.worker.refusals import Label, Refusals
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from broker_sched.worker.run_result import RunResult
 from broker_sched.worker.summary import Response
+from broker_sched.worker.task_loader import TaskLoader
 from broker_sched.worker.task_registration import TaskRegistration, attempt_argument
 from broker_sched.worker.task_state import TaskState
-from broker_sched.worker.text_limits import explanation
 
 log = logging.getLogger("bsched.worker")
+Replies: TypeAlias = list[dict[str, Any]]  # of get_work
 NO_TASK = "-"  # an id that nobody has: giving it back shows only whether the scheduler knows how
 
 
@@ -57,8 +55,8 @@ class Reports(Protocol):
 class WorkSource:
     """Asks the scheduler for work, and makes tasks of its replies.
 
-    responses: those that the summary needs. failures: how many tasks have failed since they could not be loaded, and
-    the scheduler takes nothing back. config: its allow_modules says what may be loaded. trial: of first imports.
+    responses: those that the summary needs. loader: makes the tasks that others scheduled. config: its allow_modules
+    says what may be loaded. trial: of first imports.
     """
 
     def __init__(
@@ -70,20 +68,18 @@ class WorkSource:
         trial: ModuleTrial,
     ) -> None:
         self.responses: list[Response] = []
-        self.failures = 0
         self._elsewhere: set[tuple[str, str]] = set()  # (worker, task_id) that are in `responses`
         self._scheduler = scheduler
         self._worker_id = worker_id
         self._registration = registration
         self._traces = registration.traces
-        self._allowed = config.allow_modules
-        self._trial = trial
-        self._refusals = Refusals(scheduler, worker_id)
+        self.loader = TaskLoader(scheduler, worker_id, registration, config, trial, self._release)
         self._refused_elsewhere = Refusals(scheduler, worker_id)  # by where tasks run, when that is not here
         self._states = registration.handed_out
         self._handed = deque[Work]()  # out by the last answer, and not begun
         self.can_exchange = hasattr(scheduler.scheduler, "exchange")  # as far as is known
         self._wanted = 0  # so many tasks were asked for last
+        self._begun: Callable[[], Replies | None] | None = None  # waits for the answer to a question on its way
         self._question: dict[str, Any] | None = None  # to which there may be an answer that was not read to its end
 
     def next_work(self, reports: Reports, wanted: int, running: list[str], who: dict[str, Any]) -> Work:
@@ -94,11 +90,29 @@ class WorkSource:
         reports: some of it may wait to be sent; it goes along. wanted: how many tasks may be started now. running: ids
         of those that run. who: the other arguments of get_work.
         """
+        if self._begun is not None and not self.handed_out():
+            self._handed.clear()  # that there was nothing is older news than the answer that is to come
+            self._take_answer(reports)
         if len(self._handed) == 1 and self._handed[0].task_id is None and reports.waiting:
             self._handed.clear()  # what is reported now may leave something to do
         if not self._handed:
             self._ask(reports, wanted, {**who, "current_tasks": running})
+            self._take_answer(reports)
         return self._handed.popleft()
+
+    def ask_ahead(self, reports: Reports, wanted: int, running: list[str], who: dict[str, Any]) -> None:
+        """Ask as next_work() would, but do not wait: what is handed out is next when what is there has begun.
+
+        So the scheduler finds more work while this worker starts what it has. Does nothing without reports, while a
+        question is under way, or where the scheduler knows single calls only. running: includes what is about to be
+        started.
+        """
+        if reports.waiting and self._begun is None and self.can_exchange:
+            self._ask(reports, wanted, {**who, "current_tasks": [*running, *self.handed_out()]})
+
+    def handed_out(self) -> list[str]:
+        """Return the ids of the tasks that were handed out and have not begun."""
+        return [each.task_id for each in self._handed if each.task_id is not None]
 
     def take_over(self, task: TaskLike, worker: str, who: dict[str, Any], traceparent: str | None) -> None:
         """Have a run handed over to this worker, and keep it as the next work.
@@ -118,16 +132,19 @@ class WorkSource:
         self._note_batch(state, reply)
         self._handed.append(Work(task.task_id))
 
-    def has_work(self) -> bool:
-        """Return whether a task was handed out that has not begun."""
-        return any(each.task_id is not None for each in self._handed)
-
     def _ask(self, reports: Reports, wanted: int, question: dict[str, Any]) -> None:
         self._question, self._wanted = question, wanted
-        told = self._exchange(reports, wanted, question) if self.can_exchange else None
+        self._begun = self._exchange(reports, wanted, question) if self.can_exchange else lambda: None
+
+    def _take_answer(self, reports: Reports) -> None:
+        """Wait for the answer to the question that is under way, if there is one, and keep what it hands out."""
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return
+        told = begun()
         if told is None:
             reports.send_singly()
-            told = [self._scheduler.call("get_work", **question)]
+            told = [self._scheduler.call("get_work", **(self._question or {}))]
         for reply in told:
             work = self.work_from_reply(reply)
             if work.task_id is not None:
@@ -147,31 +164,36 @@ class WorkSource:
         state.batch_id, state.members = reply["batch_id"], [member for member in known if member is not None]
         return True
 
-    def _exchange(self, reports: Reports, wanted: int, question: dict[str, Any]) -> list[dict[str, Any]] | None:
-        """Send the reports that wait, with a question for so many tasks, and return the replies to it.
+    def _exchange(self, reports: Reports, wanted: int, question: dict[str, Any]) -> Callable[[], Replies | None]:
+        """Send the reports that wait, with a question for so many tasks, and return what waits for the replies to it.
 
-        None where the scheduler does not know how, or refuses them together.
+        That returns None where the scheduler does not know how, or refuses them together.
         """
         sent = list(reports.waiting)
         told = [each.arguments for each in sent]
-        try:
-            answer = self._scheduler.call("exchange", reports=told, wanted=wanted, **question)
-        except UnknownMethod:
-            self.can_exchange = False
-            return None
-        except Refused as error:  # because of a report, maybe; one after the other it is known which
-            if not sent or isinstance(error, LoginRefused):
-                raise
-            log.debug("%d reports and a question together are refused: %s", len(sent), error)
-            return None
-        reports.note_sent(sent, answer["superseded"])
-        work: list[dict[str, Any]] = answer["work"]
-        return work
+        answered = self._scheduler.begin("exchange", reports=told, wanted=wanted, **question)
+
+        def replies() -> Replies | None:
+            try:
+                answer = answered()
+            except UnknownMethod:
+                self.can_exchange = False
+                return None
+            except Refused as error:  # because of a report, maybe; one after the other it is known which
+                if not sent or isinstance(error, LoginRefused):
+                    raise
+                log.debug("%d reports and a question together are refused: %s", len(sent), error)
+                return None
+            reports.note_sent(sent, answer["superseded"])
+            return cast(Replies, answer["work"])
+
+        return replies
 
     def send_reports(self, reports: Reports) -> None:
         """Send the reports that wait, without a question for work."""
+        self._take_answer(reports)
         if reports.waiting and (
-            not self.can_exchange or self._exchange(reports, 0, {"worker": self._worker_id}) is None
+            not self.can_exchange or self._exchange(reports, 0, {"worker": self._worker_id})() is None
         ):
             reports.send_singly()
 
@@ -190,8 +212,12 @@ class WorkSource:
         if self._handed and self._handed[-1].task_id is None:
             self._handed.pop()
 
-    def release_handed(self) -> None:
-        """Give back what was handed out and not begun, since the worker begins nothing more."""
+    def release_handed(self, reports: Reports) -> None:
+        """Give back what was handed out and not begun, since the worker begins nothing more.
+
+        reports: some may have been sent with a question that is under way still.
+        """
+        self._take_answer(reports)
         while self._handed:
             task_id = self._handed.popleft().task_id
             state = self._states.get(task_id) if task_id is not None else None
@@ -235,6 +261,8 @@ class WorkSource:
         why = "the scheduler does not answer"
         try:
             if is_heard:
+                with contextlib.suppress(Unreachable):  # give_back() asks again
+                    self._take_answer(reports)
                 self.send_reports(reports)
                 self.give_back()
                 pass_on()
@@ -283,7 +311,7 @@ class WorkSource:
         self._note(task_id, reply["running_tasks"])
         if task_id is not None and task_id not in self._registration.scheduled:
             log.info("%s was scheduled by another worker: loading it.", task_id)
-            task = self._loaded(reply, [task_id])
+            task = self.loader.load_task(reply, [task_id])
             if task is None:
                 task_id = None
             else:
@@ -311,7 +339,7 @@ class WorkSource:
 
     def _take_batch(self, reply: dict[str, Any]) -> str | None:
         """Make the combined task of a batch, and report it as RUNNING. Returns its id; None where that failed."""
-        task = self._loaded(reply, reply["batch_task_ids"])
+        task = self.loader.load_task(reply, reply["batch_task_ids"])
         if task is None:
             return None
         self._registration.scheduled[task.task_id] = task
@@ -330,35 +358,11 @@ class WorkSource:
         except (KeyboardInterrupt, LoginRefused, Unreachable, Superseded):
             raise
         except BaseException as error:  # the scheduler says no, or a property of the task fails
-            self._fail(reply, reply["batch_task_ids"], f"The batch is refused: {type(error).__name__}: {error}")
+            self.loader.fail_tasks(
+                reply, reply["batch_task_ids"], f"The batch is refused: {type(error).__name__}: {error}"
+            )
             return None
         return task.task_id
-
-    def _loaded(self, reply: dict[str, Any], task_ids: list[str]) -> TaskLike | None:
-        """Make the task of a reply from its module, family and parameters. What can't be made is given back: None."""
-        module, family = reply.get("task_module") or "", reply["task_family"]
-        try:
-            check_allowed(module, self._allowed, is_whole_module=True)
-            if not self._trial.survives(module) and self._release(
-                list(task_ids), **attempt_argument(reply.get("attempt"))
-            ):
-                return None
-            task = load_task(module, family, reply["task_params"], reply.get("task_id"))
-            check_allowed(type(task).__module__, self._allowed)  # an allowed module may have imported it from elsewhere
-        except Exception as error:
-            reason = str(error) if isinstance(error, BrokerSchedError) else traceback.format_exc()
-            is_whole_module = isinstance(error, TaskNotLoadable) and error.is_whole_module
-            has_own = self._registration.has_own_of(module, family)
-            label = Label(module, None if is_whole_module and not has_own else family)
-            is_known = has_own or any(each.task_family == family for each in self._registration.scheduled.values())
-            if has_own and self._refusals.step_aside(task_ids, label, reason, reply.get("attempt")):
-                return None
-            if not self._refusals.refuse_tasks(task_ids, label, reason, is_known, reply.get("attempt")):
-                log.error("%s can't be loaded, and fails: %s", ", ".join(task_ids), reason)
-                self._fail(reply, task_ids, reason)
-            return None
-        self._refusals.note_loaded(module, family)
-        return task
 
     def note_run_elsewhere(self, task: TaskLike) -> None:
         """Note that a task could be loaded where it was to run, when that is not here."""
@@ -377,22 +381,3 @@ class WorkSource:
             return False
         self.forget_task(task)
         return True
-
-    def _fail(self, reply: dict[str, Any], task_ids: list[str], expl: str) -> None:
-        self.failures += 1
-        self._registration.mails.not_loaded(reply["task_family"], task_ids, expl)
-        for task_id in task_ids:
-            failure = {"task_id": task_id, "status": "FAILED", "runnable": False, "expl": explanation(expl)}
-            with contextlib.suppress(Superseded):  # it failed for others, or they run it
-                self._scheduler.call(
-                    "add_task", worker=self._worker_id, **failure, **attempt_argument(reply.get("attempt"))
-                )
-
-
-def check_allowed(module: str, allowed: Sequence[str], is_whole_module: bool = False) -> None:
-    """Raise TaskNotLoadable for a module that no pattern of allow_modules fits. Without any, all are allowed."""
-    if allowed and not any(fnmatchcase(module, pattern) for pattern in allowed):
-        raise TaskNotLoadable(
-            f"This worker may not load tasks from {module or 'no module'}; allowed: {', '.join(allowed)}.",
-            is_whole_module,
-        )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
 import logging
 import math
 import multiprocessing
 import random
 import socket
 import time
-import traceback
 from typing import Any
 
 from broker_sched import interrupts
 from broker_sched.contract.scheduler_api import SchedulerAPI
 from broker_sched.log_lines import with_fields
 from broker_sched.mails.settings import MailSettings
-from broker_sched.tasks.protocol import TaskLike, logged_name
+from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker import identity
 from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.executors.own_process import OwnProcess
@@ -30,6 +27,7 @@ from broker_sched.worker.module_trial import ModuleTrial
 from broker_sched.worker.retrying_scheduler import RetryingScheduler, scheduler_of
 from broker_sched.worker.run_reports import RunReports
 from broker_sched.worker.run_result import RunResult
+from broker_sched.worker.run_starter import RunStarter
 from broker_sched.worker.run_task import RunOptions, read
 from broker_sched.worker.running_tasks import RunningTasks
 from broker_sched.worker.scheduler_thread import SchedulerThread
@@ -46,7 +44,6 @@ log = logging.getLogger("bsched.worker")
 NAP_SECONDS = 0.2  # a worker without its scheduler looks so often what its task processes do
 MOST_WANTED = 100  # tasks that one question asks for
 MAX_REST_SECONDS = 10.0  # then a worker that can be woken asks all the same: it may have no reason to stay
-EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)  # of the machine, for now
 ASKING = ("get_work", "count_pending", "add_worker", "task_statuses", "dep_graph")  # not when the worker is to leave
 MESSAGES = ("set_worker_processes", "dispatch_scheduler_message", "stop_task", "stop_asking", "drain")  # understood
 
@@ -85,7 +82,7 @@ class Worker:
         self._running = RunningTasks()
         patience, waits = self._config.patience, (self._hold_out, self._is_pointless)
         self._calls = SchedulerThread(self._watch, self._is_pointless)
-        more = (self._running.supersede, self._calls.carry_out)
+        more = (self._running.supersede, self._calls.begin)
         self._scheduler = RetryingScheduler(scheduler_of(scheduler), patience, *waits, *more)
         info = identity.worker_info(self.worker_processes)
         self.id = worker_id or self._config.id or identity.worker_id(info)
@@ -100,6 +97,8 @@ class Worker:
         trial = ModuleTrial(self._context, self._config, self._wait, lambda: self.is_stopping)
         self._work_source = WorkSource(self._scheduler, self.id, self._registration, self._config, trial)
         self._reports = RunReports(self._registration, self._work_source, assistant)
+        parts = (self._executor, self._running, self._registration, self._work_source, self._reports)
+        self._starter = RunStarter(*parts, lambda: self._wait(self._config.wait_interval))
         self._work_waiter = WorkWaiter(self._scheduler.scheduler, self.id, assistant)
         self._shutdown = Shutdown(self._work_waiter.wake_worker)
         self._own = OwnProcess(self._scheduler, self.id, self._config)
@@ -126,7 +125,7 @@ class Worker:
         ends the task processes and gives their tasks back, and a second Ctrl-C kills them.
         """
         log.info("Running worker %s with %d processes", self.id, self.worker_processes)
-        self._reports.succeeded, self._work_source.failures = True, 0
+        self._reports.succeeded, self._work_source.loader.failures = True, 0
         self._scheduler.is_retrying = True
         self._calls.start_watching()
         interrupts.expect_another()
@@ -142,7 +141,7 @@ class Worker:
             self._scheduler.is_retrying = False
             self._calls.stop_watching()
             interrupts.raise_due()
-        self._reports.succeeded &= not self._work_source.failures
+        self._reports.succeeded &= not self._work_source.loader.failures
         return self.run_succeeded
 
     def _loop(self) -> None:
@@ -153,7 +152,7 @@ class Worker:
             if self._may_be_forgotten():
                 self._announce_again()
             if self._free_slots() < 1 and (len(self._running) or not self.is_stopping):
-                self._work_source.release_handed()  # there were more free slots when it was asked for
+                self._work_source.release_handed(self._reports)  # there were more free slots when it was asked for
                 self._wait(self._config.wait_interval, self._work_waiter)
                 self._work_waiter.clear_wakeup()
                 continue
@@ -182,22 +181,41 @@ class Worker:
         Reports that wait go along with the question.
         """
         if self.is_stopping:
-            self._work_source.release_handed()
+            self._work_source.release_handed(self._reports)
             self._work_source.send_reports(self._reports)
             return Work(None)
         if self.worker_processes == 0:
             return self._work_source.work_from_reply(self._scheduler.call("count_pending", worker=self.id))
-        left = math.inf if self._config.max_tasks is None else self._config.max_tasks - self.runs
-        wanted = max(1, min(self._free_slots(), left, MOST_WANTED))
-        work = self._work_source.next_work(self._reports, int(wanted), self._running.task_ids(), self._who)
+        wanted, running = max(1, self._startable(0)), self._running.task_ids()
+        work = self._work_source.next_work(self._reports, wanted, running, self._who)
         if self.is_stopping and self._work_source.puts_back(work, self._running):  # while it was asked for
             return Work(None, is_unusable=True)
+        if work.task_id is not None:
+            self._ask_ahead(work.task_id)
         return work
+
+    def _ask_ahead(self, task_id: str) -> None:
+        """Let the scheduler find work for what has ended meanwhile, while this task and others are started.
+
+        Nothing is called here that may keep the task from its start.
+        """
+        self._running.clean_up_ended(self._reports.waiting_ids())
+        self._running.wait_for_news(0.0)
+        if self._running.have_only_done():
+            self._note_finished()
+            wanted = self._startable(1 + len(self._work_source.handed_out()))
+            if wanted > 0 and not self.is_stopping:
+                self._work_source.ask_ahead(self._reports, wanted, [*self._running.task_ids(), task_id], self._who)
+
+    def _startable(self, already: int) -> int:
+        """How many tasks may be started now besides so many that are about to be."""
+        left = math.inf if self._config.max_tasks is None else self._config.max_tasks - self.runs
+        return int(min(self._free_slots() - already, left - already, MOST_WANTED))
 
     def _start(self, task_id: str) -> None:
         task = self._registration.scheduled[task_id]
         if task_id in self._running:
-            self._resume(task)
+            self._starter.resume_run(task)
             self._wait(self._config.wait_interval)
             return
         self._keep_alive.note_busy()
@@ -210,44 +228,11 @@ class Worker:
         if isinstance(timeout, RunResult):
             self._reports.note_result(task, timeout)
         elif timeout or self.worker_processes > 1 or config.force_multiprocessing or self._executor.is_elsewhere:
-            self._start_process(task, options, timeout or 0.0)
+            self._starter.start_run(task, options, timeout or 0.0)
         else:
             self._reports.note_result(task, self._own.run_task(task, options, self._work_source.attempt_of(task)))
         if config.max_tasks is not None and self.runs >= config.max_tasks:
             self.stop_asking()
-
-    def _start_process(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
-        try:
-            self._started(task, options, timeout)
-        except Exception as error:  # not picklable for `spawn`, no more processes or files
-            log.error("%s could not be started: %s", logged_name(task), error)
-            is_exhausted = getattr(error, "errno", None) in EXHAUSTED and len(self._running) > 0
-            if is_exhausted and self._registration.release(task, self._work_source.attempt_of(task)):
-                self._work_source.note_given_back(task)
-                self._wait(self._config.wait_interval)  # there may be room when one of the others has ended
-                return
-            self._reports.note_result(task, RunResult(task.task_id, "FAILED", json.dumps(traceback.format_exc())))
-
-    @interrupts.whole
-    def _started(self, task: TaskLike, options: RunOptions, timeout: float) -> None:
-        process = self._executor.run_of(task, options, timeout)
-        process.attempt = self._work_source.attempt_of(task)
-        process.start()
-        self._running.add_run(process)
-
-    def _resume(self, task: TaskLike) -> None:
-        """Go on with a run whose task was handed out here again, as that attempt; one that is being ended goes back.
-
-        So does one that is a job, which carries out the attempt before.
-        """
-        process, attempt = self._running.find_run(task.task_id), self._work_source.attempt_of(task)
-        if process is not None and self._executor.is_elsewhere:
-            self._running.supersede(task.task_id, process.attempt)
-        elif process is not None and not process.is_superseded:
-            process.attempt = attempt
-            return
-        if self._registration.release(task, attempt):
-            self._work_source.note_given_back(task)
 
     def _wait(self, seconds: float, *also: Any) -> None:
         """Wait until a run has news, for so many seconds at the most; pass on what it asks for, or report its end."""
@@ -257,6 +242,9 @@ class Worker:
         self._running.clean_up_ended(self._reports.waiting_ids())
         self._running.wait_for_news(min(seconds, self._shutdown.seconds_left()), *also)
         self._pass_on()
+        self._note_finished()
+
+    def _note_finished(self) -> None:
         while (process := self._running.take_finished()) is not None:
             with with_fields(task_id=process.task.task_id):
                 self._reports.note_run(process)

@@ -31,7 +31,7 @@ from broker_sched.worker.retrying_scheduler import SERVERS
 from broker_sched.worker.run_result import RunResult, TaskSpec
 from broker_sched.worker.run_task import RunOptions
 from broker_sched.worker.summary import SUPERSEDED
-from broker_sched.worker.work_source import check_allowed
+from broker_sched.worker.task_loader import check_allowed
 from broker_sched.worker.worker import Worker
 
 # Why a run is not the supervisor's where the job asks, and is where the supervisor does.
@@ -147,7 +147,7 @@ class JobWorker(Worker):
         return self._registration.latest.get(task.task_id, SUPERSEDED)
 
     def _introduce(self) -> None:
-        if not self._work_source.has_work():  # else it was taken over just now, for which it had to
+        if not self._work_source.handed_out():  # else it was taken over just now, for which it had to
             super()._introduce()
 
 

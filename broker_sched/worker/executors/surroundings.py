@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import resource
 import signal
@@ -11,9 +10,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
-_handler_of = inspect.unwrap(signal.getsignal)  # without an enum's member for each, which takes four times as long
+_handler_of = import_module("_signal").getsignal  # signal's looks for an enum's member, which takes 20 times as long
 # Not those whose handlers Python never tells, or that can't be handled.
 HANDLED = sorted(set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP})
 LIMITS = tuple(sorted(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")))
