@@ -58,7 +58,7 @@ class RunReports:
             task.trigger_event(event, task, why)
         if result.ended_by == "release" and self._registration.release(task, attempt):
             self._work_source.forget_task(task)
-            self.succeeded &= self._registration.latest[task.task_id] == SUPERSEDED
+            self.succeeded &= self._registration.tasks.status_of(task.task_id) == SUPERSEDED
             return
         if not self._work_source.gives_back_unloadable(task, result):
             self.note_result(task, result)

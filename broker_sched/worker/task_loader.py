@@ -67,7 +67,7 @@ class TaskLoader:
             is_whole_module = isinstance(error, TaskNotLoadable) and error.is_whole_module
             has_own = self._registration.has_own_of(module, family)
             label = Label(module, None if is_whole_module and not has_own else family)
-            is_known = has_own or any(each.task_family == family for each in self._registration.scheduled.values())
+            is_known = has_own or any(each.task_family == family for each in self._registration.tasks.by_id().values())
             if has_own and self._refusals.step_aside(task_ids, label, reason, reply.get("attempt")):
                 return None
             if not self._refusals.refuse_tasks(task_ids, label, reason, is_known, reply.get("attempt")):

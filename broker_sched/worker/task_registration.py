@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 import traceback
-from collections import Counter, defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +33,7 @@ from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.dependency_cycles import DependencyGraph, cycle_message
 from broker_sched.worker.failure_mails import FailureMails
 from broker_sched.worker.final_statuses import look_back
+from broker_sched.worker.known_tasks import KnownTasks
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from broker_sched.worker.run_result import TaskSpec
 from broker_sched.worker.summary import SUPERSEDED, Report, Response, RunHistory, Standing
@@ -42,34 +43,29 @@ from broker_sched.worker.text_limits import shortened
 from broker_sched.worker.traversal import Finding, examine, over_limit
 
 log = logging.getLogger("bsched.worker")
-MOST_FOREIGN = 1000  # runs of tasks that others scheduled
 MOST_OF_REASON = 1000  # characters of the reason
 
 
 class TaskRegistration:
     """Schedules tasks under a worker's id, and reports what becomes of them.
 
-    scheduled: task_id → task. handed_out: task_id → what is known of a run here, until its end was told. roots: ids of
-    what was added from outside. reports: statuses that were reported to the scheduler. known: ids of tasks that are
-    complete; None where complete() is asked each time. context: of multiprocessing, for complete() in parallel. check:
-    called with each task that is to be run, before it is scheduled; may raise WorkerError. mails: told of what could
-    not be scheduled.
+    tasks: those that were scheduled or handed out here. handed_out: task_id → what is known of a run here,
+    until its end was told. roots: ids of what was added from outside. reports: statuses that were reported to the
+    scheduler. known: ids of tasks that are complete; None where complete() is asked each time. context: of
+    multiprocessing, for complete() in parallel. check: called with each task that is to be run, before it is scheduled;
+    may raise WorkerError. mails: told of what could not be scheduled.
     """
 
     def __init__(
         self, scheduler: RetryingScheduler, worker_id: str, config: WorkerConfig, context: Any, mails: FailureMails
     ) -> None:
-        self.scheduled: dict[str, TaskLike] = {}
+        self.tasks = KnownTasks()
         self.handed_out: dict[str, TaskState] = {}
         self.roots: list[str] = []
         self.reports: list[Report] = []
-        self.latest: dict[str, str] = {}  # task_id → the last status reported
         self.known: set[str] | None = set() if config.cache_task_completion else None
         self.succeeded = True
         self.check: Callable[[TaskLike], None] | None = None
-        self._own: set[str] = set()  # ids of what was scheduled here, and not by others
-        self._foreign = deque[str]()  # ids of those that others scheduled, and whose runs here have ended
-        self._forgotten = Counter[str]()  # status → how many of these are not in `scheduled` any more
         self._standings: dict[str, Standing] = {}
         self._scheduler = scheduler
         self._worker_id = worker_id
@@ -136,7 +132,7 @@ class TaskRegistration:
 
     def _examine(self, task: TaskLike, answer: Any) -> Finding:
         limit = self._config.task_limit
-        if limit is not None and len(self.scheduled) >= limit:
+        if limit is not None and len(self.tasks) >= limit:
             return over_limit(task, limit)
         finding = examine(task, answer, self._config.retry_external_tasks)
         if finding.trace is not None:
@@ -167,12 +163,12 @@ class TaskRegistration:
         cycles, stuck = self._dependency_graph.cycles(task_ids)
         for cycle in cycles:
             log.error("%s", cycle_message(cycle))
-            self._announce_failure(self.scheduled[cycle[0]], cycle_message(cycle))
+            self._announce_failure(self.tasks.task_of(cycle[0]), cycle_message(cycle))
         members = {task_id for cycle in cycles for task_id in cycle}
         if stuck:  # they are told once
             self.reports[:] = [report for report in self.reports if report.task.task_id not in stuck]
         for task_id in stuck:
-            task = self.scheduled[task_id]
+            task = self.tasks.task_of(task_id)
             self._note(task, "UNKNOWN", False)
             arguments = described(task, "UNKNOWN", runnable=False, deps=[] if task_id in members else None)
             self._buffer.add_task(arguments, self._note_refused)
@@ -187,8 +183,8 @@ class TaskRegistration:
             return
         log.error("%s is not scheduled: %s", task_id, error)
         self.reports[:] = [report for report in self.reports if report.task.task_id != task_id]
-        self._note(self.scheduled[task_id], status, False)
-        self._announce_failure(self.scheduled[task_id], f"The scheduler refuses this task: {error}")
+        self._note(self.tasks.task_of(task_id), status, False)
+        self._announce_failure(self.tasks.task_of(task_id), f"The scheduler refuses this task: {error}")
 
     def send_batcher(self, task: TaskLike) -> None:
         """Let the scheduler hand out tasks of this family in batches, where they can be batched. Told once."""
@@ -217,10 +213,9 @@ class TaskRegistration:
 
     def _schedule(self, finding: Finding) -> None:
         task = finding.task
-        self.scheduled[task.task_id] = task
+        self.tasks.add(task, is_own=True)
         self._awaited_deps.forget_task(task.task_id)
         self._dependency_graph.note_deps(task.task_id, [dep.task_id for dep in finding.deps or ()])
-        self._own.add(task.task_id)
         self._note(task, finding.status, finding.runnable)
         self._buffer.add_task(
             described(
@@ -271,8 +266,7 @@ class TaskRegistration:
         if status != "PENDING":
             self._awaited_deps.forget_task(task.task_id)
         self._note(task, status, False)
-        if task.task_id not in self._own:
-            self._foreign.append(task.task_id)
+        self.tasks.note_end(task)
         state = self.handed_out.get(task.task_id)
         if state is not None:
             for member in state.members:
@@ -280,20 +274,15 @@ class TaskRegistration:
             state.members = ()
 
     def forget_ended(self, handed_out: Collection[str]) -> None:
-        """Forget the oldest runs of tasks that others scheduled, when there are many: a worker may stay for years.
+        """Forget the oldest runs of tasks that others scheduled, when there are many.
 
-        MOST_FOREIGN of them are kept for the summary, and twice as many at times. handed_out: ids of tasks that are
-        here again.
+        handed_out: ids of tasks that are here again.
         """
-        if len(self._foreign) < 2 * MOST_FOREIGN:
-            return
-        old = {self._foreign.popleft() for _ in range(MOST_FOREIGN)} - self._own - set(handed_out) - set(self._foreign)
-        for task_id in old:
-            self.scheduled.pop(task_id, None)
-            self._forgotten[self.latest.pop(task_id, "")] += 1
-        self.reports[:] = [report for report in self.reports if report.task.task_id not in old]
-        if not self._own:
-            forget_instances()
+        old = self.tasks.forget_ended(handed_out)
+        if old:
+            self.reports[:] = [report for report in self.reports if report.task.task_id not in old]
+            if not self.tasks.has_own():
+                forget_instances()
 
     def release(self, task: TaskLike, attempt: int | None) -> bool:
         """Give a running task back, so that others run it at once. False: the scheduler (luigid) can't do that."""
@@ -313,7 +302,7 @@ class TaskRegistration:
 
     def _note(self, task: TaskLike, status: str, runnable: bool) -> None:
         self.reports.append(Report(task, status, runnable))
-        self.latest[task.task_id] = status
+        self.tasks.note_status(task, status)
 
     def _tell(self, described_task: dict[str, Any]) -> None:
         self._buffer.add_task(described_task)
@@ -338,7 +327,7 @@ class TaskRegistration:
             if state is not None and state.batch_id is not None and attempt is not None:
                 more["batch_id"] = state.batch_id
             try:
-                self._tell(described(self.scheduled[task_id], "RUNNING", runnable=None, **more))
+                self._tell(described(self.tasks.task_of(task_id), "RUNNING", runnable=None, **more))
             except Superseded as error:
                 log.warning("%s", error)
                 on_superseded(task_id, attempt)
@@ -352,15 +341,15 @@ class TaskRegistration:
         self._batchers_sent.clear()
         succeeded = self.succeeded
         # Not asked about: what runs may look complete before it is, and what has failed waits to be retried.
-        settled = {*running, *(task_id for task_id, status in self.latest.items() if status == "FAILED")}
+        settled = {*running, *(each.task.task_id for each in self.tasks.with_status("FAILED"))}
         for task_id in dict.fromkeys(self.roots):
-            if task_id in self.scheduled and task_id not in settled:
-                succeeded &= self.add_again(self.scheduled[task_id], settled)
+            if task_id in self.tasks and task_id not in settled:
+                succeeded &= self.add_again(self.tasks.task_of(task_id), settled)
         self.succeeded = succeeded
 
     def counts(self, running: int) -> dict[str, int]:
         """Return how many tasks are scheduled, done, running and failed, by the last status reported of each."""
-        latest = Counter(self.latest.copy().values()) + self._forgotten
+        latest = self.tasks.counts()
         return {
             "scheduled": latest.total(),
             "done": latest["DONE"],
@@ -370,22 +359,17 @@ class TaskRegistration:
 
     def history(self, responses: tuple[Response, ...], run_succeeded: bool) -> RunHistory:
         """Return what was scheduled and reported, with these replies of get_work, for the summary."""
-        scheduled = (dict(self.scheduled), tuple(self.reports), responses, tuple(self.roots))
-        return RunHistory(self._worker_id, *scheduled, run_succeeded, self._standings, sum(self._forgotten.values()))
+        scheduled = (self.tasks.by_id(), tuple(self.reports), responses, tuple(self.roots))
+        return RunHistory(self._worker_id, *scheduled, run_succeeded, self._standings, self.tasks.forgotten.total())
 
     def has_own_of(self, module: str, family: str) -> bool:
         """Return whether tasks of that module or family were scheduled here that are yet to be run."""
-        waiting = (self.scheduled[task_id] for task_id in self._own if self.latest.get(task_id) == "PENDING")
+        waiting = [each.task for each in self.tasks.with_status("PENDING") if each.is_own]
         return any(family == task.task_family or module == task.task_module for task in waiting)
-
-    def is_own(self, task: TaskLike) -> bool:
-        """Return whether the task was scheduled here, and not only handed out."""
-        return task.task_id in self._own
 
     def look_back(self) -> bool:
         """Ask how the tasks stand that have not ended here. Returns whether none of them failed elsewhere."""
-        latest = self.latest.items()
-        left = [task_id for task_id, status in latest if status in ("PENDING", SUPERSEDED) and task_id in self._own]
+        left = [each.task.task_id for each in self.tasks.with_status("PENDING", SUPERSEDED) if each.is_own]
         self._standings = look_back(self._scheduler, left, self.roots)
         return not any(standing.status in ("FAILED", "DISABLED") for standing in self._standings.values())
 
@@ -398,7 +382,9 @@ class TaskRegistration:
         if deps:
             self._awaited_deps.check_deps(task, deps, self.may_reschedule)
             self._dependency_graph.note_new_deps(
-                task.task_id, [dep.task_id for dep in deps], lambda each: self.latest.get(each) == "DONE"
+                task.task_id,
+                [dep.task_id for dep in deps],
+                lambda each: self.tasks.status_of(each) == "DONE",
             )
         for dep in deps:
             self.add(dep)

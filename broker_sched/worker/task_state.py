@@ -11,11 +11,11 @@ from broker_sched.tasks.protocol import TaskLike
 
 @dataclass
 class TaskState:
-    """A task that was handed out. attempt: the number of the hand-out; None: a luigid made it.
+    """A task that was handed out, until the scheduler knows its end, or has it back.
 
-    params: as the scheduler has them; None: not known, as of a batch. batch_id, members: of a combined task; the
-    members as far as they are known here. span: of the attempt's trace, where it has one. traceparent: the context of
-    that, or of one that another worker has begun, and ends.
+    attempt: the number of the hand-out; None: a luigid made it. params: as the scheduler has them; None: not known, as
+    of a batch. batch_id, members: of a combined task; the members as far as they are known here. span: of the attempt's
+    trace, where it has one. traceparent: the context of that, or of one that another worker has begun, and ends.
     """
 
     task: TaskLike

@@ -85,7 +85,7 @@ class WorkSource:
     def next_work(self, reports: Reports, wanted: int, running: list[str], who: dict[str, Any]) -> Work:
         """Return the next of what was handed out, or that there is nothing; the scheduler is asked where need be.
 
-        Its task is in the registration's `scheduled` then.
+        Its task is in the registration's `tasks` then.
 
         reports: some of it may wait to be sent; it goes along. wanted: how many tasks may be started now. running: ids
         of those that run. who: the other arguments of get_work.
@@ -128,7 +128,7 @@ class WorkSource:
         except Refused:
             del self._states[task.task_id]
             raise
-        self._registration.scheduled[task.task_id] = task
+        self._registration.tasks.add(task)
         self._note_batch(state, reply)
         self._handed.append(Work(task.task_id))
 
@@ -148,7 +148,7 @@ class WorkSource:
         for reply in told:
             work = self.work_from_reply(reply)
             if work.task_id is not None:
-                state = TaskState(self._registration.scheduled[work.task_id], reply.get("attempt"))
+                state = TaskState(self._registration.tasks.task_of(work.task_id), reply.get("attempt"))
                 self._states[work.task_id] = state
                 if not self._note_batch(state, reply):
                     state.params = reply.get("task_params")
@@ -160,8 +160,9 @@ class WorkSource:
         """Note the members of a combined task, and return whether it is one: what it becomes they become, too."""
         if reply.get("batch_id") is None:
             return False
-        known = (self._registration.scheduled.get(task_id) for task_id in reply["batch_task_ids"])
-        state.batch_id, state.members = reply["batch_id"], [member for member in known if member is not None]
+        known = self._registration.tasks
+        members = [known.task_of(task_id) for task_id in reply["batch_task_ids"] if task_id in known]
+        state.batch_id, state.members = reply["batch_id"], members
         return True
 
     def _exchange(self, reports: Reports, wanted: int, question: dict[str, Any]) -> Callable[[], Replies | None]:
@@ -251,7 +252,7 @@ class WorkSource:
         """Note that the scheduler knows how the task ended, or has it back."""
         state = self._states.pop(task.task_id, None)
         if state is not None:
-            self._traces.end(state, self._registration.latest.get(task.task_id))
+            self._traces.end(state, self._registration.tasks.status_of(task.task_id))
 
     def give_back_or_warn(self, is_heard: bool, pass_on: Callable[[], None], reports: Reports) -> None:
         """Give back what is left, where the scheduler is heard, and log what could not be given back.
@@ -300,7 +301,7 @@ class WorkSource:
         return True
 
     def work_from_reply(self, reply: dict[str, Any]) -> Work:
-        """Return the work that a reply hands out. Its task is in the registration's `scheduled` then."""
+        """Return the work that a reply hands out. Its task is in the registration's `tasks` then."""
         task_id = reply.get("task_id")
         was_given = task_id is not None or reply.get("batch_id") is not None
         if task_id is None and reply.get("batch_id") is not None:
@@ -309,13 +310,13 @@ class WorkSource:
             except Superseded as error:
                 log.warning("%s", error)
         self._note(task_id, reply["running_tasks"])
-        if task_id is not None and task_id not in self._registration.scheduled:
+        if task_id is not None and task_id not in self._registration.tasks:
             log.info("%s was scheduled by another worker: loading it.", task_id)
             task = self.loader.load_task(reply, [task_id])
             if task is None:
                 task_id = None
             else:
-                self._registration.scheduled[task_id] = task
+                self._registration.tasks.add(task)
                 self._registration.offer_batches(task)
         return Work(
             task_id,
@@ -331,7 +332,7 @@ class WorkSource:
         new = []
         for each in running if task_id is None else ():
             where = (each["worker"], each["task_id"])
-            if each["task_id"] in self._registration.scheduled and where not in self._elsewhere:
+            if each["task_id"] in self._registration.tasks and where not in self._elsewhere:
                 self._elsewhere.add(where)
                 new.append(each)
         if new:
@@ -342,7 +343,7 @@ class WorkSource:
         task = self.loader.load_task(reply, reply["batch_task_ids"])
         if task is None:
             return None
-        self._registration.scheduled[task.task_id] = task
+        self._registration.tasks.add(task)
         try:
             self._scheduler.call(
                 "add_task",
@@ -373,7 +374,7 @@ class WorkSource:
 
         A task that was scheduled here fails instead, unless it is its machine that can't be used.
         """
-        if not result.is_refused and (not result.is_unloadable or self._registration.is_own(task)):
+        if not result.is_refused and (not result.is_unloadable or self._registration.tasks.is_own(task)):
             return False
         label = Label(task.task_module or "", task.task_family)
         attempt = self.attempt_of(task)

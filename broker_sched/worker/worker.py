@@ -213,7 +213,7 @@ class Worker:
         return int(min(self._free_slots() - already, left - already, MOST_WANTED))
 
     def _start(self, task_id: str) -> None:
-        task = self._registration.scheduled[task_id]
+        task = self._registration.tasks.task_of(task_id)
         if task_id in self._running:
             self._starter.resume_run(task)
             self._wait(self._config.wait_interval)

@@ -9,6 +9,7 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -24,6 +25,7 @@ KILLED = 128  # and the signal's number: exit codes as a shell gives them
 AGAIN_SECONDS = 0.005  # after which a signal is sent again that came in the midst of a fork
 
 _taken: dict[int, Handler] = {}  # the handlers that the commands of this process have set
+_forks: list[None] = []  # one for each fork that is under way
 _mask_before_fork = threading.local()  # of the thread that forks
 
 
@@ -54,7 +56,7 @@ class Interruption:
         """A signal handler. Raises KeyboardInterrupt, or has the worker do it where that is safe."""
         if os.getpid() != self._pid:  # Ctrl-C is for the process that began this one
             return
-        if _is_in_hook_of_fork(frame):  # where KeyboardInterrupt would be printed and forgotten
+        if _forks:  # what a fork calls is there, where KeyboardInterrupt would be printed and forgotten
             interrupts.start_beside(threading.Timer(AGAIN_SECONDS, os.kill, (self._pid, number)))
             return
         self._number = number
@@ -96,14 +98,10 @@ def _give_back() -> None:
     _let_through()
 
 
-def _is_in_hook_of_fork(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code not in (_hold_back.__code__, _let_through.__code__):
-        frame = frame.f_back
-    return frame is not None
-
-
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_give_back)
+    # Around these, so registered after them. No function of Python's: a signal's handler may run as soon as one begins.
+    os.register_at_fork(before=partial(_forks.append, None), after_in_parent=_forks.pop, after_in_child=_forks.clear)
 
 
 @contextlib.contextmanager

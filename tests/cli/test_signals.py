@@ -7,9 +7,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from broker_sched import interrupts
 from bsched import signals
 from bsched.signals import Interruption
 
@@ -39,15 +41,28 @@ def test_a_signal_that_comes_as_soon_as_a_process_is_forked_ends_it(number: sign
     assert {fork_and_send(number) for _ in range(20)} == {-number}
 
 
-def test_a_signal_that_comes_while_a_process_is_forked_ends_the_command() -> None:
+@pytest.mark.parametrize("how", [signal.SIG_BLOCK, signal.SIG_SETMASK])
+def test_a_signal_that_comes_while_a_process_is_forked_ends_the_command(
+    monkeypatch: pytest.MonkeyPatch, how: signal.Sigmasks
+) -> None:
     Interruption().take()
-    signals._hold_back()
-    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # another thread would take it at once
+    interrupts.expect_another()  # that of the test before is not this one
+    parent, set_mask, sent = os.getpid(), signal.pthread_sigmask, list[int]()
+
+    def set_mask_late(how_now: int, numbers: Any) -> Any:
+        if how_now == how and os.getpid() == parent and not sent:
+            sent.append(signal.SIGTERM)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # another thread would take it at once
+        return set_mask(how_now, numbers)
+
+    monkeypatch.setattr(signal, "pthread_sigmask", set_mask_late)
     with pytest.raises(KeyboardInterrupt) as caught:
-        signals._let_through()
+        if not os.fork():
+            os._exit(0)
         time.sleep(60)
-    names = [entry.name for entry in caught.traceback]
-    assert "_let_through" not in names, "what a hook of a fork raises is printed and forgotten"
+    names = {entry.name for entry in caught.traceback}
+    assert sent and not names & {"_hold_back", "_let_through"}, "what a hook of a fork raises is printed and forgotten"
+    os.wait()
 
 
 def test_a_fork_leaves_the_mask_of_signals_as_it_was() -> None:

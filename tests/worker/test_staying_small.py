@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broker_sched.worker import task_registration
+from broker_sched.worker import known_tasks
 from tests.worker import luigi_tasks
 from tests.worker.conftest import statuses, worker_on
 
@@ -16,7 +16,7 @@ from tests.worker.conftest import statuses, worker_on
 def test_of_what_others_scheduled_only_the_latest_runs_are_kept(
     local: Any, directory: str, monkeypatch: pytest.MonkeyPatch, exchanges: bool
 ) -> None:
-    monkeypatch.setattr(task_registration, "MOST_FOREIGN", 5)
+    monkeypatch.setattr(known_tasks, "MOST_FOREIGN", 5)
     many = [luigi_tasks.Write(directory, str(n)) for n in range(33)]
     with worker_on(local, worker_id="submitter") as submitter:
         for each in many:
@@ -26,16 +26,16 @@ def test_of_what_others_scheduled_only_the_latest_runs_are_kept(
             worker.run()
     assert statuses(local, *many) == ["DONE"] * 33
     kept = worker._registration
-    assert len(kept.scheduled) == len(kept.latest) == len(kept.reports) < 2 * 5
+    assert len(kept.tasks) == len(kept.reports) < 2 * 5
     assert worker.counts() == {"scheduled": 33, "done": 33, "running": 0, "failed": 0}
-    left_out = 33 - len(kept.scheduled)
+    left_out = 33 - len(kept.tasks)
     assert f"{left_out} tasks that others scheduled ended here before" in worker.summary().text
 
 
 def test_luigis_own_list_of_all_tasks_does_not_grow_either(
     local: Any, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_registration, "MOST_FOREIGN", 5)
+    monkeypatch.setattr(known_tasks, "MOST_FOREIGN", 5)
     cached = sys.modules["luigi.task_register"].Register._Register__instance_cache  # type: ignore[attr-defined]
     with worker_on(local, worker_id="submitter") as submitter:
         for n in range(33):

@@ -144,7 +144,7 @@ class JobWorker(Worker):
 
     def status_of(self, task: TaskLike) -> str:
         """Return the status that was reported of the task, SUPERSEDED when its run did not count any more."""
-        return self._registration.latest.get(task.task_id, SUPERSEDED)
+        return self._registration.tasks.status_of(task.task_id) or SUPERSEDED
 
     def _introduce(self) -> None:
         if not self._work_source.handed_out():  # else it was taken over just now, for which it had to
