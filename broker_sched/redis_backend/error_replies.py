@@ -1,7 +1,8 @@
 """What each error reply of Redis means, as one of our errors.
 
-A script that Redis refuses has written nothing: Redis looks before it begins, or at its first write. So every call that
-met one of these replies may be repeated, and none is a fault of the call. `recovery.py` says what is done about each:
+A script that Redis refuses has written nothing: Redis looks before it begins, or at its first write. What replicas have
+not confirmed was written, and has a request id where it must not be written twice. So every call that met one of these
+replies may be repeated, and none is a fault of the call. `recovery.py` says what is done about each:
 
 - `look_anew`: this server is not the right one (any more).
 - `is_passing`: it is over soon.
@@ -71,6 +72,13 @@ REFUSED_REPLIES = (
         ("Not enough good replicas",),
         "too few replicas are there (NOREPLICAS): see min-replicas-to-write",
     ),
+    RefusedReply(
+        ("BSCHED_UNCONFIRMED",),
+        (),
+        "fewer replicas than replicas_ack of the Redis URL says have confirmed a change in time; the primary has it. "
+        "See that they run and follow",
+        look_anew=True,  # this may be a primary that was cut off, and replaced
+    ),
     RefusedReply(("MISCONF",), ("MISCONF",), "Redis can't write to its disk (MISCONF): see its log"),
     RefusedReply(
         ("NOAUTH",),
@@ -86,6 +94,7 @@ REFUSED_REPLIES = (
 )
 REPLICA = REFUSED_REPLIES[0]
 REPAIRING = next(each for each in REFUSED_REPLIES if each.name == "BSCHED_REPAIRING")
+UNCONFIRMED = next(each for each in REFUSED_REPLIES if each.name == "BSCHED_UNCONFIRMED")
 NOPERM = next(each for each in REFUSED_REPLIES if each.name == "NOPERM")
 # What stands in place of the schema's version while nobody may work on a namespace: lua/lib/core/import_claim.lua.
 IMPORTING = RefusedReply(

@@ -5,7 +5,7 @@
 | no error | done |
 | NOSCRIPT | load the scripts that are called and send the same again, once |
 | BSCHED_UNCONFIGURED | configure the namespace and send the same again, once |
-| READONLY, MASTERDOWN, UNBLOCKED, MOVED | look anew for the primary and send again after a while |
+| READONLY, MASTERDOWN, UNBLOCKED, MOVED, BSCHED_UNCONFIRMED | look anew for the primary and send again after a while |
 | a connection lost: refused, broken, no reply in time | the same |
 | LOADING, BUSY, TRYAGAIN, CLUSTERDOWN | send again after a while |
 | BSCHED_REPAIRING | send again after a while, for longer |

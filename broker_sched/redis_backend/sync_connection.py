@@ -138,24 +138,55 @@ class ThroughClient:
 
     def send(self, commands: Sequence[RawCommand], reads_only: bool) -> list[Any]:
         """Send the commands together, except to a Cluster, whose pipelines take only what reads."""
+        if commands[-1][0] == "WAIT" and isinstance(self._client, RedisCluster):
+            return self._at_one_node(commands)
         runs_script = any(command[0] == "EVALSHA" for command in commands)
         is_alone = len(commands) == 1 and (runs_script or commands[0][0] == "BLPOP")
         if is_alone or (isinstance(self._client, RedisCluster) and (runs_script or not reads_only)):
             return [self._one(command) for command in commands]
         pipeline = self._client.pipeline(transaction=False)
-        pipeline.response_callbacks = {}  # replies as Redis gives them, the same in every transport
-        for command in commands:
-            pipeline.execute_command(*sendable(command))
-        return [_as_reply(reply) for reply in pipeline.execute(raise_on_error=False)]
+        return _replies(pipeline, commands)
 
     def drop(self) -> None:
         """Does nothing: the client has its connections in its pool, which SyncConnection empties."""
+
+    def _at_one_node(self, commands: Sequence[RawCommand]) -> list[Any]:
+        """Send commands to the primary of a Cluster that has their keys, over one connection: WAIT is about that one.
+
+        Where that fails, which node has what is asked anew: the client does so only in what it sends itself.
+        """
+        key = next(each[3] if each[0] == "EVALSHA" else each[1] for each in commands if each[0] != "SCRIPT")
+        replies: list[Any] = []
+        try:
+            node = self._client.get_node_from_key(key)
+            if node is None:
+                raise redis.exceptions.ConnectionError("No node of the Cluster has the namespace's slot.")
+            replies = _replies(self._client.get_redis_connection(node).pipeline(transaction=False), commands)
+        finally:
+            if not replies or any(_is_from_elsewhere(each) for each in replies):
+                with contextlib.suppress(*LOST, *ANSWERED):
+                    self._client.nodes_manager.initialize()
+        return replies
 
     def _one(self, command: RawCommand) -> Any:
         try:
             return self._client.execute_command(*sendable(command))
         except redis.exceptions.ResponseError as error:
             return ReplyError(message_of(error))
+
+
+def _is_from_elsewhere(reply: Any) -> bool:
+    """Whether an error reply says that another node has the keys."""
+    refused = refused_reply_in(str(reply)) if isinstance(reply, ReplyError) else None
+    return refused is not None and refused.look_anew
+
+
+def _replies(pipeline: Any, commands: Sequence[RawCommand]) -> list[Any]:
+    """Send commands through a pipeline of redis-py, and return the replies as Redis gives them."""
+    pipeline.response_callbacks = {}
+    for command in commands:
+        pipeline.execute_command(*sendable(command))
+    return [_as_reply(reply) for reply in pipeline.execute(raise_on_error=False)]
 
 
 def _as_reply(reply: Any) -> Any:

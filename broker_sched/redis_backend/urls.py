@@ -10,6 +10,8 @@
 | local:, local:///directory | a private server of this user, started when first used (embedded_server.py) |
 | memory:, memory:NAME | inside this process, gone with it (memory_server.py) |
 
+Any of them that leads to a server may have ?replicas_ack=N: a change counts only once N replicas have it.
+
 A URL either fits one of the patterns below as a whole or is refused. So text that is not percent-encoded, such as a
 password with `/`, `?` or `#` in it, is never taken for a host, and never shown.
 """
@@ -30,6 +32,7 @@ FORMS = (
     "redis://, rediss://, unix://, redis+sentinel://host:port,…/service, redis+cluster://host:port,…, local:, memory:"
 )
 DEFAULT_PORT = 6379
+REPLICAS_ACK = "replicas_ack"  # how many replicas are to confirm a change
 _HOST = r"(?:[\w.\-]+|\[[\w:.%]+\])"
 _ADDRESSES = rf"(?P<hosts>{_HOST}:\d{{1,5}}(?:,{_HOST}:\d{{1,5}})*)"
 _SINGLE = rf"(?P<hosts>{_HOST}?(?::\d{{1,5}})?)(?:/(?P<db>\d{{0,9}}))?"
@@ -95,7 +98,8 @@ class RedisURL:
     @property
     def connection_options(self) -> dict[str, Any]:
         """The options of the connection to Redis itself, as redis-py names them."""
-        return {name: value for name, value in self.options.items() if not name.startswith("sentinel_")}
+        others = ("sentinel_", REPLICAS_ACK)
+        return {name: value for name, value in self.options.items() if not name.startswith(others)}
 
 
 def chosen(url: str | None) -> str:
@@ -109,6 +113,15 @@ def user_of(url: str | None) -> str:
         return parse(chosen(url)).username or ""
     except ConfigurationError:
         return ""
+
+
+def replicas_ack_of(url: Any) -> int:
+    """Return how many replicas are to confirm a change, as the URL that holds says. 0: none, as for a client that was
+    given.
+    """
+    if not isinstance(url, (str, type(None))) or chosen(url).startswith(("local:", "memory:")):
+        return 0
+    return int(parse(chosen(url)).options.get(REPLICAS_ACK, 0))
 
 
 def is_in_process(url: str | None) -> bool:
@@ -174,7 +187,8 @@ def describe(url: str | None) -> str:
 
 
 def without_login(url: str | None) -> str:
-    """The URL that holds, as it may be told to other machines: without login and query, but with its database.
+    """The URL that holds, as it may be told to other machines: without login, and of its query the database and how
+    many replicas are to confirm a change.
 
     Raises ConfigurationError, which shows no secret.
     """
@@ -184,8 +198,10 @@ def without_login(url: str | None) -> str:
     found = _match(url)
     if found is None:
         raise unusable(url)
-    plain, db = f"{url.partition(':')[0]}://{found['place']}", parse(url).db
-    return plain if parse(plain).db == db else f"{plain}?db={db}"
+    plain, db, count = f"{url.partition(':')[0]}://{found['place']}", parse(url).db, replicas_ack_of(url)
+    query = [f"db={db}"] if parse(plain).db != db else []
+    query += [f"{REPLICAS_ACK}={count}"] if count else []
+    return f"{plain}?{'&'.join(query)}" if query else plain
 
 
 def unusable(url: str, why: str = "") -> ConfigurationError:
@@ -255,6 +271,12 @@ def _positive(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    if not 0 < int(text) < 100:
+        raise ValueError
+    return int(text)
+
+
 VERIFY_MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 OPTIONS: dict[str, Callable[[str], Any]] = {
     "username": str,
@@ -264,6 +286,7 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "db": int,
     "client_name": str,
     "max_connections": int,
+    REPLICAS_ACK: _count,
     "socket_timeout": _positive,  # seconds
     "socket_connect_timeout": _positive,  # seconds
     "ssl_ca_certs": str,

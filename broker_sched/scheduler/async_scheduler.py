@@ -57,6 +57,7 @@ class AsyncScheduler:
         options: Mapping[str, str] | None = None,
         resources: Mapping[str, float] | None = None,
         user: str = "",
+        replicas_ack: int = 0,
     ) -> None:
         self.namespace = namespace
         self.id = uuid.uuid4().hex[:16]
@@ -72,6 +73,7 @@ class AsyncScheduler:
             resources=resources,
             use="server",
             user=user,
+            replicas_ack=replicas_ack,
         )
         self._look_budget = LookBudget()
         self._look_slots = asyncio.Semaphore(LOOKS_AT_ONCE)

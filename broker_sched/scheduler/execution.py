@@ -17,7 +17,7 @@ from broker_sched.contract.request_ids import Request, RequestIds, repeated
 from broker_sched.errors import BrokerSchedError, RedisUnavailable
 from broker_sched.lua.loader import Script
 from broker_sched.redis_backend.commands import Argument, Await, Call, Calls, Commands, RawCommand, Read, Write
-from broker_sched.redis_backend.error_replies import NOPERM, RedisRefused
+from broker_sched.redis_backend.error_replies import NOPERM, UNCONFIRMED, RedisRefused
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.permissions import only_looking, refused
 from broker_sched.redis_backend.recovery import (
@@ -27,6 +27,7 @@ from broker_sched.redis_backend.recovery import (
     LoadScripts,
     LookAnew,
     Recovery,
+    ReplyError,
     SendAgain,
     Verdict,
     failure_in,
@@ -38,6 +39,7 @@ from broker_sched.scheduler.redis_users import Use
 from broker_sched.this_user import user_at_host
 
 T = TypeVar("T")
+WAIT_MILLISECONDS = 1000  # for replicas; they confirm within one or two
 # Scripts that may write nothing. Any other that reaches a replica is refused.
 READING = frozenset(
     (
@@ -112,7 +114,8 @@ class Execution:
     """Turns commands into what is to be sent, until they are answered or the policy gives up.
 
     use, user: what the user of Redis is needed for, and as whom it logs in, '' where that is not known.
-    limits: how long a call is repeated. options, resources: written to the namespace when it is made ready.
+    limits: how long a call is repeated. replicas_ack: how many replicas must have what a call changes, before it counts
+    as answered; 0: none. options, resources: written to the namespace when it is made ready.
     """
 
     def __init__(
@@ -126,6 +129,7 @@ class Execution:
         resources: Mapping[str, float] | None = None,
         use: Use = "worker",
         user: str = "",
+        replicas_ack: int = 0,
     ) -> None:
         self.namespace = namespace
         self.limits = limits
@@ -137,6 +141,7 @@ class Execution:
         self.user = user
         self._callers = callers
         self._clock = clock
+        self._replicas_ack = replicas_ack
         self._options = dict(options or {})
         self._resources = dict(resources or {})
 
@@ -187,7 +192,7 @@ class Execution:
         named = request or own
         request_id = named.next_id(call.script) if call.once and named else ""
         script, command = self._evalsha(call, request_id)
-        outcome = yield Send([command], call.script in READING)
+        outcome = yield from self._sent([command], call.script in READING)
         if failure_in(outcome) is None:  # nearly always
             if own is not None:
                 self._callers.note_answer(own)
@@ -202,7 +207,7 @@ class Execution:
         """Send commands that are no scripts, and return their replies."""
         if not commands:
             return []
-        outcome = yield Send(commands, reads_only)
+        outcome = yield from self._sent(commands, reads_only)
         if failure_in(outcome) is None:
             return outcome  # type: ignore[no-any-return]  # what is sent to a generator is untyped
         return (yield from self._recover(outcome, lambda is_repetition: commands, (), reads_only))
@@ -233,7 +238,7 @@ class Execution:
         ids = [named.next_id(each.script) if each.once and named else "" for each in calls]
         first = [self._evalsha(each, request_id) for each, request_id in zip(calls, ids)]
         reads_only = all(each.script in READING for each in calls)
-        outcome = yield Send([command for _, command in first], reads_only)
+        outcome = yield from self._sent([command for _, command in first], reads_only)
         if failure_in(outcome) is None:
             if own is not None:
                 self._callers.note_answer(own)
@@ -246,6 +251,16 @@ class Execution:
 
         scripts = tuple({script.sha: script for script, _ in first}.values())
         return (yield from self._recover(outcome, again, scripts, reads_only))
+
+    def _sent(self, commands: Sequence[RawCommand], reads_only: bool) -> Effects[Any]:
+        """Send commands, and return what came of it: an error also where too few replicas have confirmed a change."""
+        if reads_only or not self._replicas_ack or all(each[0] == "SCRIPT" for each in commands):
+            return (yield Send(commands, reads_only))
+        outcome = yield Send([*commands, ("WAIT", str(self._replicas_ack), str(WAIT_MILLISECONDS))], reads_only)
+        if failure_in(outcome) is not None:
+            return outcome
+        *replies, confirmed = outcome
+        return replies if int(confirmed) >= self._replicas_ack else [ReplyError(UNCONFIRMED.name)]
 
     def _evalsha(self, call: Call, request_id: str) -> tuple[Script, list[Argument]]:
         return evalsha(self.namespace, self._clock, call, request_id)
@@ -274,7 +289,7 @@ class Execution:
                 if isinstance(verdict, LookAnew) and verdict.is_lost:
                     self._callers.note_loss()
                 yield verdict
-            outcome = yield Send([*first, *make(is_repetition)], reads_only)
+            outcome = yield from self._sent([*first, *make(is_repetition)], reads_only)
         return list(outcome[len(first) :])
 
     def _noted(self, error: BrokerSchedError, message: str) -> BrokerSchedError:

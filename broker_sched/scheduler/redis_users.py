@@ -37,10 +37,10 @@ _CHANGING = """
     smove spop srem sunionstore xadd xdel xtrim zadd zrem zremrangebyscore
 """
 _OF_USE: dict[Use, str] = {
-    "server": f"{_LOOKING} {_CHANGING} blpop client|setname decrby pexpire xread",
-    "worker": f"{_LOOKING} {_CHANGING} blpop",
+    "server": f"{_LOOKING} {_CHANGING} blpop client|setname decrby pexpire wait xread",
+    "worker": f"{_LOOKING} {_CHANGING} blpop wait",
     "read-only": f"{_LOOKING} type",
-    "admin": f"{_LOOKING} {_CHANGING} blpop hscan scan type unlink zincrby",
+    "admin": f"{_LOOKING} {_CHANGING} blpop hscan scan type unlink wait zincrby",
 }
 # What RQ 3 sends, its scripts included, and what a supervisor does (worker/executors/rq/engine.py).
 _OF_RQ = """

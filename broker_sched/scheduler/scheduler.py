@@ -17,7 +17,7 @@ from broker_sched.redis_backend.commands import Argument, Await, Call, Commands
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.redis_backend.recovery import DIRECT, Configure, Fail, LookAnew, Recovery, SendAgain, failure_in
 from broker_sched.redis_backend.sync_connection import RedisClient, SyncConnection
-from broker_sched.redis_backend.urls import without_login
+from broker_sched.redis_backend.urls import replicas_ack_of, without_login
 from broker_sched.scheduler import auditing
 from broker_sched.scheduler.auditing import audited_here, is_audited
 from broker_sched.scheduler.execution import Effects, Execution, Pause, Send, ThreadCallers, one, take_lock
@@ -92,6 +92,7 @@ class Scheduler(SchedulerAPI):
             options=self._options,
             resources=self._resources,
             user=self._connection.user,
+            replicas_ack=replicas_ack_of(self._url),
         )
         self._look_budget = LookBudget()
         self._next_prune = 0.0

@@ -34,7 +34,7 @@ from broker_sched.mails.settings import MailSettings, parse_settings, why_silent
 from broker_sched.redis_backend.commands import Commands
 from broker_sched.redis_backend.multiplexed_connection import open_connections
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.redis_backend.urls import is_in_process, user_of
+from broker_sched.redis_backend.urls import is_in_process, replicas_ack_of, user_of
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.scheduler.mailing import Mailing
 from broker_sched.server.access.access import Access, AccessConfig, check_role
@@ -189,9 +189,8 @@ class App:
         """
         config = self._config
         connections = await asyncio.to_thread(open_connections, config.redis_url, self._namespace.prefix)
-        scheduler = AsyncScheduler(
-            self._namespace, *connections, config.options, config.resources, user_of(config.redis_url)
-        )
+        redis_url = (user_of(config.redis_url), replicas_ack_of(config.redis_url))
+        scheduler = AsyncScheduler(self._namespace, *connections, config.options, config.resources, *redis_url)
         try:
             with contextlib.closing(Access(config.access, scheduler)) as access:
                 try:

@@ -17,7 +17,7 @@ from broker_sched.contract.scheduler_api import METHODS
 from broker_sched.errors import BrokerSchedError
 from broker_sched.redis_backend.multiplexed_connection import open_connections
 from broker_sched.redis_backend.namespace import Namespace
-from broker_sched.redis_backend.urls import user_of
+from broker_sched.redis_backend.urls import replicas_ack_of, user_of
 from broker_sched.scheduler.async_scheduler import AsyncScheduler
 from broker_sched.server.api import Api
 from broker_sched.server.heap import freeze_heap
@@ -42,7 +42,8 @@ async def _serve(source: IO[bytes], out: IO[bytes]) -> None:
     namespace = Namespace.named(opening.namespace)
     log_lines.note_process(namespace=namespace.name)
     connections = await asyncio.to_thread(open_connections, opening.redis_url, namespace.prefix)
-    scheduler = AsyncScheduler(namespace, *connections, user=user_of(opening.redis_url))
+    user, replicas_ack = user_of(opening.redis_url), replicas_ack_of(opening.redis_url)
+    scheduler = AsyncScheduler(namespace, *connections, user=user, replicas_ack=replicas_ack)
     api, writing, tasks = Api(scheduler), asyncio.Lock(), set()
     if opening.looks:
         await _look_once(scheduler)

@@ -47,6 +47,7 @@ PLAIN: dict[str, tuple[str, str]] = {
     "sismember": ("read-only", "looking"),
     "type": ("read-only admin", "bsched redis keys; verify"),
     "unlink": ("admin", "bsched namespace delete"),
+    "wait": ("server worker admin", "replicas are to confirm a change: replicas_ack of the URL; not needed else"),
     "xlen": ("server worker read-only admin", "events; verify"),
     "xrange": ("server worker read-only admin", "events"),
     "xread": ("server", "pages listen to what changes"),
@@ -138,7 +139,7 @@ def test_the_commands_are_those_that_scripts_call_and_those_that_are_sent_beside
 
 def test_every_command_of_a_script_is_tried_before_the_first_call() -> None:
     tried = set(re.findall(r"^  \{ '([A-Z]+)'", load("check_permissions").source, re.M)) | {"DEL"}
-    outside = {name for name in PLAIN if "|" in name} | {"evalsha", "info", "role", "select", "unlink"}
+    outside = {name for name in PLAIN if "|" in name} | {"evalsha", "info", "role", "select", "unlink", "wait"}
     granted = {command for use in USES for command in commands_of(use)} - outside
     assert tried == {name.upper() for name in granted}
 

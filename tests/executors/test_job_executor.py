@@ -192,6 +192,23 @@ def test_one_job_that_can_not_be_submitted_holds_no_other_up(stage: Stage, monke
     stage.engine.submit_error = None
 
 
+def test_how_a_job_can_not_be_submitted_is_said_once_and_it_is_tried_again(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> list[str]:
+        return [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+
+    stage.engine.submit_error = ValueError("no such thing")
+    run = stage.begin(Plain(name="one"))
+    stage.rounds(5)
+    assert len(said()) == 1 and run.job_id in said()[0]
+    stage.engine.submit_error = ValueError("another thing")
+    stage.rounds(5)
+    assert len(said()) == 2
+    stage.engine.submit_error = None
+    until(lambda: run.is_submitted, "it was tried again")
+
+
 def test_a_job_whose_submission_had_no_answer_is_withdrawn_when_its_run_is_stopped(stage: Stage) -> None:
     stage.engine.submit_error = EngineUnavailable("the reply was lost")
     run = stage.begin(Plain(name="one"))

@@ -135,19 +135,28 @@ def _state(node: RunningRedis) -> dict[str, str]:
 
 
 @pytest.mark.timeout(120 + 60 * ROUNDS)
-@pytest.mark.parametrize("kind", [Sentinels, pytest.param(Cluster, marks=only_by_night)])
+@pytest.mark.parametrize(
+    ("kind", "is_confirmed"),
+    [
+        (Sentinels, False),
+        pytest.param(Sentinels, True, marks=only_by_night),
+        pytest.param(Cluster, False, marks=only_by_night),
+        pytest.param(Cluster, True, marks=only_by_night),
+    ],
+)
 def test_a_fleet_goes_on_when_another_primary_was_elected(
-    tmp_path: Path, kind: type[Sentinels] | type[Cluster]
+    tmp_path: Path, kind: type[Sentinels] | type[Cluster], is_confirmed: bool
 ) -> None:
+    """is_confirmed: what is answered to a change is on a replica, so that nothing of it is lost."""
     (tmp_path / "redis").mkdir()
     watched = kind(tmp_path / "redis")
     try:
-        fleet = Fleet(tmp_path, watched.nodes[0], watched.url)
+        fleet = Fleet(tmp_path, watched.nodes[0], watched.url + "?replicas_ack=1" * is_confirmed)
         try:
             for number in range(ROUNDS):
                 if number:
                     watched.await_all()
-                old = fail_over(fleet, watched, number)
+                old = fail_over(fleet, watched, number, loses=not is_confirmed)
                 old.start()  # for the next round
         finally:
             fleet.stop()
@@ -155,8 +164,11 @@ def test_a_fleet_goes_on_when_another_primary_was_elected(
         watched.close()
 
 
-def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int) -> RunningRedis:
-    """Kill the primary; returns it."""
+def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int, loses: bool) -> RunningRedis:
+    """Kill the primary; returns it. loses: what it had not replicated is lost, though it was answered.
+
+    So a task that it had just handed out is handed out once more.
+    """
     interrupted = fleet.begin_round()
     time.sleep(random.Random(number).uniform(0, LATEST))
     since, old = time.time(), watched.primary(fleet.namespace)
@@ -173,8 +185,7 @@ def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int) -> Runnin
     until(lambda: workers_told_since(fleet, elected) == {"http", "redis"}, "both workers go on", GOES_ON_SECONDS)
     for round_ in (interrupted, following):
         fleet.await_end(round_)
-        # What a primary had not replicated is lost: a task that it had just handed out is handed out once more.
-        reconcile(fleet, round_, since, loses_a_second=True, loses_hand_outs=True)
+        reconcile(fleet, round_, since, loses_a_second=loses, loses_hand_outs=loses)
     return old
 
 

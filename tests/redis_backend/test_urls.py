@@ -142,6 +142,8 @@ def test_several_hosts_are_taken_apart_in_any_order() -> None:
         ("unix:///run/redis.sock", "unix:///run/redis.sock"),
         ("redis+sentinel://a:1,b:2/main/4?sentinel_password=geheim", "redis+sentinel://a:1,b:2/main/4"),
         ("redis+cluster://:geheim@a:1,b:2", "redis+cluster://a:1,b:2"),
+        ("redis://:geheim@a?replicas_ack=2&client_name=me", "redis://a?replicas_ack=2"),
+        ("redis://a?db=3&replicas_ack=1", "redis://a?db=3&replicas_ack=1"),
     ],
 )
 def test_a_url_without_its_login_leads_to_the_same_place(url: str, told: str) -> None:

@@ -27,7 +27,7 @@ from broker_sched.worker.summary import SUPERSEDED
 from broker_sched.worker.task_description import described
 from broker_sched.worker.wakeup_socket import WakeupSocket
 
-T = TypeVar("T")
+T = TypeVar("T", "JobRun", "JobEnd")
 log = logging.getLogger("bsched.worker")
 ROUND_SECONDS = 1.0  # between two looks at what is to be submitted, withdrawn or stopped, and at the machines
 LISTEN_SECONDS = 0.5  # for ends of jobs; what ends is heard at once
@@ -79,6 +79,7 @@ class JobExecutor:
         self._heard: queue.SimpleQueue[JobRun | JobEnd | None] = queue.SimpleQueue()
         self._is_over = threading.Event()
         self._outages: set[str] = set()  # what can't be reached now, and that was said
+        self._failures: dict[tuple[str, str], str] = {}  # (step, job id) → how it has failed, and that was said
         self._threads = [
             threading.Thread(target=work, name=f"jobs-{work.__name__.strip('_')}", daemon=True)
             for work in (self._serve, self._listen)
@@ -193,14 +194,21 @@ class JobExecutor:
             self._log_bug()
 
     def _do_each(self, step: Callable[[T], object], what: Sequence[T]) -> None:
-        """Do a step with each, also after one that fails. Raises Unreachable and LoginRefused, which would hit all."""
+        """Do a step with each, also after one that fails. Raises Unreachable and LoginRefused, which would hit all.
+
+        One that fails is tried again each time; how it fails is said once.
+        """
         for each in what:
+            failing = (step.__name__, each.job_id)
             try:
                 step(each)
+                self._failures.pop(failing, None)
             except (Unreachable, LoginRefused):
                 raise
-            except Exception:
-                log.exception("The executor can't deal with %s; it goes on with others.", getattr(each, "job_id", each))
+            except Exception as error:
+                level = logging.DEBUG if self._failures.get(failing) == repr(error) else logging.ERROR
+                self._failures[failing] = repr(error)
+                log.log(level, "The executor can't deal with %s; it goes on with others.", each.job_id, exc_info=True)
 
     def _log_bug(self) -> None:
         if not self._is_over.wait(ROUND_SECONDS):  # else the engine may have been closed meanwhile

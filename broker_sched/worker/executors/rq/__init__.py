@@ -2,7 +2,8 @@
 
 | module | where it runs | what it knows |
 | --- | --- | --- |
-| engine | worker | how jobs are enqueued, withdrawn and waited for, and which rq workers there are |
+| engine | worker | how jobs are enqueued, withdrawn and waited for, and how many rq workers there are |
+| lost_jobs | worker | of which jobs no result will tell, and which rq workers are connected |
 | failure_reasons | worker | why a job has ended without a result, as a sentence |
 | job | rq worker | what an rq worker calls |
 | connection | worker | which Redis RQ uses |

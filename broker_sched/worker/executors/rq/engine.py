@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import redis
-from rq import Queue, Worker
-from rq.command import PUBSUB_CHANNEL_TEMPLATE
+from rq import Queue
 from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job
 from rq.results import Result
@@ -24,6 +23,7 @@ from broker_sched.redis_backend.urls import describe
 from broker_sched.worker.executors.engine import JobEnd
 from broker_sched.worker.executors.rq.connection import client_for
 from broker_sched.worker.executors.rq.failure_reasons import ABANDONED, explain
+from broker_sched.worker.executors.rq.lost_jobs import LostJobs, RqWorkers
 
 log = logging.getLogger("bsched.worker")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,8 +31,6 @@ RUN_JOB = "broker_sched.worker.executors.rq.job.run_job"
 RESULT_SECONDS = 600  # how long RQ keeps what has ended, for people
 FAILURE_SECONDS = 24 * 3600
 LOOK_SECONDS = 5.0  # between two looks for jobs that were deleted, or whose rq workers are gone: nothing tells of them
-REMOVED = "has no RQ job any more: it was deleted, possibly by `rq empty`, before it was through"
-CANCELED = "was canceled through RQ, by someone else than this worker"
 RESULTS = Result.get_key("")  # type: ignore[no-untyped-call]  # in RQ: what the keys of results begin with
 UNREAD = "0"  # of a stream of results: all of it
 
@@ -64,7 +62,8 @@ class RqEngine:
         self._client: Any = client_for(url)  # Any: redis-py's replies may be awaitable
         self._queue = Queue(queue, connection=self._client, serializer=JSONSerializer)
         self._jobs: dict[str, str | bytes] = {}  # ids of those whose end is waited for → what was read of its results
-        self._suspects: dict[str, int] = {}  # job id → how often it has looked lost, in a row
+        self._workers = RqWorkers(self._client)
+        self._lost = LostJobs(self._client, self._queue, self._workers)
         self._size = -1  # how many rq workers there were
         self._look_seconds = look_seconds
         self._next_look = 0.0
@@ -79,9 +78,7 @@ class RqEngine:
     @_translated
     def capacity(self) -> int:
         """Return how many rq workers listen to the queue now, and log a change of their number."""
-        prefix = Worker.redis_worker_namespace_prefix
-        names = [key.removeprefix(prefix) for key in get_keys(self._queue)]
-        size = len(self._present(names))
+        size = len(self._workers.connected(get_keys(self._queue)))
         if size != self._size and size:
             log.info("%d rq workers listen to the queue %s.", size, self._queue.name)
         elif size != self._size:
@@ -135,7 +132,7 @@ class RqEngine:
                     ends.append(self._end_of(job_id, *entries[-1]))
                     self._jobs[job_id] = entries[-1][0]  # one that may live may leave another
             if time.monotonic() >= self._next_look:
-                ends += self._lost()
+                ends += self._lost.look(self._jobs)
                 self._next_look = time.monotonic() + self._look_seconds
         for end in ends:
             if not end.may_live:
@@ -150,54 +147,7 @@ class RqEngine:
         result = Result.restore(job_id, entry_id.decode(), payload, self._client, JSONSerializer)
         if result.type == Result.Type.SUCCESSFUL and isinstance(result.return_value, dict):
             return JobEnd(job_id, result.return_value)
-        why, is_hosts_fault = explain(result.exc_string or "", self._place(result.worker_name))
+        why, is_hosts_fault = explain(result.exc_string or "", self._workers.place_of(result.worker_name))
         # RQ supposes that of a job whose rq worker is gone: the work-horse may go on alone.
         may_live = ABANDONED in (result.exc_string or "")
         return JobEnd(job_id, None, why, is_hosts_fault, may_live)
-
-    def _lost(self) -> list[JobEnd]:
-        """Return, once each, the jobs that were deleted or canceled, and those that an rq worker took and seems to be
-        gone with. All of them may run all the same."""
-        ends, job_ids = [], list(self._jobs)
-        with self._client.pipeline(transaction=False) as pipeline:
-            pipeline.lrange(self._queue.intermediate_queue_key, 0, -1)
-            for job_id in job_ids:
-                pipeline.hmget(Job.key_for(job_id), "status", "worker_name")
-            taken, *found = pipeline.execute()
-        standings = {job_id: [(word or b"").decode() for word in told] for job_id, told in zip(job_ids, found)}
-        present = self._present([rq_worker for status, rq_worker in standings.values() if status == "started"])
-        suspects = {}
-        for job_id, (status, rq_worker) in standings.items():
-            is_removed = status in ("", "canceled")
-            if is_removed or job_id.encode() in taken or (status == "started" and rq_worker not in present):
-                suspects[job_id] = self._suspects.get(job_id, 0) + 1
-                if suspects[job_id] == 2 and is_removed:  # the first time it may be about to be enqueued, or taken
-                    ends.append(JobEnd(job_id, None, CANCELED if status else REMOVED, may_live=True))
-                elif suspects[job_id] == 2:
-                    lost = f"was lost: {self._place(rq_worker)} is gone"
-                    ends.append(JobEnd(job_id, None, lost, True, may_live=True))
-                elif suspects[job_id] > 2 and is_removed:  # nothing more will be heard of it
-                    self._jobs.pop(job_id, None)
-        self._suspects = suspects
-        return [end for end in ends if end.job_id in self._jobs]
-
-    def _place(self, rq_worker: str) -> str:
-        """Return host and name of an rq worker, as far as RQ still knows it."""
-        host = self._client.hget(Worker.redis_worker_namespace_prefix + rq_worker, "hostname")
-        return f"{(host or b'an unknown host').decode()} (rq worker {rq_worker or 'unknown'})"
-
-    def _present(self, names: list[str]) -> set[str]:
-        """Return those of these rq workers that are connected.
-
-        Each listens for commands on a channel of its own, as long as it lives; its key outlives it by minutes. Where
-        the user may not ask about channels, the keys must do.
-        """
-        if not names:
-            return set()
-        with contextlib.suppress(redis.ResponseError):
-            asked = self._client.pubsub_numsub(*(PUBSUB_CHANNEL_TEMPLATE % name for name in names))
-            return {name for name, (_, listeners) in zip(names, asked) if listeners}
-        with self._client.pipeline(transaction=False) as pipeline:
-            for name in names:
-                pipeline.exists(Worker.redis_worker_namespace_prefix + name)
-            return {name for name, is_there in zip(names, pipeline.execute()) if is_there}
