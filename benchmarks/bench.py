@@ -32,6 +32,8 @@ class Scale:
     worker_rounds: int = 3
     soak: int = 100_000  # tasks that one worker runs
     pages: int = 200  # that are open
+    workers: int = 1_000  # at once
+    fleet_seconds: float = 30.0  # that they are at work
 
 
 FULL = Scale()
@@ -50,6 +52,8 @@ QUICK = Scale(
     worker_rounds=1,
     soak=1_000,
     pages=20,
+    workers=40,
+    fleet_seconds=5.0,
 )
 
 

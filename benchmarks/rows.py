@@ -10,7 +10,7 @@ from statistics import median
 
 import psutil
 
-from benchmarks import long_worker, reading
+from benchmarks import long_worker, many_workers, reading
 from benchmarks import pages as open_pages
 from benchmarks.bench import FULL, Bench, Result
 from benchmarks.callers import OverHTTP, open_caller
@@ -376,6 +376,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Result]]] = {
     "browser": browser,
     "memory": memory,
     "soak": soak,
+    "many-workers": many_workers.row,
     "longest-script": longest_script,
 }
 
