@@ -12,6 +12,7 @@ import heapq
 import itertools
 import random
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from benchmarks.reading import percentile
 from benchmarks.tasks import flat
 from broker_sched import Scheduler
 
-CALLS = 2000  # of each method, of which the cost is the mean
+CALLS = 1500  # of each method, of which the cost is the mean
 SIMULATED_SECONDS = 60.0
 TASK_BYTES = 1400  # of a pending task, with its share of every index: `python -m benchmarks --only memory`
 BUSY_AT_MOST = 0.5  # of a primary's time: above, calls wait for each other, and a rewrite of its file is felt
@@ -53,6 +54,11 @@ class Load:
         """Tasks a second."""
         return self.workers / self.task_seconds
 
+    @property
+    def calls(self) -> float:
+        """Calls a second."""
+        return 2 * self.cycles + self.workers / self.ping_seconds
+
     def busy(self, costs: Costs) -> float:
         """Return the part of its time for which Redis works: 1.0 is all of it."""
         return self.cycles * (costs.get_work + costs.done) + self.workers / self.ping_seconds * costs.ping
@@ -64,8 +70,12 @@ def main_thread_seconds(redis: Redis) -> float:
     return float(told["used_cpu_user_main_thread"]) + float(told["used_cpu_sys_main_thread"])
 
 
-def measure(redis: Redis, namespace: str = "costs") -> Costs:
-    """Return what calls cost this Redis, straight to it: of workers that each take one task, and report it."""
+def measure(redis: Redis, calls: float, namespace: str = "costs") -> Costs:
+    """Return what calls cost this Redis, straight to it: of workers that each take one task, and report it.
+
+    calls: so many a second. A Redis that is called seldom needs twice as long for each: others have used the
+    processor's caches meanwhile.
+    """
     scheduler = Scheduler(redis.url, namespace, prune_interval_seconds=None)
     workers = worker_ids(CALLS)
     for number, worker in enumerate(workers):
@@ -73,8 +83,9 @@ def measure(redis: Redis, namespace: str = "costs") -> Costs:
         scheduler.add_task(worker=worker, **flat(number, CALLS))
 
     def cost(call: Callable[[str], object]) -> float:
-        before = main_thread_seconds(redis)
-        for worker in workers:
+        before, began = main_thread_seconds(redis), time.monotonic()
+        for number, worker in enumerate(workers):
+            time.sleep(max(0.0, began + number / calls - time.monotonic()))
             call(worker)
         return (main_thread_seconds(redis) - before) / len(workers)
 
@@ -126,13 +137,13 @@ def simulate(costs: Costs, load: Load, seconds: float = SIMULATED_SECONDS, seed:
 @click.option("--pending", type=click.IntRange(0), default=1_000_000, show_default=True, help="Tasks at once.")
 def main(workers: int, task_seconds: float, ping_seconds: float, pending: int) -> None:
     """Say what this fleet asks of Redis, by what calls cost the one that is started here."""
+    load = Load(workers, task_seconds, ping_seconds)
     with tempfile.TemporaryDirectory() as directory:
         redis = Redis(Path(directory) / "redis")
         try:
-            costs = measure(redis)
+            costs = measure(redis, load.calls)
         finally:
             redis.stop()
-    load = Load(workers, task_seconds, ping_seconds)
     busy = load.busy(costs)
     for name, cost in vars(costs).items():
         click.echo(f"{name:9}{cost * 1e6:7.0f} µs of Redis")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,11 @@ from broker_sched.scheduler import execution
 from broker_sched.scheduler import scheduler as direct
 from tests.harness import ServerProcess
 from tests.moving_address import Pair, moving_address
+from tests.nightly import by_night
 from tests.servers import RunningRedis, any_server, free_port, until
 
 pytestmark = pytest.mark.timeout(60)
+ROUNDS, CALLERS = by_night(40, 2), 6
 Start = Callable[..., ServerProcess]
 
 
@@ -150,6 +155,37 @@ def test_straight_to_a_cluster_the_node_is_asked_that_has_the_namespace(tmp_path
     finally:
         for node in nodes:
             node.kill()
+
+
+@pytest.mark.timeout(60 + 5 * ROUNDS)
+def test_what_was_answered_before_a_primary_was_killed_is_on_its_replica(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the option, some of it is missing in one of seven rounds."""
+    monkeypatch.setattr(direct, "DIRECT", DIRECT._replace(attempts=1))
+    for number in range(ROUNDS):
+        with moving_address(any_server(), tmp_path / str(number)) as pair:
+            answered: list[str] = []
+            callers = [threading.Thread(target=add_tasks, args=(confirming(pair), answered)) for _ in range(CALLERS)]
+            for caller in callers:
+                caller.start()
+            time.sleep(random.Random(number).uniform(0, 0.3))
+            pair.primary.kill()
+            for caller in callers:
+                caller.join()
+            with pair.replica.client() as client:
+                until(lambda: client.info("replication")["master_link_status"] == "down", "nothing more comes")
+                key = Namespace.named("default").key
+                assert answered and not [each for each in answered if not client.exists(key("task", each))]
+
+
+def add_tasks(url: str, answered: list[str]) -> None:
+    """Add tasks as long as they are added."""
+    with closing(Scheduler(url, prune_interval_seconds=None)) as scheduler, suppress(RedisUnavailable):
+        for number in itertools.count():
+            name = f"{threading.get_ident()}-{number}"
+            scheduler.add_task(worker="w", task_id=name)
+            answered.append(name)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "", "1000"])
