@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument(
         "--huge", type=int, metavar="TASKS", help="how many tasks the rows `looking`, `pages` and `browser` have"
     )
+    parser.add_argument("--large", type=int, metavar="TASKS", help="how many are pending in most other rows")
     parser.add_argument("--output", type=Path, help="write there; a full run writes docs/benchmarks.md")
     parser.add_argument("--soak", type=int, metavar="TASKS", help="how many tasks the row `soak` runs")
     arguments = parser.parse_args()
@@ -41,7 +42,8 @@ def main() -> int:
 
     results: list[Result] = []
     scale = QUICK if arguments.quick else FULL
-    bench = Bench(replace(scale, huge=arguments.huge or scale.huge, soak=arguments.soak or scale.soak), say)
+    given = {name: getattr(arguments, name) for name in ("huge", "large", "soak") if getattr(arguments, name)}
+    bench = Bench(replace(scale, **given), say)
     try:
         for name in arguments.only or ROWS:
             with nullcontext() if name in AS_IT_IS else processors_kept_awake():

@@ -16,6 +16,7 @@ import select
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -171,12 +172,14 @@ def _run(job: Job, connection: TasksEnd, inbox: Inbox, surroundings: Surrounding
     begun.value = job.number
     seed_random()  # forked processes would draw the same numbers
     reporter = StatusReporter(tell, task.task_id, job.options.worker_id, bool(task.accepts_messages), task)
+    began = time.monotonic()
     with inbox.messages_for(job.number, reporter):
         result = execute(task, job.options, reporter)
+    seconds = time.monotonic() - began
     changed = surroundings.put_back()
     if changed:
         log.info("Put back after %s, for the next task: %s.", task.task_id, ", ".join(changed))
-    return Ended(result, surroundings.why_to_leave())
+    return Ended(result, surroundings.why_to_leave(seconds))
 
 
 class _Output:

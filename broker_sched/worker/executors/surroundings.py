@@ -20,6 +20,7 @@ LIMITS = tuple(sorted(getattr(resource, name) for name in dir(resource) if name.
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 MOST_FILES = 32  # more open ones than at the start, and a process is left
 MOST_GROWTH = 256 << 20  # bytes; a process that has grown by so much since its start is left
+GROWTH_SECONDS = 0.005  # no task grows by so much in less, and to ask takes 0.02 ms
 
 
 class Surroundings:
@@ -43,6 +44,7 @@ class Surroundings:
         self._rights = _rights()
         self._threads = set(threading.enumerate())
         self._is_as_it_was = True
+        self._unmeasured = 0.0  # seconds that tasks have run since memory was looked at
 
     def note_streams(self) -> None:
         """Take the standard streams for those that belong here: a run's output goes elsewhere each time."""
@@ -59,8 +61,11 @@ class Surroundings:
         self._is_as_it_was = not found or not self._changes()
         return changed
 
-    def why_to_leave(self) -> str | None:
-        """Return why no other task should run in this process; None when another one may. put_back() comes before."""
+    def why_to_leave(self, seconds: float) -> str | None:
+        """Return why no other task should run in this process; None when another one may. put_back() comes before.
+
+        seconds: how long the task has run.
+        """
         left = [each.name for each in threading.enumerate() if each not in self._threads]
         if left:
             return f"it left {len(left)} thread{'s' * (len(left) > 1)} behind ({', '.join(left[:3])})"
@@ -72,6 +77,10 @@ class Surroundings:
             return "what it changed of its process can't be put back"
         if _lowest_free_number() > self._lowest_number + MOST_FILES:
             return f"more than {MOST_FILES} files were left open in its process"
+        self._unmeasured += seconds
+        if self._unmeasured < GROWTH_SECONDS:
+            return None
+        self._unmeasured = 0.0
         if _highest_resident_bytes() - self._started_with <= MOST_GROWTH:
             return None
         grown = resident_bytes_of_self() - self._started_with
