@@ -39,7 +39,7 @@ from broker_sched.scheduler.redis_users import Use
 from broker_sched.this_user import user_at_host
 
 T = TypeVar("T")
-WAIT_MILLISECONDS = 1000  # for replicas; they confirm within one or two
+WAIT_MILLISECONDS = 250  # for replicas, which confirm within one or two; others wait behind, and a call is made again
 # Scripts that may write nothing. Any other that reaches a replica is refused.
 READING = frozenset(
     (

@@ -174,6 +174,7 @@ MESSAGES = [
     ("MASTERDOWN", "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."),
     ("UNBLOCKED", "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"),
     ("MOVED", "MOVED 1234 10.0.0.1:6379"),
+    ("BSCHED_UNCONFIRMED", "BSCHED_UNCONFIRMED"),  # what stands in place of a reply, where replicas do not confirm it
     ("LOADING", "LOADING Redis is loading the dataset in memory"),
     ("BUSY", "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."),
     ("TRYAGAIN", "TRYAGAIN Multiple keys request during rehashing of slot"),

@@ -73,6 +73,7 @@ ANSWERS = [
     Answer("MASTERDOWN", b"-MASTERDOWN Link with MASTER is down\r\n", LookAnew, told="(MASTERDOWN)", sends=3),
     Answer("UNBLOCKED", b"-UNBLOCKED force unblock\r\n", LookAnew, told="(UNBLOCKED)", sends=3),
     Answer("MOVED", b"-MOVED 1234 10.0.0.1:6379\r\n", LookAnew, told="(MOVED)", sends=3),
+    Answer("BSCHED_UNCONFIRMED", b"-BSCHED_UNCONFIRMED\r\n", LookAnew, told="replicas_ack", sends=3),
     Answer("LOADING", b"-LOADING Redis is loading the dataset in memory\r\n", SendAgain, told="(LOADING)", sends=3),
     Answer("BUSY", b"-BUSY Redis is busy running a script.\r\n", SendAgain, told="(BUSY)", sends=3),
     Answer("TRYAGAIN", b"-TRYAGAIN Multiple keys request\r\n", SendAgain, told="(TRYAGAIN)", sends=3),
