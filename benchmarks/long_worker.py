@@ -13,7 +13,7 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.bench import Bench, Result
-from benchmarks.end_to_end import PROCESSES, Small
+from benchmarks.end_to_end import PROCESSES, Small, place_for_files
 from benchmarks.processes import Program
 from broker_sched import Scheduler
 
@@ -59,13 +59,13 @@ class LongRun(NamedTuple):
 class LongWorker:
     """A worker, and the tasks that it is given.
 
-    directory: a new one. where: the options that tell the worker where its scheduler is, which is the namespace `soak`
-    of this Redis.
+    directory: a new one. files: where the tasks write. where: the options that tell the worker where its scheduler is,
+    which is the namespace `soak` of this Redis.
     """
 
-    def __init__(self, directory: Path, redis_url: str, where: list[str]) -> None:
-        self._files = directory / "files"
-        self._files.mkdir(parents=True)
+    def __init__(self, directory: Path, files: Path, redis_url: str, where: list[str]) -> None:
+        self._files = files
+        directory.mkdir()
         self._scheduler = Scheduler(redis_url, "soak", worker_disconnect_delay=36000, remove_delay=36000)
         command = [sys.executable, "-m", "bsched.main", "worker", *where, "--processes", str(PROCESSES)]
         command += ["--module", Small.__module__, "--log-level", "warning"]
@@ -140,18 +140,19 @@ class LongWorker:
 
 def measure(directory: Path, redis_url: str, where: list[str], count: int, warm_up: int = WARM_UP) -> LongRun:
     """Run so many tasks with one worker, after those that warm it up. The other arguments are those of LongWorker."""
-    worker = LongWorker(directory, redis_url, where)
-    left = -1
-    try:
-        worker.schedule(warm_up)
-        list(worker.looks_until_done())
-        before = worker.idle_look()
-        worker.schedule(count)
-        running = list(worker.looks_until_done())
-        after = worker.idle_look(before)
-    finally:
-        left = worker.stop()
-    return LongRun(worker.rates(warm_up), before, running, after, left)
+    with place_for_files(directory.parent) as files:
+        worker = LongWorker(directory, files, redis_url, where)
+        left = -1
+        try:
+            worker.schedule(warm_up)
+            list(worker.looks_until_done())
+            before = worker.idle_look()
+            worker.schedule(count)
+            running = list(worker.looks_until_done())
+            after = worker.idle_look(before)
+        finally:
+            left = worker.stop()
+        return LongRun(worker.rates(warm_up), before, running, after, left)
 
 
 def verdicts(what: str, run: LongRun) -> Iterator[Result]:
