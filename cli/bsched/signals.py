@@ -57,7 +57,8 @@ class Interruption:
         if os.getpid() != self._pid:  # Ctrl-C is for the process that began this one
             return
         if _forks:  # what a fork calls is there, where KeyboardInterrupt would be printed and forgotten
-            interrupts.start_beside(threading.Timer(AGAIN_SECONDS, os.kill, (self._pid, number)))
+            again = (threading.main_thread().ident, number)  # another thread would not wake this one
+            interrupts.start_beside(threading.Timer(AGAIN_SECONDS, signal.pthread_kill, again))
             return
         self._number = number
         _let_go_of_lost_terminal()

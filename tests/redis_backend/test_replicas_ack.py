@@ -169,6 +169,7 @@ def test_what_was_answered_before_a_primary_was_killed_is_on_its_replica(
             callers = [threading.Thread(target=add_tasks, args=(confirming(pair), answered)) for _ in range(CALLERS)]
             for caller in callers:
                 caller.start()
+            await_some(answered)
             time.sleep(random.Random(number).uniform(0, 0.3))
             pair.primary.kill()
             for caller in callers:
@@ -179,9 +180,13 @@ def test_what_was_answered_before_a_primary_was_killed_is_on_its_replica(
                 assert answered and not [each for each in answered if not client.exists(key("task", each))]
 
 
+def await_some(answered: list[str]) -> None:
+    until(lambda: answered, "some are added")
+
+
 def add_tasks(url: str, answered: list[str]) -> None:
     """Add tasks as long as they are added."""
-    with closing(Scheduler(url, prune_interval_seconds=None)) as scheduler, suppress(RedisUnavailable):
+    with suppress(RedisUnavailable), closing(Scheduler(url, prune_interval_seconds=None)) as scheduler:
         for number in itertools.count():
             name = f"{threading.get_ident()}-{number}"
             scheduler.add_task(worker="w", task_id=name)

@@ -31,6 +31,12 @@ def is_answered(url: str) -> Any:
         return False
 
 
+def connections(redis: RedisProcess) -> list[str]:
+    """Those of servers, by their names."""
+    names = [client["name"] for client in redis.client.client_list()]
+    return [name for name in names if name.startswith("bsched-")]
+
+
 @pytest.fixture(params=LINES)
 def served(request: pytest.FixtureRequest, own_redis: RedisProcess, tmp_path: Path) -> Iterator[RemoteScheduler]:
     port = free_port()
@@ -48,8 +54,7 @@ def served(request: pytest.FixtureRequest, own_redis: RedisProcess, tmp_path: Pa
         yield scheduler
     process.send_signal(signal.SIGTERM)
     process.wait(20)
-    names = [client["name"] for client in own_redis.client.client_list()]
-    assert not [name for name in names if name.startswith("bsched-")], "its lifespan has ended"
+    until(lambda: not connections(own_redis), "its lifespan has ended")
     own_redis.client.flushall()  # when nobody is left who makes the namespace again
 
 
