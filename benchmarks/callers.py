@@ -1,7 +1,8 @@
-"""Two ways to call a scheduler, alike for the caller: over HTTP on one kept connection, and straight to Redis."""
+"""Ways to call a scheduler: over HTTP on a kept connection, straight to Redis, and over HTTP for many callers at once."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -88,6 +89,36 @@ class Direct:
     def result_of(self, reply: Any) -> Any:
         """It is the result already."""
         return reply
+
+
+class KeptConnection:
+    """A connection to a server for one of many callers in an event loop."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, port: int) -> KeptConnection:
+        """Connect to a port of 127.0.0.1."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    def close(self) -> None:
+        """Close it."""
+        self._writer.close()
+
+    async def call(self, method: str, **arguments: Any) -> Any:
+        """The method's result."""
+        return json.loads(await self.post(method, json.dumps(arguments).encode()))["response"]
+
+    async def post(self, method: str, body: bytes, headers: str = "") -> bytes:
+        """What the server answers to arguments in JSON. headers: more of them, each with its line's end."""
+        head = f"POST /api/{method} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        self._writer.write(f"{head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        answered = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        if not answered.startswith(b"http/1.1 200"):
+            raise RuntimeError(answered.decode(errors="replace"))
+        return await self._reader.readexactly(int(answered.partition(b"content-length: ")[2].split()[0]))
 
 
 def open_caller(target: int | tuple[str, str]) -> Caller:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.capacity --workers 5000 --task-seconds 30
 
-The costs are measured here, on a Redis of its own. benchmarks/many_workers.py compares what is predicted with what a
-fleet of three sizes takes. docs/scaling.md says what follows.
+The costs are measured here, of a Redis that shares the processor with nothing but its one caller. What a fleet takes,
+and what is foretold of a larger one from that, is in benchmarks/many_workers.py; docs/scaling.md says what follows.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from broker_sched import Scheduler
 CALLS = 1500  # of each method, of which the cost is the mean
 SIMULATED_SECONDS = 60.0
 TASK_BYTES = 1400  # of a pending task, with its share of every index: `python -m benchmarks --only memory`
+SELDOM = 300.0  # calls a second: one that is called less often costs no more
 BUSY_AT_MOST = 0.5  # of a primary's time: above, calls wait for each other, and a rewrite of its file is felt
 
 
@@ -85,7 +86,7 @@ def measure(redis: Redis, calls: float, namespace: str = "costs") -> Costs:
     def cost(call: Callable[[str], object]) -> float:
         before, began = main_thread_seconds(redis), time.monotonic()
         for number, worker in enumerate(workers):
-            time.sleep(max(0.0, began + number / calls - time.monotonic()))
+            time.sleep(max(0.0, began + number / max(calls, SELDOM) - time.monotonic()))
             call(worker)
         return (main_thread_seconds(redis) - before) / len(workers)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
 import random
 import time
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from typing import Any
 
 from benchmarks import capacity
 from benchmarks.bench import Bench, Result
+from benchmarks.callers import KeptConnection
 from benchmarks.loading import SPAWN
 from benchmarks.processes import Redis
 from benchmarks.reading import percentile
@@ -25,7 +24,7 @@ MOST_OFF = 1.3  # times as busy as foretold, or as little
 
 
 def row(bench: Bench) -> Iterator[Result]:
-    """How long get_work takes them, and whether Redis is as busy as capacity.py foretells: at three sizes."""
+    """How long get_work takes fleets of three sizes; whether the smallest foretells how busy Redis is with the others."""
     scale, redis = bench.scale, bench.redis()
     beside: float | None = None  # what calls of a fleet cost, by what those of a single caller do
     for count in (scale.workers // 4, scale.workers // 2, scale.workers):
@@ -43,7 +42,7 @@ def row(bench: Bench) -> Iterator[Result]:
         ours = f"{worst * 1000:.1f} ms (median {percentile(times, 0.5) * 1000:.1f}; {rates})"
         yield Result(f"get_work, HTTP, {what}: 99th percentile", "≤ 50 ms", ours, "", "", worst <= 0.05)
         alone = load.busy(costs)
-        if beside is None:  # the programs of all machines share the processor's caches here
+        if beside is None:  # this fleet says what calls cost where servers and workers share the processor
             beside = busy / alone
             what = f"calls of {what} take Redis ÷ those of a single caller"
             yield Result(what, "", f"{busy:.1%} ÷ {alone:.1%} of its time", "", f"{beside:.2f}", True)
@@ -102,11 +101,8 @@ class _Worker:
         await asyncio.gather(self._work(measured_from, until), self._ping(measured_from, until))
 
     async def _work(self, measured_from: float, until: float) -> None:
-        connection = await _Connection.open(self._port)
-        for _ in itertools.count():
-            began = time.monotonic()
-            if began >= until:
-                break
+        connection = await KeptConnection.open(self._port)
+        while (began := time.monotonic()) < until:
             work = await connection.call("get_work", worker=self._name, assistant=True, current_tasks=[])
             if began >= measured_from:
                 self.times.append(time.monotonic() - began)
@@ -116,35 +112,9 @@ class _Worker:
         connection.close()
 
     async def _ping(self, measured_from: float, until: float) -> None:
-        connection = await _Connection.open(self._port)
+        connection = await KeptConnection.open(self._port)
         while (now := time.monotonic()) < until:
             await connection.call("ping", worker=self._name)
             self.pings += now >= measured_from
             await asyncio.sleep(PING_SECONDS)
         connection.close()
-
-
-class _Connection:
-    """A kept connection to a server."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def open(cls, port: int) -> _Connection:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
-
-    def close(self) -> None:
-        self._writer.close()
-
-    async def call(self, method: str, **arguments: Any) -> Any:
-        body = json.dumps(arguments).encode()
-        head = f"POST /api/{method} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        told = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        length = int(told.split("content-length:")[1].split("\r\n")[0])
-        reply = json.loads(await self._reader.readexactly(length))
-        if not told.startswith("http/1.1 200"):
-            raise RuntimeError(f"{told}{reply}")
-        return reply["response"]

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from benchmarks.callers import KeptConnection
 from benchmarks.loading import SPAWN
 from benchmarks.processes import Redis, go_behind
 from broker_sched import Scheduler
@@ -108,12 +109,12 @@ async def _be_page(port: int, settled: asyncio.Semaphore) -> None:
     is_due = asyncio.Event()
 
     async def ask() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        connection = await KeptConnection.open(port)
         for number in itertools.count(1):
             await is_due.wait()
             is_due.clear()
             for method in ASKED:
-                await _ask(reader, writer, method, latest["seen"])
+                await connection.post(method, b"{}", f"Bsched-Seen: {latest['seen']}\r\n")
             if number == 2:
                 settled.release()
             await asyncio.sleep(max(0.25, latest["pace_seconds"] * random.uniform(0.75, 1.25)))
@@ -143,15 +144,6 @@ async def _events(port: int) -> AsyncIterator[tuple[str, dict[str, Any]]]:
                     yield fields["event"], json.loads(fields["data"])
     finally:
         writer.close()
-
-
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, method: str, seen: str) -> None:
-    head = f"POST /api/{method} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    writer.write(f"{head}Bsched-Seen: {seen}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
-    answered = (await reader.readuntil(b"\r\n\r\n")).lower()
-    if not answered.startswith(b"http/1.1 200"):
-        raise RuntimeError(answered.decode(errors="replace"))
-    await reader.readexactly(int(answered.partition(b"content-length: ")[2].split()[0]))
 
 
 async def _times_to_hear(port: int, scheduler: Scheduler, count: int) -> list[float]:

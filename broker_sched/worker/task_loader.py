@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from broker_sched.errors import BrokerSchedError, Superseded
+from broker_sched.errors import BrokerSchedError, Superseded, UnknownMethod
 from broker_sched.tasks.loading import TaskNotLoadable, load_task
 from broker_sched.tasks.protocol import TaskLike
 from broker_sched.worker.config import WorkerConfig
@@ -25,9 +25,8 @@ log = logging.getLogger("bsched.worker")
 class TaskLoader:
     """Makes tasks of what get_work replies.
 
-    config: its allow_modules says what may be loaded. trial: of first imports. release: gives task ids back with no
-    reason, and returns whether the scheduler can take them. failures: how many tasks have failed since they could not
-    be loaded, and the scheduler takes nothing back.
+    config: its allow_modules says what may be loaded. trial: of first imports. failures: how many tasks have failed
+    since they could not be loaded, and the scheduler takes nothing back.
     """
 
     def __init__(
@@ -37,7 +36,6 @@ class TaskLoader:
         registration: TaskRegistration,
         config: WorkerConfig,
         trial: ModuleTrial,
-        release: Callable[..., bool],
     ) -> None:
         self.failures = 0
         self._scheduler = scheduler
@@ -45,7 +43,6 @@ class TaskLoader:
         self._registration = registration
         self._allowed = config.allow_modules
         self._trial = trial
-        self._release = release
         self._refusals = Refusals(scheduler, worker_id)
 
     def load_task(self, reply: dict[str, Any], task_ids: list[str]) -> TaskLike | None:
@@ -56,7 +53,7 @@ class TaskLoader:
         module, family = reply.get("task_module") or "", reply["task_family"]
         try:
             check_allowed(module, self._allowed, is_whole_module=True)
-            if not self._trial.survives(module) and self._release(
+            if not self._trial.survives(module) and self.release_tasks(
                 list(task_ids), **attempt_argument(reply.get("attempt"))
             ):
                 return None
@@ -76,6 +73,19 @@ class TaskLoader:
             return None
         self._refusals.note_loaded(module, family)
         return task
+
+    def release_tasks(self, task_ids: Sequence[str | None], **attempt: int) -> bool:
+        """Give tasks back without a reason. Returns False when this scheduler (a stock luigid) has no way to do that.
+
+        task_ids: None among them is left out. attempt: the number that get_work gave with them.
+        """
+        try:
+            for task_id in task_ids:
+                if task_id is not None:
+                    self._scheduler.call("release_task", task_id=task_id, worker=self._worker_id, **attempt)
+        except (UnknownMethod, AttributeError):
+            return False
+        return True
 
     def fail_tasks(self, reply: dict[str, Any], task_ids: list[str], expl: str) -> None:
         """Report that tasks have failed which a reply hands out. expl: why."""

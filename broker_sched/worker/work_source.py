@@ -14,8 +14,6 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from broker_sched.errors import BrokerSchedError, LoginRefused, Refused, Superseded, UnknownMethod, Unreachable
 from broker_sched.tasks.protocol import TaskLike
-from broker_sched.worker.config import WorkerConfig
-from broker_sched.worker.module_trial import ModuleTrial
 from broker_sched.worker.refusals import Label, Refusals
 from broker_sched.worker.retrying_scheduler import RetryingScheduler
 from broker_sched.worker.run_result import RunResult
@@ -55,8 +53,7 @@ class Reports(Protocol):
 class WorkSource:
     """Asks the scheduler for work, and makes tasks of its replies.
 
-    responses: those that the summary needs. loader: makes the tasks that others scheduled. config: its allow_modules
-    says what may be loaded. trial: of first imports.
+    responses: those that the summary needs. loader: makes the tasks that others scheduled.
     """
 
     def __init__(
@@ -64,8 +61,7 @@ class WorkSource:
         scheduler: RetryingScheduler,
         worker_id: str,
         registration: TaskRegistration,
-        config: WorkerConfig,
-        trial: ModuleTrial,
+        loader: TaskLoader,
     ) -> None:
         self.responses: list[Response] = []
         self._elsewhere: set[tuple[str, str]] = set()  # (worker, task_id) that are in `responses`
@@ -73,7 +69,7 @@ class WorkSource:
         self._worker_id = worker_id
         self._registration = registration
         self._traces = registration.traces
-        self.loader = TaskLoader(scheduler, worker_id, registration, config, trial, self._release)
+        self.loader = loader
         self._refused_elsewhere = Refusals(scheduler, worker_id)  # by where tasks run, when that is not here
         self._states = registration.handed_out
         self._handed = deque[Work]()  # out by the last answer, and not begun
@@ -282,23 +278,14 @@ class WorkSource:
             self._registration.release(state.task, state.attempt)
             self.forget_task(state.task)
         question, self._question = self._question, None
-        if question is not None and self._release([NO_TASK]):  # a luigid can't
+        if question is not None and self.loader.release_tasks([NO_TASK]):  # a luigid can't
             # The answer was lost: asked again by a worker without tasks, the scheduler hands out the same.
             for _ in range(self._wanted):
                 reply = self._scheduler.call("get_work", **{**question, "current_tasks": []})
                 task_ids = reply.get("batch_task_ids") or [reply["task_id"]]
                 if task_ids == [None]:
                     break
-                self._release(task_ids, **attempt_argument(reply.get("attempt")))
-
-    def _release(self, task_ids: list[str | None], **more: int) -> bool:
-        try:
-            for task_id in task_ids:
-                if task_id is not None:
-                    self._scheduler.call("release_task", task_id=task_id, worker=self._worker_id, **more)
-        except (UnknownMethod, AttributeError):
-            return False
-        return True
+                self.loader.release_tasks(task_ids, **attempt_argument(reply.get("attempt")))
 
     def work_from_reply(self, reply: dict[str, Any]) -> Work:
         """Return the work that a reply hands out. Its task is in the registration's `tasks` then."""

@@ -33,6 +33,7 @@ from broker_sched.worker.running_tasks import RunningTasks
 from broker_sched.worker.scheduler_thread import SchedulerThread
 from broker_sched.worker.shutdown import Shutdown
 from broker_sched.worker.summary import ExecutionSummary, summarize
+from broker_sched.worker.task_loader import TaskLoader
 from broker_sched.worker.task_registration import TaskRegistration
 from broker_sched.worker.wakeup_socket import WakeupSocket
 from broker_sched.worker.work_source import Work, WorkSource
@@ -95,7 +96,8 @@ class Worker:
         self._mails = FailureMails.of(mails, self.id, self._config, scheduler)
         self._registration = TaskRegistration(self._scheduler, self.id, self._config, self._context, self._mails)
         trial = ModuleTrial(self._context, self._config, self._wait, lambda: self.is_stopping)
-        self._work_source = WorkSource(self._scheduler, self.id, self._registration, self._config, trial)
+        loader = TaskLoader(self._scheduler, self.id, self._registration, self._config, trial)
+        self._work_source = WorkSource(self._scheduler, self.id, self._registration, loader)
         self._reports = RunReports(self._registration, self._work_source, assistant)
         parts = (self._executor, self._running, self._registration, self._work_source, self._reports)
         self._starter = RunStarter(*parts, lambda: self._wait(self._config.wait_interval))

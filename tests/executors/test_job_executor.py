@@ -12,7 +12,6 @@ import pytest
 
 from broker_sched import Task
 from broker_sched.errors import ConfigurationError, EngineUnavailable, InvalidArgument
-from broker_sched.worker.config import WorkerConfig
 from broker_sched.worker.executors import job_executor, jobs
 from broker_sched.worker.executors.engine import JobEnd
 from broker_sched.worker.executors.job_executor import JobExecutor
@@ -303,7 +302,7 @@ def test_an_executor_that_can_not_begin_lets_go_of_its_engine() -> None:
 
 def test_refusals_of_a_family_begin_anew_once_a_job_has_run_one_of_it(stage: Stage) -> None:
     scheduler, registration = MagicMock(), MagicMock(known=None)
-    work_source = WorkSource(scheduler, "anna", registration, WorkerConfig(), MagicMock())
+    work_source = WorkSource(scheduler, "anna", registration, MagicMock())
     reports = RunReports(registration, work_source, True)
 
     def run_and_end(name: str, returned: Returned) -> None:
