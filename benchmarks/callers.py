@@ -1,4 +1,4 @@
-"""Ways to call a scheduler: over HTTP on a kept connection, straight to Redis, and over HTTP for many callers at once."""
+"""Ways to call a scheduler: over HTTP on a kept connection, straight to Redis, and over HTTP for many at once."""
 
 from __future__ import annotations
 

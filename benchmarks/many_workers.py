@@ -24,7 +24,7 @@ MOST_OFF = 1.3  # times as busy as foretold, or as little
 
 
 def row(bench: Bench) -> Iterator[Result]:
-    """How long get_work takes fleets of three sizes; whether the smallest foretells how busy Redis is with the others."""
+    """How long get_work takes fleets of three sizes; whether the smallest foretells how busy Redis is otherwise."""
     scale, redis = bench.scale, bench.redis()
     beside: float | None = None  # what calls of a fleet cost, by what those of a single caller do
     for count in (scale.workers // 4, scale.workers // 2, scale.workers):
