@@ -61,3 +61,63 @@ def test_a_member_that_is_reported_into_another_workers_batch_leaves_nothing_beh
     clock.advance(2000)
     scheduler.prune()
     assert list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}worker_batches:*")) == []
+
+
+@pytest.fixture
+def left_behind(scheduler_factory, clock):
+    """A scheduler on which a is in the batch of w, and b, which has failed there by itself, is run by v alone.
+
+    As in Luigi, w was given b with its own task, since both need the same resource, and the next prune fails b.
+    """
+    scheduler = scheduler_factory(retry_delay=5, worker_disconnect_delay=600)
+    scheduler.update_resources(database=9)
+    scheduler.add_task_batcher(worker="w", task_family="F", batched_args=["day"])
+    for worker, task_id in (("w", "a"), ("v", "b")):
+        task = {"family": "F", "params": {"day": task_id}, "batchable": True, "resources": {"database": 1}}
+        scheduler.add_task(worker=worker, task_id=task_id, **task)
+    work = scheduler.get_work(worker="w")
+    assert work["batch_task_ids"] == ["a", "b"]
+    scheduler.add_task(
+        worker="w", task_id="both", family="F", status="RUNNING", batch_id=work["batch_id"], resources={"database": 1}
+    )
+    scheduler.prune()
+    assert "no stake in it" in scheduler.fetch_error("b")["error"] and not scheduler.fetch_error("a")["error"]
+    clock.advance(6)
+    scheduler.prune()
+    assert scheduler.get_work(worker="v")["task_id"] == "b"
+    return scheduler
+
+
+def statuses(scheduler, *task_ids):
+    return [each["status"] for each in scheduler.task_statuses([*task_ids]).values()]
+
+
+@pytest.mark.parametrize("status", ["DONE", "FAILED"])
+def test_what_becomes_of_a_task_that_failed_by_itself_in_a_batch_is_not_the_batchs(left_behind, status):
+    """Luigi's scheduler gives it to all who are in the batch still: they would be DONE and had not run."""
+    left_behind.add_task(worker="v", task_id="b", status=status, expl="by itself")
+    assert statuses(left_behind, "a", "b", "both") == ["BATCH_RUNNING", status, "RUNNING"]
+    assert not left_behind.fetch_error("a")["error"]
+    left_behind.add_task(worker="w", task_id="both", status="DONE")
+    assert statuses(left_behind, "a", "b", "both") == ["DONE", status, "DONE"]
+
+
+def test_a_task_that_failed_by_itself_in_a_batch_can_be_given_back(left_behind):
+    left_behind.release_task(worker="v", task_id="b")
+    left_behind.prune()
+    assert statuses(left_behind, "a", "b") == ["BATCH_RUNNING", "PENDING"]
+
+
+def test_a_task_that_was_in_a_batch_is_not_removed_when_it_fails(left_behind, clock):
+    """Luigi's scheduler removes it when it was added as not batchable since."""
+    left_behind.add_task(worker="v", task_id="b", status="FAILED", batchable=False)
+    left_behind.prune()
+    assert statuses(left_behind, "b") == ["FAILED"]
+
+
+def test_nor_is_one_that_fails_in_its_batch(left_behind):
+    left_behind.add_task(worker="v", task_id="a", batchable=False)  # somebody schedules it anew
+    left_behind.add_task(worker="w", task_id="both", status="FAILED")
+    left_behind.prune()
+    assert statuses(left_behind, "a") == ["FAILED"]
+    assert left_behind.task_statuses(["both"]) == {}, "what was made of them is removed"

@@ -132,8 +132,12 @@ def neutral_state(module: Any) -> type:
             task.resources_running = dict(task.resources_running)
 
         def set_status(self, task: Any, new_status: str, config: Any = None) -> None:
-            old, locked = task.status, task.scheduler_disable_time
+            old, locked, removal = task.status, task.scheduler_disable_time, task.remove
             super().set_status(task, new_status, config)
+            if old == module.BATCH_RUNNING and task.status != old:
+                # It keeps the batch that it leaves there: run alone, its end is that of the others who are in it still,
+                # and, not batchable any more, it is removed when it fails.
+                task.batch_id, task.remove = None, removal
             if task.status != old:
                 self.events[f"{old} → {task.status}"] += 1
             if task.scheduler_disable_time is not None and locked is None:

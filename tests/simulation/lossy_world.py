@@ -525,7 +525,7 @@ class World:
         if not now.status and name not in self.touched:
             fail("it is lost")
         is_handed_out = now.status in ("RUNNING", "BATCH_RUNNING") and now.attempt != before.attempt
-        if now.status == "FAILED" and (self.is_in_batch_of_a_stranger(name, before) or self.is_dragged(before)):
+        if now.status == "FAILED" and self.is_in_batch_of_a_stranger(name, before):
             self.strangers.add((name, before.attempt))
         if is_handed_out and not is_run and self.unmet(name):
             fail(f"and waits for {self.unmet(name)}")
@@ -546,16 +546,7 @@ class World:
         silent = self.clock.now - self.heard_at.get(before.worker, 0.0) >= SILENCE
         is_reported = self.reported.get(name) == before.attempt
         is_excused = before.worker in self.excused or self.is_in_batch_of_a_stranger(name, before)
-        return name in self.touched or is_reported or silent or is_excused or self.is_dragged(before)
-
-    def is_dragged(self, before: Standing) -> bool:
-        """Whether a task that has failed alone in a batch ends that batch for the others by what it reports now.
-
-        Luigi's scheduler does so: it keeps the batch of such a task, also when the task runs anew by itself.
-        """
-        return before.status == "BATCH_RUNNING" and any(
-            (each, before.attempt) in self.strangers for each in self.reported
-        )
+        return name in self.touched or is_reported or silent or is_excused
 
     def is_in_batch_of_a_stranger(self, name: str, before: Standing) -> bool:
         """Whether it runs in the batch of a worker that has no stake in it. As Luigi has it, that fails it once."""

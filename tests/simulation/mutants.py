@@ -52,7 +52,10 @@ MUTANTS = {
         "  return true",
     ),
     "the members of a batch stay as they are": Mutant(
-        "    set_status(member, new)\n    set(member, 'batch_id', nil)", "    set(member, 'batch_id', nil)"
+        "    set_status(member, new)\n    finish_task(member)", "    finish_task(member)"
+    ),
+    "a task takes its batch along when it fails by itself": Mutant(
+        "    set(task, 'batch_id', nil) -- what it does", "    -- what it does"
     ),
     "pauses are not heard": Mutant("if not lost and OPTIONS.paused ~= 1 then", "if not lost then"),
     "dependents are not told": Mutant(
@@ -60,8 +63,8 @@ MUTANTS = {
         "  for _, dependent in ipairs({}) do\n    local unmet_flips",
     ),
     "what was given back is not ready again": Mutant(
-        "    set_status(task, 'PENDING')\n    set(task, 'batch_id', nil)\n  end\n  set(task, 'worker_running', nil)",
-        "    set(task, 'batch_id', nil)\n  end\n  set(task, 'worker_running', nil)",
+        "    set_status(task, 'PENDING')\n  end\n  set(task, 'worker_running', nil)",
+        "  end\n  set(task, 'worker_running', nil)",
     ),
     "everybody may report on a run": Mutant(
         "  if is_running(task) then return task.worker_running ~= worker.id end\n", ""

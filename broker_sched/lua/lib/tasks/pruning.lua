@@ -47,7 +47,7 @@ local function fail_orphaned_run(task)
   if not is_orphaned_run(task) then return end
   local why, host = why_missed(task.worker_running)
   task.lost_host = host
-  set_expl(task, why)
+  if task.status == 'BATCH_RUNNING' then set_own_expl(task, why) else set_expl(task, why) end
   set_status(task, 'FAILED')
   set(task, 'worker_running', nil)
   finish_task(task)

@@ -4,7 +4,7 @@
 -- @include lib/tasks/tasks.lua
 -- @include lib/tasks/statuses.lua
 
--- Of a batch, the members are to run again; the combined task goes, as one that failed. A member by itself leaves it.
+-- Of a batch, the members are to run again; the combined task goes, as one that failed.
 local function release(task)
   if task.status == 'RUNNING' and task.batch_id then
     pass_on_to_batch(task, 'PENDING')
@@ -13,7 +13,6 @@ local function release(task)
     call('ZADD', key('due:remove', ''), NOW_TEXT, task.n)
   else
     set_status(task, 'PENDING')
-    set(task, 'batch_id', nil)
   end
   set(task, 'worker_running', nil)
 end

@@ -39,6 +39,7 @@ local function leave_status(task)
     call('SREM', key('batch:', task.batch_id), task.n)
     call('SREM', key('batch_running', ''), task.n)
     if call('HINCRBY', batches, task.batch_id, -1) <= 0 then call('HDEL', batches, task.batch_id) end
+    set(task, 'batch_id', nil) -- what it does from here on is not the batch's any more
   elseif task.status == 'FAILED' then
     call('ZREM', key('due:retry', ''), task.n)
   end
@@ -119,7 +120,6 @@ local function pass_on_to_batch(task, new)
     local member = load_task(id_of(n))
     member.wants_deps, member.lost_host = task.wants_deps, task.lost_host
     set_status(member, new)
-    set(member, 'batch_id', nil)
     finish_task(member)
   end
   set(task, 'batch_id', nil)
@@ -128,7 +128,7 @@ end
 -- Give the task a status, as far as the rules let it. The caller ends with finish_task.
 function set_status(task, new)
   if new == 'DISABLED' and (task.status == 'RUNNING' or task.status == 'BATCH_RUNNING') then return end
-  local removed_on_failure = task.batch_id and task.batchable ~= '1'
+  local removed_on_failure = task.batch_id and task.batchable ~= '1' and task.status ~= 'BATCH_RUNNING'
   local old = task.status
   if task.status == 'DISABLED' then
     if new == 'DONE' then
