@@ -25,10 +25,18 @@ QUICK = ["--set", "wait_interval=0.1", "--set", "wait_jitter=0", "--set", "ping_
 class Fleet:
     """What a round's tasks are run by.
 
-    redis: what faults happen to; it ends with the fleet. url: where all reach it, if not at its own address.
+    redis: what faults happen to; it ends with the fleet. url: where all reach it, if not at its own address. kinds: of
+    its workers, see start_worker. rq_settings: the module with them that `rq worker` finds Redis by, where there is one.
     """
 
-    def __init__(self, directory: Path, redis: RunningRedis, url: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        redis: RunningRedis,
+        url: str | None = None,
+        kinds: tuple[str, ...] = ("http", "redis"),
+        rq_settings: str = "",
+    ) -> None:
         self.directory = directory
         self.redis = redis
         self.redis_url = url or redis.url
@@ -44,7 +52,9 @@ class Fleet:
         self.started = 0
         self.rounds = 0
         self.workers: dict[str, Program] = {}
-        for kind in ("http", "redis"):
+        self.kinds = kinds
+        self.rq_workers = [self._start_rq_worker(rq_settings) for _ in range(2 * bool(rq_settings))]
+        for kind in kinds:
             self.start_worker(kind)
 
     def start_server(self) -> None:
@@ -52,15 +62,29 @@ class Fleet:
         self.server = ServerProcess(*where).await_ready()
 
     def start_worker(self, kind: str) -> None:
-        """Start a worker that reaches the scheduler over `http`, or straight through `redis`, in place of the last."""
+        """Start a worker in place of the last of its kind.
+
+        It reaches the scheduler over `http`, or straight through `redis`; `rq` does so, too, and supervises rq workers.
+        """
         self.started += 1
+        straight = ["--redis", self.redis_url, "--namespace", self.namespace]
         at = {
             "http": ["--scheduler-url", f"http://127.0.0.1:{self.network.port}"],
-            "redis": ["--redis", self.redis_url, "--namespace", self.namespace],
+            "redis": straight,
+            "rq": [*straight, "--executor", "rq", "--rq-queue", self.namespace],
         }[kind]
         words = ["worker", "--processes", "2", "--name", f"{kind}-{self.started}", "--log-format", "json", *at, *QUICK]
         with (self.directory / "logs" / f"{self.started}").open("w") as log:
             self.workers[kind] = Program(*words, stdout=log, stderr=log, env=environment_with())
+
+    def _start_rq_worker(self, settings: str) -> Program:
+        """A stock rq worker, which has this module with settings."""
+        environment = environment_with(
+            self.directory, BSCHED_LOG_FORMAT="json", BSCHED_WORKER_PING_INTERVAL="0.5"
+        )
+        words = ("worker", "-c", settings, "--serializer", "json", self.namespace)
+        with (self.directory / "logs" / "rq").open("a") as log:
+            return Program(*words, program="rq.cli", stdout=log, stderr=log, env=environment)
 
     def begin_round(self) -> Round:
         """Submit the tasks of another round."""
@@ -105,7 +129,7 @@ class Fleet:
 
     def stop(self) -> None:
         """End everything."""
-        for process in self.workers.values():
+        for process in (*self.workers.values(), *self.rq_workers):
             process.kill()
             process.wait()
         self.network.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import time
 from contextlib import suppress
@@ -14,13 +15,15 @@ import redis
 
 from broker_sched.worker.retrying_scheduler import LONGEST_WAIT_SECONDS
 from tests.faults.fleet import ACKNOWLEDGED, Fleet, reconcile
-from tests.faults.test_faults import LATEST, ROUNDS, durable
+from tests.faults.test_faults import LATEST, ROUNDS, durable, go_wrong
+from tests.harness import ROOT
 from tests.nightly import only_by_night
 from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
 
 NAME, SHARDS = "luigi", 3
 DOWN_MS, FAILOVER_MS = 500, 2000
 GOES_ON_SECONDS = 10.0  # after the election
+PAUSE_SECONDS = 0.02  # while a namespace moves, between a few keys and the next ones
 
 
 class Sentinels:
@@ -42,6 +45,12 @@ class Sentinels:
         )
         command = [str(any_server()), str(settings), "--sentinel"]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+
+    def rq_settings(self) -> str:
+        """Return those for `rq worker` that docs/rq.md has, with these Sentinels in place of its."""
+        (told,) = re.findall("```python\n(# fleet_settings.*?)```", (ROOT / "docs/rq.md").read_text(), re.DOTALL)
+        instances = ", ".join(f'("127.0.0.1", {port})' for port in self._ports)
+        return re.sub("(?<=\"INSTANCES\": ).*", f"[{instances}],", told)
 
     def primary(self, namespace: str) -> RunningRedis:
         """Which all Sentinels take for the primary. Raises redis.RedisError, ValueError while they do not agree."""
@@ -112,6 +121,34 @@ class Cluster:
         (port,) = found
         return next(each for each in self.nodes if each.port == port)
 
+    def move(self, namespace: str) -> None:
+        """Have another primary take the namespace's slot, with its keys, a few at a time: that takes a second or so."""
+        source = self.primary(namespace)
+        target = next(node for node in self.nodes if node is not source and node.client().role()[0] == "master")
+        others = [node for node in self.nodes if node not in (source, target)]
+        source_id, target_id = (str(node.client().execute_command("CLUSTER", "MYID")) for node in (source, target))
+        with source.client() as client:
+            slot = client.execute_command("CLUSTER", "KEYSLOT", f"bsched:{{{namespace}}}:config")
+            target.client().execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+            client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+            while keys := client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 5):
+                client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+                time.sleep(PAUSE_SECONDS)
+        for node in (target, source, *others):
+            with suppress(redis.ResponseError):  # replicas are told by their primary
+                node.client().execute_command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+        until(lambda: self._owner(namespace) is target, "all know that the slot has moved")
+
+    def refusals(self) -> int:
+        """How often a node has refused a command for a slot that is on the move (TRYAGAIN)."""
+        told = [node.client().info("errorstats").get("errorstat_TRYAGAIN", {}) for node in self.nodes]
+        return sum(each.get("count", 0) for each in told)
+
+    def _owner(self, namespace: str) -> RunningRedis | None:
+        with suppress(ValueError):
+            return self.primary(namespace)
+        return None
+
     def await_all(self) -> None:
         """Wait until all replicas follow their primary, and all nodes see the whole Cluster."""
 
@@ -164,6 +201,48 @@ def test_a_fleet_goes_on_when_another_primary_was_elected(
         watched.close()
 
 
+@only_by_night
+@pytest.mark.timeout(120 + 60 * ROUNDS)
+def test_so_does_a_fleet_of_rq_workers(tmp_path: Path) -> None:
+    """Whose Redis it is, too. Stock rq workers find it by the settings that docs/rq.md tells of."""
+    (tmp_path / "redis").mkdir()
+    watched = Sentinels(tmp_path / "redis")
+    try:
+        (tmp_path / "fleet_settings.py").write_text(watched.rq_settings() + "import tests.faults.steps\n")
+        fleet = Fleet(tmp_path, watched.nodes[0], watched.url, kinds=("rq",), rq_settings="fleet_settings")
+        try:
+            for number in range(ROUNDS):
+                if number:
+                    watched.await_all()
+                fail_over(fleet, watched, number, loses=True)
+            assert all(each.poll() is None for each in (*fleet.workers.values(), *fleet.rq_workers))
+        finally:
+            fleet.stop()
+    finally:
+        watched.close()
+
+
+@pytest.mark.timeout(120 + 60 * ROUNDS)
+def test_nothing_is_lost_while_a_cluster_moves_the_namespace_to_another_node(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    cluster = Cluster(tmp_path / "redis")
+    try:
+        fleet = Fleet(tmp_path, cluster.nodes[0], cluster.url)
+
+        def move_the_namespace(_: Fleet) -> None:
+            cluster.move(fleet.namespace)
+
+        try:
+            for number in range(ROUNDS):
+                go_wrong(fleet, move_the_namespace, number, loses_a_second=False)
+            assert all(each.poll() is None for each in fleet.workers.values()) and fleet.server.process.poll() is None
+            assert cluster.refusals() >= ROUNDS
+        finally:
+            fleet.stop()
+    finally:
+        cluster.close()
+
+
 def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int, loses: bool) -> None:
     """Kill the primary, and start it again. loses: what it had not replicated is lost, though it was answered.
 
@@ -185,7 +264,7 @@ def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int, loses: bo
         until(lambda: has_replica(watched.primary(fleet.namespace)), "a replica follows it", 60)
     elected, seconds = time.time(), GOES_ON_SECONDS if loses else GOES_ON_SECONDS + LONGEST_WAIT_SECONDS
     following = fleet.begin_round()
-    until(lambda: workers_told_since(fleet, elected) == {"http", "redis"}, "both workers go on", seconds)
+    until(lambda: workers_told_since(fleet, elected) == set(fleet.kinds), "all workers go on", seconds)
     for round_ in (interrupted, following):
         fleet.await_end(round_)
         reconcile(fleet, round_, since, loses_a_second=loses, loses_hand_outs=loses)

@@ -84,7 +84,7 @@ def run_job(spec: dict[str, Any], place: str = "") -> dict[str, Any]:
     """
     logging.getLogger("bsched").setLevel(logging.INFO)
     log_lines.choose(log_lines.chosen_in_environment())
-    with _shown_log():
+    with _shown_log(spec["worker"]):
         return _run(spec, f"on {socket.gethostname()}{place}").to_json()
 
 
@@ -230,16 +230,18 @@ def _limited(seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _shown_log() -> Iterator[None]:
-    """Have what is logged shown on stderr, where nobody has said where it goes."""
+def _shown_log(worker: str) -> Iterator[None]:
+    """Have what is logged tell of this worker, and shown on stderr where nobody has said where it goes."""
     root = logging.getLogger()
-    if root.handlers:
-        yield
-        return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(log_lines.formatter(log_lines.chosen_in_environment()))
-    root.addHandler(handler)
+    handler = None
+    if not root.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(log_lines.formatter(log_lines.chosen_in_environment()))
+        root.addHandler(handler)
+    log_lines.note_process(worker=worker)
     try:
         yield
     finally:
-        root.removeHandler(handler)
+        log_lines.note_process(worker=None)
+        if handler is not None:
+            root.removeHandler(handler)
