@@ -17,6 +17,7 @@ from benchmarks.bench import FULL, QUICK, Bench, Result
 from benchmarks.processes import processors_kept_awake
 from benchmarks.rows import ROWS
 
+GIVEN = ("huge", "large", "soak", "hub", "repeats")  # options that take the place of what Scale has
 # Rows that are measured without what keeps processors awake. That adds 1 to 3 ms to a script, here and there. And where
 # Linux shares the processor among sessions (autogroup), it takes as much as the server's process for looks, which is a
 # session of its own.
@@ -32,6 +33,8 @@ def main() -> int:
         "--huge", type=int, metavar="TASKS", help="how many tasks the rows `looking`, `pages` and `browser` have"
     )
     parser.add_argument("--large", type=int, metavar="TASKS", help="how many are pending in most other rows")
+    parser.add_argument("--hub", type=int, metavar="TASKS", help="how many deps one task has in the row `longest-script`")
+    parser.add_argument("--repeats", type=int, metavar="RUNS", help="of the row `longest-script`, which tells the least")
     parser.add_argument("--output", type=Path, help="write there; a full run writes docs/benchmarks.md")
     parser.add_argument("--soak", type=int, metavar="TASKS", help="how many tasks the row `soak` runs")
     arguments = parser.parse_args()
@@ -42,7 +45,7 @@ def main() -> int:
 
     results: list[Result] = []
     scale = QUICK if arguments.quick else FULL
-    given = {name: getattr(arguments, name) for name in ("huge", "large", "soak") if getattr(arguments, name)}
+    given = {name: getattr(arguments, name) for name in GIVEN if getattr(arguments, name)}
     bench = Bench(replace(scale, **given), say)
     try:
         for name in arguments.only or ROWS:

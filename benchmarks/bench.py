@@ -23,6 +23,7 @@ class Scale:
     large: int = 100_000
     huge: int = 1_000_000
     hub: int = 20_000  # deps or dependents of one task
+    repeats: int = 1  # of all that may hold Redis for long
     rounds: int = 5  # the candidates take turns, so that a noisy moment hits all
     samples: int = 60  # of a call, in one round
     cycles: int = 500  # of each client, in one round

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import OPTIONS
-from benchmarks.tasks import LIMITS, SHAPES, holders
+from benchmarks.tasks import BATCHER, LIMITS, SHAPES, holders
 from broker_sched import Scheduler
 
 PROCESSES = 4
@@ -22,9 +22,12 @@ def worker_ids(count: int) -> list[str]:
 
 
 def prepare(scheduler: Any, shape: str, workers: Iterable[str]) -> None:
-    """Register the workers; for tasks with resources also the limits, and a worker that holds half of them."""
+    """Register the workers, with what they batch; for resources also the limits, and a worker that holds half of them."""
     for worker in workers:
         scheduler.add_worker(worker=worker, info={"workers": 1, "host": "build-7", "username": "etl"})
+    if shape == "batchable":
+        for worker in workers:
+            scheduler.add_task_batcher(worker=worker, **BATCHER)
     if shape != "resources":
         return
     scheduler.update_resources(**LIMITS)

@@ -1,4 +1,4 @@
-"""Everything that could hold Redis for long, on a namespace of 100,000 tasks; SLOWLOG says for how long it did."""
+"""Everything that could hold Redis for long, on a namespace of many tasks; SLOWLOG says for how long it did."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ class Longest(NamedTuple):
     script_us: int
     other: str
     other_us: int
+
+
+def least_of(runs: tuple[Longest, ...]) -> Longest:
+    """Of several times that the same thing happened, the one with the shortest longest script.
+
+    What a script has to do is the same each time; what the machine does beside it is not.
+    """
+    return min(runs, key=lambda run: run.script_us)
 
 
 class LongestScript:
@@ -85,6 +93,8 @@ class LongestScript:
             ("dep_graph of the many deps", partial(call.dep_graph, task_id=sink)),
             ("inverse_dep_graph of the many dependents", partial(call.inverse_dep_graph, task_id="Hub")),
             ("worker_list, resource_list, count_pending", self._list_others),
+            ("all is paused, and goes on", self._pause),
+            ("verify", call.verify),
             ("the many deps are cleared", partial(call.add_task, worker=OWNER, task_id=sink, deps=[])),
             ("a prune with nothing due", call.prune),
             ("the owner of everything is dead, all is pruned", partial(self._prune_after, 3601)),
@@ -144,6 +154,12 @@ class LongestScript:
         self.scheduler.worker_list()
         self.scheduler.resource_list()
         self.scheduler.count_pending(worker=OWNER)
+
+    def _pause(self) -> None:
+        self.scheduler.pause()
+        self.scheduler.unpause()
+        self.scheduler.pause_family(family="AggregateOrders")
+        self.scheduler.unpause_family(family="AggregateOrders")
 
     def _prune_after(self, seconds: float) -> None:
         self.ahead_seconds += seconds

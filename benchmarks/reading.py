@@ -122,7 +122,7 @@ def times_of_get_work(target: Target, samples: int) -> list[float]:
     caller, found = open_caller(target), []
     [worker] = worker_ids(1)
     for _ in range(samples):
-        found.append(time_of_get_work(caller, worker))
+        found.append(time_of_get_work(caller, worker)[0])
     return found
 
 

@@ -12,6 +12,7 @@ Shape: TypeAlias = Callable[[int, int], Task]  # (number, how many) → the task
 LAYERS = 10
 FAMILIES = 200  # of the tasks that a page shows
 RESOURCES = 10  # names; each with a limit of 2
+BATCHER = {"task_family": "AggregateOrders", "batched_args": ["number", "date"], "max_batch_size": 10}
 LIMITS = {f"database_{number}": 2 for number in range(RESOURCES)}
 COUNTRIES = ("AT", "BE", "CH", "DE", "DK", "ES", "FI", "FR", "GB", "IT")
 
@@ -58,6 +59,11 @@ def with_resources(number: int, count: int) -> Task:
     return flat(number, count) | {"resources": resources}
 
 
+def batchable(number: int, count: int) -> Task:
+    """What a worker may run ten of at once, those of one country."""
+    return flat(number, count) | {"batchable": True}
+
+
 def varied(number: int, count: int) -> Task:
     """Of ten layers in many families. The first layer is done, of the second every tenth task has failed."""
     layer = number // max(3, count // LAYERS)
@@ -65,7 +71,13 @@ def varied(number: int, count: int) -> Task:
     return layered(number, count) | {"family": f"Family{number % FAMILIES}", "status": status}
 
 
-SHAPES: dict[str, Shape] = {"flat": flat, "layered": layered, "resources": with_resources, "varied": varied}
+SHAPES: dict[str, Shape] = {
+    "flat": flat,
+    "layered": layered,
+    "resources": with_resources,
+    "batchable": batchable,
+    "varied": varied,
+}
 
 
 def holders() -> Iterator[Task]:

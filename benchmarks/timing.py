@@ -28,11 +28,13 @@ class Site:
         return SHAPES[self.shape](next(self._numbers), self.size)
 
     def time_get_work(self, caller: Caller, samples: int) -> list[float]:
-        """Seconds of each get_work. The task is finished and replaced in between, off the clock."""
+        """Seconds of each get_work. What it gave is finished and replaced in between, off the clock."""
         worker, found = self.workers[0], []
         for _ in range(samples):
-            found.append(time_of_get_work(caller, worker))
-            caller.call("add_task", worker=worker, **self.new_task())
+            seconds, tasks = time_of_get_work(caller, worker)
+            found.append(seconds)
+            for _ in range(tasks):
+                caller.call("add_task", worker=worker, **self.new_task())
         return found
 
     def time_add_task(self, caller: Caller, samples: int) -> list[float]:
@@ -54,24 +56,27 @@ class Site:
                 caller.call("add_task", worker=worker, **task)
 
 
-def time_of_get_work(caller: Caller, worker: str) -> float:
-    """Seconds of one get_work. Its task is reported afterwards, off the clock."""
+def time_of_get_work(caller: Caller, worker: str) -> tuple[float, int]:
+    """Seconds of one get_work, and how many tasks it gave. These are reported afterwards, off the clock."""
     get_work = caller.prepare("get_work", worker=worker, host="build-7", assistant=False, current_tasks=[])
     started = time.perf_counter()
     reply = get_work()
     seconds = time.perf_counter() - started
-    finish(caller, worker, caller.result_of(reply))
-    return seconds
+    return seconds, finish(caller, worker, caller.result_of(reply))
 
 
-def finish(caller: Caller, worker: str, reply: dict[str, Any]) -> None:
-    """Report the task that get_work gave as DONE, as Luigi's worker does."""
-    if reply["task_id"] is None:
+def finish(caller: Caller, worker: str, reply: dict[str, Any]) -> int:
+    """Report what get_work gave as DONE, as Luigi's worker does; returns how many tasks that were."""
+    task_id, batch = reply["task_id"], reply.get("batch_task_ids", ())
+    if batch:
+        task_id = f"Combined_{reply['batch_id']}"
+        caller.call("add_task", worker=worker, task_id=task_id, status="RUNNING", batch_id=reply["batch_id"])
+    if task_id is None:
         raise RuntimeError(f"There is no work left: {reply}")
     caller.call(
         "add_task",
         worker=worker,
-        task_id=reply["task_id"],
+        task_id=task_id,
         status="DONE",
         family=reply["task_family"],
         module=reply["task_module"],
@@ -84,6 +89,7 @@ def finish(caller: Caller, worker: str, reply: dict[str, Any]) -> None:
         assistant=False,
         retry_policy_dict={"retry_count": None, "disable_hard_timeout": None, "disable_window": None},
     )
+    return len(batch) or 1
 
 
 class Rate(NamedTuple):

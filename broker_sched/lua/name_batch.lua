@@ -5,19 +5,18 @@
 -- Reply the number of members
 -- Cost  O(members)
 -- @include lib/core/header.lua
--- @include lib/core/ids.lua
--- @include lib/tasks/tasks.lua
--- @include lib/tasks/statuses.lua
 
 local function name_batch()
-  local numbers = call('SMEMBERS', key('batch:', ARGS.provisional_id))
-  for _, n in ipairs(numbers) do
-    local task = load_task(id_of(n))
-    leave_status(task)
-    set(task, 'batch_id', ARGS.batch_id)
-    enter_status(task)
-    flush(task)
-  end
+  local provisional, final = key('batch:', ARGS.provisional_id), key('batch:', ARGS.batch_id)
+  local numbers = call('SMEMBERS', provisional)
+  if #numbers == 0 then return 0 end
+  local ids = call('HMGET', key('ids', ''), unpack(numbers))
+  for _, id in ipairs(ids) do call('HSET', key('task:', id), 'batch_id', ARGS.batch_id) end
+  call('SUNIONSTORE', final, final, provisional) -- an equal batch that was lost may have some still
+  call('DEL', provisional)
+  local batches = key('worker_batches:', call('HGET', key('task:', ids[1]), 'worker_running')) -- all run on one worker
+  call('HDEL', batches, ARGS.provisional_id)
+  call('HINCRBY', batches, ARGS.batch_id, #numbers)
   return #numbers
 end
 
