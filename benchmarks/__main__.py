@@ -33,8 +33,12 @@ def main() -> int:
         "--huge", type=int, metavar="TASKS", help="how many tasks the rows `looking`, `pages` and `browser` have"
     )
     parser.add_argument("--large", type=int, metavar="TASKS", help="how many are pending in most other rows")
-    parser.add_argument("--hub", type=int, metavar="TASKS", help="how many deps one task has in the row `longest-script`")
-    parser.add_argument("--repeats", type=int, metavar="RUNS", help="of the row `longest-script`, which tells the least")
+    parser.add_argument(
+        "--hub", type=int, metavar="TASKS", help="how many deps one task has in the row `longest-script`"
+    )
+    parser.add_argument(
+        "--repeats", type=int, metavar="RUNS", help="of the row `longest-script`, which tells the least"
+    )
     parser.add_argument("--output", type=Path, help="write there; a full run writes docs/benchmarks.md")
     parser.add_argument("--soak", type=int, metavar="TASKS", help="how many tasks the row `soak` runs")
     arguments = parser.parse_args()

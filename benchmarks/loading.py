@@ -22,7 +22,7 @@ def worker_ids(count: int) -> list[str]:
 
 
 def prepare(scheduler: Any, shape: str, workers: Iterable[str]) -> None:
-    """Register the workers, with what they batch; for resources also the limits, and a worker that holds half of them."""
+    """Register the workers, with what they batch; for resources also limits, and a worker that holds half of them."""
     for worker in workers:
         scheduler.add_worker(worker=worker, info={"workers": 1, "host": "build-7", "username": "etl"})
     if shape == "batchable":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -66,6 +67,17 @@ def test_why_a_task_failed_arrives_with_what_it_wrote(small_fleet: RqFleet, tmp_
     found = small_fleet.scheduler.task_log(task.task_id)
     assert "about to fail" in found["log"].splitlines() and "from a program" in found["log"].splitlines()
     assert f"[{task.task_id}] about to fail\n" in small_fleet.log(), "the rq worker shows it"
+
+
+def test_the_lines_of_a_jobs_log_in_json_name_the_worker_that_it_is(fleet: RqFleet, tmp_path: Path) -> None:
+    fleet.rq_worker(BSCHED_LOG_FORMAT="json")
+    fleet.listens(1)
+    task = InDirectory(directory=str(tmp_path), name="one")
+    assert fleet.run(task)
+    until(lambda: "Informed scheduler that task" in fleet.log(), "the job has told")
+    lines = [json.loads(line) for line in fleet.log().splitlines() if line.startswith("{")]
+    (worker,) = {line["worker"] for line in lines}
+    assert f"Running worker {worker} with 1 processes" in [line["message"] for line in lines]
 
 
 def test_what_a_task_asks_for_while_it_runs_is_run_first(small_fleet: RqFleet, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class Fleet:
     """What a round's tasks are run by.
 
     redis: what faults happen to; it ends with the fleet. url: where all reach it, if not at its own address. kinds: of
-    its workers, see start_worker. rq_settings: the module with them that `rq worker` finds Redis by, where there is one.
+    its workers, see start_worker. rq_settings: a module by which `rq worker` finds Redis; without it there is none.
     """
 
     def __init__(
@@ -79,9 +79,7 @@ class Fleet:
 
     def _start_rq_worker(self, settings: str) -> Program:
         """A stock rq worker, which has this module with settings."""
-        environment = environment_with(
-            self.directory, BSCHED_LOG_FORMAT="json", BSCHED_WORKER_PING_INTERVAL="0.5"
-        )
+        environment = environment_with(self.directory, BSCHED_LOG_FORMAT="json", BSCHED_WORKER_PING_INTERVAL="0.5")
         words = ("worker", "-c", settings, "--serializer", "json", self.namespace)
         with (self.directory / "logs" / "rq").open("a") as log:
             return Program(*words, program="rq.cli", stdout=log, stderr=log, env=environment)

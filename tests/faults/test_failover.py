@@ -52,7 +52,7 @@ class Sentinels:
         """Return those for `rq worker` that docs/rq.md has, with these Sentinels in place of its."""
         (told,) = re.findall("```python\n(# fleet_settings.*?)```", (ROOT / "docs/rq.md").read_text(), re.DOTALL)
         instances = ", ".join(f'("127.0.0.1", {port})' for port in self._ports)
-        return re.sub("(?<=\"INSTANCES\": ).*", f"[{instances}],", told)
+        return re.sub('(?<="INSTANCES": ).*', f"[{instances}],", told)
 
     def primary(self, namespace: str) -> RunningRedis:
         """Which all Sentinels take for the primary. Raises redis.RedisError, ValueError while they do not agree."""
@@ -189,7 +189,7 @@ def _state(node: RunningRedis) -> dict[str, str]:
 def test_a_fleet_goes_on_when_another_primary_was_elected(
     tmp_path: Path, kind: type[Sentinels] | type[Cluster], is_confirmed: bool
 ) -> None:
-    """is_confirmed: what is answered to a change is on each replica that may take over, so that nothing of it is lost."""
+    """is_confirmed: what is answered to a change is on each replica that may take over, so nothing of it is lost."""
     (tmp_path / "redis").mkdir()
     watched = kind(tmp_path / "redis")
     try:
