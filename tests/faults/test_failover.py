@@ -265,7 +265,7 @@ def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int, loses: bo
     until(is_elected, "another primary is elected", 60)
     if not loses:  # before that nothing is confirmed; meanwhile workers ask less and less often
         old.start()
-        until(lambda: followers(watched.primary(fleet.namespace)) == watched.replicas, "replicas follow it", 60)
+        until(lambda: has_replicas(watched, fleet.namespace), "replicas follow it", 60)
     elected, seconds = time.time(), GOES_ON_SECONDS if loses else GOES_ON_SECONDS + LONGEST_WAIT_SECONDS
     following = fleet.begin_round()
     until(lambda: workers_told_since(fleet, elected) == set(fleet.kinds), "all workers go on", seconds)
@@ -276,10 +276,13 @@ def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int, loses: bo
         old.start()  # for the next round
 
 
-def followers(primary: RunningRedis) -> int:
-    """How many replicas follow it, with all that it had."""
-    told = [each for name, each in primary.client().info("replication").items() if name[:5] == "slave"]
-    return sum(isinstance(each, dict) and each["state"] == "online" for each in told)
+def has_replicas(watched: Sentinels | Cluster, namespace: str) -> bool:
+    """Whether all replicas follow the primary of the namespace, with all that it had."""
+    with suppress(redis.RedisError, ValueError):  # on a busy machine another one may be elected at once
+        replication = watched.primary(namespace).client().info("replication")
+        told = [each for name, each in replication.items() if name[:5] == "slave"]
+        return sum(isinstance(each, dict) and each["state"] == "online" for each in told) == watched.replicas
+    return False
 
 
 def workers_told_since(fleet: Fleet, since: float) -> set[str]:
