@@ -23,7 +23,7 @@ from tests.servers import RunningRedis, any_server, die_with_parent, free_port, 
 NAME, SHARDS = "luigi", 3
 DOWN_MS, FAILOVER_MS = 500, 2000
 GOES_ON_SECONDS = 10.0  # after the election
-PAUSE_SECONDS = 0.02  # while a namespace moves, between a few keys and the next ones
+PARTS, PAUSE_SECONDS = 40, 0.02  # in which a namespace moves to another node, and what is between two of them
 
 
 class Sentinels:
@@ -126,7 +126,7 @@ class Cluster:
         return next(each for each in self.nodes if each.port == port)
 
     def move(self, namespace: str) -> None:
-        """Have another primary take the namespace's slot, with its keys, a few at a time: that takes a second or so."""
+        """Have another primary take the namespace's slot, with its keys, in parts: that takes a second or so."""
         source = self.primary(namespace)
         target = next(node for node in self.nodes if node is not source and node.client().role()[0] == "master")
         others = [node for node in self.nodes if node not in (source, target)]
@@ -135,7 +135,8 @@ class Cluster:
             slot = client.execute_command("CLUSTER", "KEYSLOT", f"bsched:{{{namespace}}}:config")
             target.client().execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
             client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-            while keys := client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 5):
+            each = int(client.execute_command("CLUSTER", "COUNTKEYSINSLOT", slot)) // PARTS + 1
+            while keys := client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, each):
                 client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
                 time.sleep(PAUSE_SECONDS)
         for node in (target, source, *others):
