@@ -63,23 +63,33 @@ def test_a_member_that_is_reported_into_another_workers_batch_leaves_nothing_beh
     assert list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}worker_batches:*")) == []
 
 
+def test_members_are_the_workers_own(scheduler):
+    """Luigi hands out others', too, where resources are needed: the next prune fails them while they run."""
+    scheduler.update_resources(database=9)
+    scheduler.add_task_batcher(worker="w", task_family="F", batched_args=["day"])
+    for worker, task_id in (("w", "a"), ("v", "b"), ("w", "c")):
+        task = {"family": "F", "params": {"day": task_id}, "batchable": True, "resources": {"database": 1}}
+        scheduler.add_task(worker=worker, task_id=task_id, **task)
+    assert scheduler.get_work(worker="w")["batch_task_ids"] == ["a", "c"]
+    assert scheduler.get_work(worker="v")["task_id"] == "b"
+
+
 @pytest.fixture
 def left_behind(scheduler_factory, clock):
     """A scheduler on which a is in the batch of w, and b, which has failed there by itself, is run by v alone.
 
-    As in Luigi, w was given b with its own task, since both need the same resource, and the next prune fails b.
+    w was an assistant, and is none any more: it has no stake in b.
     """
     scheduler = scheduler_factory(retry_delay=5, worker_disconnect_delay=600)
-    scheduler.update_resources(database=9)
     scheduler.add_task_batcher(worker="w", task_family="F", batched_args=["day"])
     for worker, task_id in (("w", "a"), ("v", "b")):
-        task = {"family": "F", "params": {"day": task_id}, "batchable": True, "resources": {"database": 1}}
+        task = {"family": "F", "params": {"day": task_id}, "batchable": True}
         scheduler.add_task(worker=worker, task_id=task_id, **task)
-    work = scheduler.get_work(worker="w")
+    scheduler.add_worker(worker="w", info={"assistant": True})
+    work = scheduler.get_work(worker="w", assistant=True)
     assert work["batch_task_ids"] == ["a", "b"]
-    scheduler.add_task(
-        worker="w", task_id="both", family="F", status="RUNNING", batch_id=work["batch_id"], resources={"database": 1}
-    )
+    scheduler.add_task(worker="w", task_id="both", family="F", status="RUNNING", batch_id=work["batch_id"])
+    scheduler.add_worker(worker="w", info={"assistant": False})
     scheduler.prune()
     assert "no stake in it" in scheduler.fetch_error("b")["error"] and not scheduler.fetch_error("a")["error"]
     clock.advance(6)

@@ -145,9 +145,6 @@ class World:
         self.arrived: set[str] = set()  # calls that the scheduler has had before
         self.run_by: dict[tuple[str, int], Process] = {}  # a hand-out → whose it is
         self.standings: dict[str, Standing] = {}
-        self.strangers: set[tuple[str, int]] = (
-            set()
-        )  # task and attempt: failed in a batch whose worker was none of the task's own
         self.touched: set[str] = set()  # tasks that people have changed in this step
         self.submitted: set[str] = set()  # tasks that were added in this step
         self.reported: dict[str, int | None] = {}  # tasks on whose runs the step has reported, with the attempt
@@ -354,8 +351,6 @@ class World:
             return
         for task_id in self.members_of(report["task_id"]):
             standing = self.standing(task_id)
-            if (task_id, report["attempt"]) in self.strangers:  # the end of the batch is for those that run in it still
-                continue
             if standing.attempt == report["attempt"] and task_id in self.reported and standing.status != "DONE":
                 raise Violation(f"{task_id} was reported DONE, and is {standing}")
 
@@ -525,8 +520,6 @@ class World:
         if not now.status and name not in self.touched:
             fail("it is lost")
         is_handed_out = now.status in ("RUNNING", "BATCH_RUNNING") and now.attempt != before.attempt
-        if now.status == "FAILED" and self.is_in_batch_of_a_stranger(name, before):
-            self.strangers.add((name, before.attempt))
         if is_handed_out and not is_run and self.unmet(name):
             fail(f"and waits for {self.unmet(name)}")
         if is_handed_out and not is_run and (self.is_paused or FAMILIES[int(name[1:]) % 3] in self.paused):
@@ -545,14 +538,7 @@ class World:
         """Whether what was called in this step may end the run that was under way."""
         silent = self.clock.now - self.heard_at.get(before.worker, 0.0) >= SILENCE
         is_reported = self.reported.get(name) == before.attempt
-        is_excused = before.worker in self.excused or self.is_in_batch_of_a_stranger(name, before)
-        return name in self.touched or is_reported or silent or is_excused
-
-    def is_in_batch_of_a_stranger(self, name: str, before: Standing) -> bool:
-        """Whether it runs in the batch of a worker that has no stake in it. As Luigi has it, that fails it once."""
-        if before.status != "BATCH_RUNNING":
-            return False
-        return before.worker not in self.scheduler.task_list().get(name, {}).get("workers", ())
+        return name in self.touched or is_reported or silent or before.worker in self.excused
 
     def unmet(self, name: str) -> list[str]:
         """Deps of a task that are not DONE."""

@@ -39,15 +39,15 @@ local function entries_behind(entry_key, task, count)
   return entries
 end
 
--- The tasks to hand out together, the best one first; at least that one. Luigi: a worker without
--- resource-bearing tasks takes only its own, any other takes whatever is ready.
-local function batch_of(best, worker)
+-- The tasks to hand out together, the best one first; at least that one. Who is no assistant takes only its own: of
+-- others it would be taken for an orphan.
+local function batch_of(best, worker, as_assistant)
   local names_text, maximum = batcher_of(worker, best.family or '')
   local batch = { best }
   if not names_text or best.batchable ~= '1' or best.refusals or maximum < 2 then return batch, names_text end
   local signature = batch_signature(best, names_text)
   if not signature then return batch, names_text end
-  local only_own = is_trivial(worker)
+  local only_own = not as_assistant or is_trivial(worker)
   local entries, is_restricted = {}, worker.refuses or worker.modules
   for _, runner_set in ipairs(call('SMEMBERS', key('batch_runner_sets:', signature))) do
     if not only_own or is_in_worker_set('runner_set', runner_set, worker.w) then

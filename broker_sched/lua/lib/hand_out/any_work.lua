@@ -93,7 +93,7 @@ local function get_any_work()
       return { 'active', 0, 0, 0, {}, {}, 'more' }
     end
     batch[1] = best
-    if best and best.batchable == '1' then batch, names_text = batch_of(best, worker) end
+    if best and best.batchable == '1' then batch, names_text = batch_of(best, worker, AS_ASSISTANT) end
   end
   if batch[1] and wakeups.is_anybody_waiting() then -- others may take what this one leaves
     for _, queue in ipairs(own_queues(worker, AS_ASSISTANT)) do wakeups.note(queue) end
