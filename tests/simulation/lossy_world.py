@@ -145,6 +145,7 @@ class World:
         self.arrived: set[str] = set()  # calls that the scheduler has had before
         self.run_by: dict[tuple[str, int], Process] = {}  # a hand-out → whose it is
         self.standings: dict[str, Standing] = {}
+        self.given_up: set[tuple[str, int]] = set()  # task and attempt: failed with a batch whose worker was missed
         self.touched: set[str] = set()  # tasks that people have changed in this step
         self.submitted: set[str] = set()  # tasks that were added in this step
         self.reported: dict[str, int | None] = {}  # tasks on whose runs the step has reported, with the attempt
@@ -351,6 +352,8 @@ class World:
             return
         for task_id in self.members_of(report["task_id"]):
             standing = self.standing(task_id)
+            if (task_id, report["attempt"]) in self.given_up:  # which members a batch had is known while it runs
+                continue
             if standing.attempt == report["attempt"] and task_id in self.reported and standing.status != "DONE":
                 raise Violation(f"{task_id} was reported DONE, and is {standing}")
 
@@ -520,6 +523,8 @@ class World:
         if not now.status and name not in self.touched:
             fail("it is lost")
         is_handed_out = now.status in ("RUNNING", "BATCH_RUNNING") and now.attempt != before.attempt
+        if before.status == "BATCH_RUNNING" and now.status == "FAILED" and name not in self.reported:
+            self.given_up.add((name, before.attempt))
         if is_handed_out and not is_run and self.unmet(name):
             fail(f"and waits for {self.unmet(name)}")
         if is_handed_out and not is_run and (self.is_paused or FAMILIES[int(name[1:]) % 3] in self.paused):
