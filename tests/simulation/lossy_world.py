@@ -36,6 +36,11 @@ OPTIONS = {
 ENDED_ROUNDS = 400  # in which everything must end, once nothing goes wrong any more
 
 
+def needs_of(name: str) -> dict[str, float]:
+    """What a task needs, as each report on it tells: it is what it needs from then on. A batch needs nothing."""
+    return {} if name.startswith("batch-") else NEEDS[int(name[1:]) % len(NEEDS)]
+
+
 class Step(NamedTuple):
     """One step of a history. who and what choose among those there are; fate: what the network does with the call."""
 
@@ -344,7 +349,8 @@ class World:
             if step.kind == "done":
                 self.expect_done(report)
 
-        self.call(process, step.fate, "add_task", heard, worker=process.name, assistant=process.is_assistant, **report)
+        more = {"assistant": process.is_assistant, "resources": needs_of(name)}
+        self.call(process, step.fate, "add_task", heard, worker=process.name, **more, **report)
 
     def expect_done(self, report: dict[str, Any]) -> None:
         """Its report was taken: the task must be DONE, unless something else has happened since it arrived first."""
@@ -366,6 +372,7 @@ class World:
         attempt = process.runs.pop(name)
         below = self.tasks[: self.tasks.index(name)]
         more = {"new_deps": [below[step.what % len(below)]], "attempt": attempt, "runnable": True}
+        more["resources"] = needs_of(name)
         self.call(process, step.fate, "add_task", lambda _: None, worker=process.name, task_id=name, **more)
 
     def release(self, process: Process, step: Step) -> None:
@@ -438,7 +445,7 @@ class World:
         number = chance.randrange(len(self.tasks))
         deps = chance.sample(self.tasks[:number], min(number, chance.choice([0, 0, 1, 3])))
         family = FAMILIES[number % 3]
-        needs = NEEDS[number % len(NEEDS)]
+        needs = needs_of(self.tasks[number])
         batch = {"batchable": True, "params": {"x": str(number)}} if family == "B" and not needs else {}
         more = dict(deps=deps, family=family, resources=needs, priority=chance.choice([0, 0, 5]), **batch)
         worker = chance.choice(self.processes).name if chance.random() < 0.7 else who.name
@@ -543,7 +550,16 @@ class World:
         """Whether what was called in this step may end the run that was under way."""
         silent = self.clock.now - self.heard_at.get(before.worker, 0.0) >= SILENCE
         is_reported = self.reported.get(name) == before.attempt
-        return name in self.touched or is_reported or silent or before.worker in self.excused
+        is_excused = before.worker in self.excused or self.is_unheard_of(name, before)
+        return name in self.touched or is_reported or silent or is_excused
+
+    def is_unheard_of(self, name: str, before: Standing) -> bool:
+        """Whether it is in a batch that its worker asks for work without: the hand-out was lost, and is taken back."""
+        return before.status == "BATCH_RUNNING" and not any(
+            each.name == before.worker and each.runs.get(batch) == before.attempt and name in members
+            for each in self.processes
+            for batch, members in each.members.items()
+        )
 
     def unmet(self, name: str) -> list[str]:
         """Deps of a task that are not DONE."""
