@@ -12,6 +12,7 @@ from benchmarks.tasks import BATCHER, LIMITS, SHAPES, holders
 from broker_sched import Scheduler
 
 PROCESSES = 4
+TOGETHER = 500  # tasks in one add_tasks
 WORKER = "Worker(salt=0123456789, workers=1, host=build-7, username=etl, pid=4711)"
 SPAWN = multiprocessing.get_context("spawn")  # a fork would share connections
 
@@ -54,11 +55,11 @@ def fill(redis_url: str, namespace: str, shape: str, count: int, workers: int = 
 
 
 def _add_share(redis_url: str, namespace: str, shape: str, count: int, workers: int, first: int, step: int) -> None:
-    scheduler = Scheduler(redis_url, namespace)
-    for number in range(first, count, step):
-        task = SHAPES[shape](number, count)
+    scheduler, numbers = Scheduler(redis_url, namespace), range(first, count, step)
+    for start in range(0, len(numbers), TOGETHER):
+        tasks = [SHAPES[shape](number, count) for number in numbers[start : start + TOGETHER]]
         for worker in worker_ids(workers):
-            scheduler.add_task(worker=worker, **task)
+            scheduler.add_tasks(worker=worker, tasks=tasks)
 
 
 def luigid_state(path: Path, shape: str, count: int, workers: int = 1) -> Path:
