@@ -154,6 +154,8 @@ class World:
         self.touched: set[str] = set()  # tasks that people have changed in this step
         self.submitted: set[str] = set()  # tasks that were added in this step
         self.reported: dict[str, int | None] = {}  # tasks on whose runs the step has reported, with the attempt
+        self.reporting: set[str | None] = set()  # the worker that reports in this step
+        self.asked: set[str] = set()  # workers that have asked for work in this step
         self.excused: set[str] = set()  # workers that a new process has replaced in this step
         self.is_paused = False
         self.paused: set[str] = set()  # families
@@ -165,7 +167,7 @@ class World:
 
     def take(self, step: Step) -> None:
         """Carry out one step, and look at what it has changed. Raises Violation."""
-        self.touched, self.submitted, self.reported, self.excused = set(), set(), {}, set()
+        self.touched, self.submitted, self.reported, self.excused, self.asked = set(), set(), {}, set(), set()
         worker = self.processes[step.who % len(self.processes)]
         if step.kind == "late copy":
             self.deliver_late(step.what)
@@ -220,6 +222,8 @@ class World:
         request = Request(sent.request.caller, sent.request.number, sent.request.is_repetition)
         commands = OPERATIONS[sent.method](self.scheduler.namespace, **check(METHODS[sent.method], sent.arguments))
         self.note_reports(sent)
+        if sent.method in ("get_work", "exchange"):
+            self.asked.add(sent.arguments["worker"])
         before = {task_id: self.fields(task_id) for task_id in self.reported}
         worker = sent.arguments.get("worker") if sent.method in SIGNS_OF_LIFE else None
         self.is_new = str(request) not in self.arrived  # else it may be answered by what was kept, or carried out again
@@ -235,9 +239,17 @@ class World:
         self.arrived |= {f"{request.caller}:{request.number}", f"{request.caller}:{request.number}!"}
         if isinstance(answer, Superseded) and before != {name: self.fields(name) for name in before}:
             raise Violation(f"a report that does not count has changed something: {sent.arguments}")
+        if isinstance(answer, Superseded) and self.is_new and any(map(self.counts, before, before.values())):
+            raise Violation(f"a report of the worker that runs it does not count: {sent.arguments}")
         return answer
 
+    def counts(self, name: str, fields: dict[str, str]) -> bool:
+        """Whether what the step reports is of the run that is under way, by the worker that has it."""
+        attempt, is_run = self.reported[name], fields.get("status") == "RUNNING"
+        return is_run and fields["attempt"] == str(attempt) and fields["worker_running"] in self.reporting
+
     def note_reports(self, sent: Sent) -> None:
+        self.reporting = {sent.arguments.get("worker")}
         reports = sent.arguments.get("reports", ())
         if sent.method in ("add_task", "release_task", "decrease_running_task_resources"):
             reports = [sent.arguments]
@@ -555,7 +567,9 @@ class World:
 
     def is_unheard_of(self, name: str, before: Standing) -> bool:
         """Whether it is in a batch that its worker asks for work without: the hand-out was lost, and is taken back."""
-        return before.status == "BATCH_RUNNING" and not any(
+        if before.status != "BATCH_RUNNING" or before.worker not in self.asked:
+            return False
+        return not any(
             each.name == before.worker and each.runs.get(batch) == before.attempt and name in members
             for each in self.processes
             for batch, members in each.members.items()

@@ -54,9 +54,6 @@ MUTANTS = {
     "the members of a batch stay as they are": Mutant(
         "    set_status(member, new)\n    finish_task(member)", "    finish_task(member)"
     ),
-    "a task takes its batch along when it fails by itself": Mutant(
-        "    set(task, 'batch_id', nil) -- what it does", "    -- what it does"
-    ),
     "pauses are not heard": Mutant("if not lost and OPTIONS.paused ~= 1 then", "if not lost then"),
     "dependents are not told": Mutant(
         "  for _, dependent in ipairs(page) do\n    local unmet_flips",
