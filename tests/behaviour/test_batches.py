@@ -131,3 +131,14 @@ def test_nor_is_one_that_fails_in_its_batch(left_behind):
     left_behind.prune()
     assert statuses(left_behind, "a") == ["FAILED"]
     assert left_behind.task_statuses(["both"]) == {}, "what was made of them is removed"
+
+
+@pytest.mark.parametrize(("status", "after"), [("DONE", "DONE"), ("FAILED", "FAILED")])
+def test_a_batch_may_run_as_one_of_its_members(scheduler, status, after):
+    """Which has the parameters of the combined task, such as the last day of several."""
+    batch_id = two_tasks(scheduler, {}, {})["batch_id"]
+    scheduler.add_task(worker="w", task_id="b", family="F", status="RUNNING", batch_id=batch_id)
+    assert statuses(scheduler, "a", "b") == ["BATCH_RUNNING", "RUNNING"]
+    assert scheduler.get_work(worker="w", current_tasks=["b"])["task_id"] is None, "the batch is not taken back"
+    scheduler.add_task(worker="w", task_id="b", status=status)
+    assert statuses(scheduler, "a", "b") == [after, after]

@@ -142,7 +142,7 @@ def neutral_state(module: Any) -> type:
         def set_status(self, task: Any, new_status: str, config: Any = None) -> None:
             old, locked, removal = task.status, task.scheduler_disable_time, task.remove
             super().set_status(task, new_status, config)
-            if old == module.BATCH_RUNNING and task.status != old:
+            if old == module.BATCH_RUNNING and task.status not in (old, module.RUNNING):
                 # It keeps the batch that it leaves there: run alone, its end is that of the others who are in it still,
                 # and, not batchable any more, it is removed when it fails.
                 task.batch_id, task.remove = None, removal

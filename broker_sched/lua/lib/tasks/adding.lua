@@ -254,8 +254,8 @@ end
 -- @with touch_worker get_worker find_worker known_workers load_task loaded_tasks is_place note_listing state_in_fields
 -- @with note_places known_edges is_blocking id_by_number describe report is_newer_attempt set set_expl set_own_expl
 -- @with batch_members may_change_status is_running set_status move_status is_run leave_status use_all held_amounts
--- @with amounts no_needs enter_status is_orphaned_run record_event note_event kind_of_end note_metric run_counts.add_done
--- @with run_counts run_counts.add set_deps named_deps set_resources join_stakeholder_set join_worker_set joined
+-- @with amounts no_needs enter_status is_orphaned_run record_event note_event kind_of_end note_metric
+-- @with run_counts.add_done run_counts run_counts.add set_deps named_deps set_resources join_stakeholder_set join_worker_set joined
 -- @with find_or_make_worker_set is_in_worker_set raise_priority finish_task place_task wanted_tally change_tally
 -- @with wanted_counted list_task wanted_state leave_listing enter_listing flush is_neutral propagate_to_all_deps
 -- @with run_deferred backlog has_backlog write_listings write_run_counts

@@ -39,7 +39,6 @@ local function leave_status(task)
     call('SREM', key('batch:', task.batch_id), task.n)
     call('SREM', key('batch_running', ''), task.n)
     if call('HINCRBY', batches, task.batch_id, -1) <= 0 then call('HDEL', batches, task.batch_id) end
-    set(task, 'batch_id', nil) -- what it does from here on is not the batch's any more
   elseif task.status == 'FAILED' then
     call('ZREM', key('due:retry', ''), task.n)
   end
@@ -66,6 +65,8 @@ local function move_status(task, new)
   local old = task.status
   local ends_run = is_run(old) and not is_run(new)
   leave_status(task)
+  -- Its batch's no more, unless the batch is run as this member, which has the parameters of the combined task.
+  if old == 'BATCH_RUNNING' and new ~= 'RUNNING' then set(task, 'batch_id', nil) end
   set(task, 'status', new)
   set(task, 'updated', NOW_TEXT)
   if new ~= 'PENDING' and new ~= 'RUNNING' then set(task, 'waits_since', nil) end
