@@ -142,3 +142,12 @@ def test_a_batch_may_run_as_one_of_its_members(scheduler, status, after):
     assert scheduler.get_work(worker="w", current_tasks=["b"])["task_id"] is None, "the batch is not taken back"
     scheduler.add_task(worker="w", task_id="b", status=status)
     assert statuses(scheduler, "a", "b") == [after, after]
+
+
+def test_a_batch_that_runs_as_one_of_its_members_can_be_given_back(scheduler):
+    batch_id = two_tasks(scheduler, {}, {})["batch_id"]
+    scheduler.add_task(worker="w", task_id="b", family="F", status="RUNNING", batch_id=batch_id)
+    scheduler.release_task(worker="w", task_id="b")
+    scheduler.prune()
+    assert statuses(scheduler, "a", "b") == ["PENDING", "PENDING"]
+    assert scheduler.get_work(worker="w", current_tasks=[])["batch_task_ids"] == ["a", "b"]
