@@ -45,8 +45,14 @@ def test_all_that_a_task_writes_is_captured(
         assert line in lines
     assert any("logged" in line for line in lines)
     assert (found["size"], found["status"]) == (len(found["log"]), "DONE")
-    shown = capfd.readouterr().err
-    assert f"[{task.task_id}] printed é\n" in shown and f"[{task.task_id}] without an end of line\n" in shown
+    shown = ""
+
+    def is_shown() -> bool:
+        nonlocal shown
+        shown += capfd.readouterr().err
+        return all(f"[{task.task_id}] {line}\n" in shown for line in ("printed é", "without an end of line"))
+
+    until(is_shown, "all is shown: the last line when nobody can go on with it, such as another process just forked")
 
 
 def test_of_much_the_end_is_kept(local: Any, tasks: ModuleType, directory: str) -> None:
