@@ -118,7 +118,7 @@ def test_a_task_that_failed_by_itself_in_a_batch_can_be_given_back(left_behind):
     assert statuses(left_behind, "a", "b") == ["BATCH_RUNNING", "PENDING"]
 
 
-def test_a_task_that_was_in_a_batch_is_not_removed_when_it_fails(left_behind, clock):
+def test_a_task_that_was_in_a_batch_is_not_removed_when_it_fails(left_behind):
     """Luigi's scheduler removes it when it was added as not batchable since."""
     left_behind.add_task(worker="v", task_id="b", status="FAILED", batchable=False)
     left_behind.prune()
