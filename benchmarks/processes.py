@@ -157,8 +157,9 @@ class Redis(Program):
 
     @property
     def version(self) -> str:
-        """7.0.15"""
-        return str(self.client.info("server")["redis_version"])
+        """7.0.15 (jemalloc-5.2.1): what it takes memory with decides about pauses when much is freed at once."""
+        version, allocator = (self.client.info(section) for section in ("server", "memory"))
+        return f"{version['redis_version']} ({allocator['mem_allocator']})"
 
     def memory(self) -> int:
         """Bytes used for data, without the buffers of clients and of the append-only file."""

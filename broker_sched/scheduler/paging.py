@@ -58,6 +58,19 @@ def scan_set(namespace: Namespace, *parts: str) -> Commands[list[str]]:
     return (yield from _scan("SSCAN", namespace.key(*parts)))
 
 
+def scan_sets(keys: Sequence[str]) -> Commands[list[list[str]]]:
+    """Return the members of each of these sets, of large ones read a page at a time: a member may come twice then."""
+    replies = yield Read([("SSCAN", key, "0", "COUNT", str(SCANNED)) for key in keys])
+    sets: list[list[str]] = []
+    for key, (cursor, members) in zip(keys, replies):
+        found = list(members)
+        while str(cursor) != "0":
+            ((cursor, members),) = yield Read([("SSCAN", key, str(cursor), "COUNT", str(SCANNED))])
+            found += members
+        sets.append(found)
+    return sets
+
+
 def scan_sorted_set(namespace: Namespace, *parts: str) -> Commands[list[str]]:
     """Return all members of a sorted set, in no order, which are read a page at a time."""
     entries = yield from _scan("ZSCAN", namespace.key(*parts))

@@ -1,10 +1,11 @@
-"""Most add_tasks and get_works are plain, and have a short way of their own.
+"""Most add_tasks are plain, and have a short way of their own; so has what a hand-out writes.
 
-lib/tasks/plain_task.lua and lib/hand_out/plain_work.lua must answer and write what the way for every case would
-(lib/tasks/adding.lua, lib/hand_out/any_work.lua), to the last key.
+lib/tasks/plain_task.lua must answer and write what the way for every case would (lib/tasks/adding.lua), and
+lib/hand_out/one_task.lua what follows from the rules for any change of a status, to the last key.
 """
 
 import random
+import re
 from functools import cache
 
 import pytest
@@ -20,14 +21,26 @@ from tests.simulation.test_interleaved import random_call
 
 CHOICES = {
     "add_task": "is_plain_report() and add_plain_task() or add_any_task()",
-    "get_work": "get_plain_work() or get_any_work()",
+    "get_work": "    hand_out(task, entry, worker)\n",
 }
 BOTH = CHOICES
-ONLY_GENERAL = {"add_task": "add_any_task()", "get_work": "get_any_work()"}
-ONLY_PLAIN = {
-    "add_task": "is_plain_report() and add_plain_task() or error('not plain')",
-    "get_work": "get_plain_work() or error('not plain')",
-}
+# By the rules of statuses.lua, and by what placing.lua finds out.
+BY_THE_RULES = """
+    local whole = load_task(task.id)
+    note_metric('S', whole.family or '', whole.ready_since or whole.updated)
+    set(whole, 'worker_running', worker.id)
+    hold_needs(whole)
+    set_status(whole, 'RUNNING')
+    set(whole, 'time_running', NOW_TEXT)
+    set(whole, 'attempt', attempt_after(whole.attempt))
+    finish_task(whole)
+"""
+ONLY_GENERAL = {"add_task": "add_any_task()", "get_work": BY_THE_RULES}
+ONLY_PLAIN = BOTH | {"add_task": "is_plain_report() and add_plain_task() or error('not plain')"}
+NEEDED_BY_THE_RULES = "".join(
+    f"-- @rarely lib/tasks/{name}.lua\n" for name in ("statuses", "links", "attempts", "metric_notes")
+)
+MADE_TOGETHER = re.compile("^-- @with .*$", re.MULTILINE)
 
 
 class SameWeights:
@@ -63,7 +76,15 @@ def go(monkeypatch):
 def joined(name, way):
     """The script of this name with this way in place of the choice between both, joined once for all tests."""
     assert CHOICES[name] in text_of(f"{name}.lua")
-    return join(name, lambda file_name: text_of(file_name).replace(CHOICES[name], way))
+
+    def text_with(file_name):
+        text = text_of(file_name)
+        if CHOICES[name] not in text:
+            return text
+        text = text.replace(CHOICES[name], way)
+        return NEEDED_BY_THE_RULES + MADE_TOGETHER.sub("", text) if way == BY_THE_RULES else text
+
+    return join(name, text_with)
 
 
 def everything_in(scheduler):
@@ -309,6 +330,51 @@ HISTORIES = {
         add(task_id="newer"),
     ],
     "an empty module": [FIRST, add(task_id="new", module=""), add(task_id="new", module="m"), ask(), ask()],
+    "a batchable task without others to go with": [
+        FIRST,
+        ("add_task_batcher", {"worker": "w", "task_family": "F", "batched_args": ["p"], "max_batch_size": 5}),
+        add(task_id="new", family="F", batchable=True, params={"p": "1"}, priority=2),
+        ask(),
+        ask(),
+    ],
+    "a deferred step makes ready what is handed out": [
+        add(task_id="dep", family="F"),
+        add(task_id="new", family="F", deps=["dep"], priority=5),
+        ask(),
+        ("set_deps_aside", "new"),
+        ask(),
+    ],
+    "deferred steps change it before and after it is handed out": [
+        FIRST,
+        add("v", task_id="other"),
+        add(task_id="dep", priority=5),
+        add(task_id="new", deps=["dep"], priority=5),
+        add(task_id="above", deps=["new"], priority=5),
+        ask(),
+        ("set_deps_aside", "new"),
+        *[("deferred_step", "unlink 1000000001")] * 60,
+        ("deferred_step", "extend_stake 1000000005 2 0"),
+        ask(),
+    ],
+    "a family is paused while others are handed out": [
+        FIRST,
+        add(task_id="new", family="G", priority=3),
+        add(task_id="other", family="G", priority=2),
+        ("pause_family", {"family": "G"}),
+        ask(),
+        ("unpause_family", {"family": "G"}),
+        ask(),
+        ask(),
+    ],
+    "what a worker refused stands apart": [
+        FIRST,
+        add(task_id="new", family="G", module="m", priority=3),
+        add("v", task_id="new", family="G", module="m"),
+        ask(),
+        ("refuse_tasks", {"worker": "w", "task_ids": ["new"], "reason": "no module"}),
+        ask(),
+        ask("v"),
+    ],
 }
 
 
@@ -323,6 +389,12 @@ def carry_out(scheduler, clock, steps):
             waiting = Call("await_work", worker=worker, assistant=assistant, mailbox="mailbox", seconds="30")
             replies.append(scheduler._run(waiting))
             assert replies[-1][0] == 0, "there was work at once"
+        elif method == "set_deps_aside":  # as when another list of deps takes the place of a long one
+            keys = scheduler.namespace.key
+            n = scheduler._client.hget(keys("task", given), "n")
+            n = n.decode() if isinstance(n, bytes) else n
+            scheduler._client.rename(keys("deps", n), keys("unlink", n))
+            scheduler._client.rpush(keys("deferred_steps"), f"unlink {n}")
         elif method == "deferred_step":
             scheduler._client.rpush(scheduler.namespace.key("deferred_steps"), given)
         else:
@@ -368,7 +440,7 @@ def test_workers_whose_weights_collide_are_told_apart(scheduler_factory, go, mon
 
 
 READY = [{"task_id": "t"}]
-PLAIN_WORK = {
+WORK = {
     "nothing to do": ([], {}),
     "one task": (READY, {"host": "h"}),
     "it tells what it runs": ([*READY, {"task_id": "u", "status": "RUNNING"}], {"current_tasks": ["u"]}),
@@ -385,11 +457,12 @@ PLAIN_WORK = {
     ),
     "another worker's tasks": ([{"task_id": "t", "worker": "v"}], {}),
     "shared tasks": ([*READY, {"task_id": "t", "worker": "v"}], {}),
-}
-ODD_WORK = {
+    "a date": ([{"task_id": "t", "params": {"date": "2024-03-01"}}], {}),
+    "ready later than it was added": ([{"task_id": "t", "deps": ["d"]}, {"task_id": "d", "status": "DONE"}], {}),
     "a task was lost": ([*READY, {"task_id": "u", "status": "RUNNING"}], {"current_tasks": []}),
     "an assistant": ([{"task_id": "t", "worker": "v"}], {"assistant": True}),
     "batchable": ([{"task_id": "t", "batchable": True}], {}),
+    "batchable, with a stake of none": ([{"task_id": "t", "worker": "v", "batchable": True}], {"assistant": True}),
     "a better task could run elsewhere": (
         [
             {"task_id": "u", "resources": {"r": 1}, "priority": 9, "worker": "v"},
@@ -398,6 +471,7 @@ ODD_WORK = {
         {},
     ),
     "unknown": (READY, {"worker": "nobody"}),
+    "unknown, an assistant": (READY, {"worker": "nobody", "assistant": True}),
 }
 
 
@@ -413,16 +487,10 @@ def worked(scheduler, before, call, go, ways):
     return reply, everything_in(scheduler)
 
 
-@pytest.mark.parametrize("case", PLAIN_WORK)
-def test_plain_work_is_handed_out_the_short_way(scheduler_factory, go, case):
-    plain = worked(scheduler_factory(), *PLAIN_WORK[case], go, ONLY_PLAIN)
-    assert plain == worked(scheduler_factory(), *PLAIN_WORK[case], go, ONLY_GENERAL)
-
-
-@pytest.mark.parametrize("case", ODD_WORK)
-def test_work_that_is_not_plain_is_left_to_the_way_for_every_case(scheduler_factory, go, case):
-    found = worked(scheduler_factory(), *ODD_WORK[case], go, BOTH)
-    assert found == worked(scheduler_factory(), *ODD_WORK[case], go, ONLY_GENERAL)
+@pytest.mark.parametrize("case", WORK)
+def test_a_hand_out_writes_what_follows_from_the_rules(scheduler_factory, go, case):
+    found = worked(scheduler_factory(), *WORK[case], go, BOTH)
+    assert found == worked(scheduler_factory(), *WORK[case], go, ONLY_GENERAL)
 
 
 @pytest.mark.parametrize("seed", range(by_night(250, 8)))

@@ -129,3 +129,38 @@ def test_tasks_that_are_removed_while_they_are_read_are_no_difference(busy, monk
 
     monkeypatch.setattr(busy, "_read", late)
     assert busy.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("look", "most"),
+    [
+        (lambda scheduler: scheduler.verify(), 2200),
+        (lambda scheduler: scheduler.dep_graph(task_id="sink"), 1000),
+        (lambda scheduler: scheduler.inverse_dep_graph(task_id="hub"), 1000),
+        (lambda scheduler: scheduler.task_list("PENDING", "UPSTREAM_DISABLED"), 1000),
+    ],
+    ids=["verify", "dep_graph", "inverse_dep_graph", "task_list"],
+)
+def test_what_is_large_is_read_by_parts(real_scheduler, monkeypatch, look, most):
+    """Redis does nothing else while it makes a reply. most: entries of one; of verify they are pairs."""
+    names = [f"t{number}" for number in range(1500)]
+    for start in (0, 750):
+        tasks = [{"task_id": name, "deps": ["hub"]} for name in names[start : start + 750]]
+        real_scheduler.add_tasks(worker="w", tasks=tasks)
+    real_scheduler.add_task(worker="w", task_id="hub", status="DISABLED")
+    real_scheduler.add_task(worker="w", task_id="sink", deps=names)
+    before = look(real_scheduler)
+    connection, sizes = real_scheduler._connection, []
+    send = connection.send
+
+    def watched(commands, reads_only):
+        replies = send(commands, reads_only)
+        for reply in replies:
+            is_scan = isinstance(reply, (list, tuple)) and len(reply) == 2 and isinstance(reply[1], (list, dict))
+            entries = reply[1] if is_scan else reply
+            sizes.append(len(entries) if isinstance(entries, (list, set, dict)) else 1)
+        return replies
+
+    monkeypatch.setattr(connection, "send", watched)
+    assert look(real_scheduler) == before
+    assert 100 < max(sizes) <= most

@@ -37,3 +37,6 @@ def breaks(make: Any, clock: Any, seed: int) -> bool:
 def test_each_mistake_can_be_made() -> None:
     assert [name for name, mutant in MUTANTS.items() if not any(mutant.old in each for each in sources())] == []
     assert [name for name, (old, new) in MUTANTS.items() if old == new] == []
+    for mutant in MUTANTS.values():  # else it would be found by that no script can be made
+        for name in ("add_task", "get_work"):
+            scripts_with(mutant)(name)

@@ -12,6 +12,7 @@ Content: TypeAlias = "set[str] | dict[str, float] | dict[str, str] | list[str] |
 Reader: TypeAlias = Callable[[list[tuple[Any, ...]]], list[Any]]
 
 PAGE = 1000  # keys read in one round trip
+LARGE = 1000  # entries: a larger set, sorted set or hash is read by parts, so that nobody else waits for long
 READS: dict[str, tuple[Any, ...]] = {
     "set": ("SMEMBERS",),
     "zset": ("ZRANGE", 0, -1, "WITHSCORES"),
@@ -20,6 +21,8 @@ READS: dict[str, tuple[Any, ...]] = {
     "string": ("GET",),
     "stream": ("XLEN",),
 }
+SIZES = {"set": "SCARD", "zset": "ZCARD", "hash": "HLEN"}
+SCANS = {"set": "SSCAN", "zset": "ZSCAN", "hash": "HSCAN"}
 
 
 @dataclass
@@ -53,14 +56,35 @@ def take(prefix: str, names: Iterator[str], read: Reader) -> Snapshot:
     snapshot = Snapshot()
     while page := list(dict.fromkeys(islice(names, PAGE))):
         types = read([("TYPE", name) for name in page])
-        known = [(name, str(kind)) for name, kind in zip(page, types) if str(kind) in READS]
-        replies = read([(READS[kind][0], name, *READS[kind][1:]) for name, kind in known])
-        for (name, kind), reply in zip(known, replies):
-            if reply or (
-                reply is not None and kind in ("string", "stream")
-            ):  # else it has gone since its type was read
-                snapshot.content[name.removeprefix(prefix)] = _decode(kind, reply)
+        kinds = {name: str(kind) for name, kind in zip(page, types) if str(kind) in READS}
+        for name, content in _read_all(kinds, read):
+            snapshot.content[name.removeprefix(prefix)] = content
     return snapshot
+
+
+def _read_all(kinds: dict[str, str], read: Reader) -> Iterator[tuple[str, Any]]:
+    """Yield what these keys, by name and type, hold; those left out that have gone since their type was read."""
+    sized = [name for name, kind in kinds.items() if kind in SIZES]
+    sizes = dict(zip(sized, read([(SIZES[kinds[name]], name) for name in sized])))
+    small = [name for name in kinds if sizes.get(name, 0) <= LARGE]
+    replies = read([(READS[kinds[name]][0], name, *READS[kinds[name]][1:]) for name in small])
+    for name, reply in zip(small, replies):
+        if reply or (reply is not None and kinds[name] in ("string", "stream")):
+            yield name, _decode(kinds[name], reply)
+    for name in [name for name in sized if sizes[name] > LARGE]:
+        if content := _scan(name, kinds[name], read):
+            yield name, content
+
+
+def _scan(name: str, kind: str, read: Reader) -> Any:
+    """Read a large set, sorted set or hash part by part. What came or went meanwhile may be in it or not."""
+    found: Any = set() if kind == "set" else {}
+    cursor = "0"
+    while True:
+        [(cursor, part)] = read([(SCANS[kind], name, cursor, "COUNT", LARGE)])
+        found.update(_decode(kind, part))
+        if str(cursor) == "0":
+            return found
 
 
 def _decode(kind: str, reply: Any) -> Any:

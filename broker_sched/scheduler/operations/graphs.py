@@ -14,6 +14,7 @@ from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
 from broker_sched.scheduler.operations.lists import STATUSES, read_config
 from broker_sched.scheduler.operations.operators import prune
+from broker_sched.scheduler.paging import scan_sets
 from broker_sched.scheduler.records import (
     Record,
     ids_by_status,
@@ -99,10 +100,10 @@ def _load(
     """Read these tasks with their edges and, where DONE ones are to be left out, the neighbours."""
     yield from _load_missing(namespace, ids, cache)
     lacking = [(i, record) for i in ids if (record := cache[i]) is not None and edges not in record]
-    sets = yield Read([("SMEMBERS", namespace.key(edges, record["n"])) for _, record in lacking])
+    sets = yield from scan_sets([namespace.key(edges, record["n"]) for _, record in lacking])
     names = yield from ids_of(namespace, sorted({n for numbers in sets for n in numbers}))
     for (_, record), numbers in zip(lacking, sets):
-        record[edges] = sorted(names[n] for n in numbers if n in names)
+        record[edges] = sorted({names[n] for n in numbers if n in names})
     if not include_done:
         neighbours = {i for task_id in ids if (record := cache[task_id]) is not None for i in record[edges]}
         yield from _load_missing(namespace, sorted(neighbours), cache)

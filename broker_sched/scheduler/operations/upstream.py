@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from broker_sched.contract.states import UPSTREAM_OF_STATUS, UPSTREAM_SEVERITY, Status
 from broker_sched.redis_backend.commands import Commands, Read
 from broker_sched.redis_backend.namespace import Namespace
+from broker_sched.scheduler.paging import scan_sets
 from broker_sched.scheduler.records import CHUNK, ids_of
 
 
@@ -34,7 +35,7 @@ def _read_above(
             replies = yield Read([("HMGET", namespace.key("task", task_id), "status", "n") for task_id in chunk])
             statuses.update((task_id, reply[0]) for task_id, reply in zip(chunk, replies))
             pending = [(i, reply[1]) for i, reply in zip(chunk, replies) if reply[0] == Status.PENDING]
-            sets = yield Read([("SMEMBERS", namespace.key("deps", n)) for _, n in pending])
+            sets = yield from scan_sets([namespace.key("deps", n) for _, n in pending])
             names = yield from ids_of(namespace, sorted({n for numbers in sets for n in numbers}))
             for (task_id, _), numbers in zip(pending, sets):
                 deps[task_id] = [names[n] for n in numbers if n in names]

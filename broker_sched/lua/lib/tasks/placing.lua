@@ -71,9 +71,12 @@ local function change_counted(task, wanted)
   set(task, 'counted', wanted)
 end
 
-local function leave_queue(queue, rank)
+-- is_alone  whether nothing else is in the ready queue; nil where that is not known
+local function leave_queue(queue, rank, is_alone)
   local ready_key = key('ready:', queue)
-  if call('ZREM', ready_key, rank) == 1 and call('EXISTS', ready_key) == 0 then
+  local was_there = call('ZREM', ready_key, rank) == 1
+  if is_alone == nil then is_alone = was_there and call('EXISTS', ready_key) == 0 end
+  if is_alone then
     call('SREM', key('ready_queues', ''), queue)
     call('SREM', key('ready_queues:', string.match(queue, '^%d+')), queue)
   end
@@ -112,6 +115,12 @@ local function write_listings()
 end
 -- @at_end relisted write_listings
 
+-- Write them now: a task moves on, or they are many.
+local function settle_listings()
+  write_listings()
+  relisted = no_relisted()
+end
+
 local function leave_listing(n, listing)
   local numbers = relisted.left[listing] or {}
   relisted.left[listing] = numbers
@@ -141,10 +150,7 @@ local function list_task(task)
   if task.date then list_date(task, old_state, old_family, state, family) end
   task.state, task.listed_family, task.since = state, family, since
   local is_other_family = not state or not old_state or family ~= old_family
-  if relisted.tasks[task.n] or relisted.count >= MAX_RELISTED then -- it moves on, or they are many
-    write_listings()
-    relisted = no_relisted()
-  end
+  if relisted.tasks[task.n] or relisted.count >= MAX_RELISTED then settle_listings() end
   relisted.tasks[task.n], relisted.count = true, relisted.count + 1
   if old_state and (state ~= old_state or is_other_family) then
     leave_listing(task.n, old_state .. ':' .. old_family)

@@ -14,7 +14,6 @@
 -- @include lib/workers/workers.lua
 -- @include lib/tasks/resources.lua
 -- @include lib/tasks/tasks.lua
--- @include lib/tasks/attempts.lua
 -- @include lib/tasks/run_counts.lua
 -- @include lib/tasks/metric_notes.lua
 -- @include lib/tasks/links.lua
@@ -186,24 +185,6 @@ end
 -- The task holds its needs: what it was handed out with, whatever its needs become.
 local function hold_needs(task)
   set(task, 'held', task.resources ~= '' and task.resources or NOTHING)
-end
-
--- Hand the task out to a worker: RUNNING, or RUNNING anew when its first hand-out was lost.
-local function hand_out(task, worker)
-  if task.status == 'RUNNING' then
-    note_metric('s', task.family or '')
-    use_all(held_amounts(task), -1)
-    hold_needs(task)
-    use_all(held_amounts(task), 1)
-  else
-    note_metric('S', task.family or '', task.ready_since or task.updated)
-    set(task, 'worker_running', worker.id)
-    hold_needs(task)
-    set_status(task, 'RUNNING')
-  end
-  set(task, 'time_running', NOW_TEXT)
-  set(task, 'attempt', attempt_after(task.attempt))
-  finish_task(task)
 end
 
 -- Luigi: the removal is due remove_delay after the prune that notices; a RUNNING task is not marked.
