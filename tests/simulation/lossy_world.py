@@ -492,7 +492,9 @@ class World:
         self.clock.advance([45, 70, 200][step.what % 3])
         for process in self.processes:
             if not process.is_still and not process.is_out and (step.who + process.calls) % 5:
+                unanswered = process.unanswered  # is sent again by another thread
                 self.ping(process, step._replace(fate="arrives"))
+                process.unanswered = unanswered
 
     def set_back(self, step: Step) -> None:
         self.clock.advance(-[1, 30, 100][step.what % 3])

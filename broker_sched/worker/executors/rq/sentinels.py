@@ -22,4 +22,4 @@ class SentinelConnection(SentinelManagedConnection):
 
 
 class SentinelSSLConnection(SentinelConnection, SentinelManagedSSLConnection):
-    """The same over TLS."""
+    """Asks the Sentinels likewise, and talks to Redis over TLS."""
