@@ -23,8 +23,8 @@ from broker_sched.scheduler.operations.tasks import number, run_deferred, truth
 from broker_sched.scheduler.records import load_records, serialize
 from broker_sched.scheduler.redis_users import Use, may_only_look, tried_of
 
-PRUNE_BUDGET = 88  # pieces of work in one script
-MAX_PRUNES = 100_000  # scripts in one call of prune
+PRUNE_BUDGET = 56  # pieces of work in one script: as many as deferred steps, which it does, too
+MAX_PRUNES = 200_000  # scripts in one call of prune
 DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text in (name, to_text(value))]
 
 
