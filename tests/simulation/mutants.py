@@ -46,10 +46,6 @@ MUTANTS = {
     "what was handed out stays in its queue": Mutant(
         "  leave_queue(queue, entry.rank, entry.is_alone)\n", "  leave_queue(queue, '', false)\n"
     ),
-    "what was lost is not handed out again": Mutant("return find_lost(worker, BUDGET)", "return nil"),
-    "what changed before its hand-out is written after it": Mutant(
-        "  settle_listings()\n  loaded_tasks[task.id] = nil\n", ""
-    ),
     "a new process takes a living one's name": Mutant(
         "  if NOW < contact + longest_silence(worker.id, MISSED_PINGS) then", "  if false then"
     ),
