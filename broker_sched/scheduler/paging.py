@@ -63,11 +63,8 @@ def scan_sets(keys: Sequence[str]) -> Commands[list[list[str]]]:
     replies = yield Read([("SSCAN", key, "0", "COUNT", str(SCANNED)) for key in keys])
     sets: list[list[str]] = []
     for key, (cursor, members) in zip(keys, replies):
-        found = list(members)
-        while str(cursor) != "0":
-            ((cursor, members),) = yield Read([("SSCAN", key, str(cursor), "COUNT", str(SCANNED))])
-            found += members
-        sets.append(found)
+        others = [] if str(cursor) == "0" else (yield from _scan("SSCAN", key, str(cursor)))
+        sets.append([*members, *others])
     return sets
 
 
@@ -85,9 +82,8 @@ def scan_scores(namespace: Namespace, *parts: str) -> Commands[dict[str, float]]
     return {member: float(score) for member, score in pairs}
 
 
-def _scan(command: str, key: str) -> Commands[list[Any]]:
+def _scan(command: str, key: str, cursor: str = "0") -> Commands[list[Any]]:
     found: list[Any] = []
-    cursor = "0"
     while True:
         ((cursor, page),) = yield Read([(command, key, cursor, "COUNT", str(SCANNED))])
         found += page

@@ -492,7 +492,7 @@ class World:
         self.clock.advance([45, 70, 200][step.what % 3])
         for process in self.processes:
             if not process.is_still and not process.is_out and (step.who + process.calls) % 5:
-                unanswered = process.unanswered  # is sent again by another thread
+                unanswered = process.unanswered  # another thread pings: this one has its call to send again still
                 self.ping(process, step._replace(fate="arrives"))
                 process.unanswered = unanswered
 

@@ -19,11 +19,11 @@ from broker_sched.redis_backend.permissions import denied, only_looking
 from broker_sched.scheduler.operations.attempts import attempt_text, refuse_superseded
 from broker_sched.scheduler.operations.submissions import cancel, end_when_over
 from broker_sched.scheduler.operations.task_details import message_to
-from broker_sched.scheduler.operations.tasks import number, run_deferred, truth
+from broker_sched.scheduler.operations.tasks import DEFERRED_BUDGET, number, run_deferred, truth
 from broker_sched.scheduler.records import load_records, serialize
 from broker_sched.scheduler.redis_users import Use, may_only_look, tried_of
 
-PRUNE_BUDGET = 56  # pieces of work in one script: as many as deferred steps, which it does, too
+PRUNE_BUDGET = DEFERRED_BUDGET  # pieces of work in one script: a prune does deferred steps, too
 MAX_PRUNES = 200_000  # scripts in one call of prune
 DEFAULTS = [text for name, value in asdict(SchedulerConfig()).items() for text in (name, to_text(value))]
 
