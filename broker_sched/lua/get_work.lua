@@ -90,8 +90,8 @@ end
 -- @with runner_sets_by_number ready_queues queues_of best_head look_up_needs amounts needs_of needs_by_queue no_needs
 -- @with look_up fits valid_head_of head_of heads read_ready_task number_in_rank id_of id_by_number attempt_after
 -- @with count_for counters_of counters_by_runner_set COUNTERS add_running hand_out loaded_tasks move_to_running
--- @with number_text count_in leave_queue is_in_worker_set record_event note_event note_metric append_task params_text
--- @with write_counters
+-- @with note_orphaned_run number_text count_in leave_queue is_in_worker_set record_event note_event note_metric note_of
+-- @with keep_notes append_task params_text write_counters
 local function hand_out_work()
   local runs_batch, is_anybody_waiting = look_around()
   local worker = touch_worker(ARGS.worker)
@@ -105,7 +105,7 @@ local function hand_out_work()
     return { 'active', 0, 0, 0, {}, {}, 'more' }
   end
   local task, batch, names_text = lost or (entry and read_ready_task(entry)), nil, nil
-  if entry and task.batchable == '1' then batch, names_text = batch_of(load_task(task.id), worker, AS_ASSISTANT) end
+  if entry and (task.batched or '') ~= '' then batch, names_text = batch_of(task, entry, worker, AS_ASSISTANT) end
   if task and is_anybody_waiting then wake_for_what_is_left(worker) end
   local reply = count_for(worker, task and ARGS.always_tells_running == '0')
   reply[7] = 'none'

@@ -6,6 +6,8 @@ batched parameter are then handed out together, as one combined task, up to the 
 
 import pytest
 
+from broker_sched.scheduler.operations import tasks as task_operations
+
 
 def two_tasks(scheduler, first, second, family="F"):
     """Two batchable tasks of these other parameters; returns how get_work hands them out."""
@@ -61,6 +63,39 @@ def test_a_member_that_is_reported_into_another_workers_batch_leaves_nothing_beh
     clock.advance(2000)
     scheduler.prune()
     assert list(scheduler._client.scan_iter(match=f"{scheduler.namespace.prefix}worker_batches:*")) == []
+
+
+def add_days(scheduler, *days, worker="w", **task):
+    for day in days:
+        params = {"day": day}
+        scheduler.add_task(worker=worker, task_id=day, family="F", batchable=True, params=params, **task)
+
+
+def test_a_batch_is_no_larger_than_registered_whoever_else_can_run_its_tasks(scheduler):
+    scheduler.add_task_batcher(worker="w", task_family="F", batched_args=["day"], max_batch_size=3)
+    add_days(scheduler, *"abcde")
+    add_days(scheduler, *"bd", worker="v")
+    assert scheduler.get_work(worker="w")["batch_task_ids"] == ["a", "b", "c"]
+    assert scheduler.get_work(worker="w")["batch_task_ids"] == ["d", "e"]
+
+
+def test_a_task_that_waits_again_is_no_member_though_it_was_not_told_yet(scheduler, clock, monkeypatch):
+    """What changes for many dependents is told to them a part at a time."""
+
+    def is_ready(task_id):
+        return bool(scheduler._client.hget(scheduler.namespace.key("task", task_id), "ready"))
+
+    scheduler.add_task_batcher(worker="w", task_family="F", batched_args=["day"], max_batch_size=3)
+    scheduler.add_task(worker="w", task_id="dep", status="DONE", runnable=False)
+    for number in range(400):
+        scheduler.add_task(worker="w", task_id=f"dependent {number}", deps=["dep"])
+    add_days(scheduler, "a", "c", priority=2)
+    add_days(scheduler, "b", priority=2, deps=["dep"])
+    clock.advance(100)  # a task that was done just now is not to run again
+    monkeypatch.setattr(task_operations, "MAX_DEFERRED_CALLS", 0)
+    scheduler.add_task(worker="w", task_id="dep", status="PENDING", runnable=False)
+    assert is_ready("b"), "it was told already: that shows nothing"
+    assert scheduler.get_work(worker="w")["batch_task_ids"] == ["a", "c"]
 
 
 def test_members_are_the_workers_own(scheduler):

@@ -21,19 +21,44 @@ from tests.simulation.test_interleaved import random_call
 
 CHOICES = {
     "add_task": "is_plain_report() and add_plain_task() or add_any_task()",
-    "get_work": "    hand_out(task, entry, worker)\n",
+    "get_work": """
+    append_batch(reply, batch, names_text, hand_out_batch(batch, worker))
+  elseif lost then
+    hand_out_again(lost)
+    append_task(reply, lost)
+  elseif task then
+    hand_out(task, entry, worker)
+""",
 }
 BOTH = CHOICES
 # By the rules of statuses.lua, and by what placing.lua finds out.
 BY_THE_RULES = """
-    local whole = load_task(task.id)
-    note_metric('S', whole.family or '', whole.ready_since or whole.updated)
-    set(whole, 'worker_running', worker.id)
-    hold_needs(whole)
-    set_status(whole, 'RUNNING')
-    set(whole, 'time_running', NOW_TEXT)
-    set(whole, 'attempt', attempt_after(whole.attempt))
-    finish_task(whole)
+    local batch_id, latest = '~' .. call('HINCRBY', key('counters', ''), 'batch', 1), 0
+    for _, each in ipairs(batch) do latest = math.max(latest, tonumber(load_task(each.id).attempt or 0)) end
+    for _, each in ipairs(batch) do
+      each.attempt = attempt_after(latest)
+      local whole = load_task(each.id)
+      set(whole, 'batch_id', batch_id)
+      hand_out_whole(whole, 'W', 'BATCH_RUNNING', each.attempt, worker)
+    end
+    append_batch(reply, batch, names_text, batch_id)
+  elseif lost then
+    hand_out_again(lost)
+    append_task(reply, lost)
+  elseif task then
+    hand_out_whole(load_task(task.id), 'S', 'RUNNING', attempt_after(load_task(task.id).attempt), worker)
+"""
+HAND_OUT_WHOLE = """
+local function hand_out_whole(whole, kind, status, attempt, worker)
+  note_metric(kind, whole.family or '', whole.ready_since or whole.updated)
+  set(whole, 'worker_running', worker.id)
+  hold_needs(whole)
+  set_status(whole, status)
+  set(whole, 'time_running', NOW_TEXT)
+  set(whole, 'attempt', attempt)
+  finish_task(whole)
+end
+
 """
 ONLY_GENERAL = {"add_task": "add_any_task()", "get_work": BY_THE_RULES}
 ONLY_PLAIN = BOTH | {"add_task": "is_plain_report() and add_plain_task() or error('not plain')"}
@@ -82,7 +107,10 @@ def joined(name, way):
         if CHOICES[name] not in text:
             return text
         text = text.replace(CHOICES[name], way)
-        return NEEDED_BY_THE_RULES + MADE_TOGETHER.sub("", text) if way == BY_THE_RULES else text
+        if way != BY_THE_RULES:
+            return text
+        before = "local function hand_out_work()"
+        return NEEDED_BY_THE_RULES + MADE_TOGETHER.sub("", text).replace(before, HAND_OUT_WHOLE + before)
 
     return join(name, text_with)
 
@@ -203,7 +231,12 @@ def ask(worker="w", **call):
     return ("get_work", {"worker": worker, **call})
 
 
+def batchable(task_id, params, **task):
+    return add(task_id=task_id, family="F", batchable=True, params=params, **task)
+
+
 FIRST = add(task_id="first", family="F")
+BATCHER = ("add_task_batcher", {"worker": "w", "task_family": "F", "batched_args": ["p"], "max_batch_size": 5})
 BURY_V = [("advance", 61), ("ping", {"worker": "w"}), ("prune", {}), ("prune", {})]
 HISTORIES = {
     "an assistant waits for work": [FIRST, ask(), ("wait", ("idle", "1")), add(task_id="new")],
@@ -242,11 +275,90 @@ HISTORIES = {
     ],
     "all is paused": [FIRST, ("pause", {}), ask()],
     "members of a batch that never started": [
-        ("add_task_batcher", {"worker": "w", "task_family": "F", "batched_args": ["p"], "max_batch_size": 5}),
-        *[add(task_id=f"b{n}", family="F", batchable=True, params={"p": str(n)}) for n in range(3)],
+        BATCHER,
+        *[batchable(f"b{n}", {"p": str(n)}) for n in range(3)],
         ask(),
         ask(current_tasks=[]),
         ask(),
+    ],
+    "a batch with dates and resources, whose members became ready in turn": [
+        BATCHER,
+        ("update_resources", {"r": 1}),
+        add(task_id="dep"),
+        *[batchable(f"b{n}", {"p": str(n), "date": "2024-03-01"}, resources={"r": 1}) for n in range(2)],
+        batchable("late", {"p": "9", "date": "2024-03-01"}, resources={"r": 1}, deps=["dep"]),
+        batchable("other", {"p": "9", "date": "2024-03-02"}, resources={"r": 1}),
+        ("advance", 5),
+        add(task_id="dep", status="DONE"),
+        ("advance", 5),
+        ask(),
+        ask(),
+    ],
+    "an assistant takes a batch of tasks of several workers, and of none": [
+        BATCHER,
+        *[batchable(f"b{n}", {"p": str(n)}, worker=worker) for n, worker in enumerate("wvwv")],
+        batchable("nobody's", {"p": "5"}, runnable=False),
+        ("add_task_batcher", {"worker": "h", "task_family": "F", "batched_args": ["p"], "max_batch_size": 9}),
+        ask("h", assistant=True),
+        ("prune", {}),
+        ask("v"),
+    ],
+    "more could join a batch than it may have, of two runner sets": [
+        BATCHER,
+        *[batchable(f"b{n}", {"p": str(n)}) for n in range(7)],
+        batchable("b1", {"p": "1"}, worker="v"),
+        ask(),
+        ask(),
+    ],
+    "a batch of tasks in which its worker has no stake": [
+        BATCHER,
+        *[batchable(f"b{n}", {"p": str(n)}, assistant=True) for n in range(2)],
+        ask(),
+        ("prune", {}),
+        ask(),
+    ],
+    "a member that has run before, wanted more deps, and the clock goes back": [
+        BATCHER,
+        batchable("b0", {"p": "0"}),
+        ask(),
+        ("advance", -5),
+        add(task_id="below", status="DONE"),
+        batchable("b0", {"p": "0"}, status="PENDING", new_deps=["below"]),
+        batchable("b1", {"p": "1"}, priority=2),
+        ask(),
+        ask(current_tasks=[]),
+        ask(),
+    ],
+    "a member that was refused, and one whose deps have changed": [
+        BATCHER,
+        *[batchable(f"b{n}", {"p": str(n)}, priority=9 - n) for n in range(4)],
+        add("v", task_id="b0", family="F", batchable=True, params={"p": "0"}, priority=9),
+        add(task_id="dep"),
+        batchable("b2", {"p": "2"}, deps=["dep"]),
+        add(task_id="dep", status="DONE"),
+        ask("v"),
+        ("refuse_tasks", {"worker": "v", "task_ids": ["b0"], "reason": "no module"}),
+        ("deferred_step", "unlink 1000000001"),
+        ask(),
+        ask(),
+    ],
+    "another waits for what the members of a batch need": [
+        BATCHER,
+        ("update_resources", {"r": 1}),
+        FIRST,
+        ask(),
+        ("add_worker", {"worker": "w", "info": {"workers": 2}}),
+        *[batchable(f"b{n}", {"p": str(n)}, resources={"r": 1}, priority=3) for n in range(3)],
+        add("v", task_id="wants it", resources={"r": 1}),
+        ("wait", ("v", "0")),
+        ask(),
+    ],
+    "two lists of batched parameters": [
+        BATCHER,
+        ("add_task_batcher", {"worker": "v", "task_family": "F", "batched_args": ["q"], "max_batch_size": 5}),
+        *[batchable(f"b{n}", {"p": str(n), "q": str(n % 2)}, worker=worker) for n in range(4) for worker in "wv"],
+        ask(),
+        ask("v"),
     ],
     "a batch id": [
         FIRST,
@@ -332,8 +444,8 @@ HISTORIES = {
     "an empty module": [FIRST, add(task_id="new", module=""), add(task_id="new", module="m"), ask(), ask()],
     "a batchable task without others to go with": [
         FIRST,
-        ("add_task_batcher", {"worker": "w", "task_family": "F", "batched_args": ["p"], "max_batch_size": 5}),
-        add(task_id="new", family="F", batchable=True, params={"p": "1"}, priority=2),
+        BATCHER,
+        batchable("new", {"p": "1"}, priority=2),
         ask(),
         ask(),
     ],

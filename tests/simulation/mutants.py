@@ -44,7 +44,11 @@ MUTANTS = {
         "    set_status(task, 'PENDING')\n    finish_task(task)\n  end\n  return #tasks", "  end\n  return 0"
     ),
     "what was handed out stays in its queue": Mutant(
-        "  leave_queue(queue, entry.rank, entry.is_alone)\n", "  leave_queue(queue, '', false)\n"
+        "  leave_queue(task.ready, entry.is_alone, entry.rank)\n", "  leave_queue(task.ready, false, '')\n"
+    ),
+    "members of a batch stay in their queue": Mutant(
+        "for queue, leaving in pairs(ranks) do leave_queue(queue, nil, unpack(leaving)) end",
+        "for queue in pairs(ranks) do leave_queue(queue, nil, '') end",
     ),
     "a new process takes a living one's name": Mutant(
         "  if NOW < contact + longest_silence(worker.id, MISSED_PINGS) then", "  if false then"

@@ -42,17 +42,23 @@ local function batch_signature(task, names_text)
   return table.concat({ names_text, task.resources, others, task.family or '' }, '|')
 end
 
-local function leave_batches(task)
-  for _, entry in ipairs(call('SMEMBERS', key('batch_keys:', task.n))) do
+-- The tasks, which are of one family, are in the index no more.
+local function leave_batches(tasks)
+  local ranks, numbers, lists = {}, {}, {} -- ranks: by entry
+  for index, task in ipairs(tasks) do
+    numbers[index], lists[index] = task.n, key('batch_keys:', task.n)
+    for _, entry in ipairs(call('SMEMBERS', lists[index])) do append_to(ranks, entry, task.rank) end
+  end
+  for entry, leaving in pairs(ranks) do
     local batch_key = key('batch_ready:', entry)
-    call('ZREM', batch_key, task.rank)
+    call('ZREM', batch_key, unpack(leaving))
     if call('EXISTS', batch_key) == 0 then
       local runner_set, signature = string.match(entry, '^(%d+)|(.*)$')
       call('SREM', key('batch_runner_sets:', signature), runner_set)
     end
   end
-  call('DEL', key('batch_keys:', task.n))
-  call('SREM', key('batchable:', task.family or ''), task.n)
+  call('DEL', unpack(lists))
+  call('SREM', key('batchable:', tasks[1].family or ''), unpack(numbers))
 end
 
 local function enter_batches(task)

@@ -5,15 +5,17 @@
 --   batch_names:<family>    all such lists that were ever registered
 
 -- @include lib/core/header.lua
+-- @include lib/core/events.lua
 -- @include lib/core/ids.lua
 -- @include lib/workers/runner_sets.lua
 -- @include lib/workers/counts.lua
--- @include lib/tasks/tasks.lua
--- @include lib/tasks/attempts.lua
--- @include lib/tasks/links.lua
+-- @include lib/wakeups/wakeups.lua
 -- @include lib/tasks/metric_notes.lua
--- @include lib/tasks/statuses.lua
+-- @include lib/tasks/placing.lua
+-- @include lib/tasks/resources.lua
+-- @include lib/tasks/tasks.lua
 -- @include lib/batches/batch_index.lua
+-- @include lib/hand_out/one_task.lua
 -- @include lib/hand_out/ready_queues.lua
 -- @include lib/hand_out/stale_heads.lua
 -- @rarely lib/hand_out/restrictions.lua
@@ -27,60 +29,110 @@ local function batcher_of(worker, family)
   return names_text ~= '[]' and names_text or nil, math.ceil(math.min(tonumber(maximum), MAX_BATCH))
 end
 
--- Up to `count` entries of a sorted set that rank behind the task.
-local function entries_behind(entry_key, task, count)
-  local is_member = call('ZSCORE', entry_key, task.rank)
-  if not is_member then call('ZADD', entry_key, number_text(-tonumber(task.priority)), task.rank) end
-  local start = call('ZRANK', entry_key, task.rank) + 1
+-- Up to `count` entries of a sorted set that rank behind this one.
+local function entries_behind(entry_key, entry, count)
+  local is_member = call('ZSCORE', entry_key, entry.rank)
+  if not is_member then call('ZADD', entry_key, number_text(entry.score), entry.rank) end
+  local start = call('ZRANK', entry_key, entry.rank) + 1
   local flat = call('ZRANGE', entry_key, start, start + count - 1, 'WITHSCORES')
-  if not is_member then call('ZREM', entry_key, task.rank) end
+  if not is_member then call('ZREM', entry_key, entry.rank) end
   local entries = {}
   for index = 1, #flat, 2 do entries[#entries + 1] = { rank = flat[index], score = tonumber(flat[index + 1]) } end
   return entries
 end
 
--- The tasks to hand out together, the best one first; at least that one. Who is no assistant takes only its own: of
--- others it would be taken for an orphan.
-local function batch_of(best, worker, as_assistant)
-  local names_text, maximum = batcher_of(worker, best.family or '')
-  local batch = { best }
-  if not names_text or best.batchable ~= '1' or best.refusals or maximum < 2 then return batch, names_text end
-  local signature = batch_signature(best, names_text)
-  if not signature then return batch, names_text end
-  local only_own = not as_assistant or is_trivial(worker)
-  local entries, is_restricted = {}, worker.refuses or worker.modules
+-- The best entries behind this one of tasks with this signature. Who is no assistant takes only its own: of others it
+-- would be taken for an orphan.
+local function entries_to_join(entry, signature, count, worker, as_assistant)
+  local entries, only_own = {}, not as_assistant or is_trivial(worker)
   for _, runner_set in ipairs(call('SMEMBERS', key('batch_runner_sets:', signature))) do
     if not only_own or is_in_worker_set('runner_set', runner_set, worker.w) then
-      for _, entry in ipairs(entries_behind(key('batch_ready:', runner_set .. '|' .. signature), best, maximum - 1)) do
-        entries[#entries + 1] = entry
+      for _, each in ipairs(entries_behind(key('batch_ready:', runner_set .. '|' .. signature), entry, count)) do
+        entries[#entries + 1] = each
       end
     end
   end
   table.sort(entries, before)
-  for index = 1, math.min(#entries, maximum - 1) do
-    local task = load_task(id_of(number_in_rank(entries[index].rank)))
+  for index = count + 1, #entries do entries[index] = nil end
+  return entries
+end
+
+-- The tasks to hand out together, as read_ready_task gives them: the best one, which is at this entry of a ready queue,
+-- and those that join it.
+local function batch_of(best, entry, worker, as_assistant)
+  local names_text, maximum = batcher_of(worker, best.family)
+  local signature = names_text and maximum > 1 and batch_signature(best, names_text)
+  local batch = { best }
+  if not signature then return batch, names_text end
+  local entries = entries_to_join(entry, signature, maximum - 1, worker, as_assistant)
+  local numbers = {}
+  for index, each in ipairs(entries) do numbers[index] = number_in_rank(each.rank) end
+  look_up_ids(numbers)
+  local is_restricted = worker.refuses or worker.modules
+  for _, each in ipairs(entries) do
+    local task = read_ready_task(each)
     local is_refused = is_restricted and refuses(worker, task)
-    if not is_refused and not is_stale({ rank = task.rank }) then batch[#batch + 1] = task end
+    if not is_refused and not is_stale(each) then batch[#batch + 1] = task end
   end
   return batch, names_text
 end
 
+-- Move them from where ready tasks stand to where members of a batch do.
+local function move_to_batch(batch, batch_id, worker)
+  local numbers, listed, ranks, counted = {}, {}, {}, {} -- ranks: by ready queue; counted: numbers, see placing.lua
+  for index, task in ipairs(batch) do
+    numbers[index], listed[2 * index - 1], listed[2 * index] = task.n, NOW_TEXT, task.n
+    append_to(ranks, task.ready, task.rank)
+    if task.runner_set ~= '0' then
+      count_in(task.runner_set, 'pending', -1)
+      if task.resources ~= '' then count_in(task.runner_set, 'with_resources', -1) end
+    end
+    if (task.counted or '') ~= '' then append_to(counted, task.counted, task.n) end
+    if task.date then -- see lib/tasks/dated.lua
+      local day = task.date .. ':' .. task.family
+      call('SMOVE', key('dated:', 'READY:' .. day), key('dated:', 'BATCH_RUNNING:' .. day), task.n)
+    end
+  end
+  call('ZREM', key('tasks:', 'READY:' .. batch[1].family), unpack(numbers))
+  call('ZADD', key('tasks:', 'BATCH_RUNNING:' .. batch[1].family), unpack(listed))
+  for place, leaving in pairs(counted) do
+    count_in(string.match(place, '^%d+'), 'counted', -call('SREM', key('counted:', place), unpack(leaving)))
+  end
+  for queue, leaving in pairs(ranks) do leave_queue(queue, nil, unpack(leaving)) end
+  leave_batches(batch)
+  call('SADD', key('batch:', batch_id), unpack(numbers))
+  call('SADD', key('batch_running', ''), unpack(numbers))
+  call('HINCRBY', key('worker_batches:', worker.id), batch_id, #numbers)
+end
+
+local function write_member(task, batch_id, worker)
+  local task_key, is_counted = key('task:', task.id), task.runner_set ~= '0'
+  record_event(task.id, task.family, 'PENDING', 'BATCH_RUNNING', worker.id)
+  call('HSET', task_key, 'status', 'BATCH_RUNNING', 'updated', NOW_TEXT, 'time_running', NOW_TEXT,
+    'worker_running', worker.id, 'batch_id', batch_id, 'attempt', task.attempt,
+    'held', task.resources ~= '' and task.resources or NOTHING, 'ready', '', is_counted and 'tally' or 'ready', '',
+    is_counted and 'counted' or 'ready', '', task.ready_since and 'ready_since' or 'ready', '')
+  call('HDEL', task_key, 'batched', 'waits_since')
+end
+
 -- Make the tasks BATCH_RUNNING, all in the same attempt, under a provisional batch id, which the caller replaces (see
--- name_batch.lua).
+-- name_batch.lua). As for one task (one_task.lua), what follows from it is known, and written for all at once.
 local function hand_out_batch(batch, worker)
   local batch_id = '~' .. call('HINCRBY', key('counters', ''), 'batch', 1)
-  local latest = 0
-  for _, task in ipairs(batch) do latest = math.max(latest, tonumber(task.attempt or 0)) end
-  local attempt = attempt_after(latest)
-  for _, task in ipairs(batch) do
-    note_metric('W', task.family or '', task.ready_since or task.updated)
-    set(task, 'batch_id', batch_id)
-    set(task, 'worker_running', worker.id)
-    set(task, 'attempt', attempt)
-    hold_needs(task)
-    set_status(task, 'BATCH_RUNNING')
-    set(task, 'time_running', NOW_TEXT)
-    finish_task(task)
+  local attempt, notes = batch[1].attempt, {}
+  for index, task in ipairs(batch) do
+    if loaded_tasks[task.id] then settle(task) end
+    if tonumber(task.attempt) > tonumber(attempt) then attempt = task.attempt end
+    notes[index] = note_of('W', task.family, task.since)
   end
+  move_to_batch(batch, batch_id, worker)
+  for _, task in ipairs(batch) do
+    task.attempt = attempt
+    note_orphaned_run(task, worker)
+    write_member(task, batch_id, worker)
+  end
+  keep_notes(unpack(notes))
+  -- What they would have taken, others may take now: members of a batch hold nothing.
+  for name in pairs(amounts(batch[1].resources)) do wakeups.freed[name] = true end
   return batch_id
 end

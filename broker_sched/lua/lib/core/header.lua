@@ -48,6 +48,13 @@ local function number_text(number)
   return string.format('%.17g', number)
 end
 
+-- Append to the list of this name, which is made when it is not there.
+local function append_to(lists, name, value)
+  local list = lists[name] or {}
+  lists[name] = list
+  list[#list + 1] = value
+end
+
 -- An optional argument: '' is null, '=text' is the text.
 local function optional(text)
   if text == '' then return nil end

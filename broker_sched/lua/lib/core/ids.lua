@@ -9,3 +9,10 @@ local function id_of(n)
   if not id_by_number[n] then id_by_number[n] = call('HGET', key('ids', ''), n) end
   return id_by_number[n]
 end
+
+-- Ask for the ids of many at once.
+local function look_up_ids(numbers)
+  if #numbers == 0 then return end
+  local ids = call('HMGET', key('ids', ''), unpack(numbers))
+  for index, n in ipairs(numbers) do id_by_number[n] = ids[index] end
+end

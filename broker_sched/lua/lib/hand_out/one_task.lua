@@ -17,12 +17,12 @@
 local function read_ready_task(entry)
   local n = number_in_rank(entry.rank)
   local id = id_of(n)
-  local fields = call('HMGET', key('task:', id), 'runner_set', 'stakeholder_set', 'resources', 'counted', 'batchable',
+  local fields = call('HMGET', key('task:', id), 'runner_set', 'stakeholder_set', 'resources', 'counted', 'ready',
     'family', 'module', 'params', 'attempt', 'ready_since', 'updated', 'date', 'batched')
   return { n = n, id = id, rank = entry.rank, runner_set = fields[1] or '0', stakeholder_set = fields[2] or '0',
-    resources = fields[3] or '', counted = fields[4], batchable = fields[5], family = fields[6] or '',
-    module = fields[7], params = fields[8], attempt = attempt_after(fields[9]), ready_since = fields[10],
-    updated = fields[11], date = fields[12], batched = fields[13] }
+    resources = fields[3] or '', counted = fields[4], ready = fields[5], family = fields[6] or '', module = fields[7],
+    params = fields[8], attempt = attempt_after(fields[9]), ready_since = fields[10],
+    since = (fields[10] or '') ~= '' and fields[10] or fields[11], date = fields[12], batched = fields[13] }
 end
 
 -- What this script has changed of it before is written now; what it knows of it is forgotten.
@@ -33,7 +33,7 @@ end
 
 -- Move it from where a ready task stands to where a running one does.
 local function move_to_running(task, entry, worker)
-  local n, runner_set, queue = task.n, task.runner_set, entry.queue
+  local n, runner_set = task.n, task.runner_set
   call('ZREM', key('tasks:', 'READY:' .. task.family), n)
   call('ZADD', key('tasks:', 'RUNNING:' .. task.family), NOW_TEXT, n)
   if task.date then -- see lib/tasks/dated.lua
@@ -48,24 +48,28 @@ local function move_to_running(task, entry, worker)
   if (task.counted or '') ~= '' and call('SREM', key('counted:', task.counted), n) == 1 then
     count_in(string.match(task.counted, '^%d+'), 'counted', -1)
   end
-  leave_queue(queue, entry.rank, entry.is_alone)
-  if (task.batched or '') ~= '' then leave_batches(task) end
+  leave_queue(task.ready, entry.is_alone, entry.rank)
+  if (task.batched or '') ~= '' then leave_batches({ task }) end
   if task.resources ~= '' then use_all(amounts(task.resources), 1) end
+end
+
+-- The next prune fails what runs where it has no stake.
+local function note_orphaned_run(task, worker)
+  if not worker.assistant and not is_in_worker_set('stakeholder_set', task.stakeholder_set, worker.w) then
+    call('SADD', key('orphaned_runs', ''), task.n)
+  end
 end
 
 -- entry  in a ready queue, as head_of gives it. `is_alone` is nil where that is not known.
 local function hand_out(task, entry, worker)
   if loaded_tasks[task.id] then settle(task) end
   move_to_running(task, entry, worker)
-  -- The next prune fails what runs where it has no stake.
-  if not worker.assistant and not is_in_worker_set('stakeholder_set', task.stakeholder_set, worker.w) then
-    call('SADD', key('orphaned_runs', ''), task.n)
-  end
+  note_orphaned_run(task, worker)
   record_event(task.id, task.family, 'PENDING', 'RUNNING', worker.id)
   call('HSET', key('task:', task.id), 'status', 'RUNNING', 'updated', NOW_TEXT, 'time_running', NOW_TEXT,
     'worker_running', worker.id, 'held', task.resources ~= '' and task.resources or NOTHING,
     'tally', task.runner_set .. 'R', 'ready', '', 'counted', '', 'attempt', task.attempt,
     task.ready_since and 'ready_since' or 'ready', '')
   if (task.batched or '') ~= '' then call('HDEL', key('task:', task.id), 'batched') end
-  note_metric('S', task.family, (task.ready_since or '') ~= '' and task.ready_since or task.updated)
+  note_metric('S', task.family, task.since)
 end

@@ -8,15 +8,6 @@
 
 local PAGE = 16
 
--- Read the ids of a page's tasks at once.
-local function look_up_ids(page)
-  local numbers = {}
-  for index = 1, #page, 2 do numbers[#numbers + 1] = number_in_rank(page[index]) end
-  if #numbers == 0 then return end
-  local ids = call('HMGET', key('ids', ''), unpack(numbers))
-  for index, n in ipairs(numbers) do id_by_number[n] = ids[index] end
-end
-
 -- A stream of ranked entries, of a ready queue or of what runs, stands at `rank` and `score`, which is the entry
 -- `index`; what follows is read in pages. Returns false at its end.
 local function advance(stream)
@@ -26,7 +17,11 @@ local function advance(stream)
     local entries = stream.queue and key('ready:', stream.queue) or key('running', '')
     stream.page = call('ZRANGE', entries, stream.index, stream.index + PAGE - 1, 'WITHSCORES')
     stream.position = 1
-    if not stream.queue then look_up_ids(stream.page) end
+    if not stream.queue then
+      local numbers = {}
+      for index = 1, #stream.page, 2 do numbers[#numbers + 1] = number_in_rank(stream.page[index]) end
+      look_up_ids(numbers)
+    end
   end
   stream.rank = stream.page[stream.position]
   stream.score = tonumber(stream.page[stream.position + 1])

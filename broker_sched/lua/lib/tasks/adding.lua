@@ -31,7 +31,7 @@ end
 -- Luigi: family, module, parameters and visibilities are set only while empty.
 local function describe(task)
   if task.batched and ((task.family or '') == '' or not task.params) then
-    leave_batches(task) -- finish_task puts it where it then belongs
+    leave_batches({ task }) -- finish_task puts it where it then belongs
     set(task, 'batched', nil)
   end
   if (task.family or '') == '' then set(task, 'family', ARGS.family ~= '' and ARGS.family) end
@@ -251,15 +251,14 @@ local function report(task, worker)
 end
 
 -- A report that a task is DONE comes by all of this.
--- @with touch_worker get_worker find_worker known_workers load_task loaded_tasks is_place note_listing
--- @with state_in_fields note_places known_edges is_blocking id_by_number describe report is_newer_attempt set
--- @with set_expl set_own_expl batch_members may_change_status is_running set_status move_status is_run leave_status
--- @with use_all held_amounts amounts no_needs enter_status is_orphaned_run record_event note_event kind_of_end
--- @with note_metric run_counts.add_done run_counts run_counts.add set_deps named_deps set_resources
--- @with join_stakeholder_set join_worker_set joined find_or_make_worker_set is_in_worker_set raise_priority
--- @with finish_task place_task wanted_tally change_tally wanted_counted list_task wanted_state leave_listing
--- @with enter_listing flush is_neutral propagate_to_all_deps run_deferred backlog has_backlog write_listings
--- @with write_run_counts
+-- @with touch_worker get_worker find_worker known_workers load_task loaded_tasks is_place note_listing state_in_fields
+-- @with note_places known_edges is_blocking id_by_number describe report is_newer_attempt set set_expl set_own_expl
+-- @with batch_members may_change_status is_running set_status move_status is_run leave_status use_all held_amounts
+-- @with amounts no_needs enter_status is_orphaned_run record_event note_event kind_of_end note_metric note_of
+-- @with keep_notes run_counts.add_done run_counts run_counts.add set_deps named_deps set_resources join_stakeholder_set
+-- @with join_worker_set joined find_or_make_worker_set is_in_worker_set raise_priority finish_task place_task
+-- @with wanted_tally change_tally wanted_counted list_task wanted_state append_to enter_listing flush is_neutral
+-- @with propagate_to_all_deps run_deferred backlog has_backlog write_listings write_run_counts
 local function add_any_task()
   local worker = touch_worker(ARGS.worker)
   local task, status = load_task(ARGS.task_id), ARGS.status

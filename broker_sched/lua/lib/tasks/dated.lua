@@ -4,8 +4,8 @@
 --   dated:<STATE>:<date>:<family>  set of numbers: so how many there are is known, and which
 --   months:<family>                hash, month → how many of the family's tasks have a date in it
 --
--- A task without a date costs nothing of this, so the functions are made where one with a date comes. One that is
--- handed out is moved in lib/hand_out/one_task.lua.
+-- A task without a date costs nothing of this, so the functions are made where one with a date comes. Those
+-- that are handed out are moved in lib/hand_out/one_task.lua and lib/batches/batching.lua.
 
 -- @include lib/core/header.lua
 

@@ -20,9 +20,15 @@ local function kind_of_end(status)
 end
 
 -- since: when what took so long has begun (s); nil for unknown
+local function note_of(kind, family, since)
+  return kind .. (since and string.format('%.6f', math.max(NOW - since, 0)) or '') .. ' ' .. family
+end
+
+-- Notes, as note_of makes them.
+local function keep_notes(...)
+  if call('RPUSH', key('metric_notes', ''), ...) >= MAX_NOTES then count_metric_notes(MAX_NOTES) end
+end
+
 local function note_metric(kind, family, since)
-  local seconds = since and string.format('%.6f', math.max(NOW - since, 0)) or ''
-  if call('RPUSH', key('metric_notes', ''), kind .. seconds .. ' ' .. family) >= MAX_NOTES then
-    count_metric_notes(MAX_NOTES)
-  end
+  keep_notes(note_of(kind, family, since))
 end

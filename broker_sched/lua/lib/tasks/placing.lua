@@ -72,9 +72,10 @@ local function change_counted(task, wanted)
 end
 
 -- is_alone  whether nothing else is in the ready queue; nil where that is not known
-local function leave_queue(queue, rank, is_alone)
+-- …         the ranks of the tasks that leave it
+local function leave_queue(queue, is_alone, ...)
   local ready_key = key('ready:', queue)
-  local was_there = call('ZREM', ready_key, rank) == 1
+  local was_there = call('ZREM', ready_key, ...) > 0
   if is_alone == nil then is_alone = was_there and call('EXISTS', ready_key) == 0 end
   if is_alone then
     call('SREM', key('ready_queues', ''), queue)
@@ -121,12 +122,6 @@ local function settle_listings()
   relisted = no_relisted()
 end
 
-local function leave_listing(n, listing)
-  local numbers = relisted.left[listing] or {}
-  relisted.left[listing] = numbers
-  numbers[#numbers + 1] = n
-end
-
 local function enter_listing(n, listing, since)
   local entries = relisted.entered[listing] or {}
   relisted.entered[listing] = entries
@@ -153,7 +148,7 @@ local function list_task(task)
   if relisted.tasks[task.n] or relisted.count >= MAX_RELISTED then settle_listings() end
   relisted.tasks[task.n], relisted.count = true, relisted.count + 1
   if old_state and (state ~= old_state or is_other_family) then
-    leave_listing(task.n, old_state .. ':' .. old_family)
+    append_to(relisted.left, old_state .. ':' .. old_family, task.n)
   end
   if state then enter_listing(task.n, state .. ':' .. family, since) end
   if state and is_other_family then enter_family(family) end
@@ -179,7 +174,7 @@ local function place_task(task)
   local moves = ready ~= task.ready or task.reranked
   if moves then
     if task.ready then
-      leave_queue(task.ready, task.rank)
+      leave_queue(task.ready, nil, task.rank)
       -- What it would have taken, others may take now (see starvation_guard.lua); when it runs, it has taken it.
       if ready ~= task.ready and task.status ~= 'RUNNING' then
         for name in pairs(amounts(string.match(task.ready, '|(.*)$'))) do wakeups.freed[name] = true end
@@ -190,7 +185,7 @@ local function place_task(task)
     task.reranked = nil
   end
   local batched = ready and task.batchable == '1' and not task.refusals -- in a batch it would spoil the others
-  if task.batched and (moves or not batched) then leave_batches(task) end
+  if task.batched and (moves or not batched) then leave_batches({ task }) end
   if batched and (moves or not task.batched) then enter_batches(task) end
   set(task, 'batched', batched and '1')
   list_task(task)
