@@ -21,6 +21,7 @@ class Scale:
     small: int = 1_000  # pending tasks
     medium: int = 10_000
     large: int = 100_000
+    luigid_most: int = 100_000  # that luigid is filled with
     huge: int = 1_000_000
     hub: int = 20_000  # deps or dependents of one task
     repeats: int = 1  # of all that may hold Redis for long
@@ -42,6 +43,7 @@ QUICK = Scale(
     small=200,
     medium=1_000,
     large=4_000,
+    luigid_most=4_000,
     huge=20_000,
     hub=1_000,
     rounds=2,

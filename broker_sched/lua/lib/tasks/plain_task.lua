@@ -7,7 +7,7 @@
 -- @include lib/tasks/listing.lua
 -- @include lib/tasks/dated.lua
 
-local FIELDS_OF_PLACEHOLDER = 7 -- n, rank, status, priority, created, updated, stakeholder set
+local FIELDS_OF_PLACEHOLDER = 6 -- n, status, priority, created, updated, stakeholder set
 
 -- The worker set that is this worker alone; false or nil when there is none yet.
 local function worker_set_of_one(kind, w, weight)
@@ -75,7 +75,7 @@ local function write_deps(n, deps, stakeholder_set)
       number = write_new(id, stakeholder_set)
       call('ZADD', key('tasks:', 'UNKNOWN:'), NOW_TEXT, number)
       enter_family('')
-      call('HSET', key('task:', id), 'n', number, 'rank', number, 'status', 'UNKNOWN', 'priority', ARGS.priority,
+      call('HSET', key('task:', id), 'n', number, 'status', 'UNKNOWN', 'priority', ARGS.priority,
         'created', NOW_TEXT, 'updated', NOW_TEXT, 'stakeholder_set', stakeholder_set)
       made[id] = number
     end
@@ -144,7 +144,7 @@ local function write_task(known, deps, w, stakeholder_set, runner_set)
     fields[#fields + 1], fields[#fields + 2] = 'date', ARGS.date
   end
   if is_ready then
-    write_ready(runner_set .. '|' .. needs, runner_set, known.rank or n)
+    write_ready(runner_set .. '|' .. needs, runner_set, n)
     fields[#fields + 1], fields[#fields + 2] = 'ready', runner_set .. '|' .. needs
   end
   call('SADD', key('counted:', counted), n)
@@ -154,7 +154,7 @@ local function write_task(known, deps, w, stakeholder_set, runner_set)
     call('HSET', task_key, 'status', 'PENDING', 'updated', NOW_TEXT, 'workers', w, 'last', w, 'runner_set', runner_set,
       'tally', tally, 'counted', counted, unpack(fields))
   else
-    call('HSET', task_key, 'n', n, 'rank', n, 'status', 'PENDING', 'priority', ARGS.priority, 'created', NOW_TEXT,
+    call('HSET', task_key, 'n', n, 'status', 'PENDING', 'priority', ARGS.priority, 'created', NOW_TEXT,
       'updated', NOW_TEXT, 'workers', w, 'last', w, 'runner_set', runner_set, 'stakeholder_set', stakeholder_set,
       'tally', tally, 'counted', counted, unpack(fields))
   end

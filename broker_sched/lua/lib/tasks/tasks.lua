@@ -180,8 +180,9 @@ local function create_task(id, status, priority, number)
     id = id, n = n, rank = missing_dep and (seq .. ':' .. n) or n, status = status, priority = priority,
     created = NOW_TEXT, updated = NOW_TEXT, runner_set = '0', stakeholder_set = '0', resources = '', is_new = true,
     was_missing_dep = missing_dep ~= false, was_done = false, was_blocking = false, old_status = status,
-    changes = { n = true, status = true, priority = true, created = true, updated = true, rank = missing_dep and true },
+    changes = { n = true, status = true, priority = true, created = true, updated = true },
   }
+  if missing_dep then task.changes.rank = true end -- else it is n
   if not missing_dep then known_edges.unmet[n], known_edges.blockers[n] = false, false end
   if status == 'UNKNOWN' then
     call('ZADD', key('tasks:', 'UNKNOWN:'), NOW_TEXT, n)
