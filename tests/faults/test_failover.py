@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,9 @@ import redis
 from rq.cli.helpers import get_redis_from_config
 
 from broker_sched.worker.retrying_scheduler import LONGEST_WAIT_SECONDS
+from tests.executors.rq_settings import rq_settings
 from tests.faults.fleet import ACKNOWLEDGED, Fleet, reconcile
 from tests.faults.test_faults import LATEST, ROUNDS, durable, go_wrong
-from tests.harness import ROOT
 from tests.nightly import only_by_night
 from tests.servers import RunningRedis, any_server, die_with_parent, free_port, until
 
@@ -53,9 +52,7 @@ class Sentinels:
 
     def rq_settings(self) -> str:
         """Return those for `rq worker` that docs/rq.md has, with these Sentinels in place of its."""
-        (told,) = re.findall("```python\n(# fleet_settings.*?)```", (ROOT / "docs/rq.md").read_text(), re.DOTALL)
-        instances = ", ".join(f'("127.0.0.1", {port})' for port in self._ports)
-        return re.sub('(?<="INSTANCES": ).*', f"[{instances}],", told)
+        return rq_settings(self._ports)
 
     def primary(self, namespace: str) -> RunningRedis:
         """Which all Sentinels take for the primary. Raises redis.RedisError, ValueError while they do not agree."""
