@@ -14,6 +14,9 @@ import pytest
 from broker_sched import Scheduler
 from broker_sched.lua.loader import load
 from broker_sched.redis_backend import script_call
+from broker_sched.redis_backend.commands import Call
+from broker_sched.scheduler.operations import operators
+from broker_sched.scheduler.operations import tasks as task_operations
 from tests.nightly import by_night
 
 MANY = by_night(3000, 1000)  # tasks
@@ -109,6 +112,39 @@ def test_a_prune_with_nothing_due_costs_the_same_at_100_and_at_many_tasks(real_s
         scheduler.prune()
         counts.append(commands_of(scheduler, scheduler.prune))
     assert counts[0] == counts[1]
+
+
+def commands_of_each(scheduler, script, budget):
+    """How many commands each script of a kind executes, until nothing is left to do."""
+    found, replies = [], []
+    while not replies or replies[-1] not in (0, [0]):
+        found.append(commands_of(scheduler, lambda: replies.append(scheduler._run(Call(script, budget=str(budget))))))
+    return found
+
+
+@pytest.mark.parametrize("has_failed", ["all of them", "what all of them need"])
+def test_a_script_of_a_prune_is_no_longer_than_what_others_do_on_their_way(own_redis, clock, monkeypatch, has_failed):
+    """Of a dead worker that owned hundreds of tasks; what they need is disabled by its failure."""
+    name = f"n{uuid.uuid4().hex}"
+    with closing(Scheduler(own_redis.url, namespace=name, clock=clock, prune_interval_seconds=None)) as scheduler:
+        hundreds = [{"task_id": f"t{number}", "family": f"F{number % 7}", "deps": ["hub"]} for number in range(600)]
+        hub = {"task_id": "hub", "retry_policy_dict": {"retry_count": 1}}
+        scheduler.add_tasks(worker="w", tasks=[hub, *hundreds])
+        failed = ["hub"] if has_failed != "all of them" else [each["task_id"] for each in hundreds]
+        scheduler.add_tasks(worker="w", tasks=[{"task_id": task_id, "status": "FAILED"} for task_id in failed])
+        pruned = []
+        for _ in ("it is missed", "disables and failures are over", "what was its alone is removed"):
+            clock.advance(100_000)
+            scheduler.ping(worker="v")
+            pruned += commands_of_each(scheduler, "prune", operators.PRUNE_BUDGET)
+        assert scheduler.task_list(status=None) == {}
+        scheduler.add_tasks(worker="v", tasks=[hub, *hundreds])
+        monkeypatch.setattr(task_operations, "MAX_DEFERRED_CALLS", 0)
+        scheduler.add_task(worker="v", task_id="hub", status="FAILED")
+        told = commands_of_each(scheduler, "run_deferred", task_operations.DEFERRED_BUDGET)
+        scheduler.re_enable_task("hub")
+        told += commands_of_each(scheduler, "run_deferred", task_operations.DEFERRED_BUDGET)
+        assert max(pruned) <= 1.1 * max(told)  # it does a few things beside the deferred steps
 
 
 def fill_in_bulk(scheduler, start, stop):
