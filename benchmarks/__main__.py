@@ -61,7 +61,7 @@ def main() -> int:
         report.show(results, bench.events)  # also what there is before an error
     output = arguments.output or (None if arguments.only or arguments.quick else report.DOCUMENT)
     if output:
-        report.write(results, bench.events, bench.redis_version, output)
+        report.write(results, bench, output)
         say(f"written to {output}")
     return 0 if arguments.quick or all(result.reached for result in results) else 1
 

@@ -83,6 +83,7 @@ class Bench:
         self._number = 0
         self.redis_version = ""
         self.events: list[Longest] = []  # what the longest script was measured on
+        self.commands: list[list[bytes]] = []  # that the scripts of a cycle send
 
     def redis(self, slowlog_us: int = -1) -> Redis:
         """A fresh Redis."""

@@ -13,13 +13,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bench import Result
+from benchmarks.bench import Bench, Result
 from benchmarks.longest_script import SLOWLOG_US, Longest
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 HEADERS = ("what", "target", "ours", "luigid", "ratio", "reached")
 
 EVENT_HEADERS = ("what happens", "longest script, ms", "which", "longest other command, ms", "which")
+LONGEST_KEY = 30  # characters, of those that are told whole
 PLAIN_WIDTH = 180  # characters, where the output is no terminal
 
 INTRODUCTION = """# Benchmarks
@@ -38,6 +39,13 @@ On one namespace, in this order; SLOWLOG measured. Each line is the longest of a
 that ran while this happened. SLOWLOG counts the time that other processes have the processor, too; so this Redis goes
 before them (nice -20), where the system allows it. It does not rewrite its append-only file meanwhile: while it does,
 each page of memory that a script is the first to change is copied, and scripts of 20 to 40 ms were seen.
+"""
+
+COMMANDS = """
+## The commands of a cycle
+
+What the scripts of a get_work and of a DONE report send to Redis, one after the other, with the key where there is one.
+The task has a date, and neither deps nor resources; the worker has no other, and is no assistant.
 """
 
 
@@ -71,12 +79,13 @@ def show(results: list[Result], events: list[Longest]) -> None:
         console.print(table)
 
 
-def write(results: list[Result], events: list[Longest], redis_version: str, document: Path) -> None:
+def write(results: list[Result], bench: Bench, document: Path) -> None:
     """Write the table and what it was measured on."""
+    events = bench.events
     lines = [
         INTRODUCTION,
         f"- Machine: {os.cpu_count()} cores, {processor()}, {memory_gb():.0f} GB, {platform.system()}",
-        f"- Versions: Redis {redis_version}, luigi {version('luigi')}, redis-py {version('redis')}, "
+        f"- Versions: Redis {bench.redis_version}, luigi {version('luigi')}, redis-py {version('redis')}, "
         f"httptools {version('httptools')}, Python {platform.python_version()}",
         f"- Date: {datetime.now(timezone.utc):%Y-%m-%d}",
         f"- Command: `{' '.join(['python -m benchmarks', *sys.argv[1:]])}`",
@@ -85,7 +94,24 @@ def write(results: list[Result], events: list[Longest], redis_version: str, docu
     ]
     if events:
         lines += [EVENTS, *markdown(EVENT_HEADERS, map(event_cells, events))]
+    if bench.commands:
+        lines += [COMMANDS, *scripts_of(bench.commands)]
     document.write_text("\n".join(lines) + "\n")
+
+
+def scripts_of(commands: list[list[bytes]]) -> Iterator[str]:
+    """A paragraph for each script: every one begins with TIME."""
+    starts = [index for index, command in enumerate(commands) if command == [b"TIME"]]
+    for name, start, end in zip(("get_work", "DONE"), starts, [*starts[1:], len(commands)]):
+        told = ", ".join(f"`{name_and_key(command)}`" for command in commands[start:end])
+        yield f"- **{name}**, {end - start} commands: {told}"
+
+
+def name_and_key(command: list[bytes]) -> str:
+    """The command's name and, without the namespace, its key; of a long one its kind."""
+    name, *arguments = (word.decode() for word in command)
+    key = next((each.partition("}:")[2] for each in arguments if each.startswith("bsched:")), "")
+    return f"{name} {key if len(key) <= LONGEST_KEY else key.partition(':')[0] + ':…'}".strip()
 
 
 def markdown(headers: Sequence[str], rows: Iterable[list[str]]) -> Iterator[str]:

@@ -199,7 +199,8 @@ def scripts(bench: Bench) -> Iterator[Result]:
     [worker] = worker_ids(1)
     bench.say("script time of a cycle")
     found = script_time(redis, open_caller((redis.url, "scripts")), worker, scale.medium)
-    what = f"script time of get_work + DONE, {scale.medium:,} pending ÷ its {found.commands} commands alone"
+    bench.commands = found.commands
+    what = f"script time of get_work + DONE, {scale.medium:,} pending ÷ its {len(found.commands)} commands alone"
     ratio = found.scripts_us / found.floor_us
     yield Result(what, "", f"{found.scripts_us:.0f} ÷ {found.floor_us:.0f} µs", "", f"{ratio:.1f}", True)
 

@@ -21,11 +21,11 @@ OVER = b"that was all"
 
 
 class ScriptTime(NamedTuple):
-    """Microseconds of a cycle's two scripts, get_work and DONE, and of their floor; and how many commands they send."""
+    """Microseconds of a cycle's two scripts, get_work and DONE, and of their floor; and the commands that they send."""
 
     scripts_us: float
     floor_us: float
-    commands: int
+    commands: list[list[bytes]]  # name and arguments of each
 
 
 def script_time(redis: Redis, caller: Caller, worker: str, pending: int) -> ScriptTime:
@@ -43,7 +43,7 @@ def script_time(redis: Redis, caller: Caller, worker: str, pending: int) -> Scri
     for _ in range(ROUNDS):
         scripts_us.append(_usec(redis, cycle, calls_each))
         floor_us.append(_usec(redis, lambda: redis.client.evalsha(floor, 0), calls_each))
-    return ScriptTime(min(scripts_us), min(floor_us), len(sent))
+    return ScriptTime(min(scripts_us), min(floor_us), sent)
 
 
 def _usec(redis: Redis, call: Callable[[], Any], times: int) -> float:
