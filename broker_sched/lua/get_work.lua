@@ -90,8 +90,8 @@ end
 -- @with runner_sets_by_number ready_queues queues_of best_head look_up_needs amounts needs_of needs_by_queue no_needs
 -- @with look_up fits valid_head_of head_of heads read_ready_task number_in_rank id_of id_by_number attempt_after
 -- @with count_for counters_of counters_by_runner_set COUNTERS add_running hand_out loaded_tasks move_to_running
--- @with note_orphaned_run number_text count_in leave_queue is_in_worker_set record_event note_event note_metric note_of
--- @with keep_notes append_task params_text write_counters
+-- @with note_orphaned_runs number_text count_in leave_queue is_in_worker_set record_event note_event note_metric
+-- @with note_of keep_notes append_task params_text write_counters
 local function hand_out_work()
   local runs_batch, is_anybody_waiting = look_around()
   local worker = touch_worker(ARGS.worker)

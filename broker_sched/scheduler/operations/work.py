@@ -80,7 +80,7 @@ def get_work(
     elif kind == "batch":
         work["task_family"], work["task_module"] = handed[1], handed[2] or None
         work["attempt"] = int(handed[5])
-        yield from _name_batch(work, handed[0], json.loads(handed[3]), handed[4])
+        yield from _name_batch(work, worker, handed[0], json.loads(handed[3]), handed[4])
     return work
 
 
@@ -174,12 +174,14 @@ def _running_of(namespace: Namespace, worker: str, named: Sequence[str]) -> Comm
     return sorted(set(named).intersection(ids))
 
 
-def _name_batch(work: replies.Work, provisional_id: str, names: list[str], members: list[list[str]]) -> Commands[None]:
+def _name_batch(
+    work: replies.Work, worker: str, provisional_id: str, names: list[str], members: list[list[str]]
+) -> Commands[None]:
     """Luigi's batch id is the md5 of the member ids, which a script can't compute."""
     ids = [member[0] for member in members]
     params = [json.loads(member[1]) for member in members]
     batch_id = hashlib.new("md5", "|".join(ids).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-    yield Call("name_batch", provisional_id=provisional_id, batch_id=batch_id)
+    yield Call("name_batch", worker=worker, provisional_id=provisional_id, batch_id=batch_id)
     work["task_params"] = {**params[0], **{name: [each.get(name) for each in params] for name in names}}
     work["batch_id"] = batch_id
     work["batch_task_ids"] = ids

@@ -110,25 +110,29 @@ local function write_member(task, batch_id, worker)
   record_event(task.id, task.family, 'PENDING', 'BATCH_RUNNING', worker.id)
   call('HSET', task_key, 'status', 'BATCH_RUNNING', 'updated', NOW_TEXT, 'time_running', NOW_TEXT,
     'worker_running', worker.id, 'batch_id', batch_id, 'attempt', task.attempt,
-    'held', task.resources ~= '' and task.resources or NOTHING, 'ready', '', is_counted and 'tally' or 'ready', '',
-    is_counted and 'counted' or 'ready', '', task.ready_since and 'ready_since' or 'ready', '')
-  call('HDEL', task_key, 'batched', 'waits_since')
+    'held', task.resources ~= '' and task.resources or NOTHING, 'ready', '', 'batched', '',
+    is_counted and 'tally' or 'ready', '', is_counted and 'counted' or 'ready', '',
+    task.ready_since and 'ready_since' or 'ready', '')
+  if task.has_run then call('HDEL', task_key, 'waits_since') end -- of a run that wanted more deps
 end
 
 -- Make the tasks BATCH_RUNNING, all in the same attempt, under a provisional batch id, which the caller replaces (see
 -- name_batch.lua). As for one task (one_task.lua), what follows from it is known, and written for all at once.
 local function hand_out_batch(batch, worker)
   local batch_id = '~' .. call('HINCRBY', key('counters', ''), 'batch', 1)
-  local attempt, notes = batch[1].attempt, {}
+  local attempt, notes, by_stakeholder_set = batch[1].attempt, {}, {}
   for index, task in ipairs(batch) do
     if loaded_tasks[task.id] then settle(task) end
     if tonumber(task.attempt) > tonumber(attempt) then attempt = task.attempt end
     notes[index] = note_of('W', task.family, task.since)
+    append_to(by_stakeholder_set, task.stakeholder_set, task.n)
   end
   move_to_batch(batch, batch_id, worker)
+  for stakeholder_set, numbers in pairs(by_stakeholder_set) do
+    note_orphaned_runs(worker, stakeholder_set, unpack(numbers))
+  end
   for _, task in ipairs(batch) do
     task.attempt = attempt
-    note_orphaned_run(task, worker)
     write_member(task, batch_id, worker)
   end
   keep_notes(unpack(notes))

@@ -22,7 +22,8 @@ local function read_ready_task(entry)
   return { n = n, id = id, rank = entry.rank, runner_set = fields[1] or '0', stakeholder_set = fields[2] or '0',
     resources = fields[3] or '', counted = fields[4], ready = fields[5], family = fields[6] or '', module = fields[7],
     params = fields[8], attempt = attempt_after(fields[9]), ready_since = fields[10],
-    since = (fields[10] or '') ~= '' and fields[10] or fields[11], date = fields[12], batched = fields[13] }
+    since = (fields[10] or '') ~= '' and fields[10] or fields[11], date = fields[12], batched = fields[13],
+    has_run = fields[9] ~= false }
 end
 
 -- What this script has changed of it before is written now; what it knows of it is forgotten.
@@ -54,9 +55,10 @@ local function move_to_running(task, entry, worker)
 end
 
 -- The next prune fails what runs where it has no stake.
-local function note_orphaned_run(task, worker)
-  if not worker.assistant and not is_in_worker_set('stakeholder_set', task.stakeholder_set, worker.w) then
-    call('SADD', key('orphaned_runs', ''), task.n)
+-- …  numbers of tasks that the worker is to run, all with this stakeholder set
+local function note_orphaned_runs(worker, stakeholder_set, ...)
+  if not worker.assistant and not is_in_worker_set('stakeholder_set', stakeholder_set, worker.w) then
+    call('SADD', key('orphaned_runs', ''), ...)
   end
 end
 
@@ -64,12 +66,12 @@ end
 local function hand_out(task, entry, worker)
   if loaded_tasks[task.id] then settle(task) end
   move_to_running(task, entry, worker)
-  note_orphaned_run(task, worker)
+  note_orphaned_runs(worker, task.stakeholder_set, task.n)
   record_event(task.id, task.family, 'PENDING', 'RUNNING', worker.id)
   call('HSET', key('task:', task.id), 'status', 'RUNNING', 'updated', NOW_TEXT, 'time_running', NOW_TEXT,
     'worker_running', worker.id, 'held', task.resources ~= '' and task.resources or NOTHING,
     'tally', task.runner_set .. 'R', 'ready', '', 'counted', '', 'attempt', task.attempt,
     task.ready_since and 'ready_since' or 'ready', '')
-  if (task.batched or '') ~= '' then call('HDEL', key('task:', task.id), 'batched') end
+  if (task.batched or '') ~= '' then call('HSET', key('task:', task.id), 'batched', '') end
   note_metric('S', task.family, task.since)
 end

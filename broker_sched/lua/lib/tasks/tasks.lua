@@ -13,7 +13,7 @@
 
 -- Names of fields, with spaces around them, that say where it is indexed. '' is nowhere: a task that is not indexed any
 -- more has its change written with the other ones, in one command.
-local PLACES = ' tally counted ready ready_since blocked '
+local PLACES = ' tally counted ready ready_since batched blocked '
 
 local function is_place(name)
   return string.find(PLACES, ' ' .. name .. ' ', 1, true) ~= nil
