@@ -19,36 +19,12 @@ from broker_sched.scheduler.operations import tasks as task_operations
 from tests.nightly import by_night
 from tests.simulation.test_interleaved import random_call
 
-CHOICES = {
-    "add_task": "is_plain_report() and add_plain_task() or add_any_task()",
-    "get_work": """
-    append_batch(reply, batch, names_text, hand_out_batch(batch, worker))
-  elseif lost then
-    hand_out_again(lost)
-    append_task(reply, lost)
-  elseif task then
-    hand_out(task, entry, worker)
-""",
-}
-BOTH = CHOICES
+# What stands in a script, and what takes its place: by the name of the script.
+BOTH: dict[str, tuple[tuple[str, str], ...]] = {}
+CHOICE = "is_plain_report() and add_plain_task() or add_any_task()"
+ONLY_PLAIN = {"add_task": ((CHOICE, "is_plain_report() and add_plain_task() or error('not plain')"),)}
 # By the rules of statuses.lua, and by what placing.lua finds out.
-BY_THE_RULES = """
-    local batch_id, latest = '~' .. call('HINCRBY', key('counters', ''), 'batch', 1), 0
-    for _, each in ipairs(batch) do latest = math.max(latest, tonumber(load_task(each.id).attempt or 0)) end
-    for _, each in ipairs(batch) do
-      each.attempt = attempt_after(latest)
-      local whole = load_task(each.id)
-      set(whole, 'batch_id', batch_id)
-      hand_out_whole(whole, 'W', 'BATCH_RUNNING', each.attempt, worker)
-    end
-    append_batch(reply, batch, names_text, batch_id)
-  elseif lost then
-    hand_out_again(lost)
-    append_task(reply, lost)
-  elseif task then
-    hand_out_whole(load_task(task.id), 'S', 'RUNNING', attempt_after(load_task(task.id).attempt), worker)
-"""
-HAND_OUT_WHOLE = """
+HAND_OUT_BY_THE_RULES = """
 local function hand_out_whole(whole, kind, status, attempt, worker)
   note_metric(kind, whole.family or '', whole.ready_since or whole.updated)
   set(whole, 'worker_running', worker.id)
@@ -59,9 +35,29 @@ local function hand_out_whole(whole, kind, status, attempt, worker)
   finish_task(whole)
 end
 
+local function hand_out_whole_batch(batch, worker)
+  local batch_id, latest = '~' .. call('HINCRBY', key('counters', ''), 'batch', 1), 0
+  for _, task in ipairs(batch) do latest = math.max(latest, tonumber(load_task(task.id).attempt or 0)) end
+  for _, task in ipairs(batch) do
+    task.attempt = attempt_after(latest)
+    local whole = load_task(task.id)
+    set(whole, 'batch_id', batch_id)
+    hand_out_whole(whole, 'W', 'BATCH_RUNNING', task.attempt, worker)
+  end
+  return batch_id
+end
+
+local function hand_out_work()
 """
-ONLY_GENERAL = {"add_task": "add_any_task()", "get_work": BY_THE_RULES}
-ONLY_PLAIN = BOTH | {"add_task": "is_plain_report() and add_plain_task() or error('not plain')"}
+BY_THE_RULES = (
+    (" hand_out_batch(batch, worker)", " hand_out_whole_batch(batch, worker)"),
+    (
+        " hand_out(task, entry, worker)",
+        " hand_out_whole(load_task(task.id), 'S', 'RUNNING', attempt_after(load_task(task.id).attempt), worker)",
+    ),
+    ("local function hand_out_work()\n", HAND_OUT_BY_THE_RULES),
+)
+ONLY_GENERAL = {"add_task": ((CHOICE, "add_any_task()"),), "get_work": BY_THE_RULES}
 NEEDED_BY_THE_RULES = "".join(
     f"-- @rarely lib/tasks/{name}.lua\n" for name in ("statuses", "links", "attempts", "metric_notes")
 )
@@ -99,18 +95,16 @@ def go(monkeypatch):
 
 @cache
 def joined(name, way):
-    """The script of this name with this way in place of the choice between both, joined once for all tests."""
-    assert CHOICES[name] in text_of(f"{name}.lua")
+    """The script of this name with these texts in place of those, joined once for all tests."""
+    assert all(old in text_of(f"{name}.lua") for old, _ in way)
 
     def text_with(file_name):
         text = text_of(file_name)
-        if CHOICES[name] not in text:
+        if file_name != f"{name}.lua":
             return text
-        text = text.replace(CHOICES[name], way)
-        if way != BY_THE_RULES:
-            return text
-        before = "local function hand_out_work()"
-        return NEEDED_BY_THE_RULES + MADE_TOGETHER.sub("", text).replace(before, HAND_OUT_WHOLE + before)
+        for old, new in way:
+            text = text.replace(old, new)
+        return NEEDED_BY_THE_RULES + MADE_TOGETHER.sub("", text) if way == BY_THE_RULES else text
 
     return join(name, text_with)
 
